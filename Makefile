@@ -1,0 +1,58 @@
+# Each target makes .venv and installs what it needs by itself; a second call finds that done.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+# Nothing here downloads weights or data: the default model is inside the package.
+export HF_HUB_OFFLINE ?= 1
+export HF_DATASETS_OFFLINE ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+# Small matrices: more threads than this only wait for each other.
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: help demo test check real bench evidence-foundation clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+	@echo "Variables: PYTHON (3.11 or newer; now $(PYTHON)), OMP_NUM_THREADS (now $(OMP_NUM_THREADS)), PYTEST_ARGS"
+
+demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave demo.png
+	$(BIN)/python -m timesenclip_hf.demo
+
+test: $(VENV)/.dev ## run the offline tests
+	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+check: $(VENV)/.dev ## lint, format, types, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_layers.py
+
+real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA)
+	$(BIN)/python training/evaluate.py real
+
+bench: $(VENV)/.dev ## time the encoder, the feature extractor and the simulator
+	$(BIN)/python -m pytest -q -s -o norecursedirs= -m "not gpu" tests/benchmarks
+
+evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
+	$(BIN)/python training/evidence.py foundation
+
+clean: ## remove .venv and every cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
+	find src tests training hub -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+		f"Python 3.11 or newer is needed, $(PYTHON) is {v[0]}.{v[1]}: call make with PYTHON=python3.11.")'
+	@# A venv that fails half-way (Debian without python3-venv) must not look finished to the next call.
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
+	$(PIP) --editable '.[dev,data,train,eval,map,demo]'
+	@touch $@ $(VENV)/.demo

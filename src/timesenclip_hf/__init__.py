@@ -1,0 +1,50 @@
+"""Name land cover in words and read it from a year of Sentinel-2 at one pixel.
+
+Importing registers the models with transformers' Auto classes and the task "zero-shot-pixel-classification" with
+its pipelines; nothing else happens.
+"""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+from transformers.pipelines import PIPELINE_REGISTRY
+
+from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+from .models.timesenclip.encoding_timesenclip import encode
+from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput, TimeSenCLIPPixelModel
+from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
+from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+
+__version__ = "0.1.0"
+
+# The checkpoint inside the package, a small model trained on simulations: what the pipeline uses when no model
+# is named, and what every example runs on without a network.
+DEFAULT_CHECKPOINT = str(Path(__file__).parent / "checkpoints" / "timesenclip-simulated")
+
+AutoConfig.register(TimeSenCLIPPixelConfig.model_type, TimeSenCLIPPixelConfig, exist_ok=True)
+AutoConfig.register(TimeSenCLIPConfig.model_type, TimeSenCLIPConfig, exist_ok=True)
+AutoModel.register(TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, exist_ok=True)
+AutoModel.register(TimeSenCLIPConfig, TimeSenCLIPModel, exist_ok=True)
+AutoFeatureExtractor.register(TimeSenCLIPConfig, TimeSenCLIPFeatureExtractor, exist_ok=True)
+AutoProcessor.register(TimeSenCLIPConfig, TimeSenCLIPProcessor, exist_ok=True)
+PIPELINE_REGISTRY.register_pipeline(
+    TASK,
+    pipeline_class=ZeroShotPixelClassificationPipeline,
+    pt_model=AutoModel,
+    default={"model": (DEFAULT_CHECKPOINT, None)},
+    type="multimodal",
+)
+
+__all__ = [
+    "DEFAULT_CHECKPOINT",
+    "TimeSenCLIPConfig",
+    "TimeSenCLIPFeatureExtractor",
+    "TimeSenCLIPModel",
+    "TimeSenCLIPOutput",
+    "TimeSenCLIPPixelConfig",
+    "TimeSenCLIPPixelModel",
+    "TimeSenCLIPProcessor",
+    "ZeroShotPixelClassificationPipeline",
+    "encode",
+]

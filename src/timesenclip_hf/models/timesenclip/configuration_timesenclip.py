@@ -1,0 +1,141 @@
+"""Configurations of the pixel tower and of the three-tower TimeSenCLIP model."""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import CLIPTextConfig, CLIPVisionConfig
+from transformers.activations import ACT2FN
+from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
+
+
+@strict
+class TimeSenCLIPPixelConfig(PreTrainedConfig):
+    """Configuration of [`TimeSenCLIPPixelModel`]; the defaults are the published 1x1 encoder.
+
+    Every number is from TimeSenCLIP (arXiv 2508.11919) and its released code; where the two disagree (ReLU
+    against GELU, one linear head against two) the code is followed, since it is what the weights were made with.
+
+    Args:
+        num_bands: spectral bands of one look, in the feature extractor's order.
+        num_months: learned positions on the circle of the year; 12 are the calendar months.
+        patch_size: side of the square of pixels seen at each look, 1 for a single pixel, or `[height, width]`.
+        hidden_size: width of the encoder.
+        num_hidden_layers: encoder layers.
+        num_attention_heads: heads a layer; must divide `hidden_size`.
+        intermediate_size: width of the feed-forward block.
+        hidden_act: activation of the feed-forward block.
+        hidden_dropout_prob: dropout after attention, inside and after the feed-forward block.
+        attention_dropout: dropout on the attention weights.
+        layer_norm_eps: epsilon of every LayerNorm.
+        projection_dim: size of the embedding, the width of CLIP's joint space.
+
+    Raises:
+        ValueError: a number is not positive, the heads do not divide the width, the activation is unknown, or a
+            dropout lies outside [0, 1).
+    """
+
+    model_type = "timesenclip_pixel_model"
+    base_config_key = "pixel_config"
+
+    num_bands: int = 10
+    num_months: int = 12
+    patch_size: int | list[int] | tuple[int, int] = 1
+    hidden_size: int = 512
+    num_hidden_layers: int = 6
+    num_attention_heads: int = 8
+    intermediate_size: int = 256
+    hidden_act: str = "relu"
+    hidden_dropout_prob: float | int = 0.2
+    attention_dropout: float | int = 0.2
+    layer_norm_eps: float = 1e-5
+    projection_dim: int = 512
+
+    @property
+    def patch_shape(self) -> tuple[int, int]:
+        """Height and width of the patch, in pixels."""
+        if isinstance(self.patch_size, int):
+            return self.patch_size, self.patch_size
+        height, width = self.patch_size
+        return height, width
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        # `@strict` would wrap the sentence in an error of its own, over several lines.
+        self.validate_architecture()
+
+    def validate_architecture(self) -> None:
+        """Part of `@strict`: called again when the configuration is saved."""
+        if not isinstance(self.patch_size, int) and len(self.patch_size) != 2:
+            raise ValueError(f"`patch_size` must be one number or [height, width], got {self.patch_size}.")
+        sizes = {name: getattr(self, name) for name in _POSITIVE_FIELDS}
+        sizes["patch_size"] = min(self.patch_shape)
+        for name, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}.")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"`num_attention_heads` must divide `hidden_size`, got {self.num_attention_heads} heads for a "
+                f"width of {self.hidden_size}."
+            )
+        if self.hidden_act not in ACT2FN:
+            raise ValueError(f"`hidden_act` must be one of transformers' activations, got {self.hidden_act!r}.")
+        for name in ("hidden_dropout_prob", "attention_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(self, name)}.")
+
+
+_POSITIVE_FIELDS = (
+    "num_bands",
+    "num_months",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "projection_dim",
+)
+
+
+@strict
+class TimeSenCLIPConfig(PreTrainedConfig):
+    """Configuration of [`TimeSenCLIPModel`]: a pixel tower, CLIP's text tower and, optionally, its vision tower.
+
+    Args:
+        pixel_config: the pixel tower.
+        text_config: any CLIP text tower.
+        vision_config: CLIP's tower for ground photos; `None` in checkpoints made for inference only.
+        projection_dim: width of the joint space, equal to the pixel tower's `projection_dim`.
+        logit_scale_init_value: log of the inverse temperature at the start; 2.6592 is log(1 / 0.07), as in CLIP.
+
+    Raises:
+        ValueError: the pixel tower ends in another width than `projection_dim`, or the text tower is not CLIP's.
+    """
+
+    model_type = "timesenclip"
+    sub_configs_defaults = {
+        "pixel_config": TimeSenCLIPPixelConfig,
+        "text_config": CLIPTextConfig,
+        "vision_config": SubConfigSpec(CLIPVisionConfig, optional=True),
+    }
+
+    pixel_config: dict[str, Any] | TimeSenCLIPPixelConfig | None = None
+    text_config: dict[str, Any] | CLIPTextConfig | None = None
+    vision_config: dict[str, Any] | CLIPVisionConfig | None = None
+    projection_dim: int = 512
+    logit_scale_init_value: float | int = 2.6592
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        # `@strict` would wrap the sentence in an error of its own, over several lines.
+        self.validate_architecture()
+
+    def validate_architecture(self) -> None:
+        """Part of `@strict`: called again when the configuration is saved."""
+        for name, model_type in (("text_config", "clip_text_model"), ("vision_config", "clip_vision_model")):
+            tower = getattr(self, name)
+            if tower is not None and tower.model_type != model_type:
+                raise ValueError(f"`{name}` must describe a {model_type}, got a {tower.model_type}.")
+        if self.pixel_config.projection_dim != self.projection_dim:
+            raise ValueError(
+                f"The pixel tower ends in {self.pixel_config.projection_dim} dimensions but the text tower in "
+                f"{self.projection_dim}: set `projection_dim` of the pixel config to {self.projection_dim}."
+            )

@@ -1,0 +1,603 @@
+"""Raw Sentinel-2 series to model inputs: bands by name, units, offset, clouds, months, scaling."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from transformers import BatchFeature, FeatureExtractionMixin
+from transformers.utils import logging
+
+from .compositing_timesenclip import (
+    MONTHS_PER_YEAR,
+    RECIPES,
+    choose_year,
+    composite,
+    month_of,
+    parse_dates,
+    place_in_year,
+    year_of,
+)
+
+logger = logging.get_logger(__name__)
+
+BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
+# Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1].
+# It is not (x - low) / (high - low).
+UPSTREAM_LOW = (67.0, 122.0, 93.27, 158.5, 160.77, 174.27, 162.27, 149.0, 84.5, 66.27)
+UPSTREAM_SCALE = (2089.0, 2598.45, 3214.5, 3620.45, 4033.61, 4613.0, 4825.45, 4945.72, 5140.84, 4414.45)
+# Common spellings of the ten bands besides "B2" and "b02": the names of openEO, Earth Search and EuroSAT users.
+COMMON_NAMES = {
+    "BLUE": "B02",
+    "GREEN": "B03",
+    "RED": "B04",
+    "REDEDGE1": "B05",
+    "REDEDGE2": "B06",
+    "REDEDGE3": "B07",
+    "NIR": "B08",
+    "NIR08": "B8A",
+    "NIRNARROW": "B8A",
+    "NARROWNIR": "B8A",
+    "SWIR16": "B11",
+    "SWIR1": "B11",
+    "SWIR22": "B12",
+    "SWIR2": "B12",
+    "B08A": "B8A",
+}
+# The two NIR bands look at the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
+# other; no other pair of bands is that close.
+STAND_INS = {"B8A": "B08", "B08": "B8A"}
+DN_PER_REFLECTANCE = 10_000.0
+# Sentinel-2 L2A, processing baseline 04.00 and later (ESA, January 2022): DN = reflectance * 10000 + 1000.
+BASELINE_WITH_OFFSET = 4.0
+BASELINE_OFFSET = 1000.0
+# Saturated, cloud shadow, medium and high cloud, cirrus and no data of the L2A scene classification.
+MASKED_SCL = (0, 1, 3, 8, 9, 10)
+# Values that products commonly write for "no data" and that no reflectance can take.
+NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
+# Reflectance outside this range is not a surface; what is left of a product's noise stays inside it.
+PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
+# Per cent may pass 100 over cloud and glint; a digital number as low everywhere would be darker than deep water.
+HIGHEST_PER_CENT = 150.0
+# More implausible looks than this, and the unit is wrong rather than the odd look.
+COMMON_SHARE = 0.05
+
+
+class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
+    """Turns Sentinel-2 surface reflectance into what the pixel tower reads.
+
+    A call goes: bands by name into the checkpoint's order, no data and unit, offset, implausible looks, scene
+    classification, months, missing NIR, scaling. Every step works on all series at once.
+
+    Args:
+        band_names: bands the checkpoint was trained on, in its order.
+        band_low: subtracted from each band, in digital numbers (reflectance times 10,000, offset removed).
+        band_scale: divides each band after that; the result is clamped to [0, 1].
+        masked_scl: scene classes that hide the ground.
+        composite: how looks become months when dates are given: "median" masks before the median, "timesenclip"
+            is upstream's recipe, "none" keeps every look at its own place in the year.
+        missing_bands: "fill" takes B8A from B08, or B08 from B8A, where one is missing; "error" refuses.
+
+    Raises:
+        ValueError: lengths differ, a band is unknown, or an option has another value than those named.
+    """
+
+    model_input_names = ["pixel_series", "series_mask", "months"]
+
+    def __init__(
+        self,
+        band_names: Sequence[str] = BANDS,
+        band_low: Sequence[float] = UPSTREAM_LOW,
+        band_scale: Sequence[float] = UPSTREAM_SCALE,
+        masked_scl: Sequence[int] = MASKED_SCL,
+        composite: str = "median",
+        missing_bands: str = "fill",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.band_names = [canonical_band(name) for name in band_names]
+        self.band_low = [float(value) for value in band_low]
+        self.band_scale = [float(value) for value in band_scale]
+        self.masked_scl = [int(value) for value in masked_scl]
+        self.composite = composite
+        self.missing_bands = missing_bands
+        if not len(self.band_names) == len(self.band_low) == len(self.band_scale):
+            raise ValueError(
+                "`band_names`, `band_low` and `band_scale` must be equally long, got "
+                f"{len(self.band_names)}, {len(self.band_low)} and {len(self.band_scale)}."
+            )
+        _check_option("composite", composite, (*RECIPES, "none"))
+        _check_option("missing_bands", missing_bands, ("fill", "error"))
+
+    def __call__(
+        self,
+        series: Any,
+        *,
+        bands: Sequence[str] | None = None,
+        dates: Sequence[Any] | np.ndarray | None = None,
+        months: Sequence[float] | np.ndarray | None = None,
+        scl: Any | None = None,
+        nodata: float | None = None,
+        units: str = "auto",
+        processing_baseline: str | float | None = None,
+        offset: float | None = None,
+        year: int | None = None,
+        composite: str | None = None,
+        missing_bands: str | None = None,
+        allow_empty: bool = False,
+        return_tensors: str | None = None,
+    ) -> BatchFeature:
+        """Prepares one series, an array of series, or a list of arrays or of dictionaries.
+
+        Args:
+            series: (time, band), (series, time, band) or (series, time, band, height, width); a dictionary with
+                "series" and any of the arguments below; or a list of either. NaN is missing.
+            bands: names of the bands given, in any order and spelling; the checkpoint's own when left out.
+            dates: one for each look, (time,) or (series, time). Looks become monthly medians of one calendar year.
+            months: places in the year instead of dates, 0 = January, below 12; looks are kept as they are.
+            scl: scene classification (time,) or (series, time), or one value a pixel of the patch.
+            nodata: value that means "missing". Always missing: NaN, 65535, -9999, -32768, and a look that is 0
+                in every band.
+            units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto".
+            processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted.
+            offset: subtracted from digital numbers; 1000 or 0 instead of a baseline.
+            year: calendar year to composite; without it the year with the most observed months.
+            composite: overrides the checkpoint's.
+            missing_bands: overrides the checkpoint's.
+            allow_empty: let series without a single clear look pass, all masked, instead of raising.
+            return_tensors: "pt" or "np" (default).
+
+        Returns:
+            `pixel_series` float32 (series, time, band[, height, width]), zero where missing; `series_mask` bool
+            (series, time), True where observed; `months` float32 (series, time).
+
+        Raises:
+            ValueError: what is wrong with the input, in one sentence.
+        """
+        given = {
+            "bands": bands,
+            "dates": dates,
+            "months": months,
+            "scl": scl,
+            "nodata": nodata,
+            "units": units,
+            "processing_baseline": processing_baseline,
+            "offset": offset,
+            "year": year,
+        }
+        options = {
+            "recipe": self.composite if composite is None else composite,
+            "missing_bands": self.missing_bands if missing_bands is None else missing_bands,
+            "allow_empty": allow_empty,
+        }
+        _check_option("composite", options["recipe"], (*RECIPES, "none"))
+        _check_option("missing_bands", options["missing_bands"], ("fill", "error"))
+        items = series if isinstance(series, (list, tuple)) else [series]
+        if any(isinstance(item, Mapping) for item in items):
+            features = self._from_items([_with_defaults(item, given) for item in items], options)
+        elif isinstance(series, (list, tuple)) and _is_stack(items):
+            features = self._from_items([{**given, "series": item} for item in items], options)
+        else:
+            features = self._extract(_as_array(series), **given, **options)
+        return BatchFeature(features, tensor_type=return_tensors)
+
+    def _from_items(self, items: list[dict[str, Any]], options: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Stacks items that share their settings, so that each group is one vectorised call."""
+        if not items:
+            raise ValueError("There is no series: give at least one.")
+        groups: dict[Any, list[int]] = {}
+        arrays = []
+        for index, item in enumerate(items):
+            try:
+                array = _as_array(item["series"])
+            except ValueError as error:
+                raise ValueError(f"Series {index}: {error}") from None
+            arrays.append(array)
+            # Lengths belong to the key so that a list of dates that does not fit is named, not stacked.
+            lengths = (None if item[name] is None else np.shape(item[name]) for name in _PER_LOOK)
+            key = (array.shape, array.dtype.kind, *lengths, *(_setting(name, item) for name in _SETTINGS))
+            groups.setdefault(key, []).append(index)
+        parts: list[tuple[list[int], dict[str, np.ndarray]]] = []
+        for indices in groups.values():
+            first = items[indices[0]]
+            stacked: dict[str, Any] = {name: first[name] for name in _SETTINGS}
+            for name in _PER_LOOK:
+                per_series = [items[index][name] for index in indices]
+                stacked[name] = None if first[name] is None else np.stack([np.asarray(one) for one in per_series])
+            batch = np.stack([arrays[index] for index in indices])
+            parts.append((indices, self._extract(batch, **stacked, **options, positions=indices)))
+        return _merge(parts, len(items))
+
+    def _extract(
+        self,
+        values: np.ndarray,
+        *,
+        bands: Sequence[str] | None,
+        dates: Any,
+        months: Any,
+        scl: Any,
+        nodata: float | None,
+        units: str,
+        processing_baseline: str | float | None,
+        offset: float | None,
+        year: int | None,
+        recipe: str,
+        missing_bands: str,
+        allow_empty: bool,
+        positions: list[int] | None = None,
+    ) -> dict[str, np.ndarray]:
+        if values.ndim == 2:
+            values = values[None]
+        if values.ndim not in (3, 5):
+            raise ValueError(
+                "A series must be (time, band), (series, time, band) or (series, time, band, height, width), got "
+                f"{values.shape}."
+            )
+        values = self._select_bands(values, bands, missing_bands)
+        hidden = _hidden(values, scl, self.masked_scl)
+        dn = _to_digital_numbers(values, hidden, self.band_names, nodata, units, processing_baseline, offset)
+        dn = self._fill_bands(dn, missing_bands)
+        observed = ~np.isnan(dn).any(axis=2)
+        dn, observed, places = _place_looks(dn, observed, dates, months, year, recipe)
+        series_mask = observed.reshape(*observed.shape[:2], -1).mean(axis=2) >= 0.5
+        if not allow_empty:
+            _refuse_empty(series_mask, positions)
+        if dn.ndim == 5:
+            dn = _fill_pixels(dn, observed)
+        shape = (1, 1, -1) + (1,) * (dn.ndim - 3)
+        low = np.asarray(self.band_low, dtype=np.float32).reshape(shape)
+        scale = np.asarray(self.band_scale, dtype=np.float32).reshape(shape)
+        scaled = np.clip((dn - low) / scale, 0, 1)
+        scaled[~series_mask] = 0
+        return {"pixel_series": scaled, "series_mask": series_mask, "months": places}
+
+    def _select_bands(self, values: np.ndarray, bands: Sequence[str] | None, missing_bands: str) -> np.ndarray:
+        """Reorders the band axis into the checkpoint's; a band that may be filled comes out as NaN."""
+        if bands is None:
+            if values.shape[2] != len(self.band_names):
+                raise ValueError(
+                    f"The series has {values.shape[2]} bands, the checkpoint wants {len(self.band_names)} "
+                    f"({' '.join(self.band_names)}): name yours with `bands=[...]`."
+                )
+            return values
+        names = [canonical_band(band) for band in bands]
+        if len(names) != values.shape[2]:
+            raise ValueError(f"{len(names)} band names were given for {values.shape[2]} bands: name each band once.")
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"The band {twice} is named twice: name each band once.")
+        absent = [name for name in self.band_names if name not in names]
+        unfillable = [name for name in absent if missing_bands == "error" or STAND_INS.get(name) not in names]
+        if unfillable:
+            raise ValueError(
+                f"The series lacks {', '.join(unfillable)}, which nothing can stand in for: add it, or use a "
+                "checkpoint trained without it."
+                if missing_bands == "fill"
+                else f'The series lacks {", ".join(unfillable)}: add it, or pass `missing_bands="fill"`.'
+            )
+        if not absent:
+            return values[:, :, [names.index(name) for name in self.band_names]]
+        floats = values.astype(np.float32)
+        gap = np.full_like(floats[:, :, :1], np.nan)
+        columns = [gap if name in absent else floats[:, :, [names.index(name)]] for name in self.band_names]
+        return np.concatenate(columns, axis=2)
+
+    def _fill_bands(self, dn: np.ndarray, missing_bands: str) -> np.ndarray:
+        """Where one NIR band alone is missing, takes the other; see `STAND_INS`."""
+        for name, stand_in in STAND_INS.items():
+            if missing_bands != "fill" or name not in self.band_names or stand_in not in self.band_names:
+                continue
+            band, other = dn[:, :, self.band_names.index(name)], dn[:, :, self.band_names.index(stand_in)]
+            np.copyto(band, other, where=np.isnan(band))
+        return dn
+
+
+_SETTINGS = ("bands", "nodata", "units", "processing_baseline", "offset", "year")
+_PER_LOOK = ("dates", "months", "scl")
+SERIES_KEYS = ("series", *_PER_LOOK, *_SETTINGS)
+
+
+def canonical_band(name: str) -> str:
+    """The Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
+
+    Raises:
+        ValueError: not one of the ten bands.
+    """
+    compact = "".join(character for character in str(name).upper() if character.isalnum())
+    compact = COMMON_NAMES.get(compact, compact)
+    if compact.startswith("B") and compact[1:].isdigit():
+        compact = f"B{int(compact[1:]):02d}"
+    if compact not in BANDS:
+        raise ValueError(f"Unknown band {name!r}: use {' '.join(BANDS)}.")
+    return compact
+
+
+def _check_option(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
+
+
+def _with_defaults(item: Any, given: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        return {**given, "series": item}
+    unknown = set(item) - set(SERIES_KEYS)
+    if unknown:
+        raise ValueError(f"Unknown key {sorted(unknown)[0]!r} in a series: use {', '.join(SERIES_KEYS)}.")
+    if "series" not in item:
+        raise ValueError(f"A series dictionary must have the key 'series', got {', '.join(map(str, item)) or 'none'}.")
+    return {**given, **{name: value for name, value in item.items() if value is not None}}
+
+
+def _setting(name: str, item: dict[str, Any]) -> Any:
+    value = item[name]
+    return tuple(value) if name == "bands" and value is not None else value
+
+
+def _is_stack(items: Sequence[Any]) -> bool:
+    """Whether a list holds series (time, band) rather than the looks of one series."""
+    if not items:
+        return True
+    first = items[0]
+    return first.ndim >= 2 if hasattr(first, "ndim") else isinstance(first[0], (list, tuple, np.ndarray))
+
+
+def _as_array(series: Any) -> np.ndarray:
+    if hasattr(series, "detach"):
+        series = series.detach().cpu().numpy()
+    try:
+        values = np.asarray(series)
+    except ValueError:
+        raise ValueError("The looks of a series have different numbers of bands: make it (time, band).") from None
+    if values.dtype.kind not in "iufb":
+        raise ValueError(f"A series must be numbers, got {values.dtype} values such as {values.ravel()[:1].tolist()}.")
+    if values.size == 0:
+        raise ValueError(f"The series is empty, of shape {values.shape}: give at least one look.")
+    return values
+
+
+def _to_digital_numbers(
+    values: np.ndarray,
+    hidden: np.ndarray | None,
+    band_names: list[str],
+    nodata: float | None,
+    units: str,
+    processing_baseline: str | float | None,
+    offset: float | None,
+) -> np.ndarray:
+    """Digital numbers without offset, float32, NaN where missing, hidden or implausible."""
+    _check_option("units", units, ("auto", "dn", "reflectance"))
+    if values.dtype.itemsize == 1:
+        raise ValueError("8-bit values cannot be reflectance: give reflectance 0 to 1, or times 10,000.")
+    integers = values.dtype.kind in "iu"
+    values = np.array(values, dtype=np.float32)
+    missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
+    if nodata is not None:
+        missing |= values == np.float32(nodata)
+    # A band filled later is NaN here, so it must not keep an empty look from being seen as empty.
+    missing |= ((values == 0) | np.isnan(values)).all(axis=2, keepdims=True)
+    if hidden is not None:
+        missing |= np.expand_dims(hidden, 2)
+    values[missing] = np.nan
+    present = values[~missing]
+    if present.size == 0:
+        return values
+    in_numbers = _are_digital_numbers(present, units, integers)
+    if in_numbers:
+        subtracted = _offset(processing_baseline, offset)
+        if subtracted is None:
+            _warn_of_offset(values, band_names)
+        dn = values - (subtracted or 0.0)
+    else:
+        dn = values * DN_PER_REFLECTANCE
+    _mask_implausible(dn, float(np.median(present)), in_numbers)
+    _warn_of_swapped_bands(dn, band_names)
+    return dn
+
+
+def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
+    """Tells reflectance times 10,000 from reflectance, and both from what is neither."""
+    typical, highest = float(np.median(present)), float(np.quantile(present, 0.99))
+    if typical < 0:
+        raise ValueError(
+            f"Values around {typical:.4g} cannot be reflectance: they look like decibels or a normalised index, give "
+            "surface reflectance 0 to 1, or times 10,000."
+        )
+    if units == "dn" and highest <= PLAUSIBLE_REFLECTANCE[1]:
+        raise ValueError(
+            f'Values up to {highest:.4g} were passed with `units="dn"` but look like reflectance: pass '
+            '`units="reflectance"`.'
+        )
+    if units != "auto" or integers or typical <= PLAUSIBLE_REFLECTANCE[1]:
+        return units == "dn" or (units == "auto" and integers)
+    if highest <= HIGHEST_PER_CENT:
+        raise ValueError(
+            f'Values up to {highest:.4g} look like per cent: divide by 100, or pass `units="dn"` if they are '
+            "reflectance times 10,000."
+        )
+    logger.warning_once(
+        "Fractional values far above 1 are read as digital numbers (reflectance times 10,000): pass "
+        '`units="dn"` if that is right, or divide them and pass `units="reflectance"`.'
+    )
+    return True
+
+
+def _offset(processing_baseline: str | float | None, offset: float | None) -> float | None:
+    """What to subtract, or None when nobody said."""
+    if offset is not None:
+        return abs(float(offset))  # products write it as 1000 or as -1000 (BOA_ADD_OFFSET)
+    if processing_baseline is None:
+        return None
+    text = str(processing_baseline).strip().upper().removeprefix("N")
+    try:
+        baseline = float(text) / (100 if "." not in text and len(text) == 4 else 1)
+    except ValueError:
+        raise ValueError(
+            f'`processing_baseline` must look like "04.00" or "N0400", got {processing_baseline!r}.'
+        ) from None
+    return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
+
+
+def _mask_implausible(dn: np.ndarray, typical: float, in_numbers: bool) -> None:
+    low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
+    with np.errstate(invalid="ignore"):
+        implausible = ((dn < low) | (dn > high)).any(axis=2)
+    present = ~np.isnan(dn).all(axis=2)
+    share = implausible.sum() / max(present.sum(), 1)
+    if share > COMMON_SHARE:
+        raise ValueError(
+            f"{share:.0%} of the looks cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
+            f"{PLAUSIBLE_REFLECTANCE[1]}): values around {typical:.4g} read as "
+            f"{'digital numbers' if in_numbers else 'reflectance'}; {_likely_unit(dn, typical, in_numbers)}."
+        )
+    if implausible.any():
+        logger.warning(
+            f"{int(implausible.sum())} of {int(present.sum())} looks are masked: their reflectance lies outside "
+            f"{PLAUSIBLE_REFLECTANCE[0]} to {PLAUSIBLE_REFLECTANCE[1]}."
+        )
+        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
+
+
+def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
+    if not in_numbers:
+        if typical > HIGHEST_PER_CENT:
+            return 'they look like digital numbers, pass `units="dn"`'
+        return "they look like per cent, divide by 100"
+    if np.nanmedian(dn) < 0:
+        return "the offset seems to be subtracted already, pass `offset=0`"
+    return "they look like radiances or another scale, give surface reflectance times 10,000"
+
+
+def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
+    """Every surface is dark in some visible band in some month; if none ever is, 1000 was never subtracted."""
+    dark = [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]
+    visible = values[:, :, dark]
+    visible = visible[~np.isnan(visible)]
+    if visible.size >= 10 and np.quantile(visible, 0.05) > BASELINE_OFFSET:
+        logger.warning_once(
+            f"Hardly any visible value lies below {BASELINE_OFFSET:.0f}: the offset of processing "
+            "baseline 04.00 seems not to be removed, pass `offset=1000`, or `offset=0` to silence this."
+        )
+
+
+def _warn_of_swapped_bands(dn: np.ndarray, band_names: list[str]) -> None:
+    """Dry soil and straw are brighter in red than in blue; where they come out bluer, two bands are swapped."""
+    if not {"B02", "B04", "B08", "B11"} <= set(band_names):
+        return
+    blue, red, near, short = (dn[:, :, band_names.index(name)] for name in ("B02", "B04", "B08", "B11"))
+    with np.errstate(invalid="ignore"):
+        brighter = np.maximum(blue, red)
+        # Bright in the short-wave infrared, little green leaf (under either order), and no cloud.
+        soil = (short > 1500) & (near < 2.2 * brighter) & (short > near) & (brighter < 3000)
+    if soil.sum() >= 10 and np.median(blue[soil] / np.maximum(red[soil], 1.0)) > 1.15:
+        logger.warning_once(
+            "Bare soil comes out bluer than red: B02 and B04 seem to be swapped, check the order of the bands or "
+            "name them with `bands=[...]`."
+        )
+
+
+def _hidden(values: np.ndarray, scl: Any, masked_scl: list[int]) -> np.ndarray | None:
+    """(series, time[, height, width]): True where the scene classification sees no ground."""
+    if scl is None:
+        return None
+    classes = np.asarray(scl)
+    looks, pixels = values.shape[:2], values.shape[:2] + values.shape[3:]
+    if classes.shape in (looks[1:], looks):
+        classes = classes.reshape(-1, looks[1], *(1,) * (len(pixels) - 2))
+    elif classes.shape != pixels:
+        raise ValueError(f"`scl` must have one value for each of the {looks[1]} looks, got the shape {classes.shape}.")
+    return np.broadcast_to(np.isin(classes, masked_scl), pixels)
+
+
+def _place_looks(
+    dn: np.ndarray, observed: np.ndarray, dates: Any, months: Any, year: int | None, recipe: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gives every look its place in the year, and makes months of dated looks."""
+    looks = dn.shape[:2]
+    if dates is not None and months is not None:
+        raise ValueError("Give `dates` or `months`, not both.")
+    if dates is None:
+        if year is not None:
+            raise ValueError("`year` chooses among `dates`: give the dates too, or leave the year out.")
+        return dn, observed, _given_months(months, looks)
+    parsed = parse_dates(dates)
+    if parsed.shape not in (looks, looks[1:]):
+        raise ValueError(
+            f"There are {parsed.shape[-1] if parsed.ndim else 1} dates for {looks[1]} looks: give one date a look."
+        )
+    clear = observed.reshape(*looks, -1).any(axis=2)
+    inside = year_of(parsed) == _years(parsed, clear, year)
+    if recipe == "none":
+        keep = np.broadcast_to(inside, looks)
+        places = np.broadcast_to(place_in_year(parsed), looks).copy()
+        return dn, observed & keep.reshape(*looks, *(1,) * (observed.ndim - 2)), places
+    periods = np.where(inside, month_of(parsed), -1)
+    medians, _ = composite(dn, observed, periods, recipe=recipe)
+    places = np.broadcast_to(np.arange(MONTHS_PER_YEAR, dtype=np.float32), medians.shape[:2]).copy()
+    return medians, ~np.isnan(medians).any(axis=2), places
+
+
+def _years(dates: np.ndarray, clear: np.ndarray, year: int | None) -> np.ndarray:
+    """The year to composite, (1,) or (series, 1)."""
+    present = np.unique(year_of(dates))
+    if year is not None:
+        if year not in present:
+            raise ValueError(f"No look is of {year}: the dates are of {', '.join(map(str, present))}.")
+        return np.asarray([year])
+    if len(present) == 1:
+        return present
+    chosen = choose_year(dates, clear)
+    logger.warning_once(
+        f"The dates span {present[0]} to {present[-1]}; the year with the most observed months is used "
+        f"({', '.join(map(str, np.unique(chosen)))}): pass `year=` to choose."
+    )
+    return chosen if dates.ndim == 1 else chosen[:, None]
+
+
+def _given_months(months: Any, looks: tuple[int, ...]) -> np.ndarray:
+    if months is None:
+        if looks[1] != MONTHS_PER_YEAR:
+            raise ValueError(
+                f"A series of {looks[1]} looks needs `dates`, or `months` (0 = January): only twelve looks are taken "
+                "to be January to December."
+            )
+        months = np.arange(MONTHS_PER_YEAR)
+    places = np.asarray(months, dtype=np.float32)
+    if places.shape not in (looks, looks[1:]):
+        raise ValueError(f"`months` must give one place for each of {looks[1]} looks, got the shape {places.shape}.")
+    if not ((places >= 0) & (places < MONTHS_PER_YEAR)).all():
+        raise ValueError(
+            f"`months` must lie in [0, 12) with 0 = January, got {places.min():g} to {places.max():g}: subtract 1 if "
+            "your January is 1."
+        )
+    return np.broadcast_to(places, looks).copy()
+
+
+def _refuse_empty(series_mask: np.ndarray, positions: list[int] | None) -> None:
+    empty = np.flatnonzero(~series_mask.any(axis=1))
+    if len(empty):
+        first = positions[empty[0]] if positions else empty[0]
+        raise ValueError(
+            f"{len(empty)} of {len(series_mask)} series have no observed month, the first is number {first}: all "
+            "looks are NaN, no data or cloud; leave them out, or pass `allow_empty=True`."
+        )
+
+
+def _fill_pixels(dn: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Hidden pixels of a patch take the median of its clear ones, so that one cloud does not lose the month."""
+    clear = np.where(observed[:, :, None], dn, np.nan)
+    flat = clear.reshape(*clear.shape[:3], -1)
+    with np.errstate(invalid="ignore"):
+        fill = np.sort(flat, axis=3)
+    count = np.maximum(np.count_nonzero(~np.isnan(flat), axis=3, keepdims=True) - 1, 0)
+    middle = np.take_along_axis(fill, count // 2, axis=3)[..., None]
+    return np.where(np.isnan(clear), middle, clear)
+
+
+def _merge(parts: list[tuple[list[int], dict[str, np.ndarray]]], total: int) -> dict[str, np.ndarray]:
+    """Puts groups back in order; shorter series are padded with unobserved looks."""
+    length = max(part["series_mask"].shape[1] for _, part in parts)
+    merged: dict[str, np.ndarray] = {}
+    for name, sample in parts[0][1].items():
+        merged[name] = np.zeros((total, length, *sample.shape[2:]), dtype=sample.dtype)
+        for indices, part in parts:
+            merged[name][indices, : part[name].shape[1]] = part[name]
+    return merged

@@ -1,0 +1,459 @@
+"""The pixel tower, and the model that joins it to CLIP's text tower and, optionally, its vision tower."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, CLIPModel, CLIPTextModel, CLIPVisionModel, PreTrainedModel
+from transformers import initialization as init
+from transformers.activations import ACT2FN
+from transformers.masking_utils import create_bidirectional_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from .configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+
+
+@dataclass
+class TimeSenCLIPOutput(ModelOutput):
+    """Output of [`TimeSenCLIPModel`]; a field is `None` when its inputs were not given.
+
+    Attributes:
+        loss: InfoNCE from series to ground photos, a scalar, with `return_loss=True`.
+        logits_per_series: scaled cosine similarities (num_series, num_texts).
+        logits_per_text: the same, (num_texts, num_series).
+        series_embeds: unit embeddings of the series (num_series, projection_dim).
+        text_embeds: unit embeddings of the texts (num_texts, projection_dim).
+        image_embeds: unit embeddings of the ground photos (num_photos, projection_dim).
+    """
+
+    loss: torch.FloatTensor | None = None
+    logits_per_series: torch.FloatTensor | None = None
+    logits_per_text: torch.FloatTensor | None = None
+    series_embeds: torch.FloatTensor | None = None
+    text_embeds: torch.FloatTensor | None = None
+    image_embeds: torch.FloatTensor | None = None
+
+
+class TimeSenCLIPPixelEmbeddings(nn.Module):
+    """One token a look, from its bands and its place in the year, behind a class token that has no place."""
+
+    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
+        super().__init__()
+        self.config = config
+        height, width = config.patch_shape
+        self.band_projection = nn.Linear(config.num_bands * height * width, config.hidden_size)
+        self.position_embedding = nn.Parameter(torch.zeros(config.num_months, config.hidden_size))
+        self.class_embedding = nn.Parameter(torch.zeros(config.hidden_size))
+
+    def forward(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Turns looks (batch, time, band[, height, width]) into tokens (batch, 1 + time, hidden_size)."""
+        self._check_shapes(pixel_series, series_mask, months)
+        looks = pixel_series.flatten(2).to(self.band_projection.weight.dtype)
+        if series_mask is not None:
+            # NaN times an attention weight of zero is NaN: what was not observed must not enter at all.
+            looks = looks.masked_fill(~series_mask.bool()[:, :, None], 0)
+        tokens = self.band_projection(looks) + self._positions(months)
+        class_token = self.class_embedding.expand(len(tokens), 1, -1)
+        return torch.cat([class_token, tokens], dim=1)
+
+    def _positions(self, months: torch.Tensor | None) -> torch.Tensor:
+        if months is None:
+            return self.position_embedding
+        place = months.to(device=self.position_embedding.device, dtype=torch.float32) % self.config.num_months
+        month = place.floor()
+        fraction = (place - month)[..., None].to(self.position_embedding.dtype)
+        earlier = month.long() % self.config.num_months
+        later = (earlier + 1) % self.config.num_months
+        return (1 - fraction) * self.position_embedding[earlier] + fraction * self.position_embedding[later]
+
+    def _check_shapes(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> None:
+        patch = self.config.patch_shape
+        accepted = [(self.config.num_bands, *patch)]
+        if patch == (1, 1):
+            accepted.append((self.config.num_bands,))
+        if pixel_series.ndim < 3 or tuple(pixel_series.shape[2:]) not in accepted:
+            raise ValueError(
+                f"`pixel_series` must be (batch, time, {', '.join(map(str, accepted[-1]))}), "
+                f"got {tuple(pixel_series.shape)}."
+            )
+        looks = tuple(pixel_series.shape[:2])
+        if series_mask is not None and tuple(series_mask.shape) != looks:
+            raise ValueError(f"`series_mask` must be (batch, time) = {looks}, got {tuple(series_mask.shape)}.")
+        if months is None and looks[1] != self.config.num_months:
+            raise ValueError(
+                f"A series of {looks[1]} looks needs `months` (0 = January); only series of "
+                f"{self.config.num_months} may leave them out."
+            )
+        if months is not None and tuple(months.shape) not in (looks, looks[1:]):
+            raise ValueError(
+                f"`months` must be (time,) = {looks[1:]} or (batch, time) = {looks}, got {tuple(months.shape)}."
+            )
+
+
+def eager_attention_forward(
+    module: nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention written out, the reference that SDPA is tested against and the way to see attention weights."""
+    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
+    if attention_mask is not None:
+        scores = scores + attention_mask
+    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
+    return torch.matmul(weights, value).transpose(1, 2), weights
+
+
+class TimeSenCLIPPixelAttention(nn.Module):
+    """Multi-head self-attention, queries, keys and values kept apart as in CLIP."""
+
+    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.is_causal = False
+        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out_proj = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Attends over (batch, tokens, hidden_size); returns the same shape and the weights when eager."""
+        heads = (*hidden_states.shape[:-1], -1, self.head_dim)
+        attention: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = ALL_ATTENTION_FUNCTIONS.get_interface(
+            self.config._attn_implementation, eager_attention_forward
+        )
+        mixed, weights = attention(
+            self,
+            self.q_proj(hidden_states).view(heads).transpose(1, 2),
+            self.k_proj(hidden_states).view(heads).transpose(1, 2),
+            self.v_proj(hidden_states).view(heads).transpose(1, 2),
+            attention_mask,
+            scaling=self.scaling,
+            dropout=self.config.attention_dropout if self.training else 0.0,
+            **kwargs,
+        )
+        return self.out_proj(mixed.reshape(hidden_states.shape)), weights
+
+
+class TimeSenCLIPPixelLayer(GradientCheckpointingLayer):
+    """One encoder layer; it normalises after each residual sum (post-LN), as `nn.TransformerEncoderLayer` does."""
+
+    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
+        super().__init__()
+        self.self_attn = TimeSenCLIPPixelAttention(config)
+        self.layer_norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation_fn = ACT2FN[config.hidden_act]
+        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(
+        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> torch.Tensor:
+        """Keeps the shape (batch, tokens, hidden_size)."""
+        attended, _ = self.self_attn(hidden_states, attention_mask, **kwargs)
+        hidden_states = self.layer_norm1(hidden_states + self.dropout(attended))
+        widened = self.dropout(self.activation_fn(self.fc1(hidden_states)))
+        return self.layer_norm2(hidden_states + self.dropout(self.fc2(widened)))
+
+
+class TimeSenCLIPPreTrainedModel(PreTrainedModel):
+    """Weight initialisation and the features that both models share."""
+
+    config: TimeSenCLIPConfig
+    base_model_prefix = "timesenclip"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+    _no_split_modules = ["TimeSenCLIPPixelLayer"]
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        """As upstream: PyTorch's defaults for linear layers, Xavier for the joint QKV matrix, zero positions."""
+        super()._init_weights(module)
+        if isinstance(module, TimeSenCLIPPixelEmbeddings):
+            _init_linear_as_torch(module.band_projection)
+            init.zeros_(module.position_embedding)
+            init.zeros_(module.class_embedding)
+        elif isinstance(module, TimeSenCLIPPixelAttention):
+            width = module.config.hidden_size
+            # Xavier over the (3 width, width) matrix that nn.MultiheadAttention keeps in one piece.
+            bound = math.sqrt(6 / (3 * width + width))
+            for projection in (module.q_proj, module.k_proj, module.v_proj):
+                init.uniform_(projection.weight, -bound, bound)
+                init.zeros_(projection.bias)
+            _init_linear_as_torch(module.out_proj)
+            init.zeros_(module.out_proj.bias)
+        elif isinstance(module, TimeSenCLIPPixelLayer):
+            _init_linear_as_torch(module.fc1)
+            _init_linear_as_torch(module.fc2)
+        elif isinstance(module, TimeSenCLIPPixelModel):
+            _init_linear_as_torch(module.projection)
+        elif isinstance(module, TimeSenCLIPModel):
+            for projection in (module.text_projection, module.visual_projection):
+                if projection is not None:
+                    init.normal_(projection.weight, std=projection.in_features**-0.5)
+            init.constant_(module.logit_scale, self.config.logit_scale_init_value)
+
+
+def _init_linear_as_torch(linear: nn.Linear) -> None:
+    """`nn.Linear.reset_parameters`, through transformers' initialisers, which leave loaded weights alone."""
+    bound = linear.in_features**-0.5
+    init.uniform_(linear.weight, -bound, bound)
+    init.uniform_(linear.bias, -bound, bound)
+
+
+class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
+    """A year of one pixel in, one embedding in CLIP's joint space out (TimeSenCLIP, arXiv 2508.11919).
+
+    The architecture is that of the released code: a linear embedding of the bands, learned month positions, a
+    class token, post-LN encoder layers with ReLU, and LayerNorm with one linear layer on the class token.
+
+    Departures, none of which changes the output on twelve observed months: missing looks get no attention, and
+    any number of looks at any dates is accepted, dates between two months taking the position between theirs.
+    """
+
+    config: TimeSenCLIPPixelConfig
+    base_model_prefix = "pixel_model"
+    main_input_name = "pixel_series"
+    _can_record_outputs = {"hidden_states": TimeSenCLIPPixelLayer, "attentions": TimeSenCLIPPixelAttention}
+    _keys_to_ignore_on_load_unexpected = [
+        r"^text_model\.",
+        r"^text_projection\.",
+        r"^vision_model\.",
+        r"^visual_projection\.",
+        r"^logit_scale$",
+    ]
+
+    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
+        super().__init__(config)
+        self.embeddings = TimeSenCLIPPixelEmbeddings(config)
+        self.layers = nn.ModuleList(TimeSenCLIPPixelLayer(config) for _ in range(config.num_hidden_layers))
+        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.projection = nn.Linear(config.hidden_size, config.projection_dim)
+        self.post_init()
+
+    @merge_with_config_defaults
+    @capture_outputs(tie_last_hidden_states=False)
+    def forward(
+        self,
+        pixel_series: torch.Tensor,
+        series_mask: torch.Tensor | None = None,
+        months: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """Encodes series.
+
+        Args:
+            pixel_series: scaled reflectance (batch, time, band), or (batch, time, band, height, width).
+            series_mask: (batch, time), True where observed; all observed when left out. A series without any
+                observed look gives the class token alone: finite, the same for all, and meaningless.
+            months: (time,) or (batch, time) places in the year, 0 = January, circular; whole numbers are the
+                learned positions, others lie between them. May be left out with twelve looks, January first.
+
+        Returns:
+            `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`
+            (batch, 1 + time, hidden_size), class token first.
+
+        Raises:
+            ValueError: a shape does not fit the configuration, or `months` is missing for other than twelve looks.
+        """
+        hidden_states = self.embeddings(pixel_series, series_mask, months)
+        attention_mask = None
+        if series_mask is not None:
+            attention_mask = create_bidirectional_mask(
+                config=self.config,
+                inputs_embeds=hidden_states,
+                attention_mask=nn.functional.pad(series_mask.bool(), (1, 0), value=True),
+            )
+        for layer in self.layers:
+            hidden_states = layer(hidden_states, attention_mask, **kwargs)
+        return BaseModelOutputWithPooling(
+            last_hidden_state=hidden_states,
+            pooler_output=self.projection(self.post_layernorm(hidden_states[:, 0])),
+        )
+
+
+class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
+    """Pixel series, words and, optionally, ground photos in one space.
+
+    Text and vision towers carry CLIP's own parameter names, so CLIP's classes load them from a checkpoint of
+    this model, and this model's towers load from a CLIP checkpoint ([`TimeSenCLIPModel.from_clip`]).
+    """
+
+    config: TimeSenCLIPConfig
+    main_input_name = "pixel_series"
+
+    def __init__(self, config: TimeSenCLIPConfig) -> None:
+        super().__init__(config)
+        self.pixel_model = TimeSenCLIPPixelModel._from_config(config.pixel_config)
+        self.text_model = CLIPTextModel._from_config(config.text_config)
+        self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
+        self.vision_model: CLIPVisionModel | None = None
+        self.visual_projection: nn.Linear | None = None
+        if config.vision_config is not None:
+            self.vision_model = CLIPVisionModel._from_config(config.vision_config)
+            self.visual_projection = nn.Linear(config.vision_config.hidden_size, config.projection_dim, bias=False)
+        self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
+        self.post_init()
+
+    @classmethod
+    def from_clip(
+        cls,
+        pixel_model_or_config: TimeSenCLIPPixelModel | TimeSenCLIPPixelConfig,
+        clip_name_or_path: str,
+        *,
+        vision_tower: bool = True,
+        **kwargs: Any,
+    ) -> "TimeSenCLIPModel":
+        """Assembles a model from a pixel tower and any CLIP checkpoint.
+
+        Args:
+            pixel_model_or_config: a pixel tower, which is taken as it is, or a configuration for a fresh one.
+            clip_name_or_path: a folder or Hub id of a CLIP checkpoint.
+            vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
+            **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...).
+
+        Raises:
+            ValueError: the checkpoint is not CLIP's, or its joint space has another width than the pixel tower's.
+        """
+        model_type = AutoConfig.from_pretrained(clip_name_or_path, **kwargs).model_type
+        if model_type != "clip":
+            raise ValueError(f"{clip_name_or_path} holds a {model_type} model; a CLIP model is needed.")
+        clip = CLIPModel.from_pretrained(clip_name_or_path, **kwargs)
+        given = isinstance(pixel_model_or_config, PreTrainedModel)
+        pixel_config = pixel_model_or_config.config if given else pixel_model_or_config
+        model = cls(
+            TimeSenCLIPConfig(
+                pixel_config=pixel_config,
+                text_config=clip.config.text_config,
+                vision_config=clip.config.vision_config if vision_tower else None,
+                projection_dim=clip.config.projection_dim,
+            )
+        )
+        if given:
+            model.pixel_model = pixel_model_or_config
+        model.text_model, model.text_projection = clip.text_model, clip.text_projection
+        if vision_tower:
+            model.vision_model, model.visual_projection = clip.vision_model, clip.visual_projection
+        with torch.no_grad():
+            model.logit_scale.copy_(clip.logit_scale)
+        return model.eval()
+
+    @can_return_tuple
+    def get_series_features(
+        self,
+        pixel_series: torch.Tensor,
+        series_mask: torch.Tensor | None = None,
+        months: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPooling:
+        """The pixel tower's output; `pooler_output` (batch, projection_dim) is not normalised."""
+        return self.pixel_model(pixel_series, series_mask, months, **kwargs)
+
+    @can_return_tuple
+    def get_text_features(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+    ) -> BaseModelOutputWithPooling:
+        """The text tower's output; `pooler_output` (batch, projection_dim) is projected and not normalised."""
+        outputs = self.text_model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
+        outputs.pooler_output = self.text_projection(outputs.pooler_output)
+        return outputs
+
+    @can_return_tuple
+    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+        """The vision tower's output on ground photos; `pooler_output` is projected and not normalised.
+
+        Raises:
+            ValueError: the checkpoint has no vision tower.
+        """
+        if self.vision_model is None or self.visual_projection is None:
+            raise ValueError(
+                "This checkpoint has no vision tower: load one made with `from_clip(..., vision_tower=True)`."
+            )
+        outputs = self.vision_model(pixel_values=pixel_values, return_dict=True, **kwargs)
+        outputs.pooler_output = self.visual_projection(outputs.pooler_output)
+        return outputs
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        pixel_series: torch.Tensor | None = None,
+        series_mask: torch.Tensor | None = None,
+        months: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        return_loss: bool | None = None,
+        **kwargs: Any,
+    ) -> TimeSenCLIPOutput:
+        """Embeds what is given, and compares series with texts where both are.
+
+        Args:
+            input_ids: tokens (num_texts, length).
+            pixel_series: scaled reflectance (num_series, time, band[, height, width]).
+            series_mask: (num_series, time), True where observed.
+            months: (time,) or (num_series, time), 0 = January.
+            attention_mask: (num_texts, length).
+            pixel_values: ground photos (num_photos, 3, height, width).
+            return_loss: contrast each series with the photo of the same row.
+
+        Raises:
+            ValueError: nothing to embed, or a loss asked for without as many photos as series.
+        """
+        series_embeds = text_embeds = image_embeds = None
+        if pixel_series is not None:
+            series_embeds = _unit(self.get_series_features(pixel_series, series_mask, months, **kwargs).pooler_output)
+        if input_ids is not None:
+            text_embeds = _unit(self.get_text_features(input_ids, attention_mask, **kwargs).pooler_output)
+        if pixel_values is not None:
+            image_embeds = _unit(self.get_image_features(pixel_values, **kwargs).pooler_output)
+        if series_embeds is None and text_embeds is None and image_embeds is None:
+            raise ValueError("Nothing to embed: give `pixel_series`, `input_ids` or `pixel_values`.")
+
+        logits_per_series = None
+        if series_embeds is not None and text_embeds is not None:
+            logits_per_series = self.logit_scale.exp() * series_embeds @ text_embeds.T
+        return TimeSenCLIPOutput(
+            loss=self._contrast(series_embeds, image_embeds) if return_loss else None,
+            logits_per_series=logits_per_series,
+            logits_per_text=None if logits_per_series is None else logits_per_series.T,
+            series_embeds=series_embeds,
+            text_embeds=text_embeds,
+            image_embeds=image_embeds,
+        )
+
+    def _contrast(self, series_embeds: torch.Tensor | None, image_embeds: torch.Tensor | None) -> torch.Tensor:
+        if series_embeds is None or image_embeds is None or len(series_embeds) != len(image_embeds):
+            raise ValueError("`return_loss` needs `pixel_series` and `pixel_values` with one photo for each series.")
+        logits = self.logit_scale.exp() * series_embeds @ image_embeds.T
+        return nn.functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+def _unit(embeds: torch.Tensor) -> torch.Tensor:
+    return nn.functional.normalize(embeds, dim=-1)

@@ -1,0 +1,203 @@
+"""`pipeline("zero-shot-pixel-classification")`: series and class names in, labels with scores out."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature, Pipeline
+
+from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from .feature_extraction_timesenclip import SERIES_KEYS
+from .zero_shot_timesenclip import (
+    Labels,
+    embed_classes,
+    expand_prompts,
+    read_labels,
+    score,
+    warn_of_unknown_words,
+)
+
+TASK = "zero-shot-pixel-classification"
+_FEATURE_OPTIONS = (*SERIES_KEYS[1:], "composite", "missing_bands")
+
+
+class ZeroShotPixelClassificationPipeline(Pipeline):
+    """Names the land cover of Sentinel-2 pixels in words given at the call.
+
+    ```python
+    >>> from transformers import pipeline
+    >>> import timesenclip_hf
+
+    >>> classify = pipeline("zero-shot-pixel-classification")
+    >>> classify(series, candidate_labels=["maize", "grassland", "buildings"])  # series: (12, 10) reflectance
+    [{'score': 0.97, 'label': 'maize'}, ...]
+    ```
+
+    Series go through the feature extractor and the tower a chunk at a time, never one by one, and the text
+    tower runs once for each set of labels and templates.
+    """
+
+    _load_processor = True
+    _load_image_processor = False
+    _load_feature_extractor = False
+    _load_tokenizer = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._class_embeds: dict[Any, torch.Tensor] = {}
+
+    def __call__(
+        self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any
+    ) -> list[dict[str, Any]] | list[list[dict[str, Any]]] | Iterator[list[dict[str, Any]]]:
+        """Classifies series.
+
+        Args:
+            inputs: one series, (time, band) array or dictionary with "series" and any of `bands`, `dates`,
+                `months`, `scl`, `nodata`, `units`, `processing_baseline`, `offset`, `year`; or many: an array
+                (series, time, band), a list, a `Dataset` (rows or one column), a `KeyDataset`, or any iterator.
+            candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
+            **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, and the feature
+                extractor's options for every series.
+
+        Returns:
+            For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an
+            iterator without length an iterator of such lists, which reads on as it is consumed.
+
+        Raises:
+            ValueError: labels, templates or series cannot be used; the sentence says why.
+            TypeError: an unknown argument.
+        """
+        if candidate_labels is not None:
+            kwargs["candidate_labels"] = candidate_labels
+        batch_size = kwargs.pop("batch_size", None) or self._batch_size or DEFAULT_BATCH_SIZE
+        kwargs.pop("num_workers", None)
+        parameters = self._sanitize_parameters(**kwargs)
+        defaults = (self._preprocess_params, self._forward_params, self._postprocess_params)
+        merged = [{**default, **given} for default, given in zip(defaults, parameters, strict=True)]
+        if "candidate_labels" not in merged[2]:
+            raise ValueError('Give the class names: `candidate_labels=["maize", "grassland", "buildings"]`.')
+        # Labels are checked before any series is read, so that a typing error costs no work.
+        self._labels_and_embeds(**_label_arguments(merged[2]))
+
+        inputs = _as_input(inputs)
+        if _is_one_series(inputs):
+            return self._run(inputs, batch_size, *merged)[0]
+        if isinstance(inputs, np.ndarray):
+            return self._run(inputs, batch_size, *merged)
+        results = (result for chunk in _chunks(inputs, batch_size) for result in self._run(chunk, batch_size, *merged))
+        return list(results) if isinstance(inputs, Sized) else results
+
+    def _run(
+        self,
+        inputs: Any,
+        batch_size: int,
+        preprocess_params: dict[str, Any],
+        forward_params: dict[str, Any],
+        postprocess_params: dict[str, Any],
+    ) -> list[list[dict[str, Any]]]:
+        features = self.preprocess(inputs, **preprocess_params)
+        outputs = self.forward(features, **{"batch_size": batch_size, **forward_params})
+        results: list[list[dict[str, Any]]] = self.postprocess(outputs, **postprocess_params)
+        return results
+
+    def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+        preprocess = {name: kwargs.pop(name) for name in _FEATURE_OPTIONS if name in kwargs}
+        forward = {name: kwargs.pop(name) for name in ("progress",) if name in kwargs}
+        names = ("candidate_labels", "hypothesis_template", "top_k", "centring")
+        postprocess = {name: kwargs.pop(name) for name in names if name in kwargs}
+        if kwargs:
+            raise TypeError(
+                f"Unknown argument {sorted(kwargs)[0]!r}: use {', '.join((*names, 'batch_size', *_FEATURE_OPTIONS))}."
+            )
+        return preprocess, forward, postprocess
+
+    def preprocess(self, input_: Any, **preprocess_parameters: Any) -> BatchFeature:
+        """Series of one chunk to model inputs."""
+        return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
+
+    def _forward(self, input_tensors: Any, batch_size: int = DEFAULT_BATCH_SIZE, progress: bool = False) -> Any:
+        return {"series_embeds": encode(self.model, input_tensors, batch_size=batch_size, progress=progress)}
+
+    def postprocess(
+        self,
+        model_outputs: Any,
+        candidate_labels: Labels,
+        hypothesis_template: str | Sequence[str] | None = None,
+        top_k: int | None = None,
+        centring: str = "none",
+    ) -> list[list[dict[str, Any]]]:
+        """Embeddings of one chunk to labels with scores."""
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
+        names, class_embeds = self._labels_and_embeds(candidate_labels, hypothesis_template)
+        logits = score(
+            model_outputs["series_embeds"],
+            class_embeds,
+            logit_scale=self.model.logit_scale.detach().exp().float().cpu(),
+            centring=centring,
+        )
+        scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+        return [
+            [{"score": value, "label": names[index]} for value, index in zip(row, places, strict=True)]
+            for row, places in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
+        ]
+
+    def _labels_and_embeds(
+        self, candidate_labels: Labels, hypothesis_template: str | Sequence[str] | None = None
+    ) -> tuple[list[str], torch.Tensor]:
+        """Label names and their embeddings, computed once for each set of prompts."""
+        if hypothesis_template is None:
+            hypothesis_template = self.processor.hypothesis_template
+        prompts = expand_prompts(candidate_labels, hypothesis_template)
+        key = tuple((label, tuple(texts)) for label, texts in prompts.items())
+        if key not in self._class_embeds:
+            warn_of_unknown_words(read_labels(candidate_labels), self.processor.known_words)
+            self._class_embeds[key] = embed_classes(self.model, self.processor.tokenizer, prompts).cpu()
+        return list(prompts), self._class_embeds[key]
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Saves model and processor; the base class would lose the feature extractor.
+
+        The folder loads with `pipeline(task, model=folder)` where this package is installed. For users without
+        the package, save with [`export_remote_code`].
+        """
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def _label_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in ("candidate_labels", "hypothesis_template") if name in parameters}
+
+
+def _as_input(inputs: Any) -> Any:
+    """Array-likes as arrays; rows of a `datasets.Dataset` cut down to what describes a series."""
+    if isinstance(inputs, torch.Tensor):
+        return inputs.detach().cpu().numpy()
+    columns = getattr(inputs, "column_names", None)
+    if columns is not None and hasattr(inputs, "select_columns"):
+        if "series" not in columns:
+            raise ValueError(
+                f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "
+                'such as `dataset["reflectance"]`.'
+            )
+        return inputs.select_columns([name for name in columns if name in SERIES_KEYS])
+    return inputs
+
+
+def _is_one_series(inputs: Any) -> bool:
+    if isinstance(inputs, Mapping):
+        return True
+    return isinstance(inputs, np.ndarray) and inputs.ndim == 2
+
+
+def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    # A torch Dataset has length and items but need not stop iterating by itself.
+    if isinstance(inputs, Sized) and hasattr(inputs, "__getitem__"):
+        stream: Iterator[Any] = (inputs[index] for index in range(len(inputs)))
+    else:
+        stream = iter(inputs)
+    while chunk := list(islice(stream, size)):
+        yield chunk

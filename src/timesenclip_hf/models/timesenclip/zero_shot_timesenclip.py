@@ -1,0 +1,158 @@
+"""Class names to class embeddings to scores: the one place where zero-shot scoring is written."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from transformers.utils import logging
+
+logger = logging.get_logger(__name__)
+
+DEFAULT_TEMPLATE = "a photo of {}."
+# "none" is what a model says of one series by itself. The others look at all series at once (they are
+# transductive), so a result that used one must say so.
+CENTRINGS = ("none", "class_mean", "series_mean")
+
+Labels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+
+
+def read_labels(candidate_labels: Labels) -> dict[str, list[str]]:
+    """Labels with the phrases that describe each.
+
+    Args:
+        candidate_labels: a list of names; one string with names between commas; or names with one or more
+            phrases each.
+
+    Returns:
+        `{label: [phrase, ...]}` in the order given; a label without phrases describes itself.
+
+    Raises:
+        ValueError: no label, an empty one, one given twice, or one without phrases.
+    """
+    if isinstance(candidate_labels, str):
+        candidate_labels = [name.strip() for name in candidate_labels.split(",") if name.strip()]
+    if isinstance(candidate_labels, Mapping):
+        labels = {
+            str(name).strip(): [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
+            for name, phrases in candidate_labels.items()
+        }
+    else:
+        names = [str(name).strip() for name in candidate_labels]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"The label {twice!r} is given twice: give each label once.")
+        labels = {name: [name] for name in names}
+    if not labels:
+        raise ValueError('`candidate_labels` is empty: give at least one class name, such as ["maize", "woodland"].')
+    for name, phrases in labels.items():
+        if not name or not phrases or not all(phrase.strip() for phrase in phrases):
+            raise ValueError(f"The label {name!r} is empty or has an empty phrase: describe every class in words.")
+    return labels
+
+
+def expand_prompts(
+    candidate_labels: Labels, hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE
+) -> dict[str, list[str]]:
+    """Every phrase of every label in every template.
+
+    Raises:
+        ValueError: as [`read_labels`], or a template without `{}`.
+    """
+    templates = [hypothesis_template] if isinstance(hypothesis_template, str) else list(hypothesis_template)
+    if not templates:
+        raise ValueError("`hypothesis_template` is empty: give at least one template with {}, such as 'a photo of {}'.")
+    for template in templates:
+        if template.count("{}") != 1:
+            raise ValueError(
+                f"`hypothesis_template` must contain {{}} once, where the label goes, got {template!r}: write for "
+                'example "a photo of {}".'
+            )
+    return {
+        label: [template.replace("{}", phrase) for phrase in phrases for template in templates]
+        for label, phrases in read_labels(candidate_labels).items()
+    }
+
+
+def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str, list[str]]:
+    """Words that a model's training captions never held, each with the nearest that they did (at most three).
+
+    Nearest is by spelling: a model that never read a word cannot say what it means.
+    """
+    known = {word.lower() for word in known_words}
+    ordered = sorted(known)
+    words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
+    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.6) for word in words if word not in known}
+
+
+def warn_of_unknown_words(labels: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
+    """Logs one line naming the words of the labels that the checkpoint's training captions never held."""
+    if not known_words:
+        return
+    phrases = [phrase for phrases in labels.values() for phrase in phrases]
+    for word, nearest in unknown_words(phrases, known_words).items():
+        hint = f"the nearest it knows: {', '.join(nearest)}" if nearest else "it knows no similar word"
+        logger.warning(
+            f"{word!r} occurs in none of this checkpoint's training captions, so its scores for it mean little; {hint}."
+        )
+
+
+@torch.no_grad()
+def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str]]) -> torch.Tensor:
+    """One unit embedding a class: the mean of its prompts' unit embeddings, made unit again.
+
+    Args:
+        model: with `get_text_features`, such as [`TimeSenCLIPModel`] or `CLIPModel`.
+        tokenizer: the model's.
+        prompts: from [`expand_prompts`].
+
+    Returns:
+        (classes, projection_dim), float32, on the model's device.
+    """
+    texts = [text for class_prompts in prompts.values() for text in class_prompts]
+    tokens = tokenizer(
+        texts,
+        padding=True,
+        truncation=True,
+        max_length=model.config.text_config.max_position_embeddings,
+        return_tensors="pt",
+    )
+    embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
+    embeds = torch.nn.functional.normalize(embeds, dim=-1)
+    means = [part.mean(dim=0) for part in embeds.split([len(class_prompts) for class_prompts in prompts.values()])]
+    return torch.nn.functional.normalize(torch.stack(means), dim=-1)
+
+
+def score(
+    series_embeds: torch.Tensor,
+    class_embeds: torch.Tensor,
+    *,
+    logit_scale: float | torch.Tensor = 1.0,
+    centring: str = "none",
+) -> torch.Tensor:
+    """Scaled cosine similarities of series and classes.
+
+    Args:
+        series_embeds: unit embeddings (series, projection_dim).
+        class_embeds: unit embeddings (classes, projection_dim).
+        logit_scale: inverse temperature, already exponentiated.
+        centring: "none"; or, over all series given and therefore transductive, "series_mean", which takes the
+            mean series away before comparing, or "class_mean", which divides each class's cosines by their mean
+            (what upstream prints as "normalised").
+
+    Returns:
+        Logits (series, classes); their softmax is the pipeline's score.
+
+    Raises:
+        ValueError: unknown centring.
+    """
+    if centring not in CENTRINGS:
+        raise ValueError(f"`centring` must be one of {', '.join(CENTRINGS)}, got {centring!r}.")
+    if centring == "series_mean":
+        series_embeds = torch.nn.functional.normalize(series_embeds - series_embeds.mean(dim=0), dim=-1)
+    cosines = series_embeds @ class_embeds.T
+    if centring == "class_mean":
+        # 1e-6 is upstream's guard against a mean of zero.
+        cosines = cosines / (cosines.mean(dim=0, keepdim=True) + 1e-6)
+    return logit_scale * cosines
