@@ -87,7 +87,7 @@ def choose_year(dates: np.ndarray, observed: np.ndarray) -> np.ndarray:
         Years, (1,) for shared dates or (series,).
     """
     if dates.ndim == 1:
-        dates, observed = dates[None], observed.any(axis=0, keepdims=True)
+        dates, observed = dates[None], np.asarray(observed.any(axis=0, keepdims=True))
     years = np.unique(year_of(dates))
     months = year_of(dates) * MONTHS_PER_YEAR + month_of(dates)
     seen = np.zeros((len(observed), len(years)), dtype=np.int64)
@@ -104,7 +104,7 @@ def masked_median(values: np.ndarray, axis: int) -> np.ndarray:
     count = np.count_nonzero(~np.isnan(values), axis=axis, keepdims=True)
     lower = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0), axis=axis)
     upper = np.take_along_axis(ordered, count // 2, axis=axis)
-    return np.squeeze((lower + upper) / 2, axis=axis)
+    return np.asarray(np.squeeze((lower + upper) / 2, axis=axis))
 
 
 def composite(
@@ -140,7 +140,7 @@ def composite(
     looks = np.where(clear, series, np.nan if recipe == "median" else 0)
     medians = np.full((len(series), num_periods, *series.shape[2:]), np.nan, dtype=series.dtype)
     counts = np.zeros((len(series), num_periods), dtype=np.int64)
-    per_look = observed.reshape(*observed.shape[:2], -1).any(axis=2)
+    per_look = np.asarray(observed.reshape(*observed.shape[:2], -1).any(axis=2))
     for period in range(num_periods):
         inside = periods == period
         if not inside.any():

@@ -134,8 +134,9 @@ class TimeSenCLIPConfig(PreTrainedConfig):
             tower = getattr(self, name)
             if tower is not None and tower.model_type != model_type:
                 raise ValueError(f"`{name}` must describe a {model_type}, got a {tower.model_type}.")
-        if self.pixel_config.projection_dim != self.projection_dim:
+        pixel_config: Any = self.pixel_config  # a configuration by now, whatever it was given as
+        if pixel_config.projection_dim != self.projection_dim:
             raise ValueError(
-                f"The pixel tower ends in {self.pixel_config.projection_dim} dimensions but the text tower in "
+                f"The pixel tower ends in {pixel_config.projection_dim} dimensions but the text tower in "
                 f"{self.projection_dim}: set `projection_dim` of the pixel config to {self.projection_dim}."
             )

@@ -17,6 +17,7 @@ from .compositing_timesenclip import (
     place_in_year,
     year_of,
 )
+from .radiometry_timesenclip import to_digital_numbers
 
 logger = logging.get_logger(__name__)
 
@@ -46,20 +47,8 @@ COMMON_NAMES = {
 # The two NIR bands look at the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
 # other; no other pair of bands is that close.
 STAND_INS = {"B8A": "B08", "B08": "B8A"}
-DN_PER_REFLECTANCE = 10_000.0
-# Sentinel-2 L2A, processing baseline 04.00 and later (ESA, January 2022): DN = reflectance * 10000 + 1000.
-BASELINE_WITH_OFFSET = 4.0
-BASELINE_OFFSET = 1000.0
 # Saturated, cloud shadow, medium and high cloud, cirrus and no data of the L2A scene classification.
 MASKED_SCL = (0, 1, 3, 8, 9, 10)
-# Values that products commonly write for "no data" and that no reflectance can take.
-NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
-# Reflectance outside this range is not a surface; what is left of a product's noise stays inside it.
-PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
-# Per cent may pass 100 over cloud and glint; a digital number as low everywhere would be darker than deep water.
-HIGHEST_PER_CENT = 150.0
-# More implausible looks than this, and the unit is wrong rather than the odd look.
-COMMON_SHARE = 0.05
 
 
 class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
@@ -153,7 +142,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         Raises:
             ValueError: what is wrong with the input, in one sentence.
         """
-        given = {
+        given: dict[str, Any] = {
             "bands": bands,
             "dates": dates,
             "months": months,
@@ -164,7 +153,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             "offset": offset,
             "year": year,
         }
-        options = {
+        options: dict[str, Any] = {
             "recipe": self.composite if composite is None else composite,
             "missing_bands": self.missing_bands if missing_bands is None else missing_bands,
             "allow_empty": allow_empty,
@@ -234,7 +223,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             )
         values = self._select_bands(values, bands, missing_bands)
         hidden = _hidden(values, scl, self.masked_scl)
-        dn = _to_digital_numbers(values, hidden, self.band_names, nodata, units, processing_baseline, offset)
+        dn = to_digital_numbers(values, hidden, self.band_names, nodata, units, processing_baseline, offset)
         dn = self._fill_bands(dn, missing_bands)
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, places = _place_looks(dn, observed, dates, months, year, recipe)
@@ -354,146 +343,6 @@ def _as_array(series: Any) -> np.ndarray:
     return values
 
 
-def _to_digital_numbers(
-    values: np.ndarray,
-    hidden: np.ndarray | None,
-    band_names: list[str],
-    nodata: float | None,
-    units: str,
-    processing_baseline: str | float | None,
-    offset: float | None,
-) -> np.ndarray:
-    """Digital numbers without offset, float32, NaN where missing, hidden or implausible."""
-    _check_option("units", units, ("auto", "dn", "reflectance"))
-    if values.dtype.itemsize == 1:
-        raise ValueError("8-bit values cannot be reflectance: give reflectance 0 to 1, or times 10,000.")
-    integers = values.dtype.kind in "iu"
-    values = np.array(values, dtype=np.float32)
-    missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
-    if nodata is not None:
-        missing |= values == np.float32(nodata)
-    # A band filled later is NaN here, so it must not keep an empty look from being seen as empty.
-    missing |= ((values == 0) | np.isnan(values)).all(axis=2, keepdims=True)
-    if hidden is not None:
-        missing |= np.expand_dims(hidden, 2)
-    values[missing] = np.nan
-    present = values[~missing]
-    if present.size == 0:
-        return values
-    in_numbers = _are_digital_numbers(present, units, integers)
-    if in_numbers:
-        subtracted = _offset(processing_baseline, offset)
-        if subtracted is None:
-            _warn_of_offset(values, band_names)
-        dn = values - (subtracted or 0.0)
-    else:
-        dn = values * DN_PER_REFLECTANCE
-    _mask_implausible(dn, float(np.median(present)), in_numbers)
-    _warn_of_swapped_bands(dn, band_names)
-    return dn
-
-
-def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
-    """Tells reflectance times 10,000 from reflectance, and both from what is neither."""
-    typical, highest = float(np.median(present)), float(np.quantile(present, 0.99))
-    if typical < 0:
-        raise ValueError(
-            f"Values around {typical:.4g} cannot be reflectance: they look like decibels or a normalised index, give "
-            "surface reflectance 0 to 1, or times 10,000."
-        )
-    if units == "dn" and highest <= PLAUSIBLE_REFLECTANCE[1]:
-        raise ValueError(
-            f'Values up to {highest:.4g} were passed with `units="dn"` but look like reflectance: pass '
-            '`units="reflectance"`.'
-        )
-    if units != "auto" or integers or typical <= PLAUSIBLE_REFLECTANCE[1]:
-        return units == "dn" or (units == "auto" and integers)
-    if highest <= HIGHEST_PER_CENT:
-        raise ValueError(
-            f'Values up to {highest:.4g} look like per cent: divide by 100, or pass `units="dn"` if they are '
-            "reflectance times 10,000."
-        )
-    logger.warning_once(
-        "Fractional values far above 1 are read as digital numbers (reflectance times 10,000): pass "
-        '`units="dn"` if that is right, or divide them and pass `units="reflectance"`.'
-    )
-    return True
-
-
-def _offset(processing_baseline: str | float | None, offset: float | None) -> float | None:
-    """What to subtract, or None when nobody said."""
-    if offset is not None:
-        return abs(float(offset))  # products write it as 1000 or as -1000 (BOA_ADD_OFFSET)
-    if processing_baseline is None:
-        return None
-    text = str(processing_baseline).strip().upper().removeprefix("N")
-    try:
-        baseline = float(text) / (100 if "." not in text and len(text) == 4 else 1)
-    except ValueError:
-        raise ValueError(
-            f'`processing_baseline` must look like "04.00" or "N0400", got {processing_baseline!r}.'
-        ) from None
-    return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
-
-
-def _mask_implausible(dn: np.ndarray, typical: float, in_numbers: bool) -> None:
-    low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
-    with np.errstate(invalid="ignore"):
-        implausible = ((dn < low) | (dn > high)).any(axis=2)
-    present = ~np.isnan(dn).all(axis=2)
-    share = implausible.sum() / max(present.sum(), 1)
-    if share > COMMON_SHARE:
-        raise ValueError(
-            f"{share:.0%} of the looks cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
-            f"{PLAUSIBLE_REFLECTANCE[1]}): values around {typical:.4g} read as "
-            f"{'digital numbers' if in_numbers else 'reflectance'}; {_likely_unit(dn, typical, in_numbers)}."
-        )
-    if implausible.any():
-        logger.warning(
-            f"{int(implausible.sum())} of {int(present.sum())} looks are masked: their reflectance lies outside "
-            f"{PLAUSIBLE_REFLECTANCE[0]} to {PLAUSIBLE_REFLECTANCE[1]}."
-        )
-        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
-
-
-def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
-    if not in_numbers:
-        if typical > HIGHEST_PER_CENT:
-            return 'they look like digital numbers, pass `units="dn"`'
-        return "they look like per cent, divide by 100"
-    if np.nanmedian(dn) < 0:
-        return "the offset seems to be subtracted already, pass `offset=0`"
-    return "they look like radiances or another scale, give surface reflectance times 10,000"
-
-
-def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
-    """Every surface is dark in some visible band in some month; if none ever is, 1000 was never subtracted."""
-    dark = [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]
-    visible = values[:, :, dark]
-    visible = visible[~np.isnan(visible)]
-    if visible.size >= 10 and np.quantile(visible, 0.05) > BASELINE_OFFSET:
-        logger.warning_once(
-            f"Hardly any visible value lies below {BASELINE_OFFSET:.0f}: the offset of processing "
-            "baseline 04.00 seems not to be removed, pass `offset=1000`, or `offset=0` to silence this."
-        )
-
-
-def _warn_of_swapped_bands(dn: np.ndarray, band_names: list[str]) -> None:
-    """Dry soil and straw are brighter in red than in blue; where they come out bluer, two bands are swapped."""
-    if not {"B02", "B04", "B08", "B11"} <= set(band_names):
-        return
-    blue, red, near, short = (dn[:, :, band_names.index(name)] for name in ("B02", "B04", "B08", "B11"))
-    with np.errstate(invalid="ignore"):
-        brighter = np.maximum(blue, red)
-        # Bright in the short-wave infrared, little green leaf (under either order), and no cloud.
-        soil = (short > 1500) & (near < 2.2 * brighter) & (short > near) & (brighter < 3000)
-    if soil.sum() >= 10 and np.median(blue[soil] / np.maximum(red[soil], 1.0)) > 1.15:
-        logger.warning_once(
-            "Bare soil comes out bluer than red: B02 and B04 seem to be swapped, check the order of the bands or "
-            "name them with `bands=[...]`."
-        )
-
-
 def _hidden(values: np.ndarray, scl: Any, masked_scl: list[int]) -> np.ndarray | None:
     """(series, time[, height, width]): True where the scene classification sees no ground."""
     if scl is None:
@@ -523,7 +372,7 @@ def _place_looks(
         raise ValueError(
             f"There are {parsed.shape[-1] if parsed.ndim else 1} dates for {looks[1]} looks: give one date a look."
         )
-    clear = observed.reshape(*looks, -1).any(axis=2)
+    clear = np.asarray(observed.reshape(*looks, -1).any(axis=2))
     inside = year_of(parsed) == _years(parsed, clear, year)
     if recipe == "none":
         keep = np.broadcast_to(inside, looks)

@@ -34,12 +34,12 @@ class TimeSenCLIPOutput(ModelOutput):
         image_embeds: unit embeddings of the ground photos (num_photos, projection_dim).
     """
 
-    loss: torch.FloatTensor | None = None
-    logits_per_series: torch.FloatTensor | None = None
-    logits_per_text: torch.FloatTensor | None = None
-    series_embeds: torch.FloatTensor | None = None
-    text_embeds: torch.FloatTensor | None = None
-    image_embeds: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    logits_per_series: torch.Tensor | None = None
+    logits_per_text: torch.Tensor | None = None
+    series_embeds: torch.Tensor | None = None
+    text_embeds: torch.Tensor | None = None
+    image_embeds: torch.Tensor | None = None
 
 
 class TimeSenCLIPPixelEmbeddings(nn.Module):
@@ -80,7 +80,7 @@ class TimeSenCLIPPixelEmbeddings(nn.Module):
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> None:
         patch = self.config.patch_shape
-        accepted = [(self.config.num_bands, *patch)]
+        accepted: list[tuple[int, ...]] = [(self.config.num_bands, *patch)]
         if patch == (1, 1):
             accepted.append((self.config.num_bands,))
         if pixel_series.ndim < 3 or tuple(pixel_series.shape[2:]) not in accepted:
@@ -176,7 +176,8 @@ class TimeSenCLIPPixelLayer(GradientCheckpointingLayer):
         attended, _ = self.self_attn(hidden_states, attention_mask, **kwargs)
         hidden_states = self.layer_norm1(hidden_states + self.dropout(attended))
         widened = self.dropout(self.activation_fn(self.fc1(hidden_states)))
-        return self.layer_norm2(hidden_states + self.dropout(self.fc2(widened)))
+        hidden_states = self.layer_norm2(hidden_states + self.dropout(self.fc2(widened)))
+        return hidden_states
 
 
 class TimeSenCLIPPreTrainedModel(PreTrainedModel):
@@ -215,9 +216,9 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
         elif isinstance(module, TimeSenCLIPPixelModel):
             _init_linear_as_torch(module.projection)
         elif isinstance(module, TimeSenCLIPModel):
-            for projection in (module.text_projection, module.visual_projection):
-                if projection is not None:
-                    init.normal_(projection.weight, std=projection.in_features**-0.5)
+            heads = (module.text_projection, module.visual_projection)
+            for head in [head for head in heads if head is not None]:
+                init.normal_(head.weight, std=head.in_features**-0.5)
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
 
 
@@ -275,6 +276,7 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
                 observed look gives the class token alone: finite, the same for all, and meaningless.
             months: (time,) or (batch, time) places in the year, 0 = January, circular; whole numbers are the
                 learned positions, others lie between them. May be left out with twelve looks, January first.
+            **kwargs: transformers' `output_hidden_states`, `output_attentions` and the like.
 
         Returns:
             `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`
@@ -311,14 +313,16 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
     def __init__(self, config: TimeSenCLIPConfig) -> None:
         super().__init__(config)
+        text_config: Any = config.text_config
+        vision_config: Any = config.vision_config
         self.pixel_model = TimeSenCLIPPixelModel._from_config(config.pixel_config)
-        self.text_model = CLIPTextModel._from_config(config.text_config)
-        self.text_projection = nn.Linear(config.text_config.hidden_size, config.projection_dim, bias=False)
+        self.text_model = CLIPTextModel._from_config(text_config)
+        self.text_projection = nn.Linear(text_config.hidden_size, config.projection_dim, bias=False)
         self.vision_model: CLIPVisionModel | None = None
         self.visual_projection: nn.Linear | None = None
-        if config.vision_config is not None:
-            self.vision_model = CLIPVisionModel._from_config(config.vision_config)
-            self.visual_projection = nn.Linear(config.vision_config.hidden_size, config.projection_dim, bias=False)
+        if vision_config is not None:
+            self.vision_model = CLIPVisionModel._from_config(vision_config)
+            self.visual_projection = nn.Linear(vision_config.hidden_size, config.projection_dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
         self.post_init()
 
@@ -363,7 +367,8 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             model.vision_model, model.visual_projection = clip.vision_model, clip.visual_projection
         with torch.no_grad():
             model.logit_scale.copy_(clip.logit_scale)
-        return model.eval()
+        model.eval()
+        return model
 
     @can_return_tuple
     def get_series_features(
@@ -422,6 +427,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             attention_mask: (num_texts, length).
             pixel_values: ground photos (num_photos, 3, height, width).
             return_loss: contrast each series with the photo of the same row.
+            **kwargs: for the towers.
 
         Raises:
             ValueError: nothing to embed, or a loss asked for without as many photos as series.

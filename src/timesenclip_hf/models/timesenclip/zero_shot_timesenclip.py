@@ -120,7 +120,8 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
     )
     embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
     embeds = torch.nn.functional.normalize(embeds, dim=-1)
-    means = [part.mean(dim=0) for part in embeds.split([len(class_prompts) for class_prompts in prompts.values()])]
+    sizes = [len(class_prompts) for class_prompts in prompts.values()]
+    means = [part.mean(dim=0) for part in torch.split(embeds, sizes)]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 
 
