@@ -32,7 +32,7 @@ def parse_dates(dates: Sequence[Any] | np.ndarray) -> np.ndarray:
     try:
         parsed = texts.astype("datetime64[D]")
     except ValueError:
-        bad = next(text for text in texts if not _is_date(text))
+        bad = next(str(text) for text in texts if not _is_date(str(text)))
         raise ValueError(f"{bad!r} is not a date: write dates as YYYY-MM-DD.") from None
     if np.isnat(parsed).any():
         raise ValueError("A date is empty: give one date for each look.")

@@ -118,13 +118,17 @@ class TimeSenCLIPConfig(PreTrainedConfig):
     }
 
     pixel_config: dict[str, Any] | TimeSenCLIPPixelConfig | None = None
-    text_config: dict[str, Any] | CLIPTextConfig | None = None
-    vision_config: dict[str, Any] | CLIPVisionConfig | None = None
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
     projection_dim: int = 512
     logit_scale_init_value: float | int = 2.6592
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        towers: list[Any] = [self.text_config, self.vision_config]
+        for tower in towers:
+            if tower is not None:
+                tower.projection_dim = self.projection_dim  # CLIP's own classes read it there
         # `@strict` would wrap the sentence in an error of its own, over several lines.
         self.validate_architecture()
 

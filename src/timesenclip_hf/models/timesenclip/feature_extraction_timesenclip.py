@@ -12,6 +12,7 @@ from .compositing_timesenclip import (
     RECIPES,
     choose_year,
     composite,
+    masked_median,
     month_of,
     parse_dates,
     place_in_year,
@@ -433,11 +434,7 @@ def _refuse_empty(series_mask: np.ndarray, positions: list[int] | None) -> None:
 def _fill_pixels(dn: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Hidden pixels of a patch take the median of its clear ones, so that one cloud does not lose the month."""
     clear = np.where(observed[:, :, None], dn, np.nan)
-    flat = clear.reshape(*clear.shape[:3], -1)
-    with np.errstate(invalid="ignore"):
-        fill = np.sort(flat, axis=3)
-    count = np.maximum(np.count_nonzero(~np.isnan(flat), axis=3, keepdims=True) - 1, 0)
-    middle = np.take_along_axis(fill, count // 2, axis=3)[..., None]
+    middle = masked_median(clear.reshape(*clear.shape[:3], -1), axis=3)[..., None, None]
     return np.where(np.isnan(clear), middle, clear)
 
 

@@ -1,0 +1,125 @@
+import warnings
+from datetime import date, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
+    choose_year,
+    composite,
+    masked_median,
+    month_of,
+    parse_dates,
+    place_in_year,
+    year_of,
+)
+
+LOOKS = hnp.arrays(
+    np.float64,
+    hnp.array_shapes(min_dims=2, max_dims=4, max_side=7),
+    elements=st.one_of(st.just(float("nan")), st.floats(-1e4, 1e4)),
+)
+
+
+@given(LOOKS)
+def test_the_masked_median_is_numpys_nanmedian(values):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.nanmedian(values, axis=1)
+    np.testing.assert_allclose(masked_median(values, axis=1), expected, rtol=1e-12)
+
+
+@given(
+    series=hnp.arrays(np.float64, (3, 17, 2), elements=st.floats(0, 1e4)),
+    observed=hnp.arrays(bool, (3, 17)),
+    periods=hnp.arrays(np.int64, (17,), elements=st.integers(-1, 11)),
+)
+def test_months_are_the_medians_of_their_clear_looks(series, observed, periods):
+    values, counts = composite(series, observed, periods)
+    for row in range(3):
+        for month in range(12):
+            clear = series[row, observed[row] & (periods == month)]
+            assert counts[row, month] == len(clear)
+            expected = np.median(clear, axis=0) if len(clear) else np.full(2, np.nan)
+            np.testing.assert_allclose(values[row, month], expected)
+    per_series, same_counts = composite(series, observed, np.tile(periods, (3, 1)))
+    np.testing.assert_array_equal(per_series, values)
+    np.testing.assert_array_equal(same_counts, counts)
+
+
+def test_quarters_and_years_are_periods_like_any_other():
+    series = np.arange(12, dtype=float)[None, :, None]
+    observed = np.ones((1, 12), dtype=bool)
+    quarters, _ = composite(series, observed, np.arange(12) // 3, num_periods=4)
+    np.testing.assert_array_equal(quarters[0, :, 0], [1, 4, 7, 10])
+    year, counts = composite(series, observed, np.zeros(12, dtype=int), num_periods=1)
+    assert (year.item(), counts.item()) == (5.5, 12)
+
+
+def test_patches_are_composited_pixel_by_pixel():
+    generator = np.random.default_rng(0)
+    series, observed = generator.random((1, 20, 3, 4, 5)), generator.random((1, 20, 4, 5)) > 0.3
+    # A pixel mask has no band axis, so hidden pixels are marked in the series itself.
+    series = np.where(observed[:, :, None], series, np.nan)
+    periods = generator.integers(0, 12, 20)
+    values, _ = composite(series, observed.any(axis=(2, 3)), periods)
+    pixel, _ = composite(series[..., 2, 3], observed[..., 2, 3], periods)
+    np.testing.assert_array_equal(values[..., 2, 3], pixel)
+
+
+def test_upstreams_recipe_counts_masked_looks_as_zero_and_fills_empty_months():
+    series = np.array([100.0, 300.0, 500.0])[None, :, None]
+    observed = np.array([[True, False, True]])
+    values, _ = composite(series, observed, np.array([0, 0, 1]), recipe="timesenclip")
+    assert values[0, 0, 0] == 50 + 1  # median of 100 and a zero
+    assert values[0, 1, 0] == 500 + 1
+    assert values[0, 2, 0] == 100 + 1  # no look in March: median of 100, 0 and 500
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(ValueError, match="Unknown composite 'mean': choose one of median, timesenclip"):
+        composite(np.ones((1, 1, 1)), np.ones((1, 1), dtype=bool), np.zeros(1, dtype=int), recipe="mean")
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["2018-05-04", "20180504", "2018-05-04T10:30:00Z", date(2018, 5, 4), datetime(2018, 5, 4, 3), np.datetime64("2018-05-04")],
+)
+def test_a_date_is_read_in_any_usual_form(day):
+    parsed = parse_dates([day])
+    assert (parsed[0], month_of(parsed)[0], year_of(parsed)[0]) == (np.datetime64("2018-05-04"), 4, 2018)
+
+
+@pytest.mark.parametrize(
+    ("dates", "message"),
+    [
+        (["2018-05-04", "04/05/2018"], "'04/05/2018' is not a date: write dates as YYYY-MM-DD"),
+        (["2018-13-01"], "'2018-13-01' is not a date"),
+        ([1, 2], "Dates must be ISO strings or dates, got numbers such as 1"),
+        (["NaT"], "A date is empty"),
+    ],
+)
+def test_what_is_not_a_date_is_named(dates, message):
+    with pytest.raises(ValueError, match=message):
+        parse_dates(dates)
+
+
+def test_the_middle_of_a_month_is_its_whole_number_and_new_year_lies_between_december_and_january():
+    places = place_in_year(parse_dates(["2018-06-15", "2018-06-16", "2018-01-01", "2018-12-31"]))
+    np.testing.assert_allclose(places, [5 - 0.5 / 30, 5 + 0.5 / 30, 12 - 0.5 + 0.5 / 31, 11.5 - 0.5 / 31], atol=1e-5)
+
+
+def test_the_year_with_the_most_observed_months_is_chosen_and_the_later_on_a_tie():
+    dates = parse_dates(["2017-01-01", "2017-02-01", "2018-01-01", "2018-01-11", "2019-01-01", "2019-02-01"])
+    clear = np.ones((1, 6), dtype=bool)
+    assert choose_year(dates, clear).tolist() == [2019]
+    clear[0, 4] = False
+    assert choose_year(dates, clear).tolist() == [2017]
+
+
+def test_series_with_dates_of_their_own_choose_their_own_year():
+    dates = parse_dates([["2017-01-01", "2017-02-01", "2018-01-01"], ["2017-01-01", "2018-02-01", "2018-03-01"]])
+    assert choose_year(dates, np.ones((2, 3), dtype=bool)).tolist() == [2017, 2018]

@@ -1,0 +1,51 @@
+import pytest
+from transformers import AutoConfig, CLIPTextConfig, SiglipTextConfig
+
+from timesenclip_hf import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+
+
+def test_the_defaults_are_the_published_encoder():
+    config = TimeSenCLIPPixelConfig()
+    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (512, 6, 8)
+    assert (config.intermediate_size, config.hidden_act, config.num_bands, config.num_months) == (256, "relu", 10, 12)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_bands", 0, "`num_bands` must be at least 1, got 0"),
+        ("patch_size", [3], r"`patch_size` must be one number or \[height, width\]"),
+        ("patch_size", [3, 0], "`patch_size` must be at least 1, got 0"),
+        ("num_attention_heads", 7, "`num_attention_heads` must divide `hidden_size`, got 7 heads for a width of 512"),
+        ("hidden_act", "relish", "`hidden_act` must be one of transformers' activations, got 'relish'"),
+        ("hidden_dropout_prob", 1.0, r"`hidden_dropout_prob` must lie in \[0, 1\), got 1.0"),
+    ],
+)
+def test_a_bad_number_is_refused_by_name(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        TimeSenCLIPPixelConfig(**{field: value})
+
+
+def test_a_tower_of_another_width_is_refused_with_the_fix():
+    with pytest.raises(ValueError, match="set `projection_dim` of the pixel config to 256"):
+        TimeSenCLIPConfig(projection_dim=256)
+
+
+def test_a_text_tower_that_is_not_clips_is_refused():
+    with pytest.raises(ValueError, match="`text_config` must describe a clip_text_model, got a siglip_text_model"):
+        TimeSenCLIPConfig(text_config=SiglipTextConfig())
+
+
+@pytest.mark.parametrize("vision_config", [None, {"hidden_size": 64, "num_attention_heads": 2}])
+def test_saved_and_loaded_it_is_the_same_with_and_without_a_vision_tower(tmp_path, vision_config):
+    config = TimeSenCLIPConfig(
+        pixel_config={"hidden_size": 64, "patch_size": 5},
+        text_config=CLIPTextConfig(hidden_size=128),
+        vision_config=vision_config,
+    )
+    config.save_pretrained(tmp_path)
+    loaded = AutoConfig.from_pretrained(tmp_path)
+    assert type(loaded) is TimeSenCLIPConfig
+    assert (loaded.vision_config is None) == (vision_config is None)
+    assert loaded.to_diff_dict() == config.to_diff_dict()
+    assert TimeSenCLIPPixelConfig.from_pretrained(tmp_path).patch_shape == (5, 5)

@@ -1,0 +1,294 @@
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoFeatureExtractor
+
+from timesenclip_hf import TimeSenCLIPFeatureExtractor
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import (
+    BANDS,
+    MASKED_SCL,
+    UPSTREAM_LOW,
+    UPSTREAM_SCALE,
+    canonical_band,
+)
+
+EXTRACT = TimeSenCLIPFeatureExtractor()
+DATES_2018 = [f"2018-{month:02d}-15" for month in range(1, 13)]
+
+
+def reflectance(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0.01, 0.5, shape).astype(np.float32)
+
+
+def scaled(series: np.ndarray) -> np.ndarray:
+    return np.clip((series * 10_000 - np.array(UPSTREAM_LOW)) / np.array(UPSTREAM_SCALE), 0, 1)
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.WARNING)
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    for name in ("radiometry", "feature_extraction"):
+        module = __import__(f"timesenclip_hf.models.timesenclip.{name}_timesenclip", fromlist=["logger"])
+        type(module.logger).warning_once.cache_clear()
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def test_the_default_scaling_is_upstreams():
+    series = reflectance(3, 12, 10)
+    features = EXTRACT(series)
+    np.testing.assert_allclose(features["pixel_series"], scaled(series), atol=1e-5)
+    assert features["series_mask"].all()
+    np.testing.assert_array_equal(features["months"], np.tile(np.arange(12), (3, 1)))
+
+
+def test_saved_and_loaded_it_scales_the_same(tmp_path):
+    extract = TimeSenCLIPFeatureExtractor(band_low=[1] * 10, band_scale=[5000] * 10, composite="none")
+    extract.save_pretrained(tmp_path)
+    loaded = TimeSenCLIPFeatureExtractor.from_pretrained(tmp_path)
+    assert loaded.to_dict() == extract.to_dict()
+    series = reflectance(2, 12, 10)
+    np.testing.assert_array_equal(loaded(series)["pixel_series"], extract(series)["pixel_series"])
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(10)))
+def test_bands_named_in_any_order_give_the_same(order):
+    series = reflectance(2, 12, 10)
+    named = EXTRACT(series[:, :, order], bands=[BANDS[band] for band in order])
+    np.testing.assert_array_equal(named["pixel_series"], EXTRACT(series)["pixel_series"])
+
+
+@pytest.mark.parametrize(
+    ("spelling", "band"),
+    [("B2", "B02"), ("b02", "B02"), ("blue", "B02"), ("B8a", "B8A"), ("B08A", "B8A"), ("nir08", "B8A"), ("nir", "B08")]
+    + [("B8", "B08"), ("rededge1", "B05"), ("red_edge_1", "B05"), ("swir-1", "B11"), ("B012", "B12")],
+)
+def test_a_band_is_known_in_any_usual_spelling(spelling, band):
+    assert canonical_band(spelling) == band
+
+
+def test_digital_numbers_and_reflectance_are_told_apart():
+    series = reflectance(4, 12, 10)
+    expected = EXTRACT(series)["pixel_series"]
+    numbers = np.round(series * 10_000)
+    for given_as in (numbers.astype(np.uint16), numbers.astype(np.int32), numbers):
+        np.testing.assert_allclose(EXTRACT(given_as)["pixel_series"], expected, atol=3e-4)  # half a digital number
+
+
+@pytest.mark.parametrize(
+    "said", [{"processing_baseline": "04.00"}, {"processing_baseline": "N0511"}, {"processing_baseline": 5.09}]
+    + [{"offset": 1000}, {"offset": -1000}],
+)
+def test_the_offset_is_removed_from_the_baseline_or_as_said(said):
+    numbers = np.round(reflectance(2, 12, 10) * 10_000).astype(np.uint16)
+    shifted = EXTRACT(numbers + 1000, **said)
+    np.testing.assert_allclose(shifted["pixel_series"], EXTRACT(numbers)["pixel_series"], atol=1e-6)
+
+
+@pytest.mark.parametrize("said", [{"processing_baseline": "03.01"}, {"processing_baseline": "N0214"}, {"offset": 0}])
+def test_older_baselines_have_no_offset(said):
+    numbers = np.round(reflectance(2, 12, 10) * 10_000).astype(np.uint16)
+    np.testing.assert_array_equal(EXTRACT(numbers, **said)["pixel_series"], EXTRACT(numbers)["pixel_series"])
+
+
+def test_a_missing_b8a_is_taken_from_b08_band_by_band_and_value_by_value():
+    series = reflectance(2, 12, 10)
+    series[:, :, 7] = series[:, :, 6]
+    expected = EXTRACT(series)["pixel_series"]
+    without = [band for band in range(10) if band != 7]
+    named = EXTRACT(series[:, :, without], bands=[BANDS[band] for band in without])
+    np.testing.assert_array_equal(named["pixel_series"], expected)
+    holed = series.copy()
+    holed[0, 3, 7] = holed[1, 5, 6] = np.nan
+    features = EXTRACT(holed)
+    np.testing.assert_array_equal(features["pixel_series"], expected)
+    assert features["series_mask"].all()
+
+
+def test_a_missing_band_is_refused_where_the_caller_says_so_or_nothing_can_stand_in():
+    series = reflectance(1, 12, 9)
+    names = [band for band in BANDS if band != "B8A"]
+    with pytest.raises(ValueError, match='The series lacks B8A: add it, or pass `missing_bands="fill"`'):
+        EXTRACT(series, bands=names, missing_bands="error")
+    with pytest.raises(ValueError, match="The series lacks B11, which nothing can stand in for"):
+        EXTRACT(series, bands=[band for band in BANDS if band != "B11"])
+
+
+def test_a_month_with_any_other_band_missing_is_masked_and_its_input_zero():
+    series = reflectance(1, 12, 10)
+    series[0, 4, 2] = np.nan
+    features = EXTRACT(series)
+    assert features["series_mask"][0].tolist() == [month != 4 for month in range(12)]
+    assert not features["pixel_series"][0, 4].any()
+
+
+def test_removing_a_month_changes_no_other_months_input():
+    series = reflectance(5, 12, 10)
+    before = EXTRACT(series)
+    series[:, 6] = np.nan
+    after = EXTRACT(series)
+    others = [month for month in range(12) if month != 6]
+    np.testing.assert_array_equal(after["pixel_series"][:, others], before["pixel_series"][:, others])
+    np.testing.assert_array_equal(after["series_mask"][:, others], before["series_mask"][:, others])
+
+
+@pytest.mark.parametrize("empty", [65535, 0, -9999])
+def test_usual_no_data_values_are_missing(empty):
+    numbers = np.round(reflectance(1, 12, 10) * 10_000).astype(np.int32)
+    numbers[0, 2] = empty
+    assert EXTRACT(numbers)["series_mask"][0].tolist() == [month != 2 for month in range(12)]
+
+
+def test_a_single_zero_is_a_dark_value_unless_it_is_named_as_no_data():
+    numbers = np.round(reflectance(1, 12, 10) * 10_000).astype(np.int32)
+    numbers[0, 2, 9] = 0
+    assert EXTRACT(numbers)["series_mask"].all()
+    assert EXTRACT(numbers, nodata=0)["series_mask"].sum() == 11
+
+
+def test_dates_become_the_medians_of_their_clear_looks():
+    series = reflectance(2, 6, 10)
+    scl = np.array([4, 4, 8, 5, 3, 4])
+    dates = ["2018-01-03", "2018-01-20", "2018-01-28", "2018-06-01", "2018-06-11", "2018-06-21"]
+    features = EXTRACT(series, dates=dates, scl=scl)
+    assert features["pixel_series"].shape == (2, 12, 10)
+    assert features["series_mask"][0].tolist() == [month in (0, 5) for month in range(12)]
+    np.testing.assert_allclose(features["pixel_series"][:, 0], scaled(series[:, :2].mean(axis=1)), atol=1e-5)
+    np.testing.assert_allclose(features["pixel_series"][:, 5], scaled(series[:, [3, 5]].mean(axis=1)), atol=1e-5)
+
+
+def test_every_masked_scene_class_hides_its_look():
+    series = reflectance(1, 12, 10)
+    features = EXTRACT(series, dates=DATES_2018, scl=np.arange(12))
+    assert features["series_mask"][0].tolist() == [scene not in MASKED_SCL for scene in range(12)]
+
+
+def test_the_order_of_dated_looks_does_not_matter():
+    series, order = reflectance(2, 12, 10), np.random.default_rng(1).permutation(12)
+    shuffled = EXTRACT(series[:, order], dates=np.array(DATES_2018)[order])
+    np.testing.assert_array_equal(shuffled["pixel_series"], EXTRACT(series, dates=DATES_2018)["pixel_series"])
+
+
+def test_of_several_years_the_fullest_is_taken_and_said_or_the_one_asked_for(log):
+    series = reflectance(1, 14, 10)
+    dates = ["2017-11-01", "2017-12-01", *DATES_2018]
+    features = EXTRACT(series, dates=dates)
+    np.testing.assert_array_equal(features["pixel_series"], EXTRACT(series[:, 2:])["pixel_series"])
+    assert "the year with the most observed months is used (2018)" in log.text
+    assert EXTRACT(series, dates=dates, year=2017)["series_mask"].sum() == 2
+
+
+def test_a_series_among_others_is_read_as_it_is_alone():
+    items = [
+        {"series": reflectance(14, 10, seed=1), "dates": ["2017-11-01", "2017-12-01", *DATES_2018]},
+        {"series": reflectance(12, 10, seed=2)},
+        {"series": reflectance(3, 10, seed=3), "dates": ["2016-02-01", "2017-02-01", "2017-03-01"], "scl": [4, 4, 9]},
+        {"series": reflectance(12, 9, seed=4), "bands": [band for band in BANDS if band != "B8A"]},
+        {"series": np.full((12, 10), 2000, dtype=np.uint16), "processing_baseline": "05.00"},
+    ]
+    together = EXTRACT(items)
+    for index, item in enumerate(items):
+        alone = EXTRACT(item)
+        for name in ("pixel_series", "series_mask", "months"):
+            np.testing.assert_array_equal(together[name][index], alone[name][0])
+
+
+def test_shorter_series_are_padded_with_unobserved_looks():
+    features = EXTRACT([{"series": reflectance(2, 10), "months": [0, 3.5]}, {"series": reflectance(5, 10), "months": range(5)}])
+    assert features["pixel_series"].shape == (2, 5, 10)
+    assert features["series_mask"].tolist() == [[True, True, False, False, False], [True] * 5]
+
+
+def test_looks_can_be_kept_at_their_own_places_in_the_year():
+    features = EXTRACT(reflectance(1, 3, 10), dates=["2018-01-16", "2018-02-01", "2018-12-31"], composite="none")
+    np.testing.assert_allclose(features["months"][0], [0.0, 0.518, 11.484], atol=1e-3)
+
+
+def test_lists_tensors_and_arrays_are_read_alike():
+    import torch
+
+    series = reflectance(2, 12, 10)
+    expected = EXTRACT(series)["pixel_series"]
+    for form in (series.tolist(), list(series), torch.from_numpy(series), [{"series": one} for one in series]):
+        np.testing.assert_allclose(EXTRACT(form)["pixel_series"], expected, atol=1e-7)
+    assert EXTRACT(series, return_tensors="pt")["series_mask"].dtype == torch.bool
+
+
+def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
+    patch = reflectance(1, 12, 10, 3, 3)
+    cloudy = patch.copy()
+    cloudy[0, 5, :, 0, 0] = np.nan
+    features = EXTRACT(cloudy)
+    assert features["series_mask"].all()
+    clear = np.sort(patch[0, 5].reshape(10, 9)[:, 1:], axis=1)
+    expected = scaled((clear[:, 3] + clear[:, 4]) / 2)  # eight clear pixels
+    np.testing.assert_allclose(features["pixel_series"][0, 5, :, 0, 0], expected, atol=1e-5)
+    cloudy[0, 5, :, 1:] = np.nan
+    assert not EXTRACT(cloudy)["series_mask"][0, 5]
+
+
+@pytest.mark.parametrize(
+    ("series", "kwargs", "message"),
+    [
+        (reflectance(12, 9), {}, "The series has 9 bands, the checkpoint wants 10"),
+        (reflectance(12, 10), {"bands": ["B99", *BANDS[1:]]}, "Unknown band 'B99': use B02 B03"),
+        (reflectance(12, 10), {"bands": ["B2", "B02", *BANDS[2:]]}, "The band B02 is named twice"),
+        (reflectance(12, 10), {"bands": BANDS[:9]}, "9 band names were given for 10 bands"),
+        (np.full((12, 10), np.nan), {}, "1 of 1 series have no observed month, the first is number 0"),
+        (reflectance(12, 10), {"dates": DATES_2018[:11]}, "There are 11 dates for 12 looks"),
+        (reflectance(12, 10), {"dates": DATES_2018, "months": range(12)}, "Give `dates` or `months`, not both"),
+        (reflectance(12, 10), {"dates": DATES_2018, "year": 2020}, "No look is of 2020: the dates are of 2018"),
+        (reflectance(12, 10), {"year": 2020}, "`year` chooses among `dates`"),
+        (reflectance(12, 10), {"months": range(1, 13)}, "subtract 1 if your January is 1"),
+        (reflectance(7, 10), {}, "A series of 7 looks needs `dates`, or `months`"),
+        (reflectance(12, 10), {"scl": [4] * 5}, "`scl` must have one value for each of the 12 looks"),
+        (reflectance(10), {}, r"A series must be \(time, band\)"),
+        (np.empty((0, 12, 10)), {}, r"The series is empty, of shape \(0, 12, 10\)"),
+        ("B02", {}, "A series must be numbers"),
+        ([[0.1, 0.2], [0.3]], {}, "different numbers of bands"),
+        ([], {}, "There is no series"),
+        ({"serie": 1}, {}, "Unknown key 'serie' in a series: use series, dates"),
+        ({"dates": DATES_2018}, {}, "must have the key 'series'"),
+        (reflectance(12, 10), {"composite": "mean"}, "`composite` must be one of median, timesenclip, none"),
+        (reflectance(12, 10), {"missing_bands": "zero"}, "`missing_bands` must be one of fill, error"),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_sentence(series, kwargs, message):
+    with pytest.raises(ValueError, match=message) as error:
+        EXTRACT(series, **kwargs)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unequal_number_of_constants_is_refused():
+    with pytest.raises(ValueError, match="must be equally long, got 10, 9 and 10"):
+        TimeSenCLIPFeatureExtractor(band_low=[0] * 9)
+
+
+def test_all_cloud_can_be_let_through_for_maps():
+    series = reflectance(2, 12, 10)
+    series[1] = np.nan
+    features = EXTRACT(series, allow_empty=True)
+    assert features["series_mask"].any(axis=1).tolist() == [True, False]
+    assert np.isfinite(features["pixel_series"]).all()
+
+
+def test_upstreams_composite_is_a_named_option():
+    numbers = np.full((1, 2, 10), 3000, dtype=np.uint16)
+    features = EXTRACT(numbers, dates=["2018-01-01", "2018-01-11"], scl=[4, 9], composite="timesenclip")
+    assert features["series_mask"].all()
+    expected = (1501 - np.array(UPSTREAM_LOW)) / np.array(UPSTREAM_SCALE)
+    np.testing.assert_allclose(features["pixel_series"][0, 0], np.clip(expected, 0, 1), atol=1e-5)
+
+
+def test_the_feature_extractor_loads_through_auto_classes(tmp_path):
+    from timesenclip_hf import TimeSenCLIPConfig
+
+    TimeSenCLIPConfig().save_pretrained(tmp_path)
+    EXTRACT.save_pretrained(tmp_path)
+    assert type(AutoFeatureExtractor.from_pretrained(tmp_path)) is TimeSenCLIPFeatureExtractor

@@ -1,0 +1,245 @@
+import logging
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModel, CLIPConfig, CLIPModel, CLIPTextModelWithProjection
+
+from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
+
+TOWER = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+TEXT = {**TOWER, "vocab_size": 100, "bos_token_id": 98, "eos_token_id": 99, "pad_token_id": 0, "projection_dim": 8}
+VISION = {**TOWER, "image_size": 16, "patch_size": 8, "projection_dim": 8}
+
+
+def small_tower(**kwargs) -> TimeSenCLIPPixelModel:
+    torch.manual_seed(0)
+    model = TimeSenCLIPPixelModel(
+        TimeSenCLIPPixelConfig(
+            hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=16, projection_dim=8, **kwargs
+        )
+    )
+    # Positions and class token start at zero, which would hide mistakes in their use.
+    torch.nn.init.normal_(model.embeddings.position_embedding)
+    torch.nn.init.normal_(model.embeddings.class_embedding)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def tower() -> TimeSenCLIPPixelModel:
+    return small_tower()
+
+
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("clip")
+    torch.manual_seed(1)
+    CLIPModel(CLIPConfig(text_config=TEXT, vision_config=VISION, projection_dim=8)).save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def model(tower, clip_folder) -> TimeSenCLIPModel:
+    return TimeSenCLIPModel.from_clip(tower, clip_folder)
+
+
+def embed(tower, *args, **kwargs) -> torch.Tensor:
+    with torch.no_grad():
+        return tower(*args, **kwargs).pooler_output
+
+
+def test_the_base_configuration_has_the_published_number_of_parameters():
+    with torch.device("meta"):
+        model = TimeSenCLIPPixelModel(TimeSenCLIPPixelConfig())
+    assert model.num_parameters() == 8_169_472
+
+
+def test_sdpa_and_eager_attention_agree_under_a_mask(tower):
+    eager = small_tower()
+    eager.load_state_dict(tower.state_dict())
+    eager.set_attn_implementation("eager")
+    series = torch.rand(4, 12, 10)
+    mask = torch.rand(4, 12) > 0.4
+    torch.testing.assert_close(embed(tower, series, mask), embed(eager, series, mask), atol=1e-6, rtol=0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), num_looks=st.integers(2, 15))
+def test_a_masked_look_is_the_same_as_a_look_that_is_not_there(tower, seed, num_looks):
+    generator = torch.Generator().manual_seed(seed)
+    series = torch.rand(3, num_looks, 10, generator=generator)
+    months = 12 * torch.rand(3, num_looks, generator=generator)
+    hidden = int(torch.randint(num_looks, (1,), generator=generator))
+    mask = torch.ones(3, num_looks, dtype=torch.bool)
+    mask[:, hidden] = False
+    keep = [look for look in range(num_looks) if look != hidden]
+    torch.testing.assert_close(
+        embed(tower, series, mask, months), embed(tower, series[:, keep], None, months[:, keep]), atol=1e-5, rtol=0
+    )
+
+
+def test_what_is_masked_may_be_nan(tower):
+    series = torch.rand(2, 12, 10)
+    mask = torch.ones(2, 12, dtype=torch.bool)
+    mask[:, 3:6] = False
+    holed = series.masked_fill(~mask[:, :, None], float("nan"))
+    assert torch.equal(embed(tower, holed, mask), embed(tower, series, mask))
+
+
+def test_the_order_of_looks_does_not_matter_when_their_months_go_along(tower):
+    series, months = torch.rand(2, 7, 10), 12 * torch.rand(2, 7)
+    order = torch.randperm(7)
+    torch.testing.assert_close(
+        embed(tower, series[:, order], None, months[:, order]), embed(tower, series, None, months), atol=1e-6, rtol=0
+    )
+
+
+def test_integer_months_are_the_learned_positions_to_the_bit(tower):
+    series = torch.rand(2, 12, 10)
+    assert torch.equal(embed(tower, series, None, torch.arange(12)), embed(tower, series))
+    assert torch.equal(tower.embeddings._positions(torch.arange(12)), tower.embeddings.position_embedding)
+
+
+def test_months_go_round_the_year(tower):
+    learned = tower.embeddings.position_embedding
+    torch.testing.assert_close(tower.embeddings._positions(torch.tensor([11.5]))[0], (learned[11] + learned[0]) / 2)
+    torch.testing.assert_close(tower.embeddings._positions(torch.tensor([12.0]))[0], learned[0])
+    torch.testing.assert_close(tower.embeddings._positions(torch.tensor([-0.5]))[0], (learned[11] + learned[0]) / 2)
+
+
+@pytest.mark.parametrize("num_looks", [1, 4, 12, 40])
+def test_any_number_of_looks_is_read(tower, num_looks):
+    months = torch.linspace(0, 11.9, num_looks)
+    assert embed(tower, torch.rand(2, num_looks, 10), None, months).shape == (2, 8)
+
+
+def test_a_patch_is_read_band_by_band_row_by_row():
+    tower = small_tower(patch_size=[3, 2])
+    patch = torch.rand(2, 12, 10, 3, 2)
+    flat = small_tower(num_bands=60)
+    flat.load_state_dict(tower.state_dict())
+    torch.testing.assert_close(embed(tower, patch), embed(flat, patch.flatten(2)), atol=0, rtol=0)
+
+
+def test_a_single_pixel_may_come_with_or_without_its_two_last_axes(tower):
+    series = torch.rand(2, 12, 10)
+    assert torch.equal(embed(tower, series), embed(tower, series[..., None, None]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "kwargs", "message"),
+    [
+        ((2, 12, 9), {}, r"`pixel_series` must be \(batch, time, 10\), got \(2, 12, 9\)"),
+        ((12, 10), {}, r"`pixel_series` must be"),
+        ((2, 5, 10), {}, "A series of 5 looks needs `months`"),
+        ((2, 12, 10), {"series_mask": torch.ones(2, 11, dtype=torch.bool)}, r"`series_mask` must be \(batch, time\)"),
+        ((2, 12, 10), {"months": torch.arange(5)}, r"`months` must be \(time,\)"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_named(tower, shape, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        tower(torch.rand(*shape), **kwargs)
+
+
+def test_hidden_states_and_attentions_can_be_asked_for(tower):
+    eager = small_tower()
+    eager.set_attn_implementation("eager")
+    output = eager(torch.rand(2, 12, 10), output_hidden_states=True, output_attentions=True)
+    assert [tuple(state.shape) for state in output.hidden_states] == [(2, 13, 32)] * 3
+    assert [tuple(weights.shape) for weights in output.attentions] == [(2, 4, 13, 13)] * 2
+
+
+def test_saved_and_loaded_it_gives_the_same(tower, tmp_path):
+    tower.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert type(loaded) is TimeSenCLIPPixelModel
+    series = torch.rand(2, 12, 10)
+    assert torch.equal(embed(loaded, series), embed(tower, series))
+
+
+def test_the_pixel_tower_loads_alone_from_a_full_checkpoint_and_the_log_stays_silent(model, tmp_path, caplog):
+    model.save_pretrained(tmp_path)
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    try:
+        alone = TimeSenCLIPPixelModel.from_pretrained(tmp_path)
+    finally:
+        logging.getLogger("transformers").removeHandler(caplog.handler)
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    series = torch.rand(2, 12, 10)
+    assert torch.equal(embed(alone, series), model.get_series_features(series).pooler_output)
+
+
+def test_clips_own_classes_load_their_towers_from_our_checkpoint(model, clip_folder, tmp_path):
+    model.save_pretrained(tmp_path)
+    tokens = torch.tensor([[98, 5, 6, 99]])
+    ours = CLIPTextModelWithProjection.from_pretrained(tmp_path)(tokens).text_embeds
+    clips = CLIPTextModelWithProjection.from_pretrained(clip_folder)(tokens).text_embeds
+    assert torch.equal(ours, clips)
+
+
+def test_from_clip_keeps_clips_towers_and_temperature(model, clip_folder):
+    clip = CLIPModel.from_pretrained(clip_folder)
+    tokens, photos = torch.tensor([[98, 5, 6, 99]]), torch.rand(2, 3, 16, 16)
+    assert torch.equal(model.get_text_features(tokens).pooler_output, clip.get_text_features(tokens).pooler_output)
+    assert torch.equal(model.get_image_features(photos).pooler_output, clip.get_image_features(photos).pooler_output)
+    assert torch.equal(model.logit_scale, clip.logit_scale)
+
+
+def test_without_a_vision_tower_photos_are_refused_with_the_fix(tower, clip_folder, tmp_path):
+    TimeSenCLIPModel.from_clip(tower, clip_folder, vision_tower=False).save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert loaded.vision_model is None
+    with pytest.raises(ValueError, match="no vision tower"):
+        loaded.get_image_features(torch.rand(1, 3, 16, 16))
+
+
+def test_from_clip_refuses_a_joint_space_of_another_width(clip_folder):
+    with pytest.raises(ValueError, match="set `projection_dim` of the pixel config to 8"):
+        TimeSenCLIPModel.from_clip(TimeSenCLIPPixelConfig(), clip_folder)
+
+
+def test_from_clip_refuses_a_checkpoint_that_is_not_clips(tower, tmp_path):
+    tower.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="holds a timesenclip_pixel_model model; a CLIP model is needed"):
+        TimeSenCLIPModel.from_clip(TimeSenCLIPPixelConfig(), str(tmp_path))
+
+
+def test_logits_are_scaled_cosines_of_series_and_texts(model):
+    series, tokens = torch.rand(3, 12, 10), torch.tensor([[98, 5, 99], [98, 7, 99]])
+    output = model(input_ids=tokens, pixel_series=series)
+    cosines = torch.nn.functional.cosine_similarity(
+        model.get_series_features(series).pooler_output[:, None],
+        model.get_text_features(tokens).pooler_output[None],
+        dim=-1,
+    )
+    torch.testing.assert_close(output.logits_per_series, model.logit_scale.exp() * cosines)
+    assert torch.equal(output.logits_per_text, output.logits_per_series.T)
+
+
+def test_the_loss_pairs_each_series_with_the_photo_of_its_row(model):
+    series, photos = torch.rand(3, 12, 10), torch.rand(3, 3, 16, 16)
+    output = model(pixel_series=series, pixel_values=photos, return_loss=True)
+    logits = model.logit_scale.exp() * output.series_embeds @ output.image_embeds.T
+    torch.testing.assert_close(output.loss, -logits.log_softmax(dim=1).diagonal().mean())
+
+
+def test_identical_series_and_photos_cost_the_logarithm_of_the_batch(model):
+    series, photos = torch.rand(1, 12, 10).expand(5, -1, -1), torch.rand(1, 3, 16, 16).expand(5, -1, -1, -1)
+    loss = model(pixel_series=series, pixel_values=photos, return_loss=True).loss
+    torch.testing.assert_close(loss, torch.tensor(5.0).log())
+
+
+def test_nothing_to_embed_is_refused(model):
+    with pytest.raises(ValueError, match="Nothing to embed"):
+        model()
+    with pytest.raises(ValueError, match="one photo for each series"):
+        model(pixel_series=torch.rand(2, 12, 10), return_loss=True)
+
+
+def test_a_truncated_safetensors_file_is_refused(tower, tmp_path):
+    tower.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(Exception, match=r"(?i)safetensors|header|incomplete"):
+        TimeSenCLIPPixelModel.from_pretrained(tmp_path)

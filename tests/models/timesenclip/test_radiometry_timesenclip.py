@@ -1,0 +1,104 @@
+import logging
+
+import numpy as np
+import pytest
+
+from timesenclip_hf.models.timesenclip import radiometry_timesenclip as radiometry
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
+
+# A maize field: bare dry soil in winter, a green canopy in summer (reflectance, our round numbers).
+SOIL = [0.08, 0.11, 0.15, 0.19, 0.21, 0.23, 0.25, 0.27, 0.34, 0.29]
+LEAF = [0.03, 0.06, 0.03, 0.10, 0.33, 0.42, 0.44, 0.46, 0.20, 0.10]
+
+
+def maize(num_series: int = 3) -> np.ndarray:
+    months = np.array([LEAF if 5 <= month <= 8 else SOIL for month in range(12)], dtype=np.float32)
+    noise = np.random.default_rng(0).normal(1, 0.02, (num_series, 12, 10))
+    return (months * noise).astype(np.float32)
+
+
+def read(values: np.ndarray, **kwargs) -> np.ndarray:
+    arguments = {"nodata": None, "units": "auto", "processing_baseline": None, "offset": None, **kwargs}
+    return radiometry.to_digital_numbers(values, None, list(BANDS), **arguments)
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.WARNING)
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    type(radiometry.logger).warning_once.cache_clear()
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+def test_a_good_series_is_read_without_a_word_in_either_unit(log):
+    numbers = np.round(maize() * 10_000).astype(np.uint16)
+    np.testing.assert_allclose(read(maize()), read(numbers), atol=0.51)
+    assert not log.records
+
+
+def test_the_odd_implausible_look_is_masked_and_counted(log):
+    series = maize(10)
+    series[4, 7, 0] = 2.3
+    series[5, 2, 9] = -0.2
+    dn = read(series)
+    assert np.isnan(dn[4, 7]).all()
+    assert np.isnan(dn[5, 2]).all()
+    assert np.isnan(dn).sum() == 20
+    assert "2 of 120 looks are masked" in log.text
+
+
+@pytest.mark.parametrize(
+    ("values", "kwargs", "message"),
+    [
+        (maize() * 10_000, {"units": "reflectance"}, 'they look like digital numbers, pass `units="dn"`'),
+        (maize() * 100, {}, "look like per cent: divide by 100"),
+        (maize() * 100, {"units": "reflectance"}, "they look like per cent, divide by 100"),
+        (maize(), {"units": "dn"}, 'look like reflectance: pass `units="reflectance"`'),
+        (-maize() * 50, {}, "they look like decibels or a normalised index"),
+        ((maize() * 1e6).astype(np.int32), {}, "they look like radiances or another scale"),
+        ((maize() * 255).astype(np.uint8), {}, "8-bit values cannot be reflectance"),
+        ((maize() * 2000).astype(np.int32), {"offset": 1000}, "the offset seems to be subtracted already"),
+        (maize(), {"units": "percent"}, "`units` must be one of auto, dn, reflectance, got 'percent'"),
+        ((maize() * 1e4).astype(np.int32), {"processing_baseline": "new"}, '`processing_baseline` must look like "04.00"'),
+    ],
+)
+def test_where_no_reflectance_can_be_read_the_likely_unit_is_named(values, kwargs, message):
+    with pytest.raises(ValueError, match=message) as error:
+        read(values, **kwargs)
+    assert "\n" not in str(error.value)
+
+
+def test_fractional_digital_numbers_are_read_and_said_to_be(log):
+    np.testing.assert_allclose(read(maize() * 10_000), read(maize()), rtol=1e-5)
+    assert 'pass `units="dn"` if that is right' in log.text
+
+
+def test_an_offset_left_in_is_warned_of_and_one_taken_out_is_not(log):
+    shifted = np.round(maize() * 10_000).astype(np.uint16) + 1000
+    read(shifted, offset=1000)
+    assert not log.records
+    read(shifted)
+    assert "pass `offset=1000`" in log.text
+
+
+def test_swapped_red_and_blue_are_warned_of(log):
+    read(maize()[:, :, [2, 1, 0, *range(3, 10)]])
+    assert "B02 and B04 seem to be swapped" in log.text
+
+
+@pytest.mark.real_data
+def test_real_series_are_read_without_a_warning(real_data, log):
+    for folder in ("worldcereal_france_2023_dekad", "worldcereal_eastafrica_2017_monthly"):
+        read(np.load(real_data / folder / "series.npz", allow_pickle=True)["X"])
+    assert not log.records, log.text
+
+
+@pytest.mark.real_data
+def test_real_series_with_red_and_blue_swapped_or_the_offset_left_in_are_warned_of(real_data, log):
+    series = np.load(real_data / "worldcereal_france_2023_dekad" / "series.npz", allow_pickle=True)["X"]
+    read(series[:, :, [2, 1, 0, *range(3, 10)]])
+    assert "B02 and B04 seem to be swapped" in log.text
+    read(np.where(series == 65535, 65535, series + 1000))
+    assert "pass `offset=1000`" in log.text
