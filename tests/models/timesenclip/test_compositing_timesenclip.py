@@ -86,7 +86,14 @@ def test_an_unknown_recipe_is_refused():
 
 @pytest.mark.parametrize(
     "day",
-    ["2018-05-04", "20180504", "2018-05-04T10:30:00Z", date(2018, 5, 4), datetime(2018, 5, 4, 3), np.datetime64("2018-05-04")],
+    [
+        "2018-05-04",
+        "20180504",
+        "2018-05-04T10:30:00Z",
+        date(2018, 5, 4),
+        datetime(2018, 5, 4, 3),
+        np.datetime64("2018-05-04"),
+    ],
 )
 def test_a_date_is_read_in_any_usual_form(day):
     parsed = parse_dates([day])

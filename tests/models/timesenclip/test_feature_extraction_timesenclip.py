@@ -82,7 +82,8 @@ def test_digital_numbers_and_reflectance_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "said", [{"processing_baseline": "04.00"}, {"processing_baseline": "N0511"}, {"processing_baseline": 5.09}]
+    "said",
+    [{"processing_baseline": "04.00"}, {"processing_baseline": "N0511"}, {"processing_baseline": 5.09}]
     + [{"offset": 1000}, {"offset": -1000}],
 )
 def test_the_offset_is_removed_from_the_baseline_or_as_said(said):
@@ -200,7 +201,9 @@ def test_a_series_among_others_is_read_as_it_is_alone():
 
 
 def test_shorter_series_are_padded_with_unobserved_looks():
-    features = EXTRACT([{"series": reflectance(2, 10), "months": [0, 3.5]}, {"series": reflectance(5, 10), "months": range(5)}])
+    features = EXTRACT(
+        [{"series": reflectance(2, 10), "months": [0, 3.5]}, {"series": reflectance(5, 10), "months": range(5)}]
+    )
     assert features["pixel_series"].shape == (2, 5, 10)
     assert features["series_mask"].tolist() == [[True, True, False, False, False], [True] * 5]
 

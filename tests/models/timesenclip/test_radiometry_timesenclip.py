@@ -61,7 +61,11 @@ def test_the_odd_implausible_look_is_masked_and_counted(log):
         ((maize() * 255).astype(np.uint8), {}, "8-bit values cannot be reflectance"),
         ((maize() * 2000).astype(np.int32), {"offset": 1000}, "the offset seems to be subtracted already"),
         (maize(), {"units": "percent"}, "`units` must be one of auto, dn, reflectance, got 'percent'"),
-        ((maize() * 1e4).astype(np.int32), {"processing_baseline": "new"}, '`processing_baseline` must look like "04.00"'),
+        (
+            (maize() * 1e4).astype(np.int32),
+            {"processing_baseline": "new"},
+            '`processing_baseline` must look like "04.00"',
+        ),
     ],
 )
 def test_where_no_reflectance_can_be_read_the_likely_unit_is_named(values, kwargs, message):

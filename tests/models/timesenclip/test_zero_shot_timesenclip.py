@@ -1,0 +1,99 @@
+import logging
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import (
+    expand_prompts,
+    read_labels,
+    score,
+    unknown_words,
+    warn_of_unknown_words,
+)
+
+
+def test_labels_may_be_a_list_a_string_or_phrases_by_name():
+    expected = {"maize": ["maize"], "broadleaved woodland": ["broadleaved woodland"]}
+    assert read_labels(["maize", "broadleaved woodland"]) == expected
+    assert read_labels("maize, broadleaved woodland,") == expected
+    assert read_labels({"crop": ["maize", "corn"], "wood": "forest"}) == {"crop": ["maize", "corn"], "wood": ["forest"]}
+
+
+def test_every_phrase_goes_into_every_template():
+    prompts = expand_prompts({"crop": ["maize", "corn"]}, ["a photo of {}", "{}"])
+    assert prompts == {"crop": ["a photo of maize", "maize", "a photo of corn", "corn"]}
+
+
+def test_a_brace_in_a_label_is_only_a_brace():
+    assert expand_prompts(["a {b}"], "the {}") == {"a {b}": ["the a {b}"]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "template", "message"),
+    [
+        ([], "{}", "`candidate_labels` is empty"),
+        ("", "{}", "`candidate_labels` is empty"),
+        (["maize", "maize "], "{}", "The label 'maize' is given twice"),
+        (["maize", " "], "{}", "The label '' is empty"),
+        ({"maize": []}, "{}", "The label 'maize' is empty or has an empty phrase"),
+        (["maize"], "a photo", "must contain {} once, where the label goes, got 'a photo'"),
+        (["maize"], [], "`hypothesis_template` is empty"),
+    ],
+)
+def test_labels_and_templates_that_say_nothing_are_refused(labels, template, message):
+    with pytest.raises(ValueError, match=message):
+        expand_prompts(labels, template)
+
+
+def test_unknown_words_are_named_with_the_nearest_known():
+    found = unknown_words(["a photo of wheats", "airport"], ["photo", "wheat", "a", "of", "port"])
+    assert list(found) == ["wheats", "airport"]
+    assert found["wheats"] == ["wheat"]
+
+
+def test_a_word_outside_the_captions_is_warned_of_and_known_ones_are_not(caplog):
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        warn_of_unknown_words({"maize": ["maize"]}, ["maize"])
+        warn_of_unknown_words({"maise": ["maise"]}, None)
+        assert not caplog.records
+        warn_of_unknown_words({"maise": ["maise"]}, ["maize", "rye"])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "'maise' occurs in none" in caplog.text
+    assert "the nearest it knows: maize" in caplog.text
+
+
+def unit(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def test_scores_are_scaled_cosines():
+    series, classes = unit(5, 8), unit(3, 8, seed=1)
+    torch.testing.assert_close(score(series, classes, logit_scale=10), 10 * series @ classes.T)
+
+
+@given(st.integers(0, 1000))
+def test_without_centring_a_series_scores_the_same_whatever_stands_beside_it(seed):
+    series, classes = unit(6, 8, seed=seed), unit(3, 8, seed=seed + 1)
+    torch.testing.assert_close(score(series, classes)[2:4], score(series[2:4], classes))
+
+
+def test_class_centring_divides_by_the_mean_over_all_series():
+    series, classes = unit(5, 8), unit(3, 8, seed=1)
+    cosines = series @ classes.T
+    torch.testing.assert_close(score(series, classes, centring="class_mean"), cosines / (cosines.mean(0) + 1e-6))
+
+
+def test_series_centring_takes_the_mean_series_away():
+    series, classes = unit(5, 8), unit(3, 8, seed=1)
+    centred = torch.nn.functional.normalize(series - series.mean(0), dim=-1)
+    torch.testing.assert_close(score(series, classes, centring="series_mean"), centred @ classes.T)
+
+
+def test_an_unknown_centring_is_refused():
+    with pytest.raises(ValueError, match="`centring` must be one of none, class_mean, series_mean, got 'mean'"):
+        score(unit(2, 4), unit(2, 4), centring="mean")
