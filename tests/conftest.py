@@ -23,3 +23,55 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set TIMESENCLIP_REAL_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLIP checkpoint of 32-dimensional towers with random weights: model, image processor and tokenizer."""
+    # Not at the head of the file: the environment must be set before transformers is imported.
+    import torch
+    from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+
+    letters = sorted(ByteLevel.alphabet())
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = CLIPTextConfig(
+        vocab_size=len(tokens), bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1, pad_token_id=0, **sizes
+    )
+    vision = CLIPVisionConfig(image_size=32, patch_size=16, **sizes)
+    folder = tmp_path_factory.mktemp("tiny_clip")
+    torch.manual_seed(0)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)).save_pretrained(folder)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
+    vocab = {token: index for index, token in enumerate(tokens)}
+    CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint with random weights: a small pixel tower on `tiny_clip`, and its processor."""
+    import torch
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    from timesenclip_hf import (
+        TimeSenCLIPFeatureExtractor,
+        TimeSenCLIPModel,
+        TimeSenCLIPPixelConfig,
+        TimeSenCLIPProcessor,
+    )
+
+    torch.manual_seed(0)
+    config = TimeSenCLIPPixelConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=16, projection_dim=32
+    )
+    folder = tmp_path_factory.mktemp("tiny_checkpoint")
+    TimeSenCLIPModel.from_clip(config, str(tiny_clip)).save_pretrained(folder)
+    TimeSenCLIPProcessor(
+        TimeSenCLIPFeatureExtractor(),
+        AutoImageProcessor.from_pretrained(tiny_clip),
+        AutoTokenizer.from_pretrained(tiny_clip),
+        hypothesis_template=["a photo of {}", "{}"],
+    ).save_pretrained(folder)
+    return folder

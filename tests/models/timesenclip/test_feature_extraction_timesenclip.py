@@ -66,8 +66,20 @@ def test_bands_named_in_any_order_give_the_same(order):
 
 @pytest.mark.parametrize(
     ("spelling", "band"),
-    [("B2", "B02"), ("b02", "B02"), ("blue", "B02"), ("B8a", "B8A"), ("B08A", "B8A"), ("nir08", "B8A"), ("nir", "B08")]
-    + [("B8", "B08"), ("rededge1", "B05"), ("red_edge_1", "B05"), ("swir-1", "B11"), ("B012", "B12")],
+    [
+        ("B2", "B02"),
+        ("b02", "B02"),
+        ("blue", "B02"),
+        ("B8a", "B8A"),
+        ("B08A", "B8A"),
+        ("nir08", "B8A"),
+        ("nir", "B08"),
+        ("B8", "B08"),
+        ("rededge1", "B05"),
+        ("red_edge_1", "B05"),
+        ("swir-1", "B11"),
+        ("B012", "B12"),
+    ],
 )
 def test_a_band_is_known_in_any_usual_spelling(spelling, band):
     assert canonical_band(spelling) == band
@@ -83,8 +95,13 @@ def test_digital_numbers_and_reflectance_are_told_apart():
 
 @pytest.mark.parametrize(
     "said",
-    [{"processing_baseline": "04.00"}, {"processing_baseline": "N0511"}, {"processing_baseline": 5.09}]
-    + [{"offset": 1000}, {"offset": -1000}],
+    [
+        {"processing_baseline": "04.00"},
+        {"processing_baseline": "N0511"},
+        {"processing_baseline": 5.09},
+        {"offset": 1000},
+        {"offset": -1000},
+    ],
 )
 def test_the_offset_is_removed_from_the_baseline_or_as_said(said):
     numbers = np.round(reflectance(2, 12, 10) * 10_000).astype(np.uint16)

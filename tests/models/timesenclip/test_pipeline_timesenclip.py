@@ -1,0 +1,225 @@
+import logging
+import types
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import pipeline
+from transformers.pipelines.pt_utils import KeyDataset
+
+from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
+from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
+
+LABELS = ["maize", "grassland", "buildings"]
+
+
+@pytest.fixture(scope="module")
+def classify(tiny_checkpoint):
+    return pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def series() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0.01, 0.5, (7, 12, 10)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(classify, series):
+    return classify(series, LABELS)
+
+
+def same(results, expected) -> bool:
+    return len(results) == len(expected) and all(
+        [entry["label"] for entry in ours] == [entry["label"] for entry in theirs]
+        and np.allclose([entry["score"] for entry in ours], [entry["score"] for entry in theirs], atol=1e-6)
+        for ours, theirs in zip(results, expected, strict=True)
+    )
+
+
+def test_results_have_transformers_own_form(expected):
+    assert len(expected) == 7
+    for result in expected:
+        assert [list(entry) for entry in result] == [["score", "label"]] * 3
+        scores = [entry["score"] for entry in result]
+        assert scores == sorted(scores, reverse=True)
+        assert sum(scores) == pytest.approx(1)
+        assert {entry["label"] for entry in result} == set(LABELS)
+
+
+def test_scores_are_the_models_own(classify, series, tiny_checkpoint):
+    model = TimeSenCLIPModel.from_pretrained(tiny_checkpoint)
+    processor = TimeSenCLIPProcessor.from_pretrained(tiny_checkpoint)
+    inputs = processor(series=series, text=[f"a photo of {label}" for label in LABELS], return_tensors="pt")
+    with torch.no_grad():
+        by_hand = model(**inputs).logits_per_series.softmax(dim=1)
+    for row, result in zip(by_hand, classify(series, LABELS, hypothesis_template="a photo of {}"), strict=True):
+        scores = {entry["label"]: entry["score"] for entry in result}
+        assert [scores[label] for label in LABELS] == pytest.approx(row.tolist(), abs=1e-5)
+
+
+def test_one_series_gives_one_result(classify, series, expected):
+    assert same([classify(series[0], LABELS)], expected[:1])
+    assert same([classify({"series": series[0]}, LABELS)], expected[:1])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda series: series,
+        lambda series: torch.from_numpy(series),
+        lambda series: list(series),
+        lambda series: series.tolist(),
+        lambda series: [{"series": one, "months": range(12)} for one in series],
+        lambda series: tuple(series),
+        lambda series: Dataset.from_dict({"series": series.tolist(), "label": ["x"] * len(series)}),
+        lambda series: Dataset.from_dict({"series": series.tolist()})["series"],
+        lambda series: Dataset.from_dict({"series": series.tolist()}).with_format("numpy"),
+        lambda series: KeyDataset(Dataset.from_dict({"reflectance": series.tolist()}), "reflectance"),
+    ],
+    ids=[
+        "array",
+        "tensor",
+        "list",
+        "nested lists",
+        "dictionaries",
+        "tuple",
+        "Dataset",
+        "Column",
+        "numpy",
+        "KeyDataset",
+    ],
+)
+def test_every_form_of_many_series_gives_as_many_results_and_the_same(classify, series, expected, form, batch_size):
+    results = classify(form(series), LABELS, batch_size=batch_size)
+    assert isinstance(results, list)
+    assert same(results, expected)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda series: (one for one in series),
+        lambda series: ({"series": one} for one in series),
+        lambda series: iter(list(series)),
+        lambda series: Dataset.from_dict({"series": series.tolist(), "label": range(7)}).to_iterable_dataset(),
+    ],
+    ids=["generator", "generator of dictionaries", "iterator", "IterableDataset"],
+)
+def test_a_stream_gives_a_stream(classify, series, expected, form):
+    results = classify(form(series), LABELS, batch_size=2)
+    assert isinstance(results, types.GeneratorType)
+    assert same(list(results), expected)
+
+
+def test_a_stream_is_read_no_further_than_its_results_are(classify, series):
+    read = []
+
+    def stream():
+        for number, one in enumerate(series):
+            read.append(number)
+            yield one
+
+    results = classify(stream(), LABELS, batch_size=2)
+    assert not read
+    next(results)
+    assert len(read) == 2
+
+
+def test_empty_inputs_give_no_results(classify):
+    assert classify([], LABELS) == []
+
+
+def test_labels_may_be_a_string_or_phrases(classify, series, expected):
+    assert same(classify(series, "maize, grassland, buildings"), expected)
+    phrases = {"crop": ["maize", "corn"], "town": ["buildings", "houses"]}
+    assert {entry["label"] for entry in classify(series[0], phrases)} == {"crop", "town"}
+
+
+def test_templates_are_averaged_as_embeddings(classify, series, tiny_checkpoint):
+    from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes
+
+    model, tokenizer = classify.model, classify.processor.tokenizer
+    both = embed_classes(model, tokenizer, {"x": ["a photo of maize", "maize"]})
+    each = [embed_classes(model, tokenizer, {"x": [text]}) for text in ("a photo of maize", "maize")]
+    torch.testing.assert_close(both, torch.nn.functional.normalize(each[0] + each[1], dim=-1))
+    assert same(classify(series, LABELS, hypothesis_template=["a photo of {}", "{}"]), classify(series, LABELS))
+
+
+def test_top_k_keeps_the_highest(classify, series, expected):
+    assert same(classify(series, LABELS, top_k=1), [result[:1] for result in expected])
+
+
+def test_arguments_given_at_construction_are_defaults(tiny_checkpoint, series, expected):
+    ready = pipeline(TASK, model=str(tiny_checkpoint), candidate_labels=LABELS, top_k=2, batch_size=3, device="cpu")
+    assert same(ready(series), [result[:2] for result in expected])
+    assert len(ready(series, top_k=1)[0]) == 1
+
+
+def test_the_text_tower_runs_once_for_each_set_of_labels(tiny_checkpoint, series, monkeypatch):
+    classify = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+    calls = []
+    original = classify.model.get_text_features
+    monkeypatch.setattr(classify.model, "get_text_features", lambda **kwargs: calls.append(1) or original(**kwargs))
+    classify(list(series), LABELS, batch_size=2)
+    classify(series[0], LABELS)
+    assert len(calls) == 1
+    classify(series[0], LABELS[:2])
+    assert len(calls) == 2
+
+
+def test_dates_clouds_and_bands_reach_the_feature_extractor(classify, series):
+    dates = [f"2018-{month:02d}-15" for month in range(1, 13)]
+    bands = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
+    item = {"series": series[0, ::-1, ::-1], "dates": dates[::-1], "bands": bands[::-1], "scl": [4] * 12, "nodata": -1}
+    assert same([classify(item, LABELS)], [classify(series[0], LABELS)])
+    assert same([classify(series[0, :, ::-1], LABELS, bands=bands[::-1])], [classify(series[0], LABELS)])
+
+
+def test_saved_and_loaded_it_gives_the_same(classify, series, expected, tmp_path):
+    classify.save_pretrained(tmp_path)
+    assert same(pipeline(TASK, model=str(tmp_path), device="cpu")(series, LABELS), expected)
+
+
+def test_a_model_instance_with_its_processor_makes_a_pipeline(classify, series, expected):
+    ready = pipeline(TASK, model=classify.model, processor=classify.processor, device="cpu")
+    assert same(ready(series, LABELS), expected)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "error", "message"),
+    [
+        ({}, ValueError, "Give the class names"),
+        ({"candidate_labels": []}, ValueError, "`candidate_labels` is empty"),
+        ({"candidate_labels": ["a", "a"]}, ValueError, "'a' is given twice"),
+        ({"candidate_labels": LABELS, "hypothesis_template": "x"}, ValueError, "must contain {} once"),
+        ({"candidate_labels": LABELS, "top_k": 0}, ValueError, "`top_k` must be at least 1, got 0"),
+        ({"candidate_labels": LABELS, "hypotesis_template": "{}"}, TypeError, "Unknown argument 'hypotesis_template'"),
+        ({"candidate_labels": LABELS, "bands": ["B99"] * 10}, ValueError, "Unknown band 'B99'"),
+    ],
+)
+def test_what_cannot_be_used_is_named(classify, series, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        classify(series, **kwargs)
+
+
+def test_a_dataset_without_a_series_column_is_refused_with_the_columns_it_has(classify):
+    with pytest.raises(ValueError, match="no column 'series' but pixels"):
+        classify(Dataset.from_dict({"pixels": [1]}), LABELS)
+
+
+def test_words_outside_the_captions_are_warned_of_once(tiny_checkpoint, series, caplog):
+    classify = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+    classify.processor.known_words = ["maize", "grassland", "houses"]
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        classify(series[0], ["maize", "house"])
+        classify(series[0], ["maize", "house"])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert [record.getMessage() for record in caplog.records] == [
+        "'house' occurs in none of this checkpoint's training captions, so its scores for it mean little; "
+        "the nearest it knows: houses."
+    ]
