@@ -35,7 +35,7 @@ from timesenclip_hf.data.simulated_captions import caption_vocabulary, write_cap
 from timesenclip_hf.data.simulated_classes import CLASS_NAMES
 from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
 from timesenclip_hf.evaluation.zero_shot import zero_shot_report
-from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts, score
+from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.objectives import CrossViewContrastiveLoss
 from timesenclip_hf.taxonomies import load_taxonomy
 
@@ -205,12 +205,10 @@ def measure(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, data: Data
     results = {}
     for suite, names in (("ten_covers", load_taxonomy("simulated_ten").names), ("all_covers", everything)):
         chosen = np.isin(covers, list(names)) & features["series_mask"].any(axis=1)
-        class_embeds = embed_classes(
-            model, processor.tokenizer, expand_prompts(list(names.values()), processor.hypothesis_template)
-        )
+        labels, class_embeds = embed_labels(model, processor, list(names.values()))
         best = score(series_embeds[torch.from_numpy(chosen)], class_embeds).argmax(dim=1)
-        predicted = [list(names.values())[index] for index in best.tolist()]
-        results[suite] = zero_shot_report([names[cover] for cover in covers[chosen]], predicted, list(names.values()))
+        predicted = [labels[index] for index in best.tolist()]
+        results[suite] = zero_shot_report([names[cover] for cover in covers[chosen]], predicted, labels)
     return results
 
 

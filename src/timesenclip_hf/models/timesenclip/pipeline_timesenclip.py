@@ -11,14 +11,7 @@ from transformers import BatchFeature, Pipeline
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .feature_extraction_timesenclip import SERIES_KEYS
-from .zero_shot_timesenclip import (
-    Labels,
-    embed_classes,
-    expand_prompts,
-    read_labels,
-    score,
-    warn_of_unknown_words,
-)
+from .zero_shot_timesenclip import Labels, embed_labels, score
 
 TASK = "zero-shot-pixel-classification"
 _FEATURE_OPTIONS = (*SERIES_KEYS[1:], "composite", "missing_bands")
@@ -47,7 +40,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._class_embeds: dict[Any, torch.Tensor] = {}
+        self._class_embeds: dict[str, tuple[list[str], torch.Tensor]] = {}
 
     def __call__(
         self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any
@@ -148,15 +141,11 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     def _labels_and_embeds(
         self, candidate_labels: Labels, hypothesis_template: str | Sequence[str] | None = None
     ) -> tuple[list[str], torch.Tensor]:
-        """Label names and their embeddings, computed once for each set of prompts."""
-        if hypothesis_template is None:
-            hypothesis_template = self.processor.hypothesis_template
-        prompts = expand_prompts(candidate_labels, hypothesis_template)
-        key = tuple((label, tuple(texts)) for label, texts in prompts.items())
+        """Label names and their embeddings, computed once for each set of labels and templates."""
+        key = repr((candidate_labels, hypothesis_template))
         if key not in self._class_embeds:
-            warn_of_unknown_words(read_labels(candidate_labels), self.processor.known_words)
-            self._class_embeds[key] = embed_classes(self.model, self.processor.tokenizer, prompts).cpu()
-        return list(prompts), self._class_embeds[key]
+            self._class_embeds[key] = embed_labels(self.model, self.processor, candidate_labels, hypothesis_template)
+        return self._class_embeds[key]
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Saves model and processor; the base class would lose the feature extractor.

@@ -125,6 +125,32 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 
 
+def embed_labels(
+    model: Any,
+    processor: Any,
+    candidate_labels: Labels,
+    hypothesis_template: str | Sequence[str] | None = None,
+) -> tuple[list[str], torch.Tensor]:
+    """Class names to embeddings, with a warning for words that the checkpoint never read.
+
+    Args:
+        model: with `get_text_features`.
+        processor: a [`TimeSenCLIPProcessor`]; it holds the tokenizer, the default templates and the known words.
+        candidate_labels: as [`read_labels`] takes them.
+        hypothesis_template: one template or several; the checkpoint's own when left out.
+
+    Returns:
+        The names, and their unit embeddings (classes, projection_dim) on the CPU.
+
+    Raises:
+        ValueError: labels or templates cannot be used.
+    """
+    template = processor.hypothesis_template if hypothesis_template is None else hypothesis_template
+    prompts = expand_prompts(candidate_labels, template)
+    warn_of_unknown_words(read_labels(candidate_labels), processor.known_words)
+    return list(prompts), embed_classes(model, processor.tokenizer, prompts).cpu()
+
+
 def score(
     series_embeds: torch.Tensor,
     class_embeds: torch.Tensor,
