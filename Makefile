@@ -34,10 +34,10 @@ real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESEN
 	$(BIN)/python training/evaluate.py real
 
 bench: $(VENV)/.dev ## time the encoder, the feature extractor and the simulator
-	$(BIN)/python -m pytest -q -s -o norecursedirs= -m "not gpu" tests/benchmarks
+	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
 
 evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
-	$(BIN)/python training/evidence.py foundation
+	$(BIN)/python -m tests.evidence.foundation
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png

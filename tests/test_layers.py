@@ -17,10 +17,7 @@ FILES = sorted((SOURCE / PACKAGE).rglob("*.py"))
 def read_layers() -> dict[str, set[str]]:
     section = (ROOT / "CONTRIBUTING.md").read_text().split("## Who may import whom")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `([\w.]+)` \| (.+) \|$", section, flags=re.MULTILINE)
-    return {
-        layer: {"anything"} if "`" not in allowed else set(re.findall(r"`([\w.]+)`", allowed))
-        for layer, allowed in rows
-    }
+    return {layer: set(allowed.replace("`", "").split(", ")) for layer, allowed in rows}
 
 
 LAYERS = read_layers()
@@ -45,14 +42,10 @@ def imported_modules(file: Path) -> Iterator[tuple[int, str]]:
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = (
-                ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
-            )
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
             target = ".".join(filter(None, [base, node.module]))
             is_folder = target.startswith(PACKAGE) and (SOURCE / target.replace(".", "/")).is_dir()
-            yield from (
-                (node.lineno, f"{target}.{alias.name}" if is_folder else target) for alias in node.names
-            )
+            yield from ((node.lineno, f"{target}.{alias.name}" if is_folder else target) for alias in node.names)
 
 
 def is_allowed(module: str, own_layer: str) -> bool:
@@ -60,9 +53,7 @@ def is_allowed(module: str, own_layer: str) -> bool:
         return True
     if module.split(".")[0] == PACKAGE:
         layer = layer_of(module)
-        return layer is not None and (
-            layer == own_layer or any(is_within(layer, a) for a in LAYERS[own_layer])
-        )
+        return layer is not None and (layer == own_layer or any(is_within(layer, a) for a in LAYERS[own_layer]))
     return any(is_within(module, allowed) for allowed in LAYERS[own_layer])
 
 
@@ -71,11 +62,7 @@ def is_within(name: str, allowed: str) -> bool:
 
 
 def test_every_file_of_the_package_belongs_to_a_layer_of_the_table():
-    homeless = [
-        module_name(file)
-        for file in FILES
-        if module_name(file) != PACKAGE and not layer_of(module_name(file))
-    ]
+    homeless = [module_name(file) for file in FILES if module_name(file) != PACKAGE and not layer_of(module_name(file))]
     assert homeless == [], "add the layer to the table in CONTRIBUTING.md"
 
 
@@ -83,9 +70,7 @@ def test_every_file_of_the_package_belongs_to_a_layer_of_the_table():
 def test_a_file_imports_only_what_its_layer_may(file: Path):
     layer = layer_of(module_name(file))
     assert layer is not None
-    wrong = [
-        f"line {line}: {module}" for line, module in imported_modules(file) if not is_allowed(module, layer)
-    ]
+    wrong = [f"line {line}: {module}" for line, module in imported_modules(file) if not is_allowed(module, layer)]
     assert wrong == [], f"layer `{layer}` may import {sorted(LAYERS[layer])}"
 
 
@@ -98,9 +83,7 @@ def test_a_file_that_travels_to_the_hub_names_its_siblings_as_the_remote_loader_
             assert "." not in node.module, f"line {node.lineno}: sub-packages are not copied"
             assert file.with_name(f"{node.module}.py").is_file(), f"line {node.lineno}: no such sibling"
         names = {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
-        assert not any(is_within(name, PACKAGE) for name in names), (
-            "the package is absent where this file runs"
-        )
+        assert not any(is_within(name, PACKAGE) for name in names), "the package is absent where this file runs"
     # The loader reads imports by pattern, text included: such a line in a docstring asks for a missing file.
     for sibling in re.findall(r"^\s*from \.(\w+) import", file.read_text(), flags=re.MULTILINE):
         assert file.with_name(f"{sibling}.py").is_file(), f"a line of text reads as an import of .{sibling}"

@@ -18,9 +18,7 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 DIRECT = [Requirement(line) for group in [PROJECT["dependencies"], *EXTRAS.values()] for line in group]
 CONSTRAINTS = {
     canonicalize_name(requirement.name): requirement
-    for requirement in map(
-        Requirement, re.findall(r"^[^#\s].*$", (ROOT / "constraints.txt").read_text(), re.M)
-    )
+    for requirement in map(Requirement, re.findall(r"^[^#\s].*$", (ROOT / "constraints.txt").read_text(), re.M))
 }
 
 
@@ -83,8 +81,6 @@ def test_the_wheel_carries_every_file_of_the_package(tmp_path: Path):
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     packed = set(zipfile.ZipFile(wheel).namelist())
     package = ROOT / "src" / "timesenclip_hf"
-    wanted = [
-        f for pattern in ("*.py", "py.typed", "*.json", "*.safetensors") for f in package.rglob(pattern)
-    ]
+    wanted = [f for pattern in ("*.py", "py.typed", "*.json", "*.safetensors") for f in package.rglob(pattern)]
     assert package / "py.typed" in wanted
     assert sorted({str(f.relative_to(ROOT / "src")) for f in wanted} - packed) == []

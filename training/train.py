@@ -9,13 +9,13 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from evaluate import describe, simulated
 from loop import TensorRows, fit
 from small_clip import build_image_processor, build_small_clip, photo_values, tokenize, train_tokenizer
 from torch import nn
@@ -28,19 +28,14 @@ from timesenclip_hf import (
     TimeSenCLIPPixelConfig,
     TimeSenCLIPPixelModel,
     TimeSenCLIPProcessor,
-    encode,
 )
 from timesenclip_hf.data.simulated import SimulatedPoints, simulate
 from timesenclip_hf.data.simulated_captions import caption_vocabulary, write_captions
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
 from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
-from timesenclip_hf.evaluation.zero_shot import zero_shot_report
-from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.objectives import CrossViewContrastiveLoss
-from timesenclip_hf.taxonomies import load_taxonomy
 
-# Each set of points has a seed of its own, so that none of them shares a point with another.
-PHOTO_SEED, SERIES_SEED, HELD_OUT_SEED = 1, 2, 3
+# Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
+PHOTO_SEED, SERIES_SEED = 1, 2
 TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
 # Points whose photos are drawn, embedded and dropped at a time: 2,000 points are 98 MB of photos.
 EMBEDDED_AT_A_TIME = 2_000
@@ -195,23 +190,6 @@ def train_tower(
     return full, curve
 
 
-def measure(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, data: DataArguments) -> dict[str, Any]:
-    """Zero-shot on simulated points that nothing was trained on: ten covers, and all of the simulator's."""
-    points = simulate(data.held_out_points, seed=HELD_OUT_SEED)
-    features = processor.feature_extractor(points.series, allow_empty=True)
-    series_embeds = encode(model, features)
-    covers = np.asarray(CLASS_NAMES)[points.class_index]
-    everything = {name: name for name in CLASS_NAMES}
-    results = {}
-    for suite, names in (("ten_covers", load_taxonomy("simulated_ten").names), ("all_covers", everything)):
-        chosen = np.isin(covers, list(names)) & features["series_mask"].any(axis=1)
-        labels, class_embeds = embed_labels(model, processor, list(names.values()))
-        best = score(series_embeds[torch.from_numpy(chosen)], class_embeds).argmax(dim=1)
-        predicted = [labels[index] for index in best.tolist()]
-        results[suite] = zero_shot_report([names[cover] for cover in covers[chosen]], predicted, labels)
-    return results
-
-
 def main() -> None:
     """Runs every stage and writes the checkpoint and its results."""
     data, model, training = parse_arguments()
@@ -240,16 +218,17 @@ def main() -> None:
         )
         full.eval().save_pretrained(output / "model")
         processor.save_pretrained(output / "model")
+        reports = simulated(full, processor, data.held_out_points)
         results = {
             "arguments": arguments,
-            "zero_shot": measure(full, processor, data),
+            "zero_shot": reports,
             "minutes": round((time.monotonic() - started) / 60, 1),
             "curves": curves,
         }
         target = Path(training.results_file or output / "results.json")
         target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        for suite, report in results["zero_shot"].items():
-            print(f"{suite}: balanced accuracy {report['balanced_accuracy']:.3f}, chance {report['chance']:.3f}")
+        for suite, report in reports.items():
+            print(describe(suite, report))
     accelerator.wait_for_everyone()
     accelerator.end_training()
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from timesenclip_hf.data.simulated_canopy import canopy_reflectance, leaf_optics
 from timesenclip_hf.data.simulated_classes import CLASS_NAMES, SIMULATED_CLASSES
+from timesenclip_hf.data.simulated_crops import CROPS
+from timesenclip_hf.data.simulated_landscapes import LANDSCAPES
 from timesenclip_hf.data.simulated_phenology import (
-    COVERS,
     Calendar,
     Cover,
     Standing,
@@ -30,9 +31,13 @@ from timesenclip_hf.data.simulated_surfaces import (
     wet,
 )
 
+COVERS = CROPS | LANDSCAPES
 NUM_MONTHS = 12
 NUM_BANDS = 10
 _B8A = 7
+_20_M_BANDS = [3, 4, 5, 7, 8, 9]
+# Covers so narrow or so interspersed that a pixel seldom holds one of them alone.
+_PATCHY = ("buildings", "greenhouses", "roads", "river")
 # Four photo visits, each at a random day of its own part of the year.
 _VISIT_WINDOWS = np.array([[70, 128], [128, 180], [180, 232], [232, 315]])
 # Points per block of canopy computations: intermediate arrays of this size stay in the processor's cache.
@@ -183,11 +188,18 @@ def _draw_optics(covers: list[Cover], calendar: Calendar, rng: np.random.Generat
         return rng.uniform(low, high, num_points)
 
     green = leaf_optics(
-        v["layers"], v["chlorophyll"], v["chlorophyll"] * draw(0.16, 0.26), draw(0, 0.06), v["leaf_water"], v["dry_matter"]
+        v["layers"],
+        v["chlorophyll"],
+        v["chlorophyll"] * draw(0.16, 0.26),
+        draw(0, 0.06),
+        v["leaf_water"],
+        v["dry_matter"],
     )
-    under = leaf_optics(draw(1.3, 1.8), draw(28, 50), draw(6, 11), draw(0, 0.1), draw(0.012, 0.026), draw(0.004, 0.007))
+    under = leaf_optics(
+        draw(1.3, 1.8), draw(24, 46), draw(5, 10), draw(0, 0.12), draw(0.011, 0.025), draw(0.004, 0.007)
+    )
     dead = leaf_optics(
-        draw(1.5, 2.2), draw(0, 6), draw(2, 6), draw(0.3, 1.6), draw(0.0005, 0.004), draw(0.006, 0.014)
+        draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012)
     )
     dry_ground = np.empty((num_points, NUM_BANDS))
     kinds = np.array([cover.ground for cover in covers])
@@ -256,6 +268,7 @@ def _canopy(
     leaf: tuple[np.ndarray, np.ndarray],
     dead_leaf: tuple[np.ndarray, np.ndarray],
     dead: np.ndarray,
+    wetness: np.ndarray,
     lai: np.ndarray,
     angle: np.ndarray,
     size: np.ndarray,
@@ -265,8 +278,9 @@ def _canopy(
     """Reflectance of canopies of green and dead leaves over a background, (N, D, 10)."""
     shape = background.shape
     share = dead[..., None]
+    wetted = 0.7 * wetness
     r, t = (
-        (fresh[:, None] * (1 - share) + withered[:, None] * share).reshape(-1, NUM_BANDS)
+        (fresh[:, None] * (1 - share) + wet(withered[:, None], wetted) * share).reshape(-1, NUM_BANDS)
         for fresh, withered in zip(leaf, dead_leaf, strict=True)
     )
     angles, sizes = (np.broadcast_to(value[:, None], lai.shape).ravel() for value in (angle, size))
@@ -285,6 +299,7 @@ def _reflectance(calendar: Calendar, optics: _Optics, days: np.ndarray, latitude
         optics.under_leaf,
         optics.dead_leaf,
         standing.under_dead,
+        standing.wetness,
         standing.under_lai,
         optics.under_angle,
         np.full(len(latitude), 0.2),
@@ -295,6 +310,7 @@ def _reflectance(calendar: Calendar, optics: _Optics, days: np.ndarray, latitude
         optics.green_leaf,
         optics.dead_leaf,
         standing.dead,
+        standing.wetness,
         standing.lai,
         v["leaf_angle"],
         v["leaf_size"],
@@ -306,7 +322,7 @@ def _reflectance(calendar: Calendar, optics: _Optics, days: np.ndarray, latitude
     cover = v["cover"][:, None, None]
     pixel = crown * cover + below * (1 - cover)
     # Shadows lengthen with the sun's zenith; 45 degrees is the reference at which `shade` is given.
-    pixel = pixel * (1 - np.clip(v["shade"][:, None] * (0.5 + 0.5 * sun / 45), 0, 0.85))[..., None]
+    pixel = pixel * (1 - np.clip(v["shade"][:, None] * (sun / 45), 0, 0.85))[..., None]
     # Snow falls through crowns: trees hide most of it.
     white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
     return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)
@@ -336,11 +352,14 @@ def _composite_days(looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mix_with_neighbours(series: np.ndarray, class_index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lets a share of the pixels hold a part of another point's cover; rivers and roads are rarely alone."""
+    """Lets a share of the pixels hold a part of another point's cover."""
     num_points = len(series)
-    narrow = np.isin(class_index, [CLASS_NAMES.index("river"), CLASS_NAMES.index("roads")])
-    mixed = rng.random(num_points) < np.where(narrow, 0.8, 0.3)
-    share = np.where(mixed, rng.uniform(0.03, 0.35, num_points), 0)[:, None, None]
+    patchy = np.isin(class_index, [CLASS_NAMES.index(name) for name in _PATCHY])
+    mixed = rng.random(num_points) < np.where(patchy, 0.8, 0.3)
+    share = np.where(mixed, rng.uniform(0.03, 0.35, num_points), 0)[:, None, None] * np.ones(NUM_BANDS)
+    # A pixel of the 20 m bands reaches beyond the 10 m pixel that it is laid over.
+    beyond = mixed * rng.uniform(0, 0.25, num_points)
+    share[:, :, _20_M_BANDS] += beyond[:, None, None]
     return np.asarray(series * (1 - share) + series[rng.permutation(num_points)] * share)
 
 
@@ -361,10 +380,12 @@ def _observe(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) ->
     seen = series[:, :, None] * np.exp(rng.normal(0, 0.05, shape)) * (1 - shadow)
     seen = seen * (1 - veil) + 0.42 * veil
     seen = seen * (1 - cloud) + cloud_colour * cloud
-    seen = seen * (1 + rng.normal(0, 0.02, seen.shape)) + rng.normal(0, 0.003, seen.shape)
+    seen = seen * (1 + rng.normal(0, 0.03, seen.shape)) + rng.normal(0, 0.004, seen.shape)
     # View angle, calibration and terrain act on a whole series alike.
-    seen = seen * np.exp(rng.normal(0, 0.04, (len(looks), 1, 1, 1))) * (
-        1 + rng.normal(0, 0.02, (len(looks), 1, 1, NUM_BANDS))
+    seen = (
+        seen
+        * np.exp(rng.normal(0, 0.06, (len(looks), 1, 1, 1)))
+        * (1 + rng.normal(0, 0.05, (len(looks), 1, 1, NUM_BANDS)))
     )
     first, second, third = seen[:, :, 0], seen[:, :, 1], seen[:, :, 2]
     median = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))

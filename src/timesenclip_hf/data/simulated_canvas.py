@@ -133,9 +133,7 @@ class Canvas:
         dry = blend((96, 72, 54), (190, 160, 120), self.state.soil_brightness)
         return blend(dry, (70, 60, 52), 0.6 * min(self.state.wetness, 0.8))
 
-    def scatter(
-        self, colours: Sequence[RGB], count: int, radius: float, top: float = 0.0, bottom: float = 1.0
-    ) -> None:
+    def scatter(self, colours: Sequence[RGB], count: int, radius: float, top: float = 0.0, bottom: float = 1.0) -> None:
         """Scatter dots of about ``radius`` metres over a part of the ground, nearer ones larger."""
         for x, t, pick in self.rng.random((max(count, 0), 3)).tolist():
             depth = top + (bottom - top) * t

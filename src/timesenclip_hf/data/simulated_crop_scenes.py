@@ -5,7 +5,7 @@ of cereals are drawn wider than they are, so that they can be seen at all. Colou
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,9 +115,7 @@ def _maize(canvas: Canvas, look: CropLook, x: float, base: float, tall: float) -
     canvas.draw.line((x, base, x, top), fill=blend(tone, (60, 80, 30), 0.3), width=wide)
     for level, side in ((0.25, 1), (0.4, -1), (0.55, 1), (0.7, -1), (0.85, 1)):
         y, reach = base - tall * level, tall * 0.3 * side
-        canvas.draw.line(
-            (x, y, x + reach * 0.6, y - tall * 0.13, x + reach, y + tall * 0.03), fill=tone, width=wide
-        )
+        canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.13, x + reach, y + tall * 0.03), fill=tone, width=wide)
     if canvas.state.height > 1.5 and (canvas.state.flower > 0.1 or canvas.state.dry > 0.2):
         for lean in (-0.07, 0.0, 0.07):
             canvas.draw.line((x, top, x + lean * tall, top - tall * 0.12), fill=(205, 175, 105), width=1)
@@ -215,18 +213,44 @@ CROP_LOOKS: dict[str, CropLook] = {
     "maize": CropLook(_maize, 0.75, ((48, 108, 40), (62, 124, 44)), ((196, 170, 112), (178, 150, 96))),
     "sunflower": CropLook(_sunflower, 0.75, ((66, 116, 50), (82, 130, 58)), ((118, 98, 74), (98, 82, 64))),
     "potatoes": CropLook(
-        _bush, 0.75, ((40, 92, 42), (54, 104, 48)), ((150, 130, 90),), ((240, 238, 245), (176, 130, 205)), 1.3, 0.045
+        _bush,
+        0.75,
+        ((40, 92, 42), (54, 104, 48)),
+        ((150, 130, 90),),
+        ((240, 238, 245), (176, 130, 205)),
+        1.3,
+        0.045,
     ),
     "sugar beet": CropLook(_rosette, 0.5, ((54, 126, 36), (72, 146, 46)), ((150, 150, 70),)),
     "rapeseed": CropLook(
-        _branchy, 0.3, ((84, 128, 100), (96, 140, 108)), ((202, 180, 140), (188, 166, 128)), ((250, 225, 20),), 0.5, 0.05, 0.8
+        _branchy,
+        0.3,
+        ((84, 128, 100), (96, 140, 108)),
+        ((202, 180, 140), (188, 166, 128)),
+        ((250, 225, 20),),
+        0.5,
+        0.05,
+        0.8,
     ),
     "soya": CropLook(_bush, 0.5, ((96, 158, 60), (112, 172, 70)), ((190, 150, 62), (150, 112, 60)), (), 0.8),
     "cotton": CropLook(
-        _bush, 0.95, ((78, 112, 66), (90, 120, 72)), ((122, 96, 76), (136, 108, 84)), ((250, 235, 190),), 0.9, 0.05
+        _bush,
+        0.95,
+        ((78, 112, 66), (90, 120, 72)),
+        ((122, 96, 76), (136, 108, 84)),
+        ((250, 235, 190),),
+        0.9,
+        0.05,
     ),
     "flax": CropLook(
-        _thin, 0.2, ((128, 160, 112), (140, 172, 122)), ((186, 152, 92), (172, 136, 80)), ((110, 140, 235),), 0.3, 0.04, 0.45
+        _thin,
+        0.2,
+        ((128, 160, 112), (140, 172, 122)),
+        ((186, 152, 92), (172, 136, 80)),
+        ((110, 140, 235),),
+        0.3,
+        0.04,
+        0.45,
     ),
     "tobacco": CropLook(_tall_leaves, 1.1, ((118, 164, 70), (134, 176, 84)), ((196, 180, 80),), (), 0.8),
     "peas and beans": CropLook(
@@ -244,11 +268,24 @@ CROP_LOOKS: dict[str, CropLook] = {
 def draw_crop(canvas: Canvas, name: str) -> None:
     """Draw a field of one arable crop as its state has it: bare, sprouting, closed, ripe or cut."""
     look = CROP_LOOKS[name]
+    canvas.state = replace(canvas.state, flower=_bloom(canvas, name))
     _draw_field_floor(canvas, name, look)
     if max(canvas.state.green, canvas.state.dry) > 0.04 and canvas.state.height > 0.02:
         _draw_stand(canvas, look)
     if name == "cotton" and canvas.state.dry > 0.2:
         _draw_bolls(canvas, 120)
+
+
+def _bloom(canvas: Canvas, name: str) -> float:
+    """Share of plants that show flowers to a visitor, who sees more of them than a satellite does.
+
+    Rapeseed, whose flowers colour its pixels, blooms as its state says; the others while their stand is green.
+    """
+    state = canvas.state
+    seen = min(2.5 * state.flower, 1.0)
+    if name == "rapeseed" or state.green < 0.55 or state.dry > 0.5 * state.green:
+        return seen
+    return max(seen, float(canvas.rng.uniform(0.0, 0.6)))
 
 
 def _draw_field_floor(canvas: Canvas, name: str, look: CropLook) -> None:
@@ -371,4 +408,3 @@ def draw_fodder(canvas: Canvas) -> None:
     canvas.scatter(clumps, int(150 * state.green), 0.05 + 0.08 * min(state.height, 1.0))
     heads = ((130, 70, 170), (205, 105, 165), (150, 90, 190))
     canvas.scatter(heads, int(20 * state.green + 130 * state.flower), 0.03)
-

@@ -30,9 +30,7 @@ STATE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(VisitState))
 Photos = npt.NDArray[np.uint8]
 
 
-def draw_photo(
-    cover: str, state: VisitState, rng: np.random.Generator, size: int = PHOTO_SIZE
-) -> Image.Image:
+def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: int = PHOTO_SIZE) -> Image.Image:
     """Draw one ground photo.
 
     Args:

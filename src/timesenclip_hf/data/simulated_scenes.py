@@ -1,7 +1,6 @@
-"""How each simulated land cover other than an arable crop looks from the ground.
+"""How simulated buildings, grass, bare ground, water and wetlands look from the ground, and every cover by name.
 
-Trees are conical for spruce, flat-topped on tall orange trunks for pine, round and bare in winter for
-broadleaves; sizes and colours are our approximation.
+Sizes and colours are our approximation.
 """
 
 from collections.abc import Callable
@@ -17,9 +16,17 @@ from timesenclip_hf.data.simulated_crop_scenes import (
     draw_stubble,
     draw_vegetables,
 )
-
-SPRUCE: RGB = (34, 62, 48)
-PINE: RGB = (66, 98, 62)
+from timesenclip_hf.data.simulated_tree_scenes import (
+    draw_broadleaved,
+    draw_citrus,
+    draw_mixed,
+    draw_olives,
+    draw_orchard,
+    draw_pine,
+    draw_spruce,
+    draw_vineyard,
+    foliage,
+)
 
 
 def _grass(canvas: Canvas, lush: RGB = (96, 158, 58), straw: RGB = (196, 180, 118)) -> RGB:
@@ -32,14 +39,6 @@ def _grass(canvas: Canvas, lush: RGB = (96, 158, 58), straw: RGB = (196, 180, 11
     return colour
 
 
-def _foliage(canvas: Canvas) -> RGB:
-    """Colour of broadleaves on the day: fresh, dark, or turning when ``dry`` exceeds ``green``."""
-    state = canvas.state
-    autumn = ((200, 130, 40), (180, 90, 35), (205, 170, 60))
-    share = state.dry / max(state.green + state.dry, 1e-3)
-    return blend((70, 130, 48), autumn[canvas.rng.integers(3)], share)
-
-
 def _windows(canvas: Canvas, left: float, top: float, wide: float, tall: float, columns: int, rows: int) -> None:
     pane: RGB = (58, 70, 92) if canvas.rng.random() < 0.7 else (120, 140, 160)
     for row in range(rows):
@@ -49,7 +48,13 @@ def _windows(canvas: Canvas, left: float, top: float, wide: float, tall: float, 
 
 
 def _house(canvas: Canvas, x: float, base: float, wide: float) -> None:
-    walls: tuple[RGB, ...] = ((232, 222, 205), (205, 175, 145), (178, 98, 78), (240, 238, 232), (214, 206, 150))
+    walls: tuple[RGB, ...] = (
+        (232, 222, 205),
+        (205, 175, 145),
+        (178, 98, 78),
+        (240, 238, 232),
+        (214, 206, 150),
+    )
     roofs: tuple[RGB, ...] = ((158, 70, 52), (98, 66, 56), (84, 88, 98), (186, 96, 66))
     tall = wide * canvas.rng.uniform(0.5, 0.8)
     wall = canvas.shade(walls[canvas.rng.integers(5)])
@@ -57,7 +62,9 @@ def _house(canvas: Canvas, x: float, base: float, wide: float) -> None:
     ridge = base - tall - wide * canvas.rng.uniform(0.3, 0.5)
     roof = canvas.shade(roofs[canvas.rng.integers(4)])
     corners = [(x - wide * 0.07, base - tall), (x + wide * 1.07, base - tall)]
-    top = [(x + wide * 0.5, ridge)] if canvas.rng.random() < 0.5 else [(x + wide * 0.85, ridge), (x + wide * 0.15, ridge)]
+    top = (
+        [(x + wide * 0.5, ridge)] if canvas.rng.random() < 0.5 else [(x + wide * 0.85, ridge), (x + wide * 0.15, ridge)]
+    )
     canvas.draw.polygon([*corners, *top], fill=roof)
     _windows(canvas, x, base - tall, wide, tall, 3, 2)
     canvas.draw.rectangle((x + wide * 0.42, base - tall * 0.42, x + wide * 0.58, base), fill=(96, 62, 44))
@@ -90,7 +97,7 @@ def draw_buildings(canvas: Canvas) -> None:
     for x, tall in canvas.rng.random((2, 2)).tolist():
         crown = canvas.size * (0.1 + 0.12 * tall)
         leaves = canvas.state.green if canvas.state.green > 0.15 else 0.0
-        canvas.broadleaf(x * canvas.size, canvas.y(11.0), crown, _foliage(canvas), leaves)
+        canvas.broadleaf(x * canvas.size, canvas.y(11.0), crown, foliage(canvas), leaves)
 
 
 def draw_greenhouses(canvas: Canvas) -> None:
@@ -107,7 +114,9 @@ def draw_greenhouses(canvas: Canvas) -> None:
                 peak = [(x, base - tall * 0.65), (x + wide / 2, base - tall), (x + wide, base - tall * 0.65)]
                 canvas.draw.polygon([(x, base), *peak, (x + wide, base)], fill=skin, outline=(140, 156, 160))
             else:
-                canvas.draw.pieslice((x, base - tall, x + wide, base + tall), 180, 360, fill=skin, outline=(160, 165, 165))
+                canvas.draw.pieslice(
+                    (x, base - tall, x + wide, base + tall), 180, 360, fill=skin, outline=(160, 165, 165)
+                )
             for rib in range(1, 6):
                 px = x + wide * rib / 6
                 canvas.draw.line((px, base - tall * 0.6, px, base), fill=(166, 180, 184), width=1)
@@ -133,20 +142,33 @@ def draw_roads(canvas: Canvas) -> None:
             canvas.draw.rectangle((x, horizon - 2, x + w, horizon + w * 0.4), fill=car)
         return
     wide = size * (0.42 if kind < 0.75 else 0.28)
-    for share, colour in ((1.25, canvas.shade((160, 150, 135))), (1.0, asphalt if kind < 0.75 else (122, 112, 104))):
+    for share, colour in (
+        (1.25, canvas.shade((160, 150, 135))),
+        (1.0, asphalt if kind < 0.75 else (122, 112, 104)),
+    ):
         half = wide * share
         canvas.draw.polygon(
-            [(canvas.vanish - 1, horizon), (canvas.vanish + 1, horizon), (middle + half, size), (middle - half, size)],
+            [
+                (canvas.vanish - 1, horizon),
+                (canvas.vanish + 1, horizon),
+                (middle + half, size),
+                (middle - half, size),
+            ],
             fill=colour,
         )
     for step in range(9):
         t, end = 0.78**step, 0.78 ** (step + 0.5)
-        x, x_end = canvas.vanish + (middle - canvas.vanish) * t, canvas.vanish + (middle - canvas.vanish) * end
+        x, x_end = (
+            canvas.vanish + (middle - canvas.vanish) * t,
+            canvas.vanish + (middle - canvas.vanish) * end,
+        )
         y, y_end = horizon + (size - horizon) * t, horizon + (size - horizon) * end
         if kind < 0.75:
             canvas.draw.line((x, y, x_end, y_end), fill=(245, 245, 240), width=max(int(3 * t), 1))
         else:
-            canvas.draw.line((x - wide * t * 0.8, y, x + wide * t * 0.8, y), fill=(82, 64, 50), width=max(int(4 * t), 1))
+            canvas.draw.line(
+                (x - wide * t * 0.8, y, x + wide * t * 0.8, y), fill=(82, 64, 50), width=max(int(4 * t), 1)
+            )
     for side in (-1, 1):
         near = middle + side * wide * (0.88 if kind < 0.75 else 0.5)
         line = (240, 240, 236) if kind < 0.75 else (178, 184, 192)
@@ -160,18 +182,30 @@ def draw_quarry(canvas: Canvas) -> None:
     step = canvas.size * canvas.rng.uniform(0.05, 0.075)
     for level in range(4, 0, -1):
         y = canvas.horizon - step * (level - 1)
-        canvas.draw.rectangle((0, y - step, canvas.size, y), fill=canvas.shade(blend(stone, (110, 100, 90), 0.12 * level)))
+        canvas.draw.rectangle(
+            (0, y - step, canvas.size, y), fill=canvas.shade(blend(stone, (110, 100, 90), 0.12 * level))
+        )
         canvas.draw.line((0, y - step, canvas.size, y - step), fill=(235, 228, 210), width=2)
         for x in canvas.rng.uniform(0, canvas.size, 9).tolist():
             canvas.draw.line((x, y - step, x + 2, y), fill=blend(stone, (70, 62, 55), 0.5))
     for distance in (16.0, 9.0, 6.0):
         tall = canvas.scale(distance) * 1.6
-        canvas.dome(canvas.rng.uniform(0, canvas.size), canvas.y(distance), tall, tall * 3, blend(stone, (250, 245, 235), 0.2))
+        canvas.dome(
+            canvas.rng.uniform(0, canvas.size),
+            canvas.y(distance),
+            tall,
+            tall * 3,
+            blend(stone, (250, 245, 235), 0.2),
+        )
     if canvas.rng.random() < 0.7:
         x, y, u = canvas.rng.uniform(0.2, 0.7) * canvas.size, canvas.y(9.0), canvas.scale(9.0)
         canvas.draw.rectangle((x, y - u, x + 1.8 * u, y - 0.3 * u), fill=(238, 180, 20))
         canvas.draw.rectangle((x, y - 0.3 * u, x + 1.8 * u, y), fill=(45, 45, 48))
-        canvas.draw.line((x + 1.8 * u, y - u, x + 2.7 * u, y - 1.9 * u, x + 3.3 * u, y - 0.4 * u), fill=(238, 180, 20), width=2)
+        canvas.draw.line(
+            (x + 1.8 * u, y - u, x + 2.7 * u, y - 1.9 * u, x + 3.3 * u, y - 0.4 * u),
+            fill=(238, 180, 20),
+            width=2,
+        )
 
 
 def _meadow_flowers(canvas: Canvas, count: int) -> None:
@@ -185,7 +219,11 @@ def draw_grassland(canvas: Canvas) -> None:
     colour = _grass(canvas, (92, 146, 62))
     if canvas.rng.random() < 0.35:
         canvas.broadleaf(
-            canvas.rng.uniform(0, canvas.size), canvas.y(18.0), canvas.scale(18.0) * 7, _foliage(canvas), state.green
+            canvas.rng.uniform(0, canvas.size),
+            canvas.y(18.0),
+            canvas.scale(18.0) * 7,
+            foliage(canvas),
+            state.green,
         )
     tones = (colour, blend(colour, (60, 96, 40), 0.5), blend(colour, (205, 195, 120), 0.45))
     canvas.tufts(tones, 170, 0.08 + 0.5 * state.height)
@@ -230,7 +268,10 @@ def draw_fallow(canvas: Canvas) -> None:
     soil = canvas.soil_colour()
     canvas.ground(blend(soil, (150, 140, 90), 0.35), 16)
     draw_off_season(canvas)
-    weeds = (blend((108, 136, 70), (170, 140, 90), state.dry), blend((140, 150, 90), (120, 90, 60), state.dry))
+    weeds = (
+        blend((108, 136, 70), (170, 140, 90), state.dry),
+        blend((140, 150, 90), (120, 90, 60), state.dry),
+    )
     canvas.scatter(weeds, int(40 + 40 * state.green), 0.2)
     for x, t, tall in canvas.rng.random((26, 3)).tolist():
         distance = 3.2 + 14 * (1 - t)
@@ -260,144 +301,16 @@ def draw_shrubland(canvas: Canvas) -> None:
     canvas.scatter((bloom,), int(12 + 90 * state.flower), 0.05)
 
 
-def _wood(canvas: Canvas, plant: Callable[[float, float, float], None]) -> None:
-    """Draw a wall of trees from far to near, over its floor."""
-    floor = blend((112, 96, 64), (92, 126, 62), canvas.state.green * 0.7)
-    canvas.ground(floor)
-    canvas.draw.rectangle((0, canvas.horizon - canvas.size * 0.12, canvas.size, canvas.horizon), fill=(64, 72, 60))
-    for distance in (42.0, 30.0, 21.0):
-        base, tall = canvas.y(distance), canvas.scale(distance) * 15
-        step = canvas.size / (5.5 if distance > 25 else 4.0)
-        x = canvas.rng.uniform(-0.5, 0.5) * step
-        while x < canvas.size * 1.05:
-            plant(x, base, tall * canvas.rng.uniform(0.75, 1.15))
-            x += step * canvas.rng.uniform(0.5, 1.0)
-    canvas.tufts((blend(floor, (60, 80, 40), 0.5), blend(floor, (160, 140, 90), 0.4)), 50, 0.2, 0.15)
-
-
-def draw_broadleaved(canvas: Canvas) -> None:
-    """Draw oaks and beeches: fresh, dark, turning or bare."""
-    leaves = min(max(canvas.state.green + canvas.state.dry - 0.1, 0.0) * 1.3, 1.0)
-    _wood(canvas, lambda x, base, tall: canvas.broadleaf(x, base, tall, _foliage(canvas), leaves))
-
-
-def draw_spruce(canvas: Canvas) -> None:
-    """Draw spruces: dark cones."""
-    _wood(canvas, lambda x, base, tall: canvas.cone(x, base, tall, SPRUCE))
-
-
-def draw_pine(canvas: Canvas) -> None:
-    """Draw pines: flat crowns on tall orange trunks."""
-    _wood(canvas, lambda x, base, tall: canvas.pine(x, base, tall, PINE))
-
-
-def draw_mixed(canvas: Canvas) -> None:
-    """Draw broadleaves among spruces and pines."""
-    leaves = min(max(canvas.state.green + canvas.state.dry - 0.1, 0.15) * 1.2, 1.0)
-
-    def plant(x: float, base: float, tall: float) -> None:
-        pick = canvas.rng.random()
-        if pick < 0.5:
-            canvas.broadleaf(x, base, tall, _foliage(canvas), leaves)
-        elif pick < 0.8:
-            canvas.cone(x, base, tall, SPRUCE)
-        else:
-            canvas.pine(x, base, tall, PINE)
-
-    _wood(canvas, plant)
-
-
-def _plantation(canvas: Canvas, spacing: float, tall: float, plant: Callable[[float, float, float], None]) -> None:
-    """Draw trees on a grid over grass or bare soil, from far to near."""
-    canvas.far_strip((72, 100, 66))
-    soil = canvas.soil_colour()
-    canvas.ground(blend(soil, (112, 150, 72), 0.3 + 0.5 * min(canvas.state.off_season + canvas.state.green * 0.5, 1.0)))
-    for row in range(6, 0, -1):
-        distance = 3.5 + spacing * (row - 0.5) * 0.8
-        for x in canvas.lanes(distance, spacing, 0.5):
-            if -0.3 * canvas.size < x < 1.3 * canvas.size:
-                plant(x, canvas.y(distance), canvas.scale(distance) * tall * canvas.rng.uniform(0.85, 1.1))
-
-
-def _crown_dots(canvas: Canvas, x: float, base: float, tall: float, colour: RGB, count: int, radius: float) -> None:
-    for dx, dy in canvas.rng.uniform(-1, 1, (count, 2)).tolist():
-        px, py, r = x + dx * tall * 0.32, base - tall * (0.62 + dy * 0.3), max(tall * radius, 0.9)
-        canvas.draw.ellipse((px - r, py - r, px + r, py + r), fill=colour)
-
-
-def draw_orchard(canvas: Canvas) -> None:
-    """Draw fruit trees in rows: in blossom, in leaf, with apples, or bare."""
-    state = canvas.state
-    fruit = ((200, 45, 40), (215, 190, 60), (150, 30, 60))[canvas.rng.integers(3)]
-    blossom = ((252, 236, 242), (248, 200, 220))[canvas.rng.integers(2)]
-
-    def plant(x: float, base: float, tall: float) -> None:
-        canvas.broadleaf(x, base, tall, blend((96, 142, 58), (205, 160, 60), state.dry), min(state.green * 1.2, 1.0))
-        if state.flower > 0.1:
-            _crown_dots(canvas, x, base, tall, blossom, int(34 * state.flower), 0.07)
-        elif state.green > 0.4:
-            _crown_dots(canvas, x, base, tall, fruit, 7, 0.04)
-
-    _plantation(canvas, 4.0, 3.6, plant)
-
-
-def draw_citrus(canvas: Canvas) -> None:
-    """Draw orange and lemon trees: round, dark, glossy, with bright fruit."""
-    fruit: RGB = (245, 140, 20) if canvas.rng.random() < 0.7 else (250, 220, 50)
-
-    def plant(x: float, base: float, tall: float) -> None:
-        canvas.round_tree(x, base, tall, tall * 1.05, (30, 92, 40))
-        _crown_dots(canvas, x, base, tall, fruit, 12, 0.055)
-
-    _plantation(canvas, 5.0, 3.4, plant)
-
-
-def draw_olives(canvas: Canvas) -> None:
-    """Draw olive trees: round grey-green crowns wide apart on pale soil."""
-
-    def plant(x: float, base: float, tall: float) -> None:
-        canvas.round_tree(x, base, tall, tall * 1.15, (142, 156, 128))
-
-    _plantation(canvas, 7.0, 4.2, plant)
-
-
-def draw_vineyard(canvas: Canvas) -> None:
-    """Draw vines on posts and wires: walls of leaves between strips of soil or grass, bare stems in winter."""
-    state = canvas.state
-    canvas.far_strip((84, 104, 74), 0.8)
-    soil = canvas.soil_colour()
-    canvas.ground(blend(soil, (110, 150, 70), 0.15 + 0.6 * state.off_season))
-    leaf = blend((92, 148, 52), ((206, 160, 40), (190, 80, 40))[canvas.rng.integers(2)], state.dry)
-    horizon, size = canvas.horizon, canvas.size
-    lanes = sorted(canvas.lanes(NEAREST, 2.0, 0.5), key=lambda x: -abs(x - canvas.vanish))
-    rise = canvas.scale(NEAREST)
-    for near in lanes:
-        if abs(near - canvas.vanish) > 2.5 * size:
-            continue
-        top, low = size - 1.7 * rise, size - 0.7 * rise
-        cover = state.green + state.dry
-        if cover > 0.12:
-            wall = [(canvas.vanish, horizon), (near, top + (low - top) * (1 - min(cover * 1.4, 1.0))), (near, low)]
-            canvas.draw.polygon(wall, fill=canvas.shade(leaf))
-        for height in (0.7, 1.2, 1.65):
-            canvas.draw.line((canvas.vanish, horizon, near, size - height * rise), fill=(136, 126, 112))
-        for distance in np.geomspace(16.0, NEAREST, 9).tolist():
-            x = canvas.vanish + (near - canvas.vanish) * NEAREST / distance
-            u, y = canvas.scale(distance), canvas.y(distance)
-            canvas.draw.line((x, y, x, y - 1.8 * u), fill=(150, 128, 100), width=max(int(0.06 * u), 1))
-            vine = x + 0.3 * (near - canvas.vanish) * NEAREST / distance * 0.2
-            canvas.draw.line((vine, y, vine, y - 0.8 * u), fill=(74, 54, 44), width=max(int(0.09 * u), 1))
-            for dx, dy in canvas.rng.uniform(-0.3, 0.3, (2 if cover > 0.12 else 0, 2)).tolist():
-                r = 0.25 * u * min(cover + 0.3, 1.0)
-                px, py = x + dx * u, y - (1.2 + dy) * u
-                canvas.draw.ellipse((px - r, py - r, px + r, py + r), fill=canvas.shade(leaf, 14))
-
-
 def draw_rocks(canvas: Canvas) -> None:
     """Draw boulders, scree and a bare rock face."""
     stone = canvas.shade(((150, 148, 146), (132, 126, 122), (168, 156, 140))[canvas.rng.integers(3)])
     peaks = [(x * canvas.size, canvas.horizon * (0.15 + 0.5 * t)) for x, t in canvas.rng.random((4, 2)).tolist()]
-    outline = [(0.0, canvas.size), (0.0, canvas.horizon * 0.6), *sorted(peaks), (canvas.size, canvas.horizon * 0.6)]
+    outline = [
+        (0.0, canvas.size),
+        (0.0, canvas.horizon * 0.6),
+        *sorted(peaks),
+        (canvas.size, canvas.horizon * 0.6),
+    ]
     canvas.draw.polygon([*outline, (canvas.size, canvas.size)], fill=blend(stone, (105, 108, 118), 0.4))
     canvas.ground(stone)
     for x, t in canvas.rng.random((16, 2)).tolist():
@@ -409,7 +322,13 @@ def draw_rocks(canvas: Canvas) -> None:
         r = canvas.size * (0.02 + 0.1 * w) * (0.25 + depth)
         px, tone = x * canvas.size, canvas.shade(stone, 22)
         canvas.draw.polygon(
-            [(px - r, y), (px - r * 0.6, y - r * 0.8), (px + r * 0.3, y - r), (px + r, y - r * 0.2), (px + r * 0.7, y + r * 0.3)],
+            [
+                (px - r, y),
+                (px - r * 0.6, y - r * 0.8),
+                (px + r * 0.3, y - r),
+                (px + r, y - r * 0.2),
+                (px + r * 0.7, y + r * 0.3),
+            ],
             fill=tone,
             outline=blend(tone, (40, 40, 44), 0.6),
         )
@@ -438,7 +357,11 @@ def draw_bare_soil(canvas: Canvas) -> None:
     canvas.far_strip((92, 100, 72), 0.4)
     soil = canvas.soil_colour()
     canvas.ground(soil, 16)
-    clods = (blend(soil, (40, 30, 24), 0.4), blend(soil, (235, 215, 185), 0.25), blend(soil, (60, 45, 35), 0.3))
+    clods = (
+        blend(soil, (40, 30, 24), 0.4),
+        blend(soil, (235, 215, 185), 0.25),
+        blend(soil, (60, 45, 35), 0.3),
+    )
     canvas.scatter(clods, 150, 0.05)
     for x, t, lean in canvas.rng.random((14, 3)).tolist():
         y = canvas.horizon + (canvas.size - canvas.horizon) * t
@@ -460,7 +383,10 @@ def draw_lake(canvas: Canvas) -> None:
     canvas.ripples(blend(water, (20, 40, 70), 0.3), 20)
     if canvas.rng.random() < 0.3:
         x, base, u = canvas.rng.uniform(0.2, 0.8) * canvas.size, canvas.y(16.0), canvas.scale(16.0)
-        canvas.draw.polygon([(x, base), (x + 3 * u, base), (x + 2.5 * u, base + u), (x + 0.5 * u, base + u)], fill=(235, 235, 232))
+        canvas.draw.polygon(
+            [(x, base), (x + 3 * u, base), (x + 2.5 * u, base + u), (x + 0.5 * u, base + u)],
+            fill=(235, 235, 232),
+        )
         canvas.draw.polygon([(x + 1.5 * u, base - 4 * u), (x + 1.5 * u, base), (x + 3 * u, base)], fill=(245, 245, 245))
 
 
@@ -486,7 +412,7 @@ def draw_river(canvas: Canvas) -> None:
         canvas.draw.line((x + w, y, x + 2 * w, y), fill=blend(water, (225, 235, 240), 0.5))
     for (x, y), side in zip([*left[1:7:2], *right[1:7:2]], (-1, -1, -1, 1, 1, 1), strict=True):
         leaves = canvas.state.green if canvas.state.green > 0.15 else 0.0
-        canvas.broadleaf(x + side * 6, y, canvas.size * canvas.rng.uniform(0.15, 0.25), _foliage(canvas), leaves)
+        canvas.broadleaf(x + side * 6, y, canvas.size * canvas.rng.uniform(0.15, 0.25), foliage(canvas), leaves)
 
 
 def draw_glacier(canvas: Canvas) -> None:
@@ -495,7 +421,9 @@ def draw_glacier(canvas: Canvas) -> None:
     for x, t in canvas.rng.random((3, 2)).tolist():
         peak, half = canvas.horizon * (0.1 + 0.4 * t), canvas.size * 0.35
         middle = x * canvas.size
-        canvas.draw.polygon([(middle - half, canvas.horizon), (middle, peak), (middle + half, canvas.horizon)], fill=rock)
+        canvas.draw.polygon(
+            [(middle - half, canvas.horizon), (middle, peak), (middle + half, canvas.horizon)], fill=rock
+        )
         cap = peak + (canvas.horizon - peak) * 0.5
         canvas.draw.polygon([(middle - half / 2, cap), (middle, peak), (middle + half / 2, cap)], fill=(245, 248, 252))
     ice = canvas.shade((226, 238, 248), 5)

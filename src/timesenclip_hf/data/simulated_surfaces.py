@@ -10,12 +10,12 @@ ENDMEMBERS: dict[str, np.ndarray] = {
     name: np.array(values)
     for name, values in {
         # Dry soils: wetting darkens them, see `wet`.
-        "loam": (0.090, 0.130, 0.170, 0.200, 0.220, 0.235, 0.255, 0.270, 0.355, 0.305),
+        "loam": (0.096, 0.135, 0.176, 0.207, 0.228, 0.243, 0.263, 0.278, 0.375, 0.320),
         "chalky soil": (0.140, 0.195, 0.245, 0.275, 0.295, 0.310, 0.330, 0.345, 0.420, 0.365),
         "red soil": (0.065, 0.100, 0.180, 0.215, 0.240, 0.255, 0.270, 0.285, 0.370, 0.310),
         "dark soil": (0.055, 0.075, 0.100, 0.118, 0.132, 0.145, 0.160, 0.170, 0.240, 0.205),
         "peat": (0.030, 0.040, 0.055, 0.066, 0.078, 0.088, 0.100, 0.108, 0.150, 0.115),
-        "straw": (0.080, 0.120, 0.165, 0.200, 0.235, 0.260, 0.295, 0.315, 0.370, 0.280),
+        "straw": (0.085, 0.128, 0.175, 0.212, 0.248, 0.275, 0.310, 0.330, 0.410, 0.310),
         "litter": (0.035, 0.052, 0.075, 0.097, 0.125, 0.148, 0.175, 0.190, 0.260, 0.185),
         "asphalt": (0.080, 0.090, 0.100, 0.105, 0.110, 0.115, 0.122, 0.127, 0.155, 0.145),
         "concrete": (0.160, 0.190, 0.220, 0.235, 0.248, 0.255, 0.265, 0.272, 0.310, 0.290),
@@ -44,11 +44,11 @@ WATERS = ("clear water", "green water", "silty water")
 # What the ground of a cover is made of: Dirichlet weights of its endmembers. Weights below one make most
 # grounds nearly pure, as most fields have one soil; larger ones mix, as a town does in a 10 m pixel.
 GROUNDS: dict[str, dict[str, float]] = {
-    "soil": {"loam": 1.2, "chalky soil": 0.5, "red soil": 0.3, "dark soil": 0.5},
+    "soil": {"loam": 1.2, "chalky soil": 0.6, "red soil": 0.3, "dark soil": 0.5},
     "litter": {"litter": 3.0, "loam": 0.3, "dark soil": 0.4},
     "peat": {"peat": 2.0, "dark soil": 0.5, "litter": 0.5},
     "mud": {"mud": 2.0, "wet sand": 0.6, "dark soil": 0.4},
-    "town": {"asphalt": 0.8, "concrete": 0.8, "tiles": 1.2, "slate": 0.7, "metal roof": 0.2, "loam": 0.4},
+    "town": {"asphalt": 0.7, "concrete": 1.0, "tiles": 1.4, "slate": 0.5, "metal roof": 0.2, "loam": 0.5},
     "road": {"asphalt": 2.0, "concrete": 0.7, "loam": 0.25, "slate": 0.2},
     "greenhouse": {"plastic sheet": 2.0, "metal roof": 0.4, "concrete": 0.4, "loam": 0.3},
     "quarry": {"limestone": 0.8, "granite": 0.7, "sand": 0.6, "chalky soil": 0.4, "dark rock": 0.3},
@@ -66,7 +66,7 @@ WETTED_GROUNDS = ("soil", "litter", "peat", "quarry", "sand", "rock")
 _WET_LOSS = np.array([0.42, 0.44, 0.46, 0.46, 0.46, 0.46, 0.46, 0.46, 0.56, 0.62])
 
 PETALS: dict[str, np.ndarray] = {
-    "yellow": np.array([0.06, 0.32, 0.38, 0.46, 0.52, 0.55, 0.58, 0.58, 0.28, 0.15]),
+    "yellow": np.array([0.06, 0.34, 0.32, 0.46, 0.52, 0.55, 0.58, 0.58, 0.28, 0.15]),
     "white": np.array([0.38, 0.44, 0.44, 0.48, 0.54, 0.57, 0.60, 0.60, 0.32, 0.20]),
     "blue": np.array([0.22, 0.17, 0.19, 0.34, 0.48, 0.53, 0.57, 0.57, 0.27, 0.15]),
     "mixed": np.array([0.14, 0.24, 0.26, 0.38, 0.50, 0.54, 0.57, 0.57, 0.28, 0.16]),

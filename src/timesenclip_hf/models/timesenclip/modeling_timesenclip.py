@@ -1,6 +1,7 @@
 """The pixel tower, and the model that joins it to CLIP's text tower and, optionally, its vision tower."""
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -192,6 +193,17 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
     _supports_flex_attn = True
     _supports_attention_backend = True
     _no_split_modules = ["TimeSenCLIPPixelLayer"]
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
+        """Saves weights and configuration; see `PreTrainedModel.save_pretrained` for the arguments.
+
+        A checkpoint that was loaded from a folder with remote code names files that a plain save does not write.
+        """
+        if type(self)._auto_class is None:
+            for entry in ("auto_map", "custom_pipelines"):
+                if hasattr(self.config, entry):
+                    delattr(self.config, entry)
+        super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

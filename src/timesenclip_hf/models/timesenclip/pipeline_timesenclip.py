@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from transformers import BatchFeature, Pipeline
+from transformers.dynamic_module_utils import custom_object_save
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .feature_extraction_timesenclip import SERIES_KEYS
@@ -154,6 +155,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         the package, save with [`export_remote_code`].
         """
         self.model.save_pretrained(save_directory, **kwargs)
+        if type(self.model)._auto_class is not None:
+            custom_object_save(self, save_directory)  # came as remote code, and leaves as such
         self.processor.save_pretrained(save_directory, **kwargs)
 
 

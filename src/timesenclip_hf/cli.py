@@ -1,0 +1,198 @@
+"""`timesenclip ...`: each command is a few lines over a public function."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class _OneLineErrors(TyperGroup):
+    """Bad input ends in one line; what is none of the user's doing keeps its traceback, as does `--debug`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, ImportError) as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Name land cover in words and read it from a year of Sentinel-2 reflectance.",
+)
+
+Labels = Annotated[
+    str,
+    typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.'),
+]
+Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
+Template = Annotated[
+    list[str] | None, typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.')
+]
+Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
+Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
+Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
+Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
+
+
+@app.callback()
+def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Options of every command."""
+
+
+@app.command()
+def classify(
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
+    labels: Labels,
+    output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None,
+    model: Model = None,
+    template: Template = None,
+    top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None,
+    year: Year = None,
+    offset: Offset = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
+    device: Device = None,
+) -> None:
+    """Classify the series of a table."""
+    from .classification import PixelClassifier
+    from .data.tables import read_table, write_scores
+
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"--top-k must be at least 1, got {top_k}.")
+    series = read_table(table, id_column=id_column)
+    classifier = PixelClassifier(
+        _read_labels(labels), _model(model), hypothesis_template=template or None, device=device
+    )
+    scores = classifier.probabilities_of_items(series.series, progress=_progress(), year=year, offset=offset)
+    typer.echo(_summary(series.ids, classifier.labels, scores))
+    if output is not None:
+        write_scores(output, series.ids, classifier.labels, scores, top_k=top_k)
+        typer.echo(f"wrote {output}")
+
+
+@app.command("map")
+def map_(
+    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    labels: Labels,
+    output: Annotated[Path, typer.Option(help="GeoTIFF to write: class, probability, entropy.")],
+    png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None,
+    reference_codes: Annotated[
+        str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
+    ] = None,
+    reference_variable: Annotated[str | None, typer.Option(help="Variable of the reference with the codes.")] = None,
+    model: Model = None,
+    template: Template = None,
+    year: Year = None,
+    bands: Bands = None,
+    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
+    offset: Offset = None,
+    device: Device = None,
+) -> None:
+    """Map the land cover of a cube."""
+    from .mapping import compare, map_cube, open_cube, parse_codes, read_reference, write_geotiff, write_png
+
+    if reference is not None and reference_codes is None:
+        raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
+    opened = open_cube(cube, bands=_names(bands), crs=crs)
+    # Before the work: a wrong path or code must not cost the map.
+    known = (
+        read_reference(reference, parse_codes(reference_codes), opened, variable=reference_variable)
+        if reference is not None and reference_codes is not None
+        else None
+    )
+    mapped = map_cube(
+        opened,
+        _read_labels(labels),
+        _model(model),
+        hypothesis_template=template or None,
+        year=year,
+        offset=offset,
+        device=device,
+        progress=_progress(),
+    )
+    picture = png or output.with_suffix(".png")
+    write_geotiff(mapped, output)
+    write_png(mapped, picture)
+    typer.echo(_shares(mapped))
+    if known is not None:
+        typer.echo(str(compare(mapped, known)))
+    typer.echo(f"wrote {output} and {picture}")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[str, typer.Argument(help="Upstream .ckpt or .pt: a file, or user/repo[:file] on the Hub.")],
+    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint with its text tower.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    band_order: Annotated[str | None, typer.Option(help="Bands of the encoder's input in order, with commas.")] = None,
+    vision_tower: Annotated[bool, typer.Option(help="Keep CLIP's vision tower, for ground photos.")] = True,
+    revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
+) -> None:
+    """Convert an upstream TimeSenCLIP checkpoint, and say what became of every key."""
+    from .conversion import convert_timesenclip
+
+    report = convert_timesenclip(
+        checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
+    )
+    typer.echo(str(report))
+
+
+def _read_labels(text: str) -> Any:
+    """Names with commas, or the content of a JSON file."""
+    path = Path(text)
+    if path.suffix.lower() != ".json":
+        return text
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file of labels: {path}.")
+    try:
+        labels = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path.name} is not JSON ({error}): write {{'label': ['phrase', ...]}}.") from None
+    if not isinstance(labels, (dict, list)):
+        raise ValueError(f"{path.name} must hold a list of labels or {{'label': ['phrase', ...]}}.")
+    return labels
+
+
+def _names(text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _model(name: str | None) -> str:
+    from . import DEFAULT_CHECKPOINT
+
+    return name or DEFAULT_CHECKPOINT
+
+
+def _progress() -> bool:
+    return sys.stderr.isatty()
+
+
+def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
+    """How many series went to each label, those without data, and the first rows."""
+    best = scores.argmax(axis=1)
+    empty = scores[:, :1].squeeze(1) != scores[:, :1].squeeze(1)
+    counts = [f"{label} {int(((best == place) & ~empty).sum())}" for place, label in enumerate(labels)]
+    if empty.any():
+        counts.append(f"no clear look {int(empty.sum())}")
+    rows = [
+        f"{name}  " + ("no clear look" if missing else f"{labels[place]}  {row[place]:.3f}")
+        for name, place, row, missing in zip(ids[:5], best, scores, empty, strict=False)
+    ]
+    return "\n".join([f"{len(ids)} series: {', '.join(counts)}", *rows])
+
+
+def _shares(mapped: Any) -> str:
+    codes = mapped["class"].values
+    shares = [f"{label} {(codes == code).mean():.1%}" for code, label in enumerate(mapped.attrs["labels"], start=1)]
+    empty = mapped.attrs["pixels_without_data"]
+    return f"{codes.size} pixels: {', '.join(shares)}; {empty} without a clear month"

@@ -1,0 +1,409 @@
+"""Upstream TimeSenCLIP checkpoints to this package's format: one key table, strict, with a report of every key.
+
+Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors
+and plain values is refused, with the name of what it holds, and nothing of it is executed.
+"""
+
+import argparse
+import math
+import pickle
+import pickletools
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import hf_hub_download, list_repo_files
+from transformers import AutoImageProcessor, AutoTokenizer
+
+from .models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
+from .models.timesenclip.feature_extraction_timesenclip import (
+    BANDS,
+    UPSTREAM_LOW,
+    UPSTREAM_SCALE,
+    TimeSenCLIPFeatureExtractor,
+    canonical_band,
+)
+from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
+from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+
+# Upstream's key (released code, commit a48994f) to ours. `nn.MultiheadAttention` keeps queries, keys and values in
+# one matrix, which is cut in three. The class token is `time_token` in the release, `class_token` before it.
+KEY_TABLE: dict[str, tuple[str, ...]] = {
+    "spectral_embedding.1.weight": ("embeddings.band_projection.weight",),
+    "spectral_embedding.1.bias": ("embeddings.band_projection.bias",),
+    "time_pos_encoding": ("embeddings.position_embedding",),
+    "time_token": ("embeddings.class_embedding",),
+    "class_token": ("embeddings.class_embedding",),
+    "transformer.layers.{}.self_attn.in_proj_weight": (
+        "layers.{}.self_attn.q_proj.weight",
+        "layers.{}.self_attn.k_proj.weight",
+        "layers.{}.self_attn.v_proj.weight",
+    ),
+    "transformer.layers.{}.self_attn.in_proj_bias": (
+        "layers.{}.self_attn.q_proj.bias",
+        "layers.{}.self_attn.k_proj.bias",
+        "layers.{}.self_attn.v_proj.bias",
+    ),
+    "transformer.layers.{}.self_attn.out_proj.weight": ("layers.{}.self_attn.out_proj.weight",),
+    "transformer.layers.{}.self_attn.out_proj.bias": ("layers.{}.self_attn.out_proj.bias",),
+    "transformer.layers.{}.linear1.weight": ("layers.{}.fc1.weight",),
+    "transformer.layers.{}.linear1.bias": ("layers.{}.fc1.bias",),
+    "transformer.layers.{}.linear2.weight": ("layers.{}.fc2.weight",),
+    "transformer.layers.{}.linear2.bias": ("layers.{}.fc2.bias",),
+    "transformer.layers.{}.norm1.weight": ("layers.{}.layer_norm1.weight",),
+    "transformer.layers.{}.norm1.bias": ("layers.{}.layer_norm1.bias",),
+    "transformer.layers.{}.norm2.weight": ("layers.{}.layer_norm2.weight",),
+    "transformer.layers.{}.norm2.bias": ("layers.{}.layer_norm2.bias",),
+    "mlp_head.0.weight": ("post_layernorm.weight",),
+    "mlp_head.0.bias": ("post_layernorm.bias",),
+    "mlp_head.1.weight": ("projection.weight",),
+    "mlp_head.1.bias": ("projection.bias",),
+}
+# Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for
+# validation, and the one that was trained, under `learner.`, goes first.
+PREFIXES = ("learner.ts_encoder.", "learner.TS_ViT.", "ts_encoder.", "TS_ViT.", "")
+# Part of a key outside the encoder to the reason why it is not needed.
+REASONS = {
+    "clip_model.": "a frozen CLIP tower: taken from the CLIP checkpoint",
+    "queue": "negatives of the training run",
+    "pooling_layer.": "pools ground photos, in training only",
+    "logit_scale": "the temperature against photos; CLIP's own, which its texts were trained with, is kept",
+}
+_LAYER = re.compile(r"(?<=transformer\.layers\.)\d+")
+# Keys whose shapes tell the sizes of the encoder, with their number of axes.
+_SIZES_FROM = {
+    "spectral_embedding.1.weight": 2,
+    "time_pos_encoding": 3,
+    "transformer.layers.0.linear1.weight": 2,
+    "mlp_head.1.weight": 2,
+}
+_SUFFIXES = (".ckpt", ".pt", ".pth")
+_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What became of every key of a checkpoint; `str()` is the text for people.
+
+    Attributes:
+        checkpoint: the file or Hub id that was read.
+        clip: the CLIP checkpoint whose towers were added.
+        output: the folder that was written.
+        prefix: where the encoder sat among the file's keys.
+        config: the pixel tower's configuration, read from the shapes.
+        num_parameters: parameters of the pixel tower.
+        converted: upstream's key to ours.
+        left_out: upstream's key to the reason why it was not converted.
+        band_order: bands of the encoder's input, in order.
+        band_order_given: whether the caller said so, or the default was taken.
+    """
+
+    checkpoint: str
+    clip: str
+    output: Path
+    prefix: str
+    config: TimeSenCLIPPixelConfig
+    num_parameters: int
+    converted: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+    band_order: tuple[str, ...]
+    band_order_given: bool
+
+    def __str__(self) -> str:
+        config = self.config
+        height, width = config.patch_shape
+        width_of_keys = max(map(len, [*self.converted, *self.left_out]))
+        return "\n".join(
+            [
+                f"{self.checkpoint} -> {self.output}",
+                f"pixel tower: {self.num_parameters:,} parameters; {config.num_hidden_layers} layers of width "
+                f"{config.hidden_size}, {config.num_attention_heads} heads, feed-forward "
+                f"{config.intermediate_size}; {config.num_months} months x {config.num_bands} bands x "
+                f"{height} x {width} pixels -> {config.projection_dim}",
+                f"text and vision towers: {self.clip}",
+                f"band order: {' '.join(self.band_order)}"
+                + ("" if self.band_order_given else " (the default; see the note)"),
+                f"{len(self.converted)} keys converted, found under {self.prefix or 'no prefix'}:",
+                *(f"  {old:<{width_of_keys}}  {', '.join(new)}" for old, new in self.converted.items()),
+                f"{len(self.left_out)} keys left out{':' if self.left_out else ''}",
+                *(f"  {old:<{width_of_keys}}  {reason}" for old, reason in self.left_out.items()),
+                *([] if self.band_order_given else [_BAND_ORDER_NOTE]),
+            ]
+        )
+
+
+_BAND_ORDER_NOTE = (
+    "Note: the band order of the released weights cannot be settled from the released code (older defaults began "
+    "with B04 B03 B02); if labels come out wrong, convert again with another band order."
+)
+
+
+def convert_timesenclip(
+    checkpoint: str | Path,
+    clip: str | Path,
+    output: str | Path,
+    *,
+    band_order: Sequence[str] | None = None,
+    num_attention_heads: int = 8,
+    vision_tower: bool = True,
+    revision: str | None = None,
+) -> ConversionReport:
+    """Writes a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
+
+    Every key of the encoder must be known and present; sizes are read from the shapes.
+
+    Args:
+        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the
+            repository holds several.
+        clip: folder or Hub id of the CLIP checkpoint that gives the text and vision towers.
+        output: folder to write: model, processor and their configurations.
+        band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the
+            feature extractor's configuration, with upstream's scaling for each band.
+        num_attention_heads: the one size that the shapes do not tell; 8 in the release.
+        vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
+        revision: of the Hub repository of `checkpoint`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, sizes that do not fit,
+            or a CLIP checkpoint that cannot be read.
+    """
+    output = Path(output)
+    if output.is_file():
+        raise ValueError(f"The output must be a folder, {output} is a file.")
+    bands = tuple(map(canonical_band, band_order or BANDS))
+    if len(set(bands)) < len(bands):
+        raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
+    upstream = read_upstream_encoder(
+        checkpoint, num_bands=len(bands), num_attention_heads=num_attention_heads, revision=revision
+    )
+    try:
+        model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
+        processor = _build_processor(str(clip), bands)
+    except OSError as error:
+        raise ValueError(f"No CLIP checkpoint can be read from {clip}: {_first_line(error)}") from None
+    model.save_pretrained(output)
+    processor.save_pretrained(output)
+    return ConversionReport(
+        checkpoint=str(checkpoint),
+        clip=str(clip),
+        output=output,
+        prefix=upstream.prefix,
+        config=upstream.pixel_model.config,
+        num_parameters=upstream.pixel_model.num_parameters(),
+        converted={upstream.prefix + key: _our_keys(key) for key in upstream.keys},
+        left_out=upstream.left_out,
+        band_order=bands,
+        band_order_given=band_order is not None,
+    )
+
+
+class UpstreamEncoder(NamedTuple):
+    """An upstream file as a pixel tower: its keys behind their prefix, and the keys left out with the reasons."""
+
+    pixel_model: TimeSenCLIPPixelModel
+    prefix: str
+    keys: list[str]
+    left_out: dict[str, str]
+
+
+def read_upstream_encoder(
+    checkpoint: str | Path,
+    *,
+    num_bands: int = len(BANDS),
+    num_attention_heads: int = 8,
+    revision: str | None = None,
+) -> UpstreamEncoder:
+    """Reads the pixel tower of an upstream checkpoint, without a CLIP; arguments as [`convert_timesenclip`].
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, or sizes that do not fit.
+    """
+    prefix, encoder, left_out = _find_encoder(_read_state_dict(_locate(checkpoint, revision)), str(checkpoint))
+    _check_keys(encoder, prefix, str(checkpoint))
+    config = _infer_config(encoder, num_bands, num_attention_heads)
+    return UpstreamEncoder(_build_pixel_model(config, encoder), prefix, list(encoder), left_out)
+
+
+def _locate(checkpoint: str | Path, revision: str | None) -> Path:
+    """The file itself, or the one that a Hub id names, downloaded."""
+    path = Path(checkpoint)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ValueError(f"{checkpoint} is a folder: name the checkpoint file in it.")
+    hub_id = _HUB_ID.fullmatch(str(checkpoint))
+    if isinstance(checkpoint, Path) or hub_id is None or hub_id["repo"].endswith(_SUFFIXES):
+        raise FileNotFoundError(f"No such checkpoint: {checkpoint}; give a file, or a Hub id as user/repo:file.ckpt.")
+    repo, file = hub_id["repo"], hub_id["file"]
+    try:
+        files = [file] if file else [f for f in list_repo_files(repo, revision=revision) if f.endswith(_SUFFIXES)]
+        if len(files) == 1:
+            return Path(hf_hub_download(repo, files[0], revision=revision))
+    except Exception as error:  # the Hub client lets the errors of its HTTP library through
+        raise ValueError(f"{checkpoint} cannot be fetched from the Hub: {_first_line(error)}.") from None
+    raise ValueError(f"{repo} must hold one checkpoint, found {', '.join(files) or 'none'}: name one as {repo}:FILE.")
+
+
+def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The (nested) dictionary of tensors in a file, whatever else a Lightning file holds left behind."""
+    try:
+        # Lightning keeps the training script's arguments, a Namespace, beside the weights: attributes, no code.
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about files that are refused below
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        raise _refusal(path, named[1] if named else _first_callable(path)) from None
+    except Exception as error:  # torch.load meets a damaged file with almost any built-in error
+        if "TorchScript" in str(error):
+            raise _refusal(path, "a TorchScript program") from None
+        raise ValueError(
+            f"{path} is truncated, or no checkpoint that torch.save wrote ({_first_line(error)}): download it again."
+        ) from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not content:
+        raise ValueError(f"{path} is refused: it holds a {type(content).__name__}, not a state dict of tensors.")
+    for key, value in content.items():
+        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
+            raise ValueError(
+                f"{path} is refused: its entry {key!r} is a {type(value).__name__}, not a tensor of a state dict."
+            )
+    return dict(content)
+
+
+def _refusal(path: Path, content: str) -> ValueError:
+    return ValueError(
+        f"{path} is refused: it holds {content}, not only tensors (nothing of it was run); save its state dict alone "
+        "with torch.save(model.state_dict(), file)."
+    )
+
+
+def _first_callable(path: Path) -> str:
+    """What a plain pickle would import first, read from its opcodes without running them."""
+    strings: list[str] = []
+    try:
+        with path.open("rb") as file:
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name == "GLOBAL":
+                    return str(argument).replace(" ", ".")
+                if opcode.name == "STACK_GLOBAL":
+                    return ".".join(strings[-2:])
+                if isinstance(argument, str):
+                    strings.append(argument)
+    except ValueError:
+        return "unreadable bytes"
+    return "a plain pickle"
+
+
+def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
+    """The encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
+    prefix = next((p for p in PREFIXES if any(p + key in state for key in KEY_TABLE)), None)
+    if prefix is None:
+        places = ", ".join(p or "no prefix" for p in PREFIXES)
+        raise ValueError(
+            f"{name} holds no TimeSenCLIP encoder: no key such as time_pos_encoding under {places}; its first key is "
+            f"{next(iter(state))}."
+        )
+    encoder, left_out = {}, {}
+    for key, tensor in state.items():
+        reason = next((why for part, why in REASONS.items() if part in key), None)
+        if key.startswith(prefix) and reason is None:
+            encoder[key.removeprefix(prefix)] = tensor
+        else:
+            left_out[key] = reason or "outside the encoder"
+    for other in filter(None, PREFIXES):
+        for key in [k for k in left_out if k.startswith(other) and k.removeprefix(other) in encoder]:
+            same = torch.equal(state[key], encoder[key.removeprefix(other)])
+            left_out[key] = f"a second copy of the encoder, {'identical' if same else 'whose values differ'}"
+    return prefix, encoder, left_out
+
+
+def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> None:
+    unknown = [prefix + key for key in encoder if _LAYER.sub("{}", key) not in KEY_TABLE]
+    if unknown:
+        raise ValueError(f"{name} has keys that no TimeSenCLIP encoder has: {', '.join(unknown)}.")
+    tokens = [key for key in ("time_token", "class_token") if key in encoder]
+    if len(tokens) == 2:
+        raise ValueError(f"{name} has two class tokens, {prefix}time_token and {prefix}class_token: remove one.")
+    token = tokens[0] if tokens else "time_token"
+    wanted = [
+        key.format(layer)
+        for key in KEY_TABLE
+        if key not in ("time_token", "class_token")
+        for layer in (range(_num_layers(encoder)) if "{}" in key else [0])
+    ]
+    missing = [prefix + key for key in [token, *wanted] if key not in encoder]
+    if missing:
+        raise ValueError(f"{name} lacks keys of the encoder: {', '.join(missing)}.")
+
+
+def _num_layers(encoder: dict[str, torch.Tensor]) -> int:
+    return 1 + max((int(found[0]) for found in map(_LAYER.search, encoder) if found), default=0)
+
+
+def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
+    for key, axes in _SIZES_FROM.items():
+        if encoder[key].ndim != axes:
+            raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(encoder[key].shape)}.")
+    width, inputs = encoder["spectral_embedding.1.weight"].shape
+    side = math.isqrt(inputs // num_bands)
+    if side * side * num_bands != inputs:
+        raise ValueError(
+            f"The encoder reads {inputs} values a month, which is no square patch of {num_bands} bands: give its bands "
+            "with `band_order`."
+        )
+    return TimeSenCLIPPixelConfig(
+        num_bands=num_bands,
+        num_months=encoder["time_pos_encoding"].shape[1],
+        patch_size=side,
+        hidden_size=width,
+        num_hidden_layers=_num_layers(encoder),
+        num_attention_heads=heads,
+        intermediate_size=len(encoder["transformer.layers.0.linear1.weight"]),
+        projection_dim=len(encoder["mlp_head.1.weight"]),
+    )
+
+
+def _our_keys(key: str) -> tuple[str, ...]:
+    layer = _LAYER.search(key)
+    return tuple(name.format(layer[0] if layer else "") for name in KEY_TABLE[_LAYER.sub("{}", key)])
+
+
+def _build_pixel_model(config: TimeSenCLIPPixelConfig, encoder: dict[str, torch.Tensor]) -> TimeSenCLIPPixelModel:
+    model = TimeSenCLIPPixelModel(config)
+    parameters = model.state_dict()
+    for key, tensor in encoder.items():
+        names = _our_keys(key)
+        targets = [parameters[name] for name in names]
+        rows, *columns = targets[0].shape
+        expected = (len(targets) * rows, *columns)
+        # Upstream's positions and class token carry further axes of 1 in front.
+        if tuple(tensor.shape[-len(expected) :]) != expected or tensor.numel() != math.prod(expected):
+            raise ValueError(f"{key} must have the shape {expected}, got {tuple(tensor.shape)}.")
+        for target, part in zip(targets, tensor.reshape(len(targets), rows, *columns), strict=True):
+            target.copy_(part)
+    model.eval()
+    return model
+
+
+def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
+    scaling = dict(zip(BANDS, zip(UPSTREAM_LOW, UPSTREAM_SCALE, strict=True), strict=True))
+    feature_extractor = TimeSenCLIPFeatureExtractor(
+        band_names=bands,
+        band_low=[scaling[band][0] for band in bands],
+        band_scale=[scaling[band][1] for band in bands],
+    )
+    return TimeSenCLIPProcessor(
+        feature_extractor, AutoImageProcessor.from_pretrained(clip), AutoTokenizer.from_pretrained(clip)
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

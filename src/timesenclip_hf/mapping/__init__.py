@@ -1,0 +1,17 @@
+"""Cube in, map out."""
+
+from .comparison import Comparison, compare, parse_codes, read_reference
+from .cubes import open_cube
+from .export import write_geotiff, write_png
+from .production import map_cube
+
+__all__ = [
+    "Comparison",
+    "compare",
+    "map_cube",
+    "open_cube",
+    "parse_codes",
+    "read_reference",
+    "write_geotiff",
+    "write_png",
+]

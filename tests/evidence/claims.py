@@ -1,0 +1,51 @@
+"""A claim, its figure, its bar, and whether it holds; printed as it is measured, kept for README and cards."""
+
+import json
+import operator
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[2] / "training" / "results" / "evidence"
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One line of evidence; `holds` is None where it could not be measured, and `note` says why."""
+
+    claim: str
+    figure: Any
+    bar: str
+    holds: bool | None
+    note: str = ""
+
+
+class Ledger:
+    """Collects the claims of one part."""
+
+    def __init__(self, part: str) -> None:
+        self.path = FOLDER / f"{part}.json"
+        self.claims: list[Claim] = []
+
+    def add(self, claim: str, figure: Any, comparison: str, bar: Any, note: str = "") -> None:
+        """Compares a figure with its bar and prints the line."""
+        self._add(Claim(claim, figure, f"{comparison} {bar}", bool(COMPARISONS[comparison](figure, bar)), note))
+
+    def skip(self, claim: str, comparison: str, bar: Any, reason: str) -> None:
+        """Prints a line for what cannot be measured here."""
+        self._add(Claim(claim, None, f"{comparison} {bar}", None, reason))
+
+    def _add(self, claim: Claim) -> None:
+        self.claims.append(claim)
+        print(json.dumps(asdict(claim)), flush=True)
+
+    def write(self) -> bool:
+        """Keeps the claims, those of earlier runs that were not measured now included; True where none fails."""
+        measured = {claim.claim: asdict(claim) for claim in self.claims}
+        earlier = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else []
+        merged = {entry["claim"]: entry for entry in earlier} | measured
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
+        return all(claim.holds is not False for claim in self.claims)
