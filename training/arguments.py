@@ -41,9 +41,10 @@ class TrainingArguments:
     results_file: str | None = field(default=None, metadata={"help": "where the measured results go, as JSON"})
     seed: int = 0
     mixed_precision: str = field(default="no", metadata={"help": "no, bf16 or fp16"})
-    clip_steps: int = 1500
+    clip_steps: int = 800
     clip_batch_size: int = 256
-    clip_learning_rate: float = 1e-3
+    clip_learning_rate: float = 2e-3
+    clip_patch_share: float = field(default=0.5, metadata={"help": "share of a photo's patches seen at a step"})
     clip_weight_decay: float = 0.05
     steps: int = 1500
     batch_size: int = 512

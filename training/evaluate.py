@@ -40,7 +40,10 @@ def simulated(model: Any, processor: Any, num_points: int = 6_000) -> dict[str, 
     features = processor.feature_extractor(points.series, allow_empty=True)
     series_embeds = encode(model, features)
     covers = np.asarray(CLASS_NAMES)[points.class_index]
-    suites = {"ten_covers": load_taxonomy("simulated_ten").names, "all_covers": {name: name for name in CLASS_NAMES}}
+    suites = {
+        "ten_covers": load_taxonomy("simulated_ten").names,
+        "all_covers": {name: name for name in CLASS_NAMES},
+    }
     reports = {}
     for suite, names in suites.items():
         chosen = np.isin(covers, list(names)) & features["series_mask"].any(axis=1)
@@ -76,7 +79,9 @@ def flanders(folder: Path, model: str | None = None) -> dict[str, Any]:
     chosen = (reference.values >= 0) & (mapped["class"].values > 0)
     names = np.asarray([label.name for label in taxonomy.labels])
     return zero_shot_report(
-        names[reference.values[chosen]].tolist(), names[mapped["class"].values[chosen] - 1].tolist(), names.tolist()
+        names[reference.values[chosen]].tolist(),
+        names[mapped["class"].values[chosen] - 1].tolist(),
+        names.tolist(),
     )
 
 

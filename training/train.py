@@ -17,7 +17,13 @@ from accelerate.utils import set_seed
 from arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
 from evaluate import describe, simulated
 from loop import TensorRows, fit
-from small_clip import build_image_processor, build_small_clip, photo_values, tokenize, train_tokenizer
+from small_clip import (
+    build_image_processor,
+    build_small_clip,
+    photo_values,
+    tokenize,
+    train_tokenizer,
+)
 from torch import nn
 from tqdm import tqdm
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
@@ -44,14 +50,19 @@ EMBEDDED_AT_A_TIME = 2_000
 class PhotosAndCaptions(nn.Module):
     """Stage one: the small CLIP, both ways, photos that share a caption being positives of each other."""
 
-    def __init__(self, clip: CLIPModel, image_processor: CLIPImageProcessor) -> None:
+    def __init__(self, clip: CLIPModel, image_processor: CLIPImageProcessor, patch_share: float) -> None:
         super().__init__()
         self.clip = clip
         self.image_processor = image_processor
+        self.patch_share = patch_share
         self.objective = CrossViewContrastiveLoss(bidirectional=True)
 
     def forward(
-        self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor, groups: torch.Tensor
+        self,
+        photos: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        groups: torch.Tensor,
     ) -> torch.Tensor:
         """Loss of a batch of photos (batch, side, side, 3) and their captions."""
         images = self.clip.get_image_features(photo_values(photos.numpy(), self.image_processor)).pooler_output
@@ -100,7 +111,7 @@ def train_clip(
         groups=torch.tensor([numbers[text] for text in captions]),
         **tokenize(tokenizer, captions),
     )
-    task = PhotosAndCaptions(clip, image_processor)
+    task = PhotosAndCaptions(clip, image_processor, training.clip_patch_share)
     curve = fit(
         accelerator,
         task,

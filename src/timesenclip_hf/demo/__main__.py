@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from transformers import pipeline
 from transformers.utils import logging
 
+from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.data.simulated import SimulatedPoints, simulate
 from timesenclip_hf.data.simulated_classes import CLASS_NAMES
 from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
@@ -38,9 +39,15 @@ def draw(axes: Axes, series: np.ndarray, photo: np.ndarray, truth: str, result: 
     """One panel: the year of the pixel, a photo of the place, and the three best labels."""
     for name, (column, colour) in SHOWN_BANDS.items():
         axes.plot(range(12), series[:, column], marker="o", markersize=3, color=colour, label=name)
-    axes.set(xticks=range(12), xticklabels=list(MONTHS), ylim=(0, 0.75), title=f"simulated: {truth}")
+    axes.set(
+        xticks=range(12),
+        xticklabels=list(MONTHS),
+        xlim=(-0.5, 11.5),
+        ylim=(0, 0.95),
+        title=f"simulated: {truth}",
+    )
     axes.title.set_fontsize(10)
-    inset = axes.inset_axes((0.02, 0.6, 0.28, 0.38))
+    inset = axes.inset_axes((0.02, 0.63, 0.27, 0.35))
     inset.imshow(photo)
     inset.set(xticks=[], yticks=[])
     lines = [f"{entry['score']:.0%} {entry['label']}" for entry in result[:3]]
@@ -57,7 +64,7 @@ def main(picture: str = "demo.png") -> None:
     covers = load_taxonomy("simulated_ten").names
     labels = list(covers.values())
     points, rows = one_point_of_each(list(covers))
-    classify = pipeline(TASK, device="cpu")
+    classify = pipeline(TASK, model=DEFAULT_CHECKPOINT, device="cpu")
     results = classify(points.series[rows], candidate_labels=labels)
 
     print(f"Ten simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(labels)}\n")
@@ -70,11 +77,15 @@ def main(picture: str = "demo.png") -> None:
     figure, panels = pyplot.subplots(2, 5, figsize=(17, 6.2), sharey=True, constrained_layout=True)
     states = visit_states(points.ground)[rows]
     photos = draw_photos(points.class_index[rows], states, seed=SEED)
-    for axes, row, cover, photo, result in zip(panels.flat, rows, covers.values(), photos, results, strict=True):
+    for axes, row, cover, photo, result in zip(
+        panels.flat, rows, covers.values(), photos, results, strict=True
+    ):
         draw(axes, points.series[row], photo[1], cover, result)
     panels[0, 0].set_ylabel("reflectance")
     panels[1, 0].set_ylabel("reflectance")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(
+        *panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     figure.savefig(picture, dpi=110)
     print(f"\nPicture: {picture}")
 
