@@ -65,7 +65,8 @@ class PhotosAndCaptions(nn.Module):
         groups: torch.Tensor,
     ) -> torch.Tensor:
         """Loss of a batch of photos (batch, side, side, 3) and their captions."""
-        images = self.clip.get_image_features(photo_values(photos.numpy(), self.image_processor)).pooler_output
+        pixel_values = photo_values(photos.numpy(), self.image_processor)
+        images = sparse_image_features(self.clip, pixel_values, self.patch_share)
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
         return self.objective(images, texts, groups)
