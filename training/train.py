@@ -21,6 +21,7 @@ from small_clip import (
     build_image_processor,
     build_small_clip,
     photo_values,
+    sparse_image_features,
     tokenize,
     train_tokenizer,
 )
