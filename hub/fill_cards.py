@@ -95,9 +95,9 @@ def fill_card() -> str:
         "recalls": recalls(reports),
         "model_index": model_index(reports),
     }
-    return Template(
-        (ROOT / "hub" / "cards" / "timesenclip-simulated.md").read_text(encoding="utf-8")
-    ).substitute(values)
+    return Template((ROOT / "hub" / "cards" / "timesenclip-simulated.md").read_text(encoding="utf-8")).substitute(
+        values
+    )
 
 
 def fill_section(text: str, name: str, content: str) -> str:

@@ -31,13 +31,24 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Not at the head of the file: the environment must be set before transformers is imported.
     import torch
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+    from transformers import (
+        CLIPConfig,
+        CLIPImageProcessor,
+        CLIPModel,
+        CLIPTextConfig,
+        CLIPTokenizer,
+        CLIPVisionConfig,
+    )
 
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     text = CLIPTextConfig(
-        vocab_size=len(tokens), bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1, pad_token_id=0, **sizes
+        vocab_size=len(tokens),
+        bos_token_id=len(tokens) - 2,
+        eos_token_id=len(tokens) - 1,
+        pad_token_id=0,
+        **sizes,
     )
     vision = CLIPVisionConfig(image_size=32, patch_size=16, **sizes)
     folder = tmp_path_factory.mktemp("tiny_clip")

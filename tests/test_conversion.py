@@ -148,7 +148,10 @@ def test_the_vision_tower_can_be_left_out(convert, tmp_path):
             lambda s: {k: v for k, v in s.items() if "norm1.bias" not in k},
             r"lacks .*layers\.0\.norm1\.bias, .*layers\.1",
         ),
-        (lambda s: {k: v for k, v in s.items() if k != "time_token"}, r"lacks keys of the encoder: time_token\."),
+        (
+            lambda s: {k: v for k, v in s.items() if k != "time_token"},
+            r"lacks keys of the encoder: time_token\.",
+        ),
         (lambda s: s | {"class_token": s["time_token"]}, "two class tokens"),
         (
             lambda s: s | {"mlp_head.0.bias": torch.ones(31)},
@@ -237,7 +240,8 @@ def test_a_hub_id_is_downloaded_and_its_only_checkpoint_found(convert, tmp_path,
     torch.save(random_upstream_encoder().state_dict(), tmp_path / "upstream.ckpt")
     asked = []
     monkeypatch.setattr(
-        "timesenclip_hf.conversion.list_repo_files", lambda repo, revision: ["README.md", "TimeSenCLIP_1x1.ckpt"]
+        "timesenclip_hf.conversion.list_repo_files",
+        lambda repo, revision: ["README.md", "TimeSenCLIP_1x1.ckpt"],
     )
     monkeypatch.setattr(
         "timesenclip_hf.conversion.hf_hub_download",

@@ -55,7 +55,7 @@ class PixelClassifier:
         phrases = read_labels(labels)
         loaded: Any = model
         if not isinstance(model, ZeroShotPixelClassificationPipeline):
-            loaded = pipeline(TASK, model=None if model is None else str(model), device=device)
+            loaded = _load(model, device)
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size = batch_size
         template = self.processor.hypothesis_template if hypothesis_template is None else hypothesis_template
@@ -102,6 +102,14 @@ class PixelClassifier:
                 parts.append(self.probabilities(list(items[start : start + chunk_size]), **options)[0])
                 bar.update(len(parts[-1]))
         return np.concatenate(parts)
+
+
+def _load(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
+    try:
+        return pipeline(TASK, model=None if model is None else str(model), device=device)
+    except OSError as error:  # of transformers, over several lines and without the name
+        reason = str(error).splitlines()[0]
+        raise OSError(f"No checkpoint can be read from {model or 'the package'}: {reason}") from None
 
 
 def _clear_months(places: np.ndarray, mask: np.ndarray) -> np.ndarray:

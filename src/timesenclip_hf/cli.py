@@ -36,7 +36,8 @@ Labels = Annotated[
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
 Template = Annotated[
-    list[str] | None, typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.')
+    list[str] | None,
+    typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.'),
 ]
 Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
@@ -45,7 +46,9 @@ Bands = Annotated[str | None, typer.Option(help="Names of bands that the files l
 
 
 @app.callback()
-def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
     """Options of every command."""
 
 
@@ -99,20 +102,31 @@ def map_(
     device: Device = None,
 ) -> None:
     """Map the land cover of a cube."""
-    from .mapping import compare, map_cube, open_cube, parse_codes, read_reference, write_geotiff, write_png
+    from .mapping import (
+        check_labels,
+        compare,
+        map_cube,
+        open_cube,
+        parse_codes,
+        read_reference,
+        write_geotiff,
+        write_png,
+    )
+    from .models.timesenclip.zero_shot_timesenclip import read_labels
 
     if reference is not None and reference_codes is None:
         raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
+    names = read_labels(_read_labels(labels))
     opened = open_cube(cube, bands=_names(bands), crs=crs)
-    # Before the work: a wrong path or code must not cost the map.
-    known = (
-        read_reference(reference, parse_codes(reference_codes), opened, variable=reference_variable)
-        if reference is not None and reference_codes is not None
-        else None
-    )
+    known = None
+    if reference is not None and reference_codes is not None:
+        # Before the work: a wrong path, label or code must not cost the map.
+        codes = parse_codes(reference_codes)
+        check_labels(list(names), list(codes))
+        known = read_reference(reference, codes, opened, variable=reference_variable)
     mapped = map_cube(
         opened,
-        _read_labels(labels),
+        names,
         _model(model),
         hypothesis_template=template or None,
         year=year,
@@ -196,3 +210,7 @@ def _shares(mapped: Any) -> str:
     shares = [f"{label} {(codes == code).mean():.1%}" for code, label in enumerate(mapped.attrs["labels"], start=1)]
     empty = mapped.attrs["pixels_without_data"]
     return f"{codes.size} pixels: {', '.join(shares)}; {empty} without a clear month"
+
+
+if __name__ == "__main__":
+    app()

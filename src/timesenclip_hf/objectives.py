@@ -26,9 +26,7 @@ class CrossViewContrastiveLoss(nn.Module):
         self.bidirectional = bidirectional
         self.logit_scale = nn.Parameter(torch.tensor(logit_scale_init_value))
 
-    def forward(
-        self, anchors: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def forward(self, anchors: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor | None = None) -> torch.Tensor:
         """Contrasts the rows of two batches.
 
         Args:
@@ -41,9 +39,11 @@ class CrossViewContrastiveLoss(nn.Module):
             A scalar, computed in float32 whatever the precision of the rest.
         """
         scale = self.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
-        logits = scale * nn.functional.normalize(anchors.float(), dim=-1) @ nn.functional.normalize(
-            targets.float(), dim=-1
-        ).transpose(0, 1)
+        logits = (
+            scale
+            * nn.functional.normalize(anchors.float(), dim=-1)
+            @ nn.functional.normalize(targets.float(), dim=-1).transpose(0, 1)
+        )
         if groups is None:
             positives: torch.Tensor = torch.arange(len(logits), device=logits.device)
         else:

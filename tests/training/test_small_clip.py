@@ -9,12 +9,6 @@ from PIL import Image
 from transformers import CLIPTokenizer
 
 CAPTIONS = 3 * ["a photo of wheat", "winter wheat", "a field of maize", "maize field", "a photo of winter maize"]
-    "a photo of wheat",
-    "winter wheat",
-    "a field of maize",
-    "maize field",
-    "this is a photo of winter maize",
-] * 3
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,11 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canopy import canopy_reflectance, leaf_optics
+from timesenclip_hf.data.simulated_canopy import NUM_BANDS, canopy_reflectance, leaf_optics
 from timesenclip_hf.data.simulated_classes import CLASS_NAMES, SIMULATED_CLASSES
 from timesenclip_hf.data.simulated_crops import CROPS
 from timesenclip_hf.data.simulated_landscapes import LANDSCAPES
+from timesenclip_hf.data.simulated_observation import composite_days, draw_looks, mix_with_neighbours, observe
 from timesenclip_hf.data.simulated_phenology import (
     Calendar,
     Cover,
@@ -32,12 +33,9 @@ from timesenclip_hf.data.simulated_surfaces import (
 )
 
 COVERS = CROPS | LANDSCAPES
-NUM_MONTHS = 12
-NUM_BANDS = 10
 _B8A = 7
-_20_M_BANDS = [3, 4, 5, 7, 8, 9]
 # Covers so narrow or so interspersed that a pixel seldom holds one of them alone.
-_PATCHY = ("buildings", "greenhouses", "roads", "river")
+_PATCHY = [CLASS_NAMES.index(name) for name in ("buildings", "greenhouses", "roads", "river")]
 # Four photo visits, each at a random day of its own part of the year.
 _VISIT_WINDOWS = np.array([[70, 128], [128, 180], [180, 232], [232, 315]])
 # Points per block of canopy computations: intermediate arrays of this size stay in the processor's cache.
@@ -110,6 +108,23 @@ class _Optics:
     water: np.ndarray
     under_angle: np.ndarray
 
+    def rows(self, block: slice) -> "_Optics":
+        """Returns the optics of a block of points."""
+
+        def leaf(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+            return pair[0][block], pair[1][block]
+
+        return _Optics(
+            leaf(self.green_leaf),
+            leaf(self.under_leaf),
+            leaf(self.dead_leaf),
+            self.petals[block],
+            self.dry_ground[block],
+            self.wets[block],
+            self.water[block],
+            self.under_angle[block],
+        )
+
 
 def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None) -> SimulatedPoints:
     """Simulates points of the given classes (all by default), in the classes' relative shares.
@@ -126,21 +141,20 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
         raise ValueError(f"num_points must be at least 1, got {num_points}.")
     rng = np.random.default_rng(seed)
     class_index = _draw_classes(num_points, classes, rng)
-    covers = _draw_covers(class_index, rng)
-    latitude = np.array([rng.uniform(*cover.latitude) for cover in covers])
-    calendar = draw_calendar(covers, latitude, rng)
-    optics = _draw_optics(covers, calendar, rng)
+    covers, chosen = _draw_covers(class_index, rng)
+    southern, northern = np.array([cover.latitude for cover in covers])[chosen].T
+    latitude = rng.uniform(southern, northern)
+    calendar = draw_calendar(covers, chosen, latitude, rng)
+    optics = _draw_optics(covers, chosen, calendar, rng)
 
-    looks = _draw_looks(latitude, rng)
-    days = _composite_days(looks, rng)
-    series = np.concatenate(
-        [
-            _reflectance(_rows(calendar, block), _rows_of_optics(optics, block), days[block], latitude[block])
-            for block in _blocks(num_points)
-        ]
-    )
-    series = _mix_with_neighbours(series, class_index, rng)
-    series = _observe(series, looks, rng)
+    looks = draw_looks(latitude, rng)
+    days = composite_days(looks, rng)
+    series = np.empty((num_points, *looks.shape[1:], NUM_BANDS), dtype=np.float32)
+    for start in range(0, num_points, _BLOCK):
+        block = slice(start, start + _BLOCK)
+        series[block] = _reflectance(calendar.rows(block), optics.rows(block), days[block], latitude[block])
+    series = mix_with_neighbours(series, np.isin(class_index, _PATCHY), rng)
+    series = observe(series, looks, rng)
     series[rng.random(num_points) < 0.3, :, _B8A] = np.nan
 
     window = _VISIT_WINDOWS[:, 1] - _VISIT_WINDOWS[:, 0]
@@ -150,7 +164,7 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
         latitude=latitude,
         longitude=rng.uniform(-9, 25, num_points),
         year=rng.integers(2016, 2025, num_points),
-        series=series.astype(np.float32),
+        series=series,
         visit_days=visit_days,
         ground=_ground_state(calendar, optics, visit_days.astype(np.float64)),
     )
@@ -169,19 +183,21 @@ def _draw_classes(num_points: int, classes: Sequence[str] | None, rng: np.random
     return rng.choice(chosen, size=num_points, p=share / share.sum()).astype(np.int64)
 
 
-def _draw_covers(class_index: np.ndarray, rng: np.random.Generator) -> list[Cover]:
-    """Draws for each point one of its class's ways of life."""
+def _draw_covers(class_index: np.ndarray, rng: np.random.Generator) -> tuple[list[Cover], np.ndarray]:
+    """Draws for each point one of its class's ways of life: all ways there are, and each point's index."""
     position = rng.random(len(class_index))
-    drawn = []
-    for index, place in zip(class_index, position, strict=True):
-        ways = COVERS[CLASS_NAMES[index]]
-        edges = np.cumsum([weight for weight, _ in ways])
-        drawn.append(ways[int(np.searchsorted(edges[:-1], place))][1])
-    return drawn
+    covers: list[Cover] = []
+    chosen = np.empty(len(class_index), dtype=np.int64)
+    for index in np.unique(class_index):
+        weights, ways = zip(*COVERS[CLASS_NAMES[index]], strict=True)
+        here = class_index == index
+        chosen[here] = len(covers) + np.searchsorted(np.cumsum(weights)[:-1], position[here])
+        covers.extend(ways)
+    return covers, chosen
 
 
-def _draw_optics(covers: list[Cover], calendar: Calendar, rng: np.random.Generator) -> _Optics:
-    num_points = len(covers)
+def _draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> _Optics:
+    num_points = len(chosen)
     v = calendar.values
 
     def draw(low: float, high: float) -> np.ndarray:
@@ -198,11 +214,9 @@ def _draw_optics(covers: list[Cover], calendar: Calendar, rng: np.random.Generat
     under = leaf_optics(
         draw(1.3, 1.8), draw(24, 46), draw(5, 10), draw(0, 0.12), draw(0.011, 0.025), draw(0.004, 0.007)
     )
-    dead = leaf_optics(
-        draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012)
-    )
+    dead = leaf_optics(draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012))
     dry_ground = np.empty((num_points, NUM_BANDS))
-    kinds = np.array([cover.ground for cover in covers])
+    kinds = np.array([cover.ground for cover in covers])[chosen]
     for kind in GROUNDS:
         here = kinds == kind
         dry_ground[here] = draw_mixture(kind, int(here.sum()), rng)
@@ -211,36 +225,11 @@ def _draw_optics(covers: list[Cover], calendar: Calendar, rng: np.random.Generat
         green_leaf=green,
         under_leaf=under,
         dead_leaf=dead,
-        petals=np.stack([PETALS[cover.petals] for cover in covers]),
+        petals=np.stack([PETALS[cover.petals] for cover in covers])[chosen],
         dry_ground=dry_ground,
         wets=np.isin(kinds, WETTED_GROUNDS).astype(np.float64),
         water=water * np.exp(rng.normal(0, 0.15, (num_points, 1))),
         under_angle=draw(48, 66),
-    )
-
-
-def _blocks(num_points: int) -> list[slice]:
-    return [slice(start, start + _BLOCK) for start in range(0, num_points, _BLOCK)]
-
-
-def _rows(calendar: Calendar, block: slice) -> Calendar:
-    values = {name: column[block] for name, column in calendar.values.items()}
-    return Calendar(values, calendar.cut_days[block], calendar.wetness[block], calendar.snow[block])
-
-
-def _rows_of_optics(optics: _Optics, block: slice) -> _Optics:
-    def leaf(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        return pair[0][block], pair[1][block]
-
-    return _Optics(
-        leaf(optics.green_leaf),
-        leaf(optics.under_leaf),
-        leaf(optics.dead_leaf),
-        optics.petals[block],
-        optics.dry_ground[block],
-        optics.wets[block],
-        optics.water[block],
-        optics.under_angle[block],
     )
 
 
@@ -250,7 +239,7 @@ def _sun_zenith(latitude: np.ndarray, days: np.ndarray) -> np.ndarray:
     place = np.radians(latitude)[:, None]
     hour = np.radians(22.5)
     cosine = np.sin(place) * np.sin(declination) + np.cos(place) * np.cos(declination) * np.cos(hour)
-    return np.degrees(np.arccos(np.clip(cosine, np.cos(np.radians(76)), 1)))
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, np.cos(np.radians(76)), 1))))
 
 
 def _visible_ground(optics: _Optics, standing: Standing) -> np.ndarray:
@@ -261,7 +250,7 @@ def _visible_ground(optics: _Optics, standing: Standing) -> np.ndarray:
     stalks = np.clip(standing.stubble, 0, 1)[..., None]
     ground = ground * (1 - stalks) + straw * stalks
     flood = standing.flood[..., None]
-    return ground * (1 - flood) + optics.water[:, None] * flood
+    return np.asarray(ground * (1 - flood) + optics.water[:, None] * flood)
 
 
 def _canopy(
@@ -284,9 +273,7 @@ def _canopy(
         for fresh, withered in zip(leaf, dead_leaf, strict=True)
     )
     angles, sizes = (np.broadcast_to(value[:, None], lai.shape).ravel() for value in (angle, size))
-    flat = canopy_reflectance(
-        r, t, lai.ravel(), angles, sizes, sun.ravel(), background.reshape(-1, NUM_BANDS)
-    )
+    flat = canopy_reflectance(r, t, lai.ravel(), angles, sizes, sun.ravel(), background.reshape(-1, NUM_BANDS))
     return flat.reshape(shape)
 
 
@@ -326,72 +313,6 @@ def _reflectance(calendar: Calendar, optics: _Optics, days: np.ndarray, latitude
     # Snow falls through crowns: trees hide most of it.
     white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
     return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)
-
-
-def _draw_looks(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws the number of clear looks per month, 0 to 3, (N, 12): few in northern winters, some long gaps."""
-    num_points = len(latitude)
-    month = 0.5 - 0.32 * np.cos(2 * np.pi * np.arange(NUM_MONTHS) / 12)  # 0.18 in January, 0.82 in July
-    clearness = month + 0.22 - 0.016 * (latitude[:, None] - 45) + rng.normal(0, 0.18, (num_points, 1))
-    looks = rng.binomial(3, np.clip(clearness, 0.25, 0.95))
-    start, length = rng.integers(0, 12, num_points), rng.integers(1, 5, num_points)
-    offset = (np.arange(NUM_MONTHS) - start[:, None]) % 12
-    gap = (offset < length[:, None]) & (rng.random((num_points, 1)) < 0.2)
-    looks[gap] = 0
-    # Four months seen at the least: fewer than that is no series to learn from.
-    blind = (looks > 0).sum(axis=1) < 4
-    looks[blind] = np.maximum(looks[blind], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0])
-    return looks
-
-
-def _composite_days(looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Day of the year that each monthly composite stands for; the fewer looks, the further from mid-month."""
-    middle = (np.arange(NUM_MONTHS) + 0.5) * 365 / 12
-    spread = 9 / np.sqrt(np.maximum(looks, 1))
-    return middle + np.clip(rng.normal(0, 1, looks.shape) * spread, -15, 15)
-
-
-def _mix_with_neighbours(series: np.ndarray, class_index: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lets a share of the pixels hold a part of another point's cover."""
-    num_points = len(series)
-    patchy = np.isin(class_index, [CLASS_NAMES.index(name) for name in _PATCHY])
-    mixed = rng.random(num_points) < np.where(patchy, 0.8, 0.3)
-    share = np.where(mixed, rng.uniform(0.03, 0.35, num_points), 0)[:, None, None] * np.ones(NUM_BANDS)
-    # A pixel of the 20 m bands reaches beyond the 10 m pixel that it is laid over.
-    beyond = mixed * rng.uniform(0, 0.25, num_points)
-    share[:, :, _20_M_BANDS] += beyond[:, None, None]
-    return np.asarray(series * (1 - share) + series[rng.permutation(num_points)] * share)
-
-
-def _observe(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Adds what the atmosphere and the sensor do to each look and takes the month's median, (N, 12, 10)."""
-    shape = (*looks.shape, 3, 1)
-    wavelength = np.array([490, 560, 665, 705, 740, 783, 842, 865, 1610, 2190])
-    # Aerosol left by the correction: bluish; its strength is shared by the months of a point.
-    hazy = rng.gamma(1.0, 0.012, (len(looks), 1, 1, 1)) + rng.gamma(0.6, 0.02, shape)
-    veil = np.clip(hazy * (490 / wavelength) ** 1.6, 0, 0.6)
-    # Thin cloud: white in the visible, darker towards 2.2 um where droplets and ice absorb.
-    cloud_colour = np.array([0.62, 0.60, 0.59, 0.59, 0.58, 0.57, 0.56, 0.55, 0.40, 0.30])
-    thick = rng.random(shape)
-    cloud = np.where(thick < 0.1, rng.uniform(0.02, 0.25, shape), 0)
-    cloudy_set = rng.random((len(looks), 1, 1, 1)) < 0.07  # products whose cloud mask failed
-    cloud = np.where(cloudy_set & (thick > 0.75), rng.uniform(0.1, 0.8, shape), cloud)
-    shadow = np.where(rng.random(shape) < 0.06, rng.uniform(0.1, 0.55, shape), 0)
-    seen = series[:, :, None] * np.exp(rng.normal(0, 0.05, shape)) * (1 - shadow)
-    seen = seen * (1 - veil) + 0.42 * veil
-    seen = seen * (1 - cloud) + cloud_colour * cloud
-    seen = seen * (1 + rng.normal(0, 0.03, seen.shape)) + rng.normal(0, 0.004, seen.shape)
-    # View angle, calibration and terrain act on a whole series alike.
-    seen = (
-        seen
-        * np.exp(rng.normal(0, 0.06, (len(looks), 1, 1, 1)))
-        * (1 + rng.normal(0, 0.05, (len(looks), 1, 1, NUM_BANDS)))
-    )
-    first, second, third = seen[:, :, 0], seen[:, :, 1], seen[:, :, 2]
-    median = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
-    count = looks[..., None]
-    composite = np.where(count == 1, first, np.where(count == 2, (first + second) / 2, median))
-    return np.where(count == 0, np.nan, np.clip(composite, 0.0005, 1.2))
 
 
 def _ground_state(calendar: Calendar, optics: _Optics, days: np.ndarray) -> GroundState:

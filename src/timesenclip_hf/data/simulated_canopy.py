@@ -11,6 +11,8 @@ Band order everywhere: B02 B03 B04 B05 B06 B07 B08 B8A B11 B12. Reflectances are
 
 import numpy as np
 
+NUM_BANDS = 10
+
 # Band-effective constants: our approximation, by order of magnitude from the literature cited above.
 _REFRACTIVE_INDEX = np.array([1.50, 1.48, 1.46, 1.455, 1.45, 1.445, 1.44, 1.44, 1.39, 1.34])
 _ABSORPTION = np.array(
@@ -49,7 +51,7 @@ def _mean_interface_transmittance(largest_angle: float) -> np.ndarray:
     across = ((np.cos(angle) - index * inside) / (np.cos(angle) + index * inside)) ** 2
     along = ((index * np.cos(angle) - inside) / (index * np.cos(angle) + inside)) ** 2
     weights = weights * np.sin(angle) * np.cos(angle)
-    return (1 - (across + along) / 2) @ weights / weights.sum()
+    return np.asarray((1 - (across + along) / 2) @ weights / weights.sum())
 
 
 _LAYER_ABSORPTION, _LAYER_TRANSMITTANCE = _plate_transmittance_table()
@@ -136,7 +138,7 @@ def _beam_and_decay(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray
     beam, stream = np.exp(-k * lai), np.exp(-m * lai)
     close = np.abs(gap) < 1e-3
     apart = (stream - beam) / np.where(close, 1.0, k - m)
-    return np.where(close, 0.5 * lai * (beam + stream) * (1 - gap**2 / 12), apart)
+    return np.asarray(np.where(close, 0.5 * lai * (beam + stream) * (1 - gap**2 / 12), apart))
 
 
 def _beam_and_growth(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray:
@@ -177,9 +179,7 @@ def canopy_reflectance(
         background: reflectance of what lies below the canopy, (M, 10).
     """
     sun = np.radians(sun_zenith)
-    k_sun, k_view, cos2, sun_back, sun_forward = (
-        factor[:, None] for factor in _leaf_angle_means(leaf_angle, sun)
-    )
+    k_sun, k_view, cos2, sun_back, sun_forward = (factor[:, None] for factor in _leaf_angle_means(leaf_angle, sun))
     lai = np.maximum(lai, 1e-6)[:, None]
     r, t, ground = leaf_reflectance, leaf_transmittance, background
 

@@ -40,7 +40,7 @@ _SPRING_CEREAL = replace(
     under_spring=(0.0, 1.2),
     killed=(30, 65),
 )
-# Crops sown in spring on bare, often bright and dry seedbeds after a winter of weeds, volunteers or catch crop.
+# Crops sown in spring on bare, often bright and dry seedbeds after a winter of weeds or catch crop.
 _ROW_CROP = Cover(
     delay=1.5,
     leaf_on=(160, 180),
@@ -179,9 +179,9 @@ CROPS: dict[str, tuple[tuple[float, Cover], ...]] = {
             replace(
                 _ROW_CROP,
                 latitude=(41, 50),
-                leaf_on=(166, 188),
+                leaf_on=(162, 194),
                 lai=(2.0, 4.0),
-                leaf_off=(218, 248),
+                leaf_off=(218, 260),
                 drop=(0.4, 0.85),
                 harvest=(10, 34),
                 flower_day=(24, 38),

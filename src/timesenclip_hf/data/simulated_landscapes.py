@@ -25,7 +25,7 @@ _GRASS = Cover(
     petals="mixed",
     height=(0.1, 0.5),
     chlorophyll=(26, 50),
-    leaf_water=(0.008, 0.02),
+    leaf_water=(0.01, 0.026),
     leaf_angle=(38, 62),
     layers=(1.4, 2.1),
     drought=(0.0, 0.75),
@@ -120,9 +120,7 @@ _GROVE = Cover(
     under_dead=(0.05, 0.35),
     drought=(0.0, 0.5),
 )
-_OPEN_GROUND = Cover(
-    latitude=(37, 60), cover=(0.0, 0.03), lai=(0.5, 2.0), under=(0.0, 0.05), height=(0.0, 0.0)
-)
+_OPEN_GROUND = Cover(latitude=(37, 60), cover=(0.0, 0.03), lai=(0.5, 2.0), under=(0.0, 0.05), height=(0.0, 0.0))
 # Lawns, trees and hedges between houses; roofs and walls cast shadow.
 _TOWN = replace(
     _OPEN_GROUND,
@@ -144,9 +142,7 @@ _OPEN_WATER = replace(_OPEN_GROUND, cover=(0.0, 0.01), lai=(0.2, 1.0), under=(0.
 # Every lasting cover: its ways of life with their frequencies.
 LANDSCAPES: dict[str, tuple[tuple[float, Cover], ...]] = {
     "buildings": ((1.0, _TOWN),),
-    "greenhouses": (
-        (1.0, replace(_TOWN, latitude=(36, 53), cover=(0.0, 0.3), shade=(0.0, 0.1), ground="greenhouse")),
-    ),
+    "greenhouses": ((1.0, replace(_TOWN, latitude=(36, 53), cover=(0.0, 0.3), shade=(0.0, 0.1), ground="greenhouse")),),
     "roads": ((1.0, replace(_TOWN, cover=(0.0, 0.35), height=(0.0, 1.0), shade=(0.0, 0.15), ground="road")),),
     "quarry": ((1.0, replace(_OPEN_GROUND, cover=(0.0, 0.12), shade=(0.0, 0.2), ground="quarry")),),
     "clover and lucerne": (
@@ -191,9 +187,7 @@ LANDSCAPES: dict[str, tuple[tuple[float, Cover], ...]] = {
             ),
         ),
     ),
-    "orchard": (
-        (1.0, replace(_GROVE, latitude=(38, 53), flower_day=(-14, -4), flower=(0.1, 0.5), under=(0.4, 2.8))),
-    ),
+    "orchard": ((1.0, replace(_GROVE, latitude=(38, 53), flower_day=(-14, -4), flower=(0.1, 0.5), under=(0.4, 2.8))),),
     "citrus": (
         (
             1.0,
@@ -284,7 +278,7 @@ LANDSCAPES: dict[str, tuple[tuple[float, Cover], ...]] = {
     ),
     "grassland": (
         (0.55, _GRASS),
-        (0.25, replace(_GRASS, cuts=(1, 3), cut_depth=(0.5, 0.85), height=(0.3, 0.9))),
+        (0.25, replace(_GRASS, drought=(0.15, 0.85), cuts=(1, 3), cut_depth=(0.5, 0.85), height=(0.3, 0.9))),
         (
             0.2,  # poor, dry or mountain grass
             replace(

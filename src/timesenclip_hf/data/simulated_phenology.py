@@ -36,7 +36,8 @@ class Cover:
         under_spring: leaf area of weeds, catch crop or regrowth standing in January.
         killed: days from `leaf_on` back to when that growth is ploughed or sprayed away.
         under_autumn: leaf area of what greens up after harvest, `under_delay` days later.
-        under_stay: days that it stands before tillage; `next_crop` the leaf area of a winter crop in December.
+        under_stay: days that it stands before tillage.
+        next_crop: leaf area of the next winter crop in December.
         under: leaf area below or between the canopy all year (grass in an orchard), and `under_dead`.
         drought: share that withers below and in the canopy at midsummer.
         flush: share of the leaf area of spring growth that is gone by midsummer (grazed, gone to seed).
@@ -94,9 +95,7 @@ class Cover:
     ground: str = "soil"
 
 
-NUMERIC_FIELDS = tuple(
-    field.name for field in fields(Cover) if field.name not in ("petals", "ground", "delay")
-)
+NUMERIC_FIELDS = tuple(field.name for field in fields(Cover) if field.name not in ("petals", "ground", "delay"))
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,11 @@ class Calendar:
     def __getitem__(self, name: str) -> np.ndarray:
         """Returns a field of `Cover` as a column, (N, 1), ready to meet days, (N, D)."""
         return self.values[name][:, None]
+
+    def rows(self, block: slice) -> "Calendar":
+        """Returns the calendars of a block of points."""
+        values = {name: column[block] for name, column in self.values.items()}
+        return Calendar(values, self.cut_days[block], self.wetness[block], self.snow[block])
 
 
 @dataclass(frozen=True)
@@ -134,22 +138,27 @@ def _rise(days: np.ndarray, middle: np.ndarray | float, pace: np.ndarray | float
     return np.asarray(1 / (1 + np.exp(np.clip((middle - days) / pace, -30, 30))))
 
 
-def draw_calendar(covers: list[Cover], latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
-    """Draws the year of each point from its cover's ranges, its latitude and that year's weather."""
-    num_points = len(covers)
+def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
+    """Draws the year of each point from its cover's ranges, its latitude and that year's weather.
+
+    Args:
+        covers: the distinct covers.
+        chosen: index into `covers` for each of the N points, (N,).
+        latitude: degrees north, (N,).
+        rng: source of chance.
+    """
+    num_points = len(chosen)
     position = rng.random((num_points, len(NUMERIC_FIELDS)))
-    low, high = (
-        np.array([[getattr(cover, name)[end] for name in NUMERIC_FIELDS] for cover in covers])
-        for end in (0, 1)
-    )
+    ranges = np.array([[getattr(cover, name) for name in NUMERIC_FIELDS] for cover in covers])
+    low, high = ranges[chosen, :, 0], ranges[chosen, :, 1]
     drawn = low + position * (high - low)
     values = {name: drawn[:, column] for column, name in enumerate(NUMERIC_FIELDS)}
     # Most fields stay nearly bare between crops, a few carry thick catch crops.
     for name in ("under_spring", "under_autumn"):
-        thick = np.where(rng.random(num_points) < 0.22, 2.0, 1.0)
+        thick = np.where(rng.random(num_points) < 0.3, 2.0, 1.0)
         values[name] = values[name] * thick * np.sqrt(rng.random(num_points))
     values["drought_day"] = rng.uniform(160, 235, num_points)
-    shift = np.array([cover.delay for cover in covers]) * (latitude - 48)
+    shift = np.array([cover.delay for cover in covers])[chosen] * (latitude - 48)
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
     shift = shift + rng.normal(0, 6, num_points)
     # Autumn comes earlier to the north for plants that live for years; crops ripen later.
@@ -159,9 +168,7 @@ def draw_calendar(covers: list[Cover], latitude: np.ndarray, rng: np.random.Gene
     values["leaf_off"] = values["leaf_off"] + rng.normal(0, 4, num_points)
     values["leaf_off"] = np.maximum(values["leaf_off"], values["leaf_on"] + 30)
     first_cut = values["leaf_on"] + rng.uniform(25, 60, num_points)
-    cut_days = first_cut[:, None] + np.cumsum(
-        np.pad(rng.uniform(28, 55, (num_points, 4)), ((0, 0), (1, 0))), axis=1
-    )
+    cut_days = first_cut[:, None] + np.cumsum(np.pad(rng.uniform(28, 55, (num_points, 4)), ((0, 0), (1, 0))), axis=1)
     return Calendar(values, cut_days, _draw_wetness(latitude, rng), _draw_snow(latitude, rng))
 
 
@@ -203,9 +210,7 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
     dead = np.where(annual, dead_of_annual, dead_of_perennial)
     dead = np.clip(dead + (1 - dead) * drought, 0, 1)
 
-    flower = (
-        c["flower"] * np.exp(-(((days - c["leaf_on"] - c["flower_day"]) / c["flower_span"]) ** 2)) * standing
-    )
+    flower = c["flower"] * np.exp(-(((days - c["leaf_on"] - c["flower_day"]) / c["flower_span"]) ** 2)) * standing
     tall = np.where(annual, 0.05 + 0.95 * grown, 1.0)
     height = np.where(standing > 0.5, c["height"] * tall, 0.12 * annual)
     under_lai, under_dead = _undergrowth(c, days, harvest_day, annual, drought)
@@ -213,14 +218,10 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
     tilled = c["leaf_on"] - c["killed"]
     stubble = np.where(since > 0, c["stubble"] * _rise(c["tillage"], since, 2.0), 0.0) * annual
     stubble = stubble + c["bare_stubble"] * _rise(tilled, days, 3.0) * annual * (c["winter_lai"] < 0.2)
-    flood = c["flood"] + c["paddy"] * _rise(days, c["leaf_on"] - 55, 3.0) * _rise(
-        c["leaf_off"] - 20, days, 4.0
-    )
+    flood = c["flood"] + c["paddy"] * _rise(days, c["leaf_on"] - 55, 3.0) * _rise(c["leaf_off"] - 20, days, 4.0)
     wetness, snow = (np.take_along_axis(field, months, axis=1) for field in (c.wetness, c.snow))
     wetness = np.where(annual & (flood > 0.3), 1.0, np.maximum(wetness, flood))
-    return Standing(
-        lai, dead, flower, height, under_lai, under_dead, stubble, np.clip(flood, 0, 1), wetness, snow
-    )
+    return Standing(lai, dead, flower, height, under_lai, under_dead, stubble, np.clip(flood, 0, 1), wetness, snow)
 
 
 def _after_cuts(calendar: Calendar, days: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ WATERS = ("clear water", "green water", "silty water")
 # What the ground of a cover is made of: Dirichlet weights of its endmembers. Weights below one make most
 # grounds nearly pure, as most fields have one soil; larger ones mix, as a town does in a 10 m pixel.
 GROUNDS: dict[str, dict[str, float]] = {
-    "soil": {"loam": 1.2, "chalky soil": 0.6, "red soil": 0.3, "dark soil": 0.5},
+    "soil": {"loam": 1.2, "chalky soil": 0.7, "red soil": 0.3, "dark soil": 0.5},
     "litter": {"litter": 3.0, "loam": 0.3, "dark soil": 0.4},
     "peat": {"peat": 2.0, "dark soil": 0.5, "litter": 0.5},
     "mud": {"mud": 2.0, "wet sand": 0.6, "dark soil": 0.4},

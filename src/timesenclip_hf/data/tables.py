@@ -86,6 +86,8 @@ def read_table(path: str | os.PathLike[str], *, id_column: str | None = None) ->
     names = {column: read_name(column) for column in frame.columns if column != ids}
     names = {column: name for column, name in names.items() if name.band is not None}
     timed = {column: name for column, name in names.items() if name.date is not None or name.month is not None}
+    if {name.band for name in names.values()} == {SCENE_CLASSES}:
+        raise ValueError(f"{path.name} has the scene classification only: add the reflectance of the bands.")
     if timed:
         return _from_wide(frame, timed, ids, path)
     if names:
@@ -158,8 +160,6 @@ def _from_wide(frame: Any, timed: Mapping[str, LookName], ids: str | None, path:
     times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]
     given = {name.band for name in timed.values()}
     bands = [band for band in BANDS if band in given]
-    if not bands:
-        raise ValueError(f"{path.name} has the scene classification only: add the reflectance of the bands.")
     values = np.full((len(frame), len(times), len(bands)), np.nan, dtype=np.float64)
     classes = np.zeros((len(frame), len(times)), dtype=np.float64)  # 0 is "no data" of the scene classification
     seen: dict[tuple[Any, Any], str] = {}
@@ -202,7 +202,10 @@ def _from_long(frame: Any, names: Mapping[str, LookName], ids: str | None, path:
             raise ValueError(f"The months of {path.name} must be 1 to 12, got {times.min():g} to {times.max():g}.")
         times = times - 1
     values = np.stack([_numbers(frame[found[band]], path) for band in bands], axis=1)
-    columns: dict[str, np.ndarray] = {"series": _as_integers(values), "dates" if date is not None else "months": times}
+    columns: dict[str, np.ndarray] = {
+        "series": _as_integers(values),
+        "dates" if date is not None else "months": times,
+    }
     if SCENE_CLASSES in found:
         columns["scl"] = np.nan_to_num(_numbers(frame[found[SCENE_CLASSES]], path)).astype(np.uint8)
     keys, first, inverse = np.unique(frame[ids].to_numpy().astype(str), return_index=True, return_inverse=True)

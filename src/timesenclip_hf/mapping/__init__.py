@@ -1,12 +1,13 @@
 """Cube in, map out."""
 
-from .comparison import Comparison, compare, parse_codes, read_reference
+from .comparison import Comparison, check_labels, compare, parse_codes, read_reference
 from .cubes import open_cube
 from .export import write_geotiff, write_png
 from .production import map_cube
 
 __all__ = [
     "Comparison",
+    "check_labels",
     "compare",
     "map_cube",
     "open_cube",

@@ -146,7 +146,8 @@ def write_png(mapped: xr.Dataset, path: str | os.PathLike[str], title: str | Non
 def _extent(mapped: xr.Dataset) -> tuple[tuple[float, float, float, float], str]:
     """Left, right, bottom, top as matplotlib wants them, in kilometres where the CRS is in metres."""
     transform = grid_transform(mapped)
-    right, bottom = transform * (mapped.sizes["x"], mapped.sizes["y"])
+    right = transform.c + transform.a * mapped.sizes["x"]
+    bottom = transform.f + transform.e * mapped.sizes["y"]
     geographic = mapped.rio.crs is not None and mapped.rio.crs.is_geographic
     factor = 1.0 if geographic else 1e-3
     extent = (transform.c * factor, right * factor, bottom * factor, transform.f * factor)

@@ -131,6 +131,8 @@ def _settle(
         offset = pixels.offset
     options: dict[str, Any] = {"offset": offset, "processing_baseline": processing_baseline}
     sample = pixels.series(slice(None, None, -(-pixels.count // SAMPLE_SIZE)))
+    places = place_in_year(pixels.times.astype("datetime64[D]")) if pixels.dated else pixels.times
+    looks = classifier.processor.feature_extractor(**sample, **options, months=places, allow_empty=True)
     options["units"] = _units(sample["series"])
     if not pixels.dated:
         if year is not None:
@@ -139,9 +141,6 @@ def _settle(
     options |= {"dates": pixels.times, "year": year}
     years = np.unique(year_of(pixels.times))
     if year is None and len(years) > 1:
-        extractor = classifier.processor.feature_extractor
-        places = place_in_year(pixels.times.astype("datetime64[D]"))
-        looks = extractor(**sample, **{**options, "dates": None, "months": places}, allow_empty=True)
         options["year"] = int(choose_year(pixels.times, looks["series_mask"])[0])
         logger.warning(
             f"The dates span {years[0]} to {years[-1]}; {options['year']}, with the most observed months, is mapped: "
@@ -151,6 +150,7 @@ def _settle(
 
 
 def _units(sample: np.ndarray) -> str:
+    """The unit that the extractor found in the sample, by its own limits."""
     if sample.dtype.kind in "iu":
         return "dn"
     present = sample[np.isfinite(sample) & ~np.isin(sample, np.asarray(NO_DATA_VALUES, dtype=np.float32))]
@@ -161,7 +161,11 @@ def _units(sample: np.ndarray) -> str:
 
 def _empty_layers(count: int) -> dict[str, np.ndarray]:
     scores = {name: np.full(count, np.nan, dtype=np.float32) for name in ("probability", "entropy", "margin")}
-    return {"class": np.zeros(count, dtype=np.uint8), **scores, "clear_months": np.zeros(count, dtype=np.uint8)}
+    return {
+        "class": np.zeros(count, dtype=np.uint8),
+        **scores,
+        "clear_months": np.zeros(count, dtype=np.uint8),
+    }
 
 
 def _summarise(probabilities: np.ndarray) -> dict[str, np.ndarray]:

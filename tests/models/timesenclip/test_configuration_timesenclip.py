@@ -7,7 +7,12 @@ from timesenclip_hf import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
 def test_the_defaults_are_the_published_encoder():
     config = TimeSenCLIPPixelConfig()
     assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (512, 6, 8)
-    assert (config.intermediate_size, config.hidden_act, config.num_bands, config.num_months) == (256, "relu", 10, 12)
+    assert (config.intermediate_size, config.hidden_act, config.num_bands, config.num_months) == (
+        256,
+        "relu",
+        10,
+        12,
+    )
 
 
 @pytest.mark.parametrize(
@@ -16,7 +21,11 @@ def test_the_defaults_are_the_published_encoder():
         ("num_bands", 0, "`num_bands` must be at least 1, got 0"),
         ("patch_size", [3], r"`patch_size` must be one number or \[height, width\]"),
         ("patch_size", [3, 0], "`patch_size` must be at least 1, got 0"),
-        ("num_attention_heads", 7, "`num_attention_heads` must divide `hidden_size`, got 7 heads for a width of 512"),
+        (
+            "num_attention_heads",
+            7,
+            "`num_attention_heads` must divide `hidden_size`, got 7 heads for a width of 512",
+        ),
         ("hidden_act", "relish", "`hidden_act` must be one of transformers' activations, got 'relish'"),
         ("hidden_dropout_prob", 1.0, r"`hidden_dropout_prob` must lie in \[0, 1\), got 1.0"),
     ],

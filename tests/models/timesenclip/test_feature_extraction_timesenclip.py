@@ -206,7 +206,11 @@ def test_a_series_among_others_is_read_as_it_is_alone():
     items = [
         {"series": reflectance(14, 10, seed=1), "dates": ["2017-11-01", "2017-12-01", *DATES_2018]},
         {"series": reflectance(12, 10, seed=2)},
-        {"series": reflectance(3, 10, seed=3), "dates": ["2016-02-01", "2017-02-01", "2017-03-01"], "scl": [4, 4, 9]},
+        {
+            "series": reflectance(3, 10, seed=3),
+            "dates": ["2016-02-01", "2017-02-01", "2017-03-01"],
+            "scl": [4, 4, 9],
+        },
         {"series": reflectance(12, 9, seed=4), "bands": [band for band in BANDS if band != "B8A"]},
         {"series": np.full((12, 10), 2000, dtype=np.uint16), "processing_baseline": "05.00"},
     ]
@@ -219,7 +223,10 @@ def test_a_series_among_others_is_read_as_it_is_alone():
 
 def test_shorter_series_are_padded_with_unobserved_looks():
     features = EXTRACT(
-        [{"series": reflectance(2, 10), "months": [0, 3.5]}, {"series": reflectance(5, 10), "months": range(5)}]
+        [
+            {"series": reflectance(2, 10), "months": [0, 3.5]},
+            {"series": reflectance(5, 10), "months": range(5)},
+        ]
     )
     assert features["pixel_series"].shape == (2, 5, 10)
     assert features["series_mask"].tolist() == [[True, True, False, False, False], [True] * 5]
@@ -235,7 +242,12 @@ def test_lists_tensors_and_arrays_are_read_alike():
 
     series = reflectance(2, 12, 10)
     expected = EXTRACT(series)["pixel_series"]
-    for form in (series.tolist(), list(series), torch.from_numpy(series), [{"series": one} for one in series]):
+    for form in (
+        series.tolist(),
+        list(series),
+        torch.from_numpy(series),
+        [{"series": one} for one in series],
+    ):
         np.testing.assert_allclose(EXTRACT(form)["pixel_series"], expected, atol=1e-7)
     assert EXTRACT(series, return_tensors="pt")["series_mask"].dtype == torch.bool
 
@@ -262,8 +274,16 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         (reflectance(12, 10), {"bands": BANDS[:9]}, "9 band names were given for 10 bands"),
         (np.full((12, 10), np.nan), {}, "1 of 1 series have no observed month, the first is number 0"),
         (reflectance(12, 10), {"dates": DATES_2018[:11]}, "There are 11 dates for 12 looks"),
-        (reflectance(12, 10), {"dates": DATES_2018, "months": range(12)}, "Give `dates` or `months`, not both"),
-        (reflectance(12, 10), {"dates": DATES_2018, "year": 2020}, "No look is of 2020: the dates are of 2018"),
+        (
+            reflectance(12, 10),
+            {"dates": DATES_2018, "months": range(12)},
+            "Give `dates` or `months`, not both",
+        ),
+        (
+            reflectance(12, 10),
+            {"dates": DATES_2018, "year": 2020},
+            "No look is of 2020: the dates are of 2018",
+        ),
         (reflectance(12, 10), {"year": 2020}, "`year` chooses among `dates`"),
         (reflectance(12, 10), {"months": range(1, 13)}, "subtract 1 if your January is 1"),
         (reflectance(7, 10), {}, "A series of 7 looks needs `dates`, or `months`"),

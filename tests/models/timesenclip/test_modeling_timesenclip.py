@@ -9,7 +9,14 @@ from transformers import AutoModel, CLIPConfig, CLIPModel, CLIPTextModelWithProj
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
 
 TOWER = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-TEXT = {**TOWER, "vocab_size": 100, "bos_token_id": 98, "eos_token_id": 99, "pad_token_id": 0, "projection_dim": 8}
+TEXT = {
+    **TOWER,
+    "vocab_size": 100,
+    "bos_token_id": 98,
+    "eos_token_id": 99,
+    "pad_token_id": 0,
+    "projection_dim": 8,
+}
 VISION = {**TOWER, "image_size": 16, "patch_size": 8, "projection_dim": 8}
 
 
@@ -17,7 +24,12 @@ def small_tower(**kwargs) -> TimeSenCLIPPixelModel:
     torch.manual_seed(0)
     model = TimeSenCLIPPixelModel(
         TimeSenCLIPPixelConfig(
-            hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=16, projection_dim=8, **kwargs
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=16,
+            projection_dim=8,
+            **kwargs,
         )
     )
     # Positions and class token start at zero, which would hide mistakes in their use.
@@ -75,7 +87,10 @@ def test_a_masked_look_is_the_same_as_a_look_that_is_not_there(tower, seed, num_
     mask[:, hidden] = False
     keep = [look for look in range(num_looks) if look != hidden]
     torch.testing.assert_close(
-        embed(tower, series, mask, months), embed(tower, series[:, keep], None, months[:, keep]), atol=1e-5, rtol=0
+        embed(tower, series, mask, months),
+        embed(tower, series[:, keep], None, months[:, keep]),
+        atol=1e-5,
+        rtol=0,
     )
 
 
@@ -91,7 +106,10 @@ def test_the_order_of_looks_does_not_matter_when_their_months_go_along(tower):
     series, months = torch.rand(2, 7, 10), 12 * torch.rand(2, 7)
     order = torch.randperm(7)
     torch.testing.assert_close(
-        embed(tower, series[:, order], None, months[:, order]), embed(tower, series, None, months), atol=1e-6, rtol=0
+        embed(tower, series[:, order], None, months[:, order]),
+        embed(tower, series, None, months),
+        atol=1e-6,
+        rtol=0,
     )
 
 
@@ -133,7 +151,11 @@ def test_a_single_pixel_may_come_with_or_without_its_two_last_axes(tower):
         ((2, 12, 9), {}, r"`pixel_series` must be \(batch, time, 10\), got \(2, 12, 9\)"),
         ((12, 10), {}, r"`pixel_series` must be"),
         ((2, 5, 10), {}, "A series of 5 looks needs `months`"),
-        ((2, 12, 10), {"series_mask": torch.ones(2, 11, dtype=torch.bool)}, r"`series_mask` must be \(batch, time\)"),
+        (
+            (2, 12, 10),
+            {"series_mask": torch.ones(2, 11, dtype=torch.bool)},
+            r"`series_mask` must be \(batch, time\)",
+        ),
         ((2, 12, 10), {"months": torch.arange(5)}, r"`months` must be \(time,\)"),
     ],
 )

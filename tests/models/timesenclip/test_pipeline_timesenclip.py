@@ -172,7 +172,13 @@ def test_the_text_tower_runs_once_for_each_set_of_labels(tiny_checkpoint, series
 def test_dates_clouds_and_bands_reach_the_feature_extractor(classify, series):
     dates = [f"2018-{month:02d}-15" for month in range(1, 13)]
     bands = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
-    item = {"series": series[0, ::-1, ::-1], "dates": dates[::-1], "bands": bands[::-1], "scl": [4] * 12, "nodata": -1}
+    item = {
+        "series": series[0, ::-1, ::-1],
+        "dates": dates[::-1],
+        "bands": bands[::-1],
+        "scl": [4] * 12,
+        "nodata": -1,
+    }
     assert same([classify(item, LABELS)], [classify(series[0], LABELS)])
     assert same([classify(series[0, :, ::-1], LABELS, bands=bands[::-1])], [classify(series[0], LABELS)])
 
@@ -195,7 +201,11 @@ def test_a_model_instance_with_its_processor_makes_a_pipeline(classify, series, 
         ({"candidate_labels": ["a", "a"]}, ValueError, "'a' is given twice"),
         ({"candidate_labels": LABELS, "hypothesis_template": "x"}, ValueError, "must contain {} once"),
         ({"candidate_labels": LABELS, "top_k": 0}, ValueError, "`top_k` must be at least 1, got 0"),
-        ({"candidate_labels": LABELS, "hypotesis_template": "{}"}, TypeError, "Unknown argument 'hypotesis_template'"),
+        (
+            {"candidate_labels": LABELS, "hypotesis_template": "{}"},
+            TypeError,
+            "Unknown argument 'hypotesis_template'",
+        ),
         ({"candidate_labels": LABELS, "bands": ["B99"] * 10}, ValueError, "Unknown band 'B99'"),
     ],
 )

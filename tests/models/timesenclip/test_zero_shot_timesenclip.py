@@ -18,7 +18,10 @@ def test_labels_may_be_a_list_a_string_or_phrases_by_name():
     expected = {"maize": ["maize"], "broadleaved woodland": ["broadleaved woodland"]}
     assert read_labels(["maize", "broadleaved woodland"]) == expected
     assert read_labels("maize, broadleaved woodland,") == expected
-    assert read_labels({"crop": ["maize", "corn"], "wood": "forest"}) == {"crop": ["maize", "corn"], "wood": ["forest"]}
+    assert read_labels({"crop": ["maize", "corn"], "wood": "forest"}) == {
+        "crop": ["maize", "corn"],
+        "wood": ["forest"],
+    }
 
 
 def test_every_phrase_goes_into_every_template():

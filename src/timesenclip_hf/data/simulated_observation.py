@@ -1,0 +1,99 @@
+"""How a satellite sees the simulated ground: clear looks, mixed pixels, haze, cloud, shadow, monthly medians.
+
+Strengths and frequencies are our approximations of what is left in atmospherically corrected Sentinel-2
+products after cloud masking.
+"""
+
+import numpy as np
+
+from timesenclip_hf.data.simulated_canopy import NUM_BANDS
+
+NUM_MONTHS = 12
+_20_M_BANDS = [3, 4, 5, 7, 8, 9]
+_WAVELENGTH = np.array([490, 560, 665, 705, 740, 783, 842, 865, 1610, 2190])
+# Thin cloud: white in the visible, darker towards 2.2 um where droplets and ice absorb.
+_CLOUD = np.array([0.62, 0.60, 0.59, 0.59, 0.58, 0.57, 0.56, 0.55, 0.40, 0.30], dtype=np.float32)
+# Points whose looks are drawn at once, to bound memory; part of what a seed means.
+_BLOCK = 512
+
+
+def draw_looks(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws the number of clear looks per month, 0 to 3, (N, 12): few in northern winters, some long gaps."""
+    num_points = len(latitude)
+    month = 0.5 - 0.32 * np.cos(2 * np.pi * np.arange(NUM_MONTHS) / 12)  # 0.18 in January, 0.82 in July
+    clearness = month + 0.22 - 0.016 * (latitude[:, None] - 45) + rng.normal(0, 0.18, (num_points, 1))
+    looks = rng.binomial(3, np.clip(clearness, 0.25, 0.95))
+    start, length = rng.integers(0, 12, num_points), rng.integers(1, 5, num_points)
+    offset = (np.arange(NUM_MONTHS) - start[:, None]) % 12
+    gap = (offset < length[:, None]) & (rng.random((num_points, 1)) < 0.2)
+    looks[gap] = 0
+    # Four months seen at the least: fewer than that is no series to learn from.
+    blind = (looks > 0).sum(axis=1) < 4
+    looks[blind] = np.maximum(looks[blind], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+    return np.asarray(looks)
+
+
+def composite_days(looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Day of the year that each monthly composite stands for; the fewer looks, the further from mid-month."""
+    middle = (np.arange(NUM_MONTHS) + 0.5) * 365 / 12
+    spread = 9 / np.sqrt(np.maximum(looks, 1))
+    return np.asarray(middle + np.clip(rng.normal(0, 1, looks.shape) * spread, -15, 15))
+
+
+def mix_with_neighbours(series: np.ndarray, patchy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lets a share of the pixels hold a part of another point's cover, (N, 12, 10).
+
+    Args:
+        series: reflectance, (N, 12, 10).
+        patchy: covers that seldom fill a pixel, (N,) bool.
+        rng: source of chance.
+    """
+    num_points = len(series)
+    mixed = rng.random(num_points) < np.where(patchy, 0.8, 0.3)
+    share = np.where(mixed, rng.uniform(0.03, 0.35, num_points), 0)[:, None, None] * np.ones(NUM_BANDS)
+    # A pixel of the 20 m bands reaches beyond the 10 m pixel that it is laid over.
+    share[:, :, _20_M_BANDS] += (mixed * rng.uniform(0, 0.25, num_points))[:, None, None]
+    share = share.astype(np.float32)
+    return np.asarray(series * (1 - share) + series[rng.permutation(num_points)] * share)
+
+
+def observe(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Adds what atmosphere and sensor do to each look and takes each month's median, (N, 12, 10).
+
+    Args:
+        series: reflectance at the ground, (N, 12, 10) float32.
+        looks: clear looks per month, (N, 12); months without any become NaN.
+        rng: source of chance.
+    """
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(series), _BLOCK)]
+    return np.concatenate([_observe_block(series[block], looks[block], rng) for block in blocks])
+
+
+def _observe_block(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    num_points = len(series)
+    shape = (*looks.shape, 3, 1)
+
+    def noise(size: tuple[int, ...], spread: float) -> np.ndarray:
+        return np.asarray(rng.standard_normal(size, dtype=np.float32) * np.float32(spread))
+
+    # Aerosol left by the correction: bluish; a part of its strength is shared by the months of a point.
+    hazy = rng.gamma(1.0, 0.012, (num_points, 1, 1, 1)) + rng.gamma(0.6, 0.02, shape)
+    veil = np.clip(hazy * (490 / _WAVELENGTH) ** 1.6, 0, 0.6).astype(np.float32)
+    kind = rng.random(shape)
+    cloud = np.where(kind < 0.1, rng.uniform(0.02, 0.25, shape), 0)
+    mask_failed = rng.random((num_points, 1, 1, 1)) < 0.07
+    cloud = np.where(mask_failed & (kind > 0.75), rng.uniform(0.1, 0.8, shape), cloud).astype(np.float32)
+    shadow = np.where(rng.random(shape) < 0.06, rng.uniform(0.1, 0.55, shape), 0)
+
+    light = (np.exp(noise(shape, 0.05)) * (1 - shadow)).astype(np.float32)
+    seen = series[:, :, None] * light * (1 - veil) + np.float32(0.42) * veil
+    seen = seen * (1 - cloud) + _CLOUD * cloud
+    seen = seen * (1 + noise(seen.shape, 0.03)) + noise(seen.shape, 0.004)
+    # View angle, terrain, calibration, and all that the canopy model gets wrong act on a whole series alike:
+    # without this spread a model learns relations between bands that only the simulator keeps.
+    seen *= np.exp(noise((num_points, 1, 1, 1), 0.06)) * (1 + noise((num_points, 1, 1, NUM_BANDS), 0.05))
+    first, second, third = seen[:, :, 0], seen[:, :, 1], seen[:, :, 2]
+    median = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
+    count = looks[..., None]
+    composite = np.where(count == 1, first, np.where(count == 2, (first + second) / 2, median))
+    return np.where(count == 0, np.float32(np.nan), np.clip(composite, 0.0005, 1.2))

@@ -1,0 +1,163 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from tests.mapping.small_cubes import grid, make_cube, write_raster
+from typer.testing import CliRunner
+
+from timesenclip_hf.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+LABELS = "maize,woodland,water"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def table(tmp_path):
+    values = np.random.default_rng(0).integers(100, 4000, (8, 12, 10), dtype=np.uint16)
+    values[3] = 65535
+    np.savez(tmp_path / "table.npz", X=values, ids=np.array([f"p{index}" for index in range(8)]))
+    return tmp_path / "table.npz"
+
+
+@pytest.fixture
+def cube(tmp_path):
+    make_cube().to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    return tmp_path / "cube.nc"
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in ("classify", "map", "convert"))
+
+
+def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_checkpoint):
+    output = tmp_path / "out.csv"
+    result = run("classify", table, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "8 series: maize " in result.stdout
+    assert "no clear look 1" in result.stdout
+    assert "p3  no clear look" in result.stdout
+    frame = pd.read_csv(output)
+    assert list(frame.columns) == ["id", "label", "score", "maize", "woodland", "water"]
+    assert frame["id"].tolist() == [f"p{index}" for index in range(8)]
+    seen = frame.drop(index=3)
+    assert (seen[["maize", "woodland", "water"]].idxmax(axis=1) == seen["label"]).all()
+    np.testing.assert_allclose(seen[["maize", "woodland", "water"]].sum(axis=1), 1, atol=2e-4)
+
+
+def test_classify_takes_labels_from_json_templates_and_the_best_few(tmp_path, table, tiny_checkpoint):
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"crop": ["maize", "corn"], "trees": ["a wood"]}))
+    options = ["--template", "a photo of {}.", "--template", "{} from above", "--top-k", 2]
+    output = tmp_path / "out.csv"
+    result = run("classify", table, "--labels", labels, "--model", tiny_checkpoint, "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(output)
+    assert list(frame.columns) == ["id", "label", "score", "label_2", "score_2"]
+    assert set(frame["label"].dropna()) <= {"crop", "trees"}
+
+
+def test_map_writes_geotiff_and_picture_and_compares(tmp_path, cube, tiny_checkpoint):
+    codes = np.full((1, 6, 5), 7, dtype=np.uint8)
+    codes[0, :2] = 9
+    reference = write_raster(tmp_path / "labels.tif", codes)
+    output = tmp_path / "map.tif"
+    options = ["--reference", reference, "--reference-codes", "maize=7;water=9"]
+    result = run("map", cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    assert "30 pixels: maize " in result.stdout
+    assert "0 without a clear month" in result.stdout
+    assert "balanced accuracy" in result.stdout
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    with rasterio.open(output) as raster:
+        assert raster.count == 3
+        assert raster.tags()["CLASS_2"] == "woodland"
+
+
+def test_map_reads_several_files_and_one_year(tmp_path, tiny_checkpoint):
+    cube = make_cube(6, 4)
+    cube[["B02", "B03", "B04", "B08"]].rio.write_crs("EPSG:32631").to_netcdf(tmp_path / "10m.nc", engine="h5netcdf")
+    coarse = make_cube(3, 2, size=20.0).drop_vars(["B02", "B03", "B04", "B08"])
+    coarse.to_netcdf(tmp_path / "20m.nc", engine="h5netcdf")
+    options = ["--year", 2018, "--png", tmp_path / "picture.png"]
+    result = run(
+        "map", tmp_path / "10m.nc", tmp_path / "20m.nc", "--labels", LABELS, "--model", tiny_checkpoint,
+        "--output", tmp_path / "map.tif", *options,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "picture.png").exists()
+    with rasterio.open(tmp_path / "map.tif") as raster:
+        assert raster.shape == (6, 4)
+        assert raster.xy(0, 0) == (grid(1, 1)["x"][0], grid(1, 1)["y"][0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["classify", "nowhere.csv", "--labels", "a"], "No such file: nowhere.csv."),
+        (["classify", "TABLE", "--labels", "a,a"], "The label 'a' is given twice"),
+        (["classify", "TABLE", "--labels", "none.json"], "No such file of labels"),
+        (["classify", "TABLE", "--labels", "a", "--template", "photo"], "must contain {} once"),
+        (["classify", "TABLE", "--labels", "a", "--top-k", "0"], "--top-k must be at least 1"),
+        (["classify", "TABLE", "--labels", "a", "--year", "2018"], "`year` chooses among `dates`"),
+        (["classify", "TABLE", "--labels", "a", "--model", "no/such-model-here"], "no/such-model-here"),
+        (["map", "nowhere.nc", "--labels", "a", "--output", "m.tif"], "No such file: nowhere.nc."),
+        (["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "r.nc"], "needs --reference-codes"),
+        (
+            ["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "r.nc", "--reference-codes", "a=1"],
+            "No such file: r.nc.",
+        ),
+        (
+            ["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "CUBE", "--reference-codes", "b=1"],
+            "The reference label 'b' is none of the map's",
+        ),
+        (["convert", "nowhere.ckpt", "--clip", "nowhere", "--output", "out"], "No such checkpoint: nowhere.ckpt"),
+    ],
+)
+def test_bad_input_ends_in_one_line(tmp_path, table, cube, tiny_checkpoint, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    places = {"TABLE": table, "CUBE": cube}
+    model = [] if "--model" in arguments or arguments[0] == "convert" else ["--model", tiny_checkpoint]
+    result = run(*(places.get(argument, argument) for argument in arguments), *model)
+    assert result.exit_code == 1
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert sentence in lines[-1]
+    assert "Traceback" not in result.output
+
+
+def test_debug_keeps_the_traceback():
+    result = run("--debug", "classify", "nowhere.csv", "--labels", "a")
+    assert isinstance(result.exception, FileNotFoundError)
+
+
+def test_the_command_runs_in_a_process_of_its_own(tmp_path):
+    call = [sys.executable, "-m", "timesenclip_hf.cli", "classify", "nowhere.csv", "--labels", "maize"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: No such file: nowhere.csv.\n"
+
+
+@pytest.mark.real_data
+def test_real_files_are_mapped_and_compared_by_the_command(tmp_path, real_data, tiny_checkpoint):
+    folder = real_data / "worldcereal_flanders_2018" / "raw_nc"
+    codes = "maize=CT:1200;grassland=LC:13;built-up=LC:60"
+    result = run(
+        "map", *sorted(folder.glob("S2_L2A_*.nc")), "--labels", "maize,grassland,built-up", "--year", 2018,
+        "--reference", next(folder.glob("OUTPUT_*.nc")), "--reference-codes", codes,
+        "--model", tiny_checkpoint, "--output", tmp_path / "map.tif",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "2191 pixels compared; left out: 1905 without one of these labels" in result.stdout
