@@ -142,6 +142,15 @@ def test_debug_keeps_the_traceback():
     assert isinstance(result.exception, FileNotFoundError)
 
 
+def test_a_missing_extra_is_named_in_one_line(cube, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("timesenclip_hf.mapping")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    result = run("map", cube, "--labels", LABELS, "--output", "map.tif")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: This needs rasterio, which is not installed: run pip install")
+
+
 def test_the_command_runs_in_a_process_of_its_own(tmp_path):
     call = [sys.executable, "-m", "timesenclip_hf.cli", "classify", "nowhere.csv", "--labels", "maize"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -50,6 +50,10 @@ def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Options of every command."""
+    from transformers.utils import logging
+
+    if not _progress():
+        logging.disable_progress_bar()
 
 
 @app.command()
@@ -193,8 +197,9 @@ def _progress() -> bool:
 
 def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
     """How many series went to each label, those without data, and the first rows."""
-    best = scores.argmax(axis=1)
-    empty = scores[:, :1].squeeze(1) != scores[:, :1].squeeze(1)
+    import numpy as np
+
+    best, empty = scores.argmax(axis=1), np.isnan(scores).any(axis=1)
     counts = [f"{label} {int(((best == place) & ~empty).sum())}" for place, label in enumerate(labels)]
     if empty.any():
         counts.append(f"no clear look {int(empty.sum())}")

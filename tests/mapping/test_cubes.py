@@ -202,7 +202,7 @@ def test_a_user_may_say_the_crs():
     assert open_cube(cube, crs="32631").rio.crs == CRS
     with pytest.raises(ValueError, match="names no coordinate reference system: say which"):
         open_cube(cube)
-    with pytest.raises(ValueError, match="'nonsense' is no coordinate reference system"):
+    with pytest.raises(ValueError, match="'nonsense' is not a coordinate reference system"):
         open_cube(cube, crs="nonsense")
 
 

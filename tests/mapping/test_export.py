@@ -64,7 +64,7 @@ def test_a_map_of_one_pixel_has_a_place_too(tmp_path, mapped):
 
 
 def test_a_map_without_crs_is_refused(tmp_path, mapped):
-    with pytest.raises(ValueError, match="The map has no CRS"):
+    with pytest.raises(ValueError, match="The map has no coordinate reference system"):
         write_geotiff(mapped.drop_vars("spatial_ref"), tmp_path / "map.tif")
 
 

@@ -54,6 +54,16 @@ def test_the_order_of_the_bands_changes_nothing(tiny_pipeline):
     )
 
 
+def test_integers_without_the_narrow_infrared_are_digital_numbers_without_a_warning(tiny_pipeline, caplog):
+    cube = make_cube().drop_vars("B8A")
+    with caplog.at_level(logging.WARNING):
+        logging.getLogger("transformers").propagate = True
+        mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    assert "Fractional" not in caplog.text
+    filled = map_cube(cube.assign(B8A=cube["B08"]), LABELS, tiny_pipeline, progress=False)
+    np.testing.assert_array_equal(mapped["probability"], filled["probability"])
+
+
 def test_pixels_without_a_clear_month_are_no_data_and_counted(tiny_pipeline):
     cube = make_cube()
     classes = np.full((12, 6, 5), 4, dtype=np.uint8)

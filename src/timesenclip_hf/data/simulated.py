@@ -309,7 +309,7 @@ def _reflectance(calendar: Calendar, optics: _Optics, days: np.ndarray, latitude
     cover = v["cover"][:, None, None]
     pixel = crown * cover + below * (1 - cover)
     # Shadows lengthen with the sun's zenith; 45 degrees is the reference at which `shade` is given.
-    pixel = pixel * (1 - np.clip(v["shade"][:, None] * (sun / 45), 0, 0.85))[..., None]
+    pixel = pixel * (1 - np.clip(v["shade"][:, None] * sun / 45, 0, 0.7))[..., None]
     # Snow falls through crowns: trees hide most of it.
     white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
     return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)

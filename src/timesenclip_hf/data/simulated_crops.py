@@ -217,9 +217,9 @@ CROPS: dict[str, tuple[tuple[float, Cover], ...]] = {
                 height=(1.3, 1.8),
                 leaf_angle=(40, 58),
                 leaf_water=(0.026, 0.045),
-                under_autumn=(0.5, 5.0),  # volunteers sprout from lost seed
+                under_autumn=(0.0, 4.0),  # volunteers sprout from lost seed
                 under_delay=(8, 40),
-                under_stay=(20, 160),
+                under_stay=(15, 120),
             ),
         ),
     ),

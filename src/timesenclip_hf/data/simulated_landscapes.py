@@ -12,7 +12,7 @@ from timesenclip_hf.data.simulated_phenology import Cover
 _GRASS = Cover(
     latitude=(41, 60),
     delay=3.5,
-    lai=(2.5, 6.5),
+    lai=(3.0, 7.0),
     winter_lai=(0.8, 4.2),
     leaf_on=(82, 104),
     leaf_on_pace=(8, 14),
@@ -29,8 +29,9 @@ _GRASS = Cover(
     leaf_angle=(38, 62),
     layers=(1.4, 2.1),
     drought=(0.0, 0.75),
-    flush=(0.0, 0.5),
+    flush=(0.1, 0.55),
     cuts=(0, 4),
+    shade=(0.0, 0.15),
     under=(0.1, 0.6),
 )
 _BROADLEAVED = Cover(
@@ -132,7 +133,7 @@ _TOWN = replace(
     dead=(0.05, 0.3),
     winter_dead=(0.05, 0.4),
     height=(4, 12),
-    shade=(0.05, 0.35),
+    shade=(0.1, 0.42),
     under=(0.0, 0.1),
     drought=(0.0, 0.7),
     ground="town",
@@ -277,10 +278,10 @@ LANDSCAPES: dict[str, tuple[tuple[float, Cover], ...]] = {
         (0.5, replace(_SHRUB, latitude=(36, 44), delay=1.5, drought=(0.1, 0.6), winter_lai=(1.0, 2.4))),
     ),
     "grassland": (
-        (0.55, _GRASS),
-        (0.25, replace(_GRASS, drought=(0.15, 0.85), cuts=(1, 3), cut_depth=(0.5, 0.85), height=(0.3, 0.9))),
+        (0.47, _GRASS),
+        (0.35, replace(_GRASS, drought=(0.15, 0.85), cuts=(1, 3), cut_depth=(0.5, 0.85), height=(0.3, 0.9))),
         (
-            0.2,  # poor, dry or mountain grass
+            0.18,  # poor, dry or mountain grass
             replace(
                 _GRASS,
                 lai=(1.2, 3.0),

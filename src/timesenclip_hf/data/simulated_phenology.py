@@ -158,6 +158,7 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
         thick = np.where(rng.random(num_points) < 0.3, 2.0, 1.0)
         values[name] = values[name] * thick * np.sqrt(rng.random(num_points))
     values["drought_day"] = rng.uniform(160, 235, num_points)
+    values["drought_span"] = rng.uniform(20, 45, num_points)
     shift = np.array([cover.delay for cover in covers])[chosen] * (latitude - 48)
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
     shift = shift + rng.normal(0, 6, num_points)
@@ -198,7 +199,7 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
     standing = np.where(annual, _rise(harvest_day, days, 0.7), 1.0)
     season = np.where(annual, grown, grown * (1 - aged))
 
-    drought = c["drought"] * np.exp(-(((days - c["drought_day"]) / 38) ** 2))
+    drought = c["drought"] * np.exp(-(((days - c["drought_day"]) / c["drought_span"]) ** 2))
     lai = (c["winter_lai"] + (c["lai"] - c["winter_lai"]) * season) * (1 - 0.6 * drought)
     spent = 1 - c["flush"] * _rise(days, c["leaf_on"] + 68, 10.0)
     lai = lai * spent * np.where(annual, 1 - c["drop"] * aged, 1.0) * standing * _after_cuts(c, days)

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from transformers import pipeline
 from transformers.utils import logging
 
-from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.data.simulated import SimulatedPoints, simulate
 from timesenclip_hf.data.simulated_classes import CLASS_NAMES
 from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
@@ -61,10 +60,11 @@ def main(picture: str = "demo.png") -> None:
         picture: where the picture goes.
     """
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # transformers advises against a default model, which is what is shown here
     covers = load_taxonomy("simulated_ten").names
     labels = list(covers.values())
     points, rows = one_point_of_each(list(covers))
-    classify = pipeline(TASK, model=DEFAULT_CHECKPOINT, device="cpu")
+    classify = pipeline(TASK, device="cpu")
     results = classify(points.series[rows], candidate_labels=labels)
 
     print(f"Ten simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(labels)}\n")

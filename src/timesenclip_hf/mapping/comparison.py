@@ -198,7 +198,8 @@ def _variable(dataset: xr.Dataset, name: str | None, path: Path) -> xr.DataArray
     if name not in names:
         wanted = "has several variables" if name is None else f"has no variable {name!r}"
         raise ValueError(f"{path.name} {wanted}: name one of {', '.join(names) or 'none'}.")
-    array = dataset[name].squeeze(drop=True)
+    array = dataset[name]
+    array = array.squeeze([dim for dim in array.dims if dim not in ("y", "x") and array.sizes[dim] == 1], drop=True)
     if set(array.dims) != {"y", "x"}:
         raise ValueError(f"The reference {name!r} of {path.name} must have the axes y and x only.")
     return array.transpose("y", "x")

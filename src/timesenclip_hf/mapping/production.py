@@ -131,9 +131,11 @@ def _settle(
         offset = pixels.offset
     options: dict[str, Any] = {"offset": offset, "processing_baseline": processing_baseline}
     sample = pixels.series(slice(None, None, -(-pixels.count // SAMPLE_SIZE)))
+    options["units"] = "dn" if sample["series"].dtype.kind in "iu" else "auto"
     places = place_in_year(pixels.times.astype("datetime64[D]")) if pixels.dated else pixels.times
     looks = classifier.processor.feature_extractor(**sample, **options, months=places, allow_empty=True)
-    options["units"] = _units(sample["series"])
+    if options["units"] == "auto":
+        options["units"] = _units(sample["series"])
     if not pixels.dated:
         if year is not None:
             raise ValueError("`year` chooses among dates, but the looks have months only: leave it out.")
@@ -150,9 +152,7 @@ def _settle(
 
 
 def _units(sample: np.ndarray) -> str:
-    """The unit that the extractor found in the sample, by its own limits."""
-    if sample.dtype.kind in "iu":
-        return "dn"
+    """The unit that the extractor found in a sample of fractions, by its own limits."""
     present = sample[np.isfinite(sample) & ~np.isin(sample, np.asarray(NO_DATA_VALUES, dtype=np.float32))]
     if present.size == 0:
         return "auto"
