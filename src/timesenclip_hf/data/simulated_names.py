@@ -289,9 +289,10 @@ CAPTION_NAMES: dict[str, Names] = {
         True,
     ),
     "temporary grassland": Names(
-        ("temporary grassland", "temporary grass", "ley", "temporary grassland"),
+        ("temporary grassland", "temporary grass", "ley", "sown grassland", "temporary grassland"),
         ("sown grass", "grass ley", "ryegrass", "hay", "fodder grass", "mown grass", "arable land only pi"),
-        ("grass", "cropland", "farmland", "fodder"),
+        # Whoever says grass without saying which means sown swards as well.
+        ("grass", "grassland", "grasslands", "grassland", "pasture", "meadow", "mown meadow", "grass cover"),
     ),
     "orchard": Names(
         ("orchard", "fruit trees", "apple trees", "orchards"),

@@ -131,24 +131,26 @@ def _settle(
         offset = pixels.offset
     options: dict[str, Any] = {"offset": offset, "processing_baseline": processing_baseline}
     sample = pixels.series(slice(None, None, -(-pixels.count // SAMPLE_SIZE)))
-    options["units"] = "dn" if sample["series"].dtype.kind in "iu" else "auto"
-    places = place_in_year(pixels.times.astype("datetime64[D]")) if pixels.dated else pixels.times
-    looks = classifier.processor.feature_extractor(**sample, **options, months=places, allow_empty=True)
-    if options["units"] == "auto":
+    integers = sample["series"].dtype.kind in "iu"
+    options["units"] = "dn" if integers else "auto"
+    years = np.unique(year_of(pixels.times)) if pixels.dated else np.empty(0)
+    which_year = year is None and len(years) > 1
+    if which_year or not integers:
+        places = place_in_year(pixels.times.astype("datetime64[D]")) if pixels.dated else pixels.times
+        looks = classifier.processor.feature_extractor(**sample, **options, months=places, allow_empty=True)
+    if not integers:
         options["units"] = _units(sample["series"])
     if not pixels.dated:
         if year is not None:
             raise ValueError("`year` chooses among dates, but the looks have months only: leave it out.")
         return {**options, "months": pixels.times}
-    options |= {"dates": pixels.times, "year": year}
-    years = np.unique(year_of(pixels.times))
-    if year is None and len(years) > 1:
-        options["year"] = int(choose_year(pixels.times, looks["series_mask"])[0])
+    if which_year:
+        year = int(choose_year(pixels.times, looks["series_mask"])[0])
         logger.warning(
-            f"The dates span {years[0]} to {years[-1]}; {options['year']}, with the most observed months, is mapped: "
-            "pass `year` to choose."
+            f"The dates span {years[0]} to {years[-1]}; {year}, with the most observed months, is mapped: pass `year` "
+            "to choose."
         )
-    return options
+    return {**options, "dates": pixels.times, "year": year}
 
 
 def _units(sample: np.ndarray) -> str:

@@ -129,6 +129,17 @@ def test_a_missing_b8a_is_taken_from_b08_band_by_band_and_value_by_value():
     assert features["series_mask"].all()
 
 
+def test_integers_without_b8a_are_still_digital_numbers(log):
+    numbers = np.round(reflectance(2, 12, 9) * 10_000)
+    names = [band for band in BANDS if band != "B8A"]
+    for kind in (np.uint16, np.int16, np.int32):
+        features = EXTRACT(numbers.astype(kind), bands=names)
+        np.testing.assert_allclose(
+            features["pixel_series"], EXTRACT(numbers / 10_000, bands=names)["pixel_series"], atol=1e-5
+        )
+    assert not log.records
+
+
 def test_a_missing_band_is_refused_where_the_caller_says_so_or_nothing_can_stand_in():
     series = reflectance(1, 12, 9)
     names = [band for band in BANDS if band != "B8A"]
@@ -291,6 +302,7 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         (reflectance(10), {}, r"A series must be \(time, band\)"),
         (np.empty((0, 12, 10)), {}, r"The series is empty, of shape \(0, 12, 10\)"),
         ("B02", {}, "A series must be numbers"),
+        (np.full((12, 10), 80, dtype=np.uint8), {}, "8-bit values cannot be reflectance"),
         ([[0.1, 0.2], [0.3]], {}, "different numbers of bands"),
         ([], {}, "There is no series"),
         ({"serie": 1}, {}, "Unknown key 'serie' in a series: use series, dates"),

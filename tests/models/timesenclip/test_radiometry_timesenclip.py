@@ -58,7 +58,6 @@ def test_the_odd_implausible_look_is_masked_and_counted(log):
         (maize(), {"units": "dn"}, 'look like reflectance: pass `units="reflectance"`'),
         (-maize() * 50, {}, "they look like decibels or a normalised index"),
         ((maize() * 1e6).astype(np.int32), {}, "they look like radiances or another scale"),
-        ((maize() * 255).astype(np.uint8), {}, "8-bit values cannot be reflectance"),
         ((maize() * 2000).astype(np.int32), {"offset": 1000}, "the offset seems to be subtracted already"),
         (maize(), {"units": "percent"}, "`units` must be one of auto, dn, reflectance, got 'percent'"),
         (
@@ -72,6 +71,12 @@ def test_where_no_reflectance_can_be_read_the_likely_unit_is_named(values, kwarg
     with pytest.raises(ValueError, match=message) as error:
         read(values, **kwargs)
     assert "\n" not in str(error.value)
+
+
+def test_two_saturated_looks_of_a_single_series_are_masked():
+    series = maize(1)
+    series[0, 3:5, 0] = 2.3
+    assert np.isnan(read(series)).all(axis=2)[0].tolist() == [month in (3, 4) for month in range(12)]
 
 
 def test_fractional_digital_numbers_are_read_and_said_to_be(log):

@@ -241,7 +241,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         return {"pixel_series": scaled, "series_mask": series_mask, "months": places}
 
     def _select_bands(self, values: np.ndarray, bands: Sequence[str] | None, missing_bands: str) -> np.ndarray:
-        """Reorders the band axis into the checkpoint's; a band that may be filled comes out as NaN."""
+        """Reorders the band axis into the checkpoint's; a band that may be filled comes out as missing."""
         if bands is None:
             if values.shape[2] != len(self.band_names):
                 raise ValueError(
@@ -266,9 +266,10 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             )
         if not absent:
             return values[:, :, [names.index(name) for name in self.band_names]]
-        floats = values.astype(np.float32)
-        gap = np.full_like(floats[:, :, :1], np.nan)
-        columns = [gap if name in absent else floats[:, :, [names.index(name)]] for name in self.band_names]
+        # Integers stay integers: that is what tells digital numbers from reflectance.
+        missing = {"f": np.nan, "u": 65535, "i": -9999}[values.dtype.kind]
+        gap = np.full_like(values[:, :, :1], missing)
+        columns = [gap if name in absent else values[:, :, [names.index(name)]] for name in self.band_names]
         return np.concatenate(columns, axis=2)
 
     def _fill_bands(self, dn: np.ndarray, missing_bands: str) -> np.ndarray:
@@ -337,7 +338,9 @@ def _as_array(series: Any) -> np.ndarray:
         values = np.asarray(series)
     except ValueError:
         raise ValueError("The looks of a series have different numbers of bands: make it (time, band).") from None
-    if values.dtype.kind not in "iufb":
+    if values.dtype.itemsize == 1 and values.dtype.kind in "iub":
+        raise ValueError("8-bit values cannot be reflectance: give reflectance 0 to 1, or times 10,000.")
+    if values.dtype.kind not in "iuf":
         raise ValueError(f"A series must be numbers, got {values.dtype} values such as {values.ravel()[:1].tolist()}.")
     if values.size == 0:
         raise ValueError(f"The series is empty, of shape {values.shape}: give at least one look.")

@@ -16,8 +16,9 @@ NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
 PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
 # Per cent may pass 100 over cloud and glint; a digital number as low everywhere would be darker than deep water.
 HIGHEST_PER_CENT = 150.0
-# More implausible looks than this, and the unit is wrong rather than the odd look.
-COMMON_SHARE = 0.05
+# More implausible looks than this, and the unit is wrong rather than the odd look; a saturated look or two of a
+# single series must stay below it.
+COMMON_SHARE = 0.2
 
 
 def to_digital_numbers(
@@ -48,8 +49,6 @@ def to_digital_numbers(
     """
     if units not in UNITS:
         raise ValueError(f"`units` must be one of {', '.join(UNITS)}, got {units!r}.")
-    if values.dtype.itemsize == 1:
-        raise ValueError("8-bit values cannot be reflectance: give reflectance 0 to 1, or times 10,000.")
     integers = values.dtype.kind in "iu"
     values = np.array(values, dtype=np.float32)
     missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
