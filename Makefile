@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+REAL_DATA := $(or $(TIMESENCLIP_REAL_DATA),../shared/data)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 # Nothing here downloads weights or data: the default model is inside the package.
@@ -11,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real bench evidence-foundation clean
+.PHONY: help demo test check real bench evidence-foundation pictures cards clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +39,14 @@ bench: $(VENV)/.dev ## time the encoder, the feature extractor and the simulator
 
 evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
 	$(BIN)/python -m tests.evidence.foundation
+
+pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
+	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
+	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
+		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png
+
+cards: $(VENV)/.dev ## fill README and cards from the measured results
+	$(BIN)/python hub/fill_cards.py
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png

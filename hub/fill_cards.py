@@ -1,5 +1,7 @@
 """Fills cards and README from what commands measured: `python hub/fill_cards.py`. No figure is typed by hand."""
 
+import contextlib
+import io
 import json
 import re
 import sys
@@ -106,9 +108,21 @@ def fill_section(text: str, name: str, content: str) -> str:
     return pattern.sub(lambda match: match.group(1) + content + match.group(2), text)
 
 
+def run_example(text: str) -> str:
+    """What the README's first example prints when it is run as it stands."""
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    if code is None:
+        raise ValueError("README.md has no example.")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code.group(1), {"__name__": "readme"})
+    return f"```\n{printed.getvalue().rstrip()}\n```"
+
+
 def fill_readme() -> str:
-    """README with its tables renewed."""
+    """README with its example's output and its tables renewed."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = fill_section(text, "example", run_example(text))
     text = fill_section(text, "results", results_table({**read("simulated"), **read("real")}))
     return fill_section(text, "evidence", evidence_table(read("evidence/foundation")))
 

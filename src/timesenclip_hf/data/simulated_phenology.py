@@ -158,7 +158,7 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
         thick = np.where(rng.random(num_points) < 0.3, 2.0, 1.0)
         values[name] = values[name] * thick * np.sqrt(rng.random(num_points))
     values["drought_day"] = rng.uniform(160, 235, num_points)
-    values["drought_span"] = rng.uniform(20, 45, num_points)
+    values["drought_span"] = rng.uniform(22, 58, num_points)
     shift = np.array([cover.delay for cover in covers])[chosen] * (latitude - 48)
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
     shift = shift + rng.normal(0, 6, num_points)
