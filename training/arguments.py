@@ -14,7 +14,7 @@ class DataArguments:
     """Simulated points, and how many of them."""
 
     photo_points: int = field(default=12_000, metadata={"help": "points whose photos and captions train the CLIP"})
-    series_points: int = field(default=48_000, metadata={"help": "points whose series and photos train the tower"})
+    series_points: int = field(default=30_000, metadata={"help": "points whose series and photos train the tower"})
     held_out_points: int = field(default=6_000, metadata={"help": "points that nothing is trained on"})
     workers: int = field(default=2, metadata={"help": "processes that draw photos"})
 
@@ -27,7 +27,7 @@ class ModelArguments:
         default=None, metadata={"help": "a CLIP checkpoint; without it a small one is trained first"}
     )
     hidden_size: int = 128
-    num_hidden_layers: int = 4
+    num_hidden_layers: int = 3
     num_attention_heads: int = 4
     intermediate_size: int = 256
     dropout: float = 0.1
@@ -41,14 +41,14 @@ class TrainingArguments:
     results_file: str | None = field(default=None, metadata={"help": "where the measured results go, as JSON"})
     seed: int = 0
     mixed_precision: str = field(default="no", metadata={"help": "no, bf16 or fp16"})
-    clip_steps: int = 800
+    clip_steps: int = 600
     clip_batch_size: int = 256
     clip_learning_rate: float = 2e-3
     clip_patch_share: float = field(default=0.5, metadata={"help": "share of a photo's patches seen at a step"})
     clip_weight_decay: float = 0.05
-    steps: int = 1500
+    steps: int = 900
     batch_size: int = 512
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
     warmup_steps: int = 50
     max_grad_norm: float = 1.0

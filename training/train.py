@@ -49,7 +49,7 @@ EMBEDDED_AT_A_TIME = 2_000
 
 
 class PhotosAndCaptions(nn.Module):
-    """Stage one: the small CLIP, both ways, photos that share a caption being positives of each other."""
+    """Stage one: the small CLIP, photos against captions both ways."""
 
     def __init__(self, clip: CLIPModel, image_processor: CLIPImageProcessor, patch_share: float) -> None:
         super().__init__()
@@ -58,19 +58,13 @@ class PhotosAndCaptions(nn.Module):
         self.patch_share = patch_share
         self.objective = CrossViewContrastiveLoss(bidirectional=True)
 
-    def forward(
-        self,
-        photos: torch.Tensor,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        groups: torch.Tensor,
-    ) -> torch.Tensor:
+    def forward(self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Loss of a batch of photos (batch, side, side, 3) and their captions."""
         pixel_values = photo_values(photos.numpy(), self.image_processor)
         images = sparse_image_features(self.clip, pixel_values, self.patch_share)
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
-        return self.objective(images, texts, groups)
+        return self.objective(images, texts)
 
 
 class SeriesAndPhotos(nn.Module):
@@ -107,10 +101,8 @@ def train_clip(
     tokenizer = train_tokenizer(captions)
     clip = build_small_clip(tokenizer)
     image_processor = build_image_processor(clip)
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(captions))}
     rows = TensorRows(
         photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])),
-        groups=torch.tensor([numbers[text] for text in captions]),
         **tokenize(tokenizer, captions),
     )
     task = PhotosAndCaptions(clip, image_processor, training.clip_patch_share)

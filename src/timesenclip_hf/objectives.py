@@ -10,10 +10,9 @@ MAX_LOGIT_SCALE = 100.0
 class CrossViewContrastiveLoss(nn.Module):
     """InfoNCE between two views of the same places, with the other places of the batch as negatives.
 
-    `loss_i = -sum_j w_ij log softmax_j(s <anchor_i, target_j>)`, averaged over i, with `s = exp(logit_scale)`
-    clamped to 100 and `w_ij = 1 / n_i` for the `n_i` rows j of the same group as i. Without groups the only
-    positive of a row is its own counterpart (van den Oord et al., arXiv 1807.03748; TimeSenCLIP, arXiv
-    2508.11919, eq. 1).
+    `loss_i = -log softmax_i(s <anchor_i, target_j>)`, averaged over i, with `s = exp(logit_scale)` clamped to 100:
+    the positive of a row is its own counterpart, every other row of the batch a negative (van den Oord et al.,
+    arXiv 1807.03748; TimeSenCLIP, arXiv 2508.11919, eq. 1).
 
     Args:
         bidirectional: average the loss of anchors against targets with that of targets against anchors, as CLIP
@@ -26,30 +25,21 @@ class CrossViewContrastiveLoss(nn.Module):
         self.bidirectional = bidirectional
         self.logit_scale = nn.Parameter(torch.tensor(logit_scale_init_value))
 
-    def forward(self, anchors: torch.Tensor, targets: torch.Tensor, groups: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, anchors: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Contrasts the rows of two batches.
 
         Args:
             anchors: embeddings (batch, dim) of one view; made unit here.
             targets: embeddings (batch, dim) of the other view, row by row of the same places.
-            groups: (batch,) integers; rows of one group are positives of each other, such as photos that share
-                a caption.
 
         Returns:
             A scalar, computed in float32 whatever the precision of the rest.
         """
-        scale = self.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
-        logits = (
-            scale
-            * nn.functional.normalize(anchors.float(), dim=-1)
-            @ nn.functional.normalize(targets.float(), dim=-1).transpose(0, 1)
-        )
-        if groups is None:
-            positives: torch.Tensor = torch.arange(len(logits), device=logits.device)
-        else:
-            same = (groups[:, None] == groups[None, :]).float()
-            positives = same / same.sum(dim=1, keepdim=True)
+        anchors = nn.functional.normalize(anchors.float(), dim=-1)
+        targets = nn.functional.normalize(targets.float(), dim=-1)
+        logits = self.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE) * anchors @ targets.T
+        positives = torch.arange(len(logits), device=logits.device)
         loss = nn.functional.cross_entropy(logits, positives)
         if self.bidirectional:
-            loss = (loss + nn.functional.cross_entropy(logits.transpose(0, 1), positives)) / 2
+            loss = (loss + nn.functional.cross_entropy(logits.T, positives)) / 2
         return loss

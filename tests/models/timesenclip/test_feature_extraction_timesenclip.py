@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from transformers import AutoFeatureExtractor
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
@@ -344,3 +345,28 @@ def test_the_feature_extractor_loads_through_auto_classes(tmp_path):
     TimeSenCLIPConfig().save_pretrained(tmp_path)
     EXTRACT.save_pretrained(tmp_path)
     assert type(AutoFeatureExtractor.from_pretrained(tmp_path)) is TimeSenCLIPFeatureExtractor
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True, width=32), st.floats(-1, 2, width=32), st.floats(0, 20000, width=32)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    series=hnp.arrays(
+        np.float32, st.tuples(st.integers(0, 3), st.integers(0, 14), st.integers(8, 11)), elements=NUMBERS
+    )
+    | hnp.arrays(st.sampled_from([np.uint8, np.uint16, np.int16, np.int32]), (2, 12, 10)),
+    units=st.sampled_from(["auto", "dn", "reflectance"]),
+)
+def test_whatever_is_given_comes_out_finite_or_is_refused_in_one_sentence(series, units):
+    try:
+        features = EXTRACT(series, units=units)
+    except ValueError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 300
+    else:
+        assert np.isfinite(features["pixel_series"]).all()
+        assert features["series_mask"].any(axis=1).all()
+        assert ((features["pixel_series"] >= 0) & (features["pixel_series"] <= 1)).all()
