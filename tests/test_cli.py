@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from tests.mapping.small_cubes import grid, make_cube, write_raster
 from typer.testing import CliRunner
 
+from tests.mapping.small_cubes import grid, make_cube, write_raster
 from timesenclip_hf.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from tests.reference import KEY_FORMS, UpstreamEncoder, random_upstream_encoder, under
 from transformers import AutoModel, AutoProcessor
 
+from tests.reference import KEY_FORMS, UpstreamEncoder, random_upstream_encoder, under
 from timesenclip_hf import TimeSenCLIPPixelConfig
 from timesenclip_hf.conversion import ConversionReport, convert_timesenclip, read_upstream_encoder
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.evidence.claims import Ledger
-from tests.reference import KEY_FORMS, random_upstream_encoder
-from training.evaluate import real, simulated
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
 
+from tests.evidence.claims import Ledger
+from tests.reference import KEY_FORMS, random_upstream_encoder
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPPixelModel, encode
 from timesenclip_hf.conversion import read_upstream_encoder
 from timesenclip_hf.data.simulated import simulate
+from training.evaluate import real, simulated
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("parity", "inputs", "simulator", "zero_shot", "real", "checkpoint", "fresh_clone")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.mapping.small_cubes import CRS, grid, write_raster
 
+from tests.mapping.small_cubes import CRS, grid, write_raster
 from timesenclip_hf.mapping import compare, parse_codes, read_reference
 
 LABELS = ["maize", "grass", "built-up", "water"]

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.mapping.small_cubes import CRS, MONTHS, grid, make_cube, write_raster
 
+from tests.mapping.small_cubes import CRS, MONTHS, grid, make_cube, write_raster
 from timesenclip_hf.mapping import open_cube
 from timesenclip_hf.mapping.cubes import nearest_index
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS

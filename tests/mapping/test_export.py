@@ -5,8 +5,8 @@ import pytest
 import rasterio
 import xarray as xr
 from PIL import Image
-from tests.mapping.small_cubes import CRS, grid
 
+from tests.mapping.small_cubes import CRS, grid
 from timesenclip_hf.mapping import write_geotiff, write_png
 from timesenclip_hf.mapping.export import class_colours
 

@@ -2,8 +2,8 @@ import logging
 
 import numpy as np
 import pytest
-from tests.mapping.small_cubes import MONTHS, make_cube
 
+from tests.mapping.small_cubes import MONTHS, make_cube
 from timesenclip_hf.mapping import map_cube, open_cube
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
