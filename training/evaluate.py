@@ -19,7 +19,7 @@ from transformers.utils import logging
 from timesenclip_hf import DEFAULT_CHECKPOINT, encode
 from timesenclip_hf.classification import PixelClassifier
 from timesenclip_hf.data.simulated import simulate
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES
 from timesenclip_hf.data.tables import read_table
 from timesenclip_hf.evaluation.zero_shot import zero_shot_report
 from timesenclip_hf.mapping.comparison import parse_codes, read_reference

@@ -37,8 +37,8 @@ from timesenclip_hf import (
     TimeSenCLIPProcessor,
 )
 from timesenclip_hf.data.simulated import SimulatedPoints, simulate
-from timesenclip_hf.data.simulated_captions import caption_vocabulary, write_captions
-from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
+from timesenclip_hf.data.simulated.captions import caption_vocabulary, write_captions
+from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.objectives import CrossViewContrastiveLoss
 
 # Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.

@@ -1,6 +1,4 @@
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -8,22 +6,13 @@ import torch
 from PIL import Image
 from transformers import CLIPTokenizer
 
+from training import small_clip
+
 CAPTIONS = 3 * ["a photo of wheat", "winter wheat", "a field of maize", "maize field", "a photo of winter maize"]
 
 
 @pytest.fixture(scope="module")
-def small_clip() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "training" / "small_clip.py"
-    spec = importlib.util.spec_from_file_location("small_clip", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def tokenizer(small_clip: ModuleType) -> CLIPTokenizer:
+def tokenizer() -> CLIPTokenizer:
     return small_clip.train_tokenizer(CAPTIONS)
 
 
@@ -52,16 +41,16 @@ def test_a_saved_tokenizer_reloads_the_same(tokenizer: CLIPTokenizer, tmp_path: 
         assert again(text)["input_ids"] == tokenizer(text)["input_ids"]
 
 
-def test_a_vocabulary_without_room_for_merges_is_refused(small_clip: ModuleType) -> None:
+def test_a_vocabulary_without_room_for_merges_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 515"):
         small_clip.train_tokenizer(CAPTIONS, vocab_size=514)
 
 
-def test_the_vocabulary_stays_within_its_bound(small_clip: ModuleType) -> None:
+def test_the_vocabulary_stays_within_its_bound() -> None:
     assert len(small_clip.train_tokenizer(CAPTIONS, vocab_size=520)) == 520
 
 
-def test_the_model_is_small_and_padding_changes_no_embedding(small_clip: ModuleType, tokenizer: CLIPTokenizer) -> None:
+def test_the_model_is_small_and_padding_changes_no_embedding(tokenizer: CLIPTokenizer) -> None:
     model = small_clip.build_small_clip(tokenizer).eval()
     assert 0.9e6 < model.num_parameters() < 1.5e6
     together = small_clip.tokenize(tokenizer, ["maize", "a field of winter maize photo"])
@@ -72,18 +61,18 @@ def test_the_model_is_small_and_padding_changes_no_embedding(small_clip: ModuleT
         assert torch.allclose(padded, model.get_text_features(**alone).pooler_output, atol=1e-5)
 
 
-def test_texts_that_are_too_long_are_cut(small_clip: ModuleType, tokenizer: CLIPTokenizer) -> None:
+def test_texts_that_are_too_long_are_cut(tokenizer: CLIPTokenizer) -> None:
     assert small_clip.tokenize(tokenizer, ["maize " * 100])["input_ids"].shape == (1, small_clip.MAX_TOKENS)
 
 
-def test_photo_values_equal_the_image_processor(small_clip: ModuleType, tokenizer: CLIPTokenizer) -> None:
+def test_photo_values_equal_the_image_processor(tokenizer: CLIPTokenizer) -> None:
     processor = small_clip.build_image_processor(small_clip.build_small_clip(tokenizer))
     photos = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     expected = processor([Image.fromarray(photo) for photo in photos], return_tensors="pt")["pixel_values"]
     assert torch.allclose(small_clip.photo_values(photos, processor), expected, atol=1e-6)
 
 
-def test_seeing_all_patches_equals_the_model_and_fewer_do_not(small_clip: ModuleType, tokenizer: CLIPTokenizer) -> None:
+def test_seeing_all_patches_equals_the_model_and_fewer_do_not(tokenizer: CLIPTokenizer) -> None:
     model = small_clip.build_small_clip(tokenizer).eval()
     values = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -11,8 +11,8 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from timesenclip_hf.data.simulated import SimulatedPoints, simulate
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
-from timesenclip_hf.data.simulated_photos import draw_photos, visit_states
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 from timesenclip_hf.taxonomies import load_taxonomy
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from timesenclip_hf.data.simulated_canopy import canopy_reflectance, leaf_optics
+from timesenclip_hf.data.simulated.canopy import canopy_reflectance, leaf_optics
 
 SOIL = np.array([[0.09, 0.13, 0.17, 0.20, 0.22, 0.23, 0.25, 0.27, 0.35, 0.30]])
 

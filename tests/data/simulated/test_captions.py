@@ -1,16 +1,16 @@
 import numpy as np
 import pytest
 
-from timesenclip_hf.data.simulated_canvas import VisitState
-from timesenclip_hf.data.simulated_captions import (
+from timesenclip_hf.data.simulated.canvas import VisitState
+from timesenclip_hf.data.simulated.captions import (
     caption,
     caption_vocabulary,
     caption_words,
     write_captions,
 )
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES, SIMULATED_CLASSES
-from timesenclip_hf.data.simulated_names import CAPTION_NAMES, PLAIN_NAMES, names_of_code
-from timesenclip_hf.data.simulated_photos import STATE_NAMES
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES, SIMULATED_CLASSES
+from timesenclip_hf.data.simulated.names import CAPTION_NAMES, PLAIN_NAMES, names_of_code
+from timesenclip_hf.data.simulated.photos import STATE_NAMES
 
 EVERYDAY_WORDS = (
     "maize corn sweetcorn rapeseed canola oilseed rape colza soya soybean buildings built up area houses town village "

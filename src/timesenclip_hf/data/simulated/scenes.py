@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canvas import NEAREST, RGB, Canvas, blend
-from timesenclip_hf.data.simulated_crop_scenes import (
+from .canvas import NEAREST, RGB, Canvas, blend
+from .crop_scenes import (
     CROP_LOOKS,
     draw_crop,
     draw_fodder,
@@ -16,7 +16,7 @@ from timesenclip_hf.data.simulated_crop_scenes import (
     draw_stubble,
     draw_vegetables,
 )
-from timesenclip_hf.data.simulated_tree_scenes import (
+from .tree_scenes import (
     draw_broadleaved,
     draw_citrus,
     draw_mixed,
@@ -526,7 +526,7 @@ SCENES: dict[str, Callable[[Canvas], None]] = {
 
 
 def draw_scene(canvas: Canvas, cover: str) -> None:
-    """Draw one land cover of ``simulated_classes`` on a canvas."""
+    """Draw one land cover of ``classes`` on a canvas."""
     if cover in CROP_LOOKS:
         draw_crop(canvas, cover)
     else:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from timesenclip_hf.data.simulated import GroundState, simulate
-from timesenclip_hf.data.simulated_canvas import VisitState
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
-from timesenclip_hf.data.simulated_photos import STATE_NAMES, draw_photo, draw_photos, visit_states
+from timesenclip_hf.data.simulated.canvas import VisitState
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.photos import STATE_NAMES, draw_photo, draw_photos, visit_states
 
 SUMMER = VisitState(green=0.9, height=1.5, flower=0.5)
 EXTREMES = (

@@ -6,7 +6,7 @@ products after cloud masking.
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canopy import NUM_BANDS
+from .canopy import NUM_BANDS
 
 NUM_MONTHS = 12
 _20_M_BANDS = [3, 4, 5, 7, 8, 9]

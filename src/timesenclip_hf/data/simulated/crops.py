@@ -6,7 +6,7 @@ not plain from its name, the reason stands beside it. Days hold at 48 degrees no
 
 from dataclasses import replace
 
-from timesenclip_hf.data.simulated_phenology import Cover
+from .phenology import Cover
 
 # Winter cereals: leaves thick with water and chlorophyll in spring (B11 near .125), upright ears and stalks
 # that stay standing dry until the combine comes two to three weeks after yellowing.

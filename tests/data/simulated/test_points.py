@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from timesenclip_hf.data.simulated import COVERS, SimulatedPoints, simulate
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.points import COVERS, SimulatedPoints, simulate
 
 JULY, JANUARY = 6, 0
 RED, NIR, SWIR = 2, 6, 8
@@ -28,7 +28,7 @@ def test_the_same_seed_gives_the_same_points_and_another_seed_others() -> None:
 
 def test_the_size_of_the_blocks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = simulate(60, seed=3)
-    monkeypatch.setattr("timesenclip_hf.data.simulated._BLOCK", 7)
+    monkeypatch.setattr("timesenclip_hf.data.simulated.points._BLOCK", 7)
     assert np.allclose(simulate(60, seed=3).series, whole.series, rtol=1e-6, equal_nan=True)
 
 

@@ -6,7 +6,7 @@ not plain from its name, the reason stands beside it. Days hold at 48 degrees no
 
 from dataclasses import replace
 
-from timesenclip_hf.data.simulated_phenology import Cover
+from .phenology import Cover
 
 # Permanent grass: never fully fresh, a quarter of standing dead matter, NIR peak in April and May.
 _GRASS = Cover(

@@ -1,7 +1,7 @@
 """Calendars of the simulated covers: what stands on the ground on any day of the year.
 
 Days are days of the year at 48 degrees north in an average year; every degree further north delays them
-by `Cover.delay` days. The covers themselves are listed in `simulated_crops` and `simulated_landscapes`.
+by `Cover.delay` days. The covers themselves are listed in `crops` and `landscapes`.
 """
 
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ class Cover:
         flower_day: days from `leaf_on` to full flower, `flower_span` its half-width, `flower` its strength.
         petals: key of `surfaces.PETALS`.
         height: metres at full growth.
-        chlorophyll, leaf_water, dry_matter, layers, leaf_angle, leaf_size: see `simulated_canopy`.
+        chlorophyll, leaf_water, dry_matter, layers, leaf_angle, leaf_size: see `canopy`.
         dead_brown, dead_water: brown pigment and water (cm) of withered leaves and stalks.
         shade: share of light lost between crowns or clumps of needles.
         under_spring: leaf area of weeds, catch crop or regrowth standing in January.

@@ -1,6 +1,6 @@
 """LUCAS-like points from a simulator: a year of Sentinel-2 pixels and what a visitor sees on the ground.
 
-Both come from one latent year per point (`simulated_phenology`), so that photos drawn from the ground state
+Both come from one latent year per point (`phenology`), so that photos drawn from the ground state
 and the reflectance series tell the same story. No real pixel enters.
 """
 
@@ -10,19 +10,19 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canopy import NUM_BANDS, canopy_reflectance, leaf_optics
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES, SIMULATED_CLASSES
-from timesenclip_hf.data.simulated_crops import CROPS
-from timesenclip_hf.data.simulated_landscapes import LANDSCAPES
-from timesenclip_hf.data.simulated_observation import composite_days, draw_looks, mix_with_neighbours, observe
-from timesenclip_hf.data.simulated_phenology import (
+from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
+from .classes import CLASS_NAMES, SIMULATED_CLASSES
+from .crops import CROPS
+from .landscapes import LANDSCAPES
+from .observation import composite_days, draw_looks, mix_with_neighbours, observe
+from .phenology import (
     Calendar,
     Cover,
     Standing,
     draw_calendar,
     standing_at,
 )
-from timesenclip_hf.data.simulated_surfaces import (
+from .surfaces import (
     ENDMEMBERS,
     GROUNDS,
     PETALS,

@@ -1,6 +1,6 @@
 """Captions of simulated ground photos, in varied plain words.
 
-A caption is a name of the cover (`simulated_names`), alone or in a frame; now and then it says what the place
+A caption is a name of the cover (`names`), alone or in a frame; now and then it says what the place
 looks like on the day. Bare names are frequent, so that a text tower trained on the captions depends little on the
 prompt template.
 """
@@ -10,9 +10,9 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from timesenclip_hf.data.simulated_canvas import VisitState
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
-from timesenclip_hf.data.simulated_names import CAPTION_NAMES
+from .canvas import VisitState
+from .classes import CLASS_NAMES
+from .names import CAPTION_NAMES
 
 BARE_SHARE = 0.4
 """Share of captions that are a name alone."""
@@ -132,7 +132,7 @@ def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
     """Caption one photo in lower-case words.
 
     Args:
-        cover: a name from `simulated_classes.CLASS_NAMES`.
+        cover: a name from `classes.CLASS_NAMES`.
         state: how the place looks on the day.
         rng: source of every random choice.
 
@@ -140,7 +140,7 @@ def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
         ValueError: for a cover that the simulator does not know.
     """
     if cover not in CAPTION_NAMES:
-        raise ValueError(f"cover must be one of simulated_classes.CLASS_NAMES, got {cover!r}")
+        raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
     names = CAPTION_NAMES[cover]
     kind, frame = rng.random(2).tolist()
     if kind < NAME_SHARES[0] + NAME_SHARES[1]:
@@ -161,7 +161,7 @@ def _framed(name: str, frames: tuple[str, ...], chance: float, rng: np.random.Ge
 def write_captions(
     class_index: npt.ArrayLike, states: npt.NDArray[np.float32], *, seed: int, first: int = 0
 ) -> list[list[str]]:
-    """Caption every visit of many points; arguments as in `simulated_photos.draw_photos`."""
+    """Caption every visit of many points; arguments as in `photos.draw_photos`."""
     texts = []
     for row, index in enumerate(np.asarray(class_index, dtype=np.int64).tolist()):
         rng = np.random.default_rng((seed, first + row))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canvas import NEAREST, RGB, Canvas, blend
+from .canvas import NEAREST, RGB, Canvas, blend
 
 SPRUCE: RGB = (34, 62, 48)
 PINE: RGB = (66, 98, 62)

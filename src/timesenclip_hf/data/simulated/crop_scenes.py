@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from timesenclip_hf.data.simulated_canvas import NEAREST, RGB, Canvas, blend
+from .canvas import NEAREST, RGB, Canvas, blend
 
 Plant = Callable[[Canvas, "CropLook", float, float, float], None]
 """Draws one plant: canvas, look, column, base row, height in pixels."""

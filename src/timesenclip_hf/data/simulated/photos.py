@@ -15,9 +15,9 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from timesenclip_hf.data.simulated_canvas import Canvas, VisitState
-from timesenclip_hf.data.simulated_classes import CLASS_NAMES
-from timesenclip_hf.data.simulated_scenes import draw_scene
+from .canvas import Canvas, VisitState
+from .classes import CLASS_NAMES
+from .scenes import draw_scene
 
 PHOTO_SIZE = 64
 """Side of a photo in pixels, as the small CLIP reads it."""
@@ -34,7 +34,7 @@ def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: in
     """Draw one ground photo.
 
     Args:
-        cover: a name from `simulated_classes.CLASS_NAMES`.
+        cover: a name from `classes.CLASS_NAMES`.
         state: how the place looks on the day.
         rng: source of every random choice; the same state of it gives the same photo.
         size: side of the square photo in pixels.
@@ -43,7 +43,7 @@ def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: in
         ValueError: for a cover that the simulator does not know.
     """
     if cover not in CLASS_NAMES:
-        raise ValueError(f"cover must be one of simulated_classes.CLASS_NAMES, got {cover!r}")
+        raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
     canvas = Canvas(state, rng, 2 * size)
     draw_scene(canvas, cover)
     return Image.fromarray(_develop(canvas, cover))
@@ -104,7 +104,7 @@ def draw_photos(
     """Draw every visit of many simulated points.
 
     Args:
-        class_index: (N,) indices into `simulated_classes.CLASS_NAMES`.
+        class_index: (N,) indices into `classes.CLASS_NAMES`.
         states: (N, visits, 9), from `visit_states`.
         seed: seed of the photos; a point's photos depend on it and on the point's number only.
         first: number of the first point, so that a long run can be split and give the same photos.

@@ -7,7 +7,7 @@ the EUNIS habitat names; and words for the larger group that the cover belongs t
 
 from dataclasses import dataclass
 
-from timesenclip_hf.data.simulated_classes import SIMULATED_CLASSES
+from .classes import SIMULATED_CLASSES
 
 
 @dataclass(frozen=True)
