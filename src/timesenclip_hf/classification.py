@@ -12,14 +12,7 @@ from transformers import pipeline
 from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from .models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
-from .models.timesenclip.zero_shot_timesenclip import (
-    Labels,
-    embed_classes,
-    expand_prompts,
-    read_labels,
-    score,
-    warn_of_unknown_words,
-)
+from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
 
 # Series a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
@@ -58,11 +51,7 @@ class PixelClassifier:
             loaded = _load(model, device)
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size = batch_size
-        template = self.processor.hypothesis_template if hypothesis_template is None else hypothesis_template
-        prompts = expand_prompts(phrases, template)
-        warn_of_unknown_words(phrases, self.processor.known_words)
-        self.labels = list(prompts)
-        self._class_embeds = embed_classes(self.model, self.processor.tokenizer, prompts).cpu()
+        self.labels, self._class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
 
     def probabilities(self, series: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:
         """Classifies series that fit in memory together.

@@ -221,7 +221,7 @@ def test_a_dataset_without_a_series_column_is_refused_with_the_columns_it_has(cl
 
 def test_words_outside_the_captions_are_warned_of_once(tiny_checkpoint, series, caplog):
     classify = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
-    classify.processor.known_words = ["maize", "grassland", "houses"]
+    classify.processor.known_words = ["a", "photo", "of", "maize", "grassland", "houses"]
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)
     try:

@@ -83,15 +83,15 @@ def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str,
     known = {word.lower() for word in known_words}
     ordered = sorted(known)
     words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
-    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.6) for word in words if word not in known}
+    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.5) for word in words if word not in known}
 
 
-def warn_of_unknown_words(labels: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
-    """Logs one line naming the words of the labels that the checkpoint's training captions never held."""
+def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
+    """Logs one line for each word of the prompts that the checkpoint's training captions never held."""
     if not known_words:
         return
-    phrases = [phrase for phrases in labels.values() for phrase in phrases]
-    for word, nearest in unknown_words(phrases, known_words).items():
+    texts = [text for class_prompts in prompts.values() for text in class_prompts]
+    for word, nearest in unknown_words(texts, known_words).items():
         hint = f"the nearest it knows: {', '.join(nearest)}" if nearest else "it knows no similar word"
         logger.warning(
             f"{word!r} occurs in none of this checkpoint's training captions, so its scores for it mean little; {hint}."
@@ -147,7 +147,7 @@ def embed_labels(
     """
     template = processor.hypothesis_template if hypothesis_template is None else hypothesis_template
     prompts = expand_prompts(candidate_labels, template)
-    warn_of_unknown_words(read_labels(candidate_labels), processor.known_words)
+    warn_of_unknown_words(prompts, processor.known_words)
     return list(prompts), embed_classes(model, processor.tokenizer, prompts).cpu()
 
 
