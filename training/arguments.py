@@ -56,6 +56,12 @@ class TrainingArguments:
         default=0.3, metadata={"help": "half of the series lose up to twice this share of their months"}
     )
 
+    def stage(self, prefix: str = "") -> dict[str, Any]:
+        """The settings of one stage, as `loop.fit` takes them."""
+        own = ("steps", "batch_size", "learning_rate", "weight_decay")
+        shared = ("warmup_steps", "max_grad_norm", "seed")
+        return {name: getattr(self, prefix + name) for name in own} | {name: getattr(self, name) for name in shared}
+
 
 def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, TrainingArguments]:
     """Reads `[CONFIG.yaml] [--key value ...]`.

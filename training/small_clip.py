@@ -88,13 +88,13 @@ def build_image_processor(model: CLIPModel) -> CLIPImageProcessor:
     return CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
 
 
-def photo_values(photos: npt.NDArray[np.uint8], processor: CLIPImageProcessor) -> torch.Tensor:
+def photo_values(photos: npt.NDArray[np.uint8] | torch.Tensor, processor: CLIPImageProcessor) -> torch.Tensor:
     """Turn photos (N, side, side, 3) that already have the right size into pixel values (N, 3, side, side).
 
     Equal to calling the processor, without its per-image cost.
     """
-    mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
-    values = torch.from_numpy(photos).permute(0, 3, 1, 2).float() / 255.0
+    values = torch.as_tensor(photos).permute(0, 3, 1, 2).float() / 255.0
+    mean, std = (torch.tensor(one, device=values.device) for one in (processor.image_mean, processor.image_std))
     return (values - mean[:, None, None]) / std[:, None, None]
 
 

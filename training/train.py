@@ -60,7 +60,7 @@ class PhotosAndCaptions(nn.Module):
 
     def forward(self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Loss of a batch of photos (batch, side, side, 3) and their captions."""
-        pixel_values = photo_values(photos.numpy(), self.image_processor)
+        pixel_values = photo_values(photos, self.image_processor)
         images = sparse_image_features(self.clip, pixel_values, self.patch_share)
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
@@ -84,8 +84,9 @@ class SeriesAndPhotos(nn.Module):
         return self.objective(series_embeds, photo_embeds)
 
     def _drop_months(self, series_mask: torch.Tensor) -> torch.Tensor:
-        share = 2 * self.month_dropout * torch.rand(len(series_mask), 1) * (torch.rand(len(series_mask), 1) < 0.5)
-        kept = series_mask & (torch.rand(series_mask.shape) >= share)
+        device, rows = series_mask.device, (len(series_mask), 1)
+        share = 2 * self.month_dropout * torch.rand(rows, device=device) * (torch.rand(rows, device=device) < 0.5)
+        kept = series_mask & (torch.rand(series_mask.shape, device=device) >= share)
         # A series that lost nearly everything says nothing: it keeps what it had.
         return torch.where(kept.sum(dim=1, keepdim=True) < 2, series_mask, kept)
 
@@ -111,14 +112,9 @@ def train_clip(
         task,
         rows,
         description="photos and captions",
-        steps=training.clip_steps,
-        batch_size=training.clip_batch_size,
-        learning_rate=training.clip_learning_rate,
-        weight_decay=training.clip_weight_decay,
-        warmup_steps=training.warmup_steps,
-        max_grad_norm=training.max_grad_norm,
-        seed=training.seed,
+        **training.stage("clip_"),
     )
+    clip.to("cpu")
     with torch.no_grad():
         clip.logit_scale.copy_(task.objective.logit_scale)
     if accelerator.is_main_process:
@@ -138,9 +134,9 @@ def embed_photos(
         part = slice(start, start + EMBEDDED_AT_A_TIME)
         photos = draw_photos(points.class_index[part], states[part], seed=seed, first=start, workers=workers)
         for chunk in np.array_split(photos, max(len(photos) // 64, 1)):
-            values = photo_values(chunk.reshape(-1, *chunk.shape[2:]), image_processor)
+            values = photo_values(chunk.reshape(-1, *chunk.shape[2:]), image_processor).to(clip.device)
             features = nn.functional.normalize(clip.get_image_features(values).pooler_output, dim=-1)
-            embeds.append(features.unflatten(0, chunk.shape[:2]).mean(dim=1))
+            embeds.append(features.unflatten(0, chunk.shape[:2]).mean(dim=1).cpu())
     return nn.functional.normalize(torch.cat(embeds), dim=-1)
 
 
@@ -152,7 +148,7 @@ def train_tower(
     clip_folder: str,
 ) -> tuple[TimeSenCLIPModel, list[dict[str, float]]]:
     """Stage two; the full model, with the temperature that the series learned against photos."""
-    clip = CLIPModel.from_pretrained(clip_folder).eval()
+    clip = CLIPModel.from_pretrained(clip_folder).eval().to(accelerator.device)
     points = simulate(data.series_points, seed=SERIES_SEED)
     photo_embeds = embed_photos(
         points, clip, CLIPImageProcessor.from_pretrained(clip_folder), seed=SERIES_SEED, workers=data.workers
@@ -181,13 +177,7 @@ def train_tower(
         task,
         rows,
         description="series and photos",
-        steps=training.steps,
-        batch_size=training.batch_size,
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay,
-        warmup_steps=training.warmup_steps,
-        max_grad_norm=training.max_grad_norm,
-        seed=training.seed,
+        **training.stage(),
     )
     full = TimeSenCLIPModel.from_clip(tower.to("cpu"), clip_folder)
     with torch.no_grad():
