@@ -214,8 +214,9 @@ def main() -> None:
         full.eval().save_pretrained(output / "model")
         processor.save_pretrained(output / "model")
         reports = simulated(full, processor, data.held_out_points)
+        places = ("output_dir", "results_file")  # where files lie is nothing that was measured
         results = {
-            "arguments": arguments,
+            "arguments": {name: value for name, value in arguments.items() if name not in places},
             "zero_shot": reports,
             "minutes": round((time.monotonic() - started) / 60, 1),
             "curves": curves,
