@@ -104,8 +104,8 @@ def fill_card() -> str:
 
 def fill_section(text: str, name: str, content: str) -> str:
     """Replaces what stands between `<!-- name -->` and `<!-- /name -->`."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-    return pattern.sub(lambda match: match.group(1) + content + match.group(2), text)
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match.group(1)}{content}\n{match.group(2)}", text)
 
 
 def run_example(text: str) -> str:

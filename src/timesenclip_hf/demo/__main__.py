@@ -78,7 +78,7 @@ def main(picture: str = "demo.png") -> None:
     states = visit_states(points.ground)[rows]
     photos = draw_photos(points.class_index[rows], states, seed=SEED)
     for axes, row, cover, photo, result in zip(panels.flat, rows, covers.values(), photos, results, strict=True):
-        draw(axes, points.series[row], photo[1], cover, result)
+        draw(axes, points.series[row], photo[2], cover, result)
     panels[0, 0].set_ylabel("reflectance")
     panels[1, 0].set_ylabel("reflectance")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
