@@ -4,6 +4,7 @@ Parts: parity, inputs, simulator, zero_shot, real, checkpoint, and fresh_clone, 
 up twice over and may take up to half an hour.
 """
 
+import json
 import re
 import subprocess
 import sys
@@ -111,6 +112,8 @@ def checkpoint(ledger: Ledger) -> None:
     """Size of the embedded default, and how long its training took."""
     size = sum(file.stat().st_size for file in Path(DEFAULT_CHECKPOINT).rglob("*") if file.is_file())
     ledger.add("megabytes of the embedded checkpoint", round(size / 1e6, 2), "<=", 12)
+    trained = json.loads((ROOT / "training" / "results" / "embedded_default.json").read_text(encoding="utf-8"))
+    ledger.add("minutes that its training took, as its results say", trained["minutes"], "<=", 30)
 
 
 def fresh_clone(ledger: Ledger) -> None:
