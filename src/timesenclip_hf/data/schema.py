@@ -56,7 +56,7 @@ def build_features(
     """
     if num_looks < 1 or crop < 1 or (embedding_size is not None and embedding_size < 1):
         raise ValueError(
-            f"`num_looks`, `crop` and `embedding_size` must be at least 1, got {num_looks}, {crop} and {embedding_size}."
+            f"`num_looks`, `crop` and `embedding_size` must be positive, got {num_looks}, {crop} and {embedding_size}."
         )
     looks = -1 if native else num_looks
     features: dict[str, Any] = {
