@@ -1,0 +1,200 @@
+"""Pushes a dataset to the Hub with its card: `python hub/push_dataset.py FOLDER user/name`, dry unless `--push`.
+
+The dry run writes into a folder what would be pushed, card and pictures included, for people to look at; `--push`
+does the same and uploads that folder in one commit, so that nobody ever loads half of a dataset. Photos stay URLs
+unless their licence is named.
+"""
+
+import math
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from huggingface_hub import HfApi
+
+from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
+from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
+from timesenclip_hf.data.splits import check_blocks, read_manifest, split_rows
+
+# What is pushed, and what an earlier push left that this one replaces.
+PUSHED = ["README.md", "data/*.parquet", "*.png"]
+# A row with photos can be megabytes; so many tell how large a row is.
+SAMPLE = 32
+# Series, classes and photos may lack; the card needs these.
+REQUIRED = ("point_id", "year", "longitude", "latitude")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A folder that is ready to be pushed."""
+
+    folder: Path
+    about: About
+    text: str
+
+
+def read_splits(folder: Path, manifest: Path | None = None) -> DatasetDict:
+    """Opens an imported or saved dataset, and cuts it by a manifest of splits where one is given.
+
+    Raises:
+        FileNotFoundError: no dataset there.
+        ValueError: columns are missing, a place lies in two splits, or the manifest does not fit.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No such folder: {folder}.")
+    saved = (folder / "dataset_dict.json").exists() or (folder / "dataset_info.json").exists()
+    opened: Any = load_from_disk(str(folder)) if saved else load_dataset(str(folder))
+    splits = DatasetDict({"train": opened}) if isinstance(opened, Dataset) else opened
+    for name, split in splits.items():
+        absent = [column for column in REQUIRED if column not in split.column_names]
+        if absent:
+            raise ValueError(f"The split {name!r} lacks the column {absent[0]!r}: see `timesenclip import --help`.")
+    if manifest is not None:
+        if len(splits) > 1:
+            raise ValueError(f"{folder} has the splits {', '.join(splits)} already: push it without a manifest.")
+        whole = next(iter(splits.values()))
+        rows = split_rows(read_manifest(manifest), whole["point_id"][:])
+        splits = DatasetDict({name: whole.select(indices) for name, indices in rows.items() if len(indices)})
+    _refuse_shared_points(splits)
+    return splits
+
+
+def _refuse_shared_points(splits: DatasetDict) -> None:
+    home: dict[str, str] = {}
+    for name, split in splits.items():
+        for point in split["point_id"][:]:
+            if home.setdefault(point, name) != name:
+                raise ValueError(f"The place {point} is in the splits {home[point]!r} and {name!r}: split by place.")
+
+
+def keep_photos(splits: DatasetDict, licences: list[str]) -> DatasetDict:
+    """Photos of the licences named become bytes in the files; all others stay references."""
+
+    def decide(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {"photos": [[_with_image(photo, licences) for photo in photos or []] for photos in batch["photos"]]}
+
+    return DatasetDict(
+        {
+            name: split.map(decide, batched=True, batch_size=SAMPLE, features=split.features, desc="photos")
+            if "photos" in split.column_names
+            else split
+            for name, split in splits.items()
+        }
+    )
+
+
+def _with_image(photo: dict[str, Any], licences: list[str]) -> dict[str, Any]:
+    image = photo["image"]
+    content = None
+    if image and photo["licence"] in licences:
+        content = image["bytes"]
+        if not content and image["path"]:
+            if not Path(image["path"]).is_file():
+                raise FileNotFoundError(f"No such photo: {image['path']}.")
+            content = Path(image["path"]).read_bytes()
+    # A path of this machine tells nobody anything: the name is enough.
+    name = Path(image["path"]).name if image and image["path"] else None
+    return {**photo, "image": {"bytes": content, "path": name} if content else None}
+
+
+def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
+    """Writes Parquet files, pictures and the card as they would be pushed."""
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    (folder / "data").mkdir(parents=True)
+    num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
+    counts = {name: count(split) for name, split in splits.items()}
+    draw_map(counts, folder / MAP_PICTURE)
+    draw_classes(counts, folder / CLASS_PICTURE)
+    (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")
+    files = sorted(path for pattern in PUSHED for path in folder.glob(pattern))
+    photos = sum(sum(one.photos.values()) for one in counts.values())
+    embedded = sum(sum(one.embedded.values()) for one in counts.values())
+    lines = [f"{name}: {one.rows} rows, {len(one.points)} places" for name, one in counts.items()]
+    lines += [f"photos: {embedded} in the files, {photos - embedded} as references"] if photos else []
+    lines += [f"{path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB" for path in files]
+    return Staged(folder, about, "\n".join(lines))
+
+
+def _write_shards(split: Dataset, folder: Path, name: str) -> int:
+    """Writes the files of a split, in row groups that fit into memory, and returns their bytes."""
+    sample = split.with_format("arrow")[: min(SAMPLE, len(split))]
+    per_row = max(1, sample.nbytes // max(1, sample.num_rows))
+    shards = max(1, math.ceil(per_row * len(split) / BYTES_PER_SHARD))
+    rows = max(1, min(ROWS_PER_GROUP, BYTES_PER_GROUP // per_row))
+    files = [folder / f"{name}-{place:05}-of-{shards:05}.parquet" for place in range(shards)]
+    for place, file in enumerate(files):
+        split.shard(shards, place, contiguous=True).to_parquet(file, batch_size=rows)
+    return sum(file.stat().st_size for file in files)
+
+
+def push(staged: Staged, *, private: bool = False) -> str:
+    """Uploads a staged folder in one commit, and returns its address; files of an earlier push are replaced."""
+    api, repo_id = HfApi(), staged.about.repo_id
+    api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+    commit = api.upload_folder(
+        folder_path=staged.folder,
+        repo_id=repo_id,
+        repo_type="dataset",
+        commit_message="Push the dataset with its card",
+        allow_patterns=PUSHED,
+        delete_patterns=PUSHED[1:],
+    )
+    return str(commit.commit_url)
+
+
+def main(
+    dataset: Annotated[Path, typer.Argument(help="Folder of an import, or of `save_to_disk`.")],
+    repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
+    really_push: Annotated[bool, typer.Option("--push", help="Push; without it nothing leaves this machine.")] = False,
+    staging: Annotated[Path | None, typer.Option(help="Folder for what is pushed; runs/push/NAME if left out.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None,
+    block_km: Annotated[float | None, typer.Option(help="Check that no block of this side straddles splits.")] = None,
+    embed_licence: Annotated[
+        list[str] | None, typer.Option(help="Licence whose photos go into the files; may be repeated.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Of the dataset, as the Hub names it.")] = "other",
+    series_licence: Annotated[str, typer.Option(help="Of the reflectance.")] = NOT_STATED,
+    label_licence: Annotated[str, typer.Option(help="Of codes and classes.")] = NOT_STATED,
+    note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = "",
+    private: Annotated[bool, typer.Option(help="Only you can see it.")] = False,
+) -> None:
+    """Fills the card and shows what would be pushed; `--push` pushes it."""
+    try:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+            raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
+        splits = read_splits(dataset, manifest)
+        about = About(repo_id, licence, series_licence, label_licence, note)
+        if (dataset / REPORT_FILE).exists():
+            about = replace(about, report=ImportReport.read(dataset))
+        if block_km is not None:
+            _check_blocks(splits, block_km)
+            about = replace(about, block_km=block_km)
+        folder = staging or Path("runs") / "push" / repo_id.split("/")[-1]
+        staged = stage(keep_photos(splits, embed_licence or []), folder, about)
+        typer.echo(staged.text)
+        if really_push:
+            typer.echo(f"pushed: {push(staged, private=private)}")
+        else:
+            typer.echo(f"dry run: nothing was pushed; look at {folder / 'README.md'}, then add --push")
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _check_blocks(splits: DatasetDict, block_km: float) -> None:
+    ids, longitude, latitude, home = [], [], [], {}
+    for name, split in splits.items():
+        ids += split["point_id"][:]
+        longitude += split["longitude"][:]
+        latitude += split["latitude"][:]
+        home |= dict.fromkeys(split["point_id"][:], name)
+    check_blocks(home, ids, longitude, latitude, block_km=block_km)
+
+
+if __name__ == "__main__":
+    typer.run(main)
