@@ -35,8 +35,9 @@ with needs_extra("data"):
 logger = logging.get_logger(__name__)
 
 Row: TypeAlias = Mapping[str, Any]
-# Yields rows, and what is wrong with others; runs in another process, so it must be a function that can be pickled.
-Reader: TypeAlias = Callable[[Any], Iterator[Row | Problem]]
+# Yields rows, one by one or as tables, and what is wrong with others. With several workers it runs in another process,
+# so it must be a function that can be pickled.
+Reader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
 
 WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
@@ -187,7 +188,7 @@ def _write_part(work: Path, reader: Reader, features: Features, item: tuple[int,
     index, task = item
     problems: list[Problem] = []
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[Row | pa.Table]:
         for found in reader(task):
             if isinstance(found, Problem):
                 problems.append(found)
@@ -203,10 +204,13 @@ def _write_part(work: Path, reader: Reader, features: Features, item: tuple[int,
     return index
 
 
-def _tables(rows: Iterable[Row], features: Features) -> Iterator[pa.Table]:
+def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.Table]:
     """Tables of rows, small enough that patches of any size stay in memory."""
     schema, held, size = features.arrow_schema, [], 0
     for row in rows:
+        if isinstance(row, pa.Table):
+            yield from (row.slice(start, ROWS_PER_GROUP) for start in range(0, row.num_rows, ROWS_PER_GROUP))
+            continue
         held.append(row)
         size += sum(getattr(value, "nbytes", 0) for value in row.values())
         if len(held) == ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
