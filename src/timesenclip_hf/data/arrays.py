@@ -156,12 +156,12 @@ def write_dataset(
     )
 
 
-def read_labels(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, list[Any]]:
-    """Columns of a CSV of labels, in the order of the series.
+def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> dict[str, list[Any]]:
+    """Columns of a CSV of labels, in the order of the series, by the names of the schema.
 
     Args:
         path: CSV with a header.
-        ids: of the series; where they only count the series, the rows of the CSV are taken in order.
+        ids: of the series; where they only count the series, or are left out, the rows are taken in order.
 
     Raises:
         FileNotFoundError: no such file.
@@ -173,9 +173,9 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str]) -> dict[str, l
     with file.open(newline="", encoding="utf-8-sig") as opened:
         rows = list(csv.DictReader(opened))
     id_column = next((name for name in ID_COLUMNS if rows and name in rows[0]), None)
-    counted = list(ids) == [str(place) for place in range(len(ids))]
-    if counted or id_column is None:
-        if len(rows) != len(ids):
+    counted = ids is not None and list(ids) == [str(place) for place in range(len(ids))]
+    if ids is None or counted or id_column is None:
+        if ids is not None and len(rows) != len(ids):
             raise ValueError(f"{file.name} has {len(rows)} rows for {len(ids)} series: give one for each, or ids.")
         ordered = rows
     else:
