@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ NOT_STATED = "not stated: ask the source before you redistribute"
 FEW_ROWS = 10
 # More bars than this cannot be read in one picture.
 MOST_BARS = 20
+LONGEST_NAME = 45
 # Columns of numbers and short texts: what the card counts, without the series and the photos' bytes.
 COUNTED = ("point_id", "longitude", "latitude", "observed", *CLASS_TAXONOMIES)
 ROWS_AT_A_TIME = 1_000
@@ -342,10 +344,10 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
     axes = figure.subplots()
     middle = []
+    size = min(20.0, max(0.3, 20_000 / max(sum(one.rows for one in counts.values()), 1)))
     for colour, (name, one) in zip(_colours(len(counts)), counts.items(), strict=True):
         places = np.concatenate(one.places, axis=1) if one.places else np.empty((2, 0))
         middle.append(places[1])
-        size = min(20.0, max(0.3, 20_000 / max(places.shape[1], 1)))
         axes.scatter(*places, s=size, color=colour, linewidths=0, label=f"{name} ({one.rows:,})")
     latitudes = np.concatenate(middle)
     latitudes = latitudes[~np.isnan(latitudes)]
@@ -357,31 +359,37 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     axes.ticklabel_format(useOffset=False)
     axes.margins(0.08)
     axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=len(counts), frameon=False, markerscale=3)
+    figure.legend(loc="outside lower center", ncols=len(counts), frameon=False, markerscale=2)
     figure.savefig(path)
 
 
 def draw_classes(counts: Mapping[str, SplitCounts], path: Path) -> None:
     """Rows of each class, one panel a class column, stacked by split."""
-    known = {column: indices[:MOST_BARS] for column, indices in known_classes(counts).items()}
-    heights = [0.9 + 0.24 * len(indices) for indices in known.values()] or [1.2]
-    figure = Figure(figsize=(8, sum(heights) + 0.6), dpi=120, layout="constrained")
+    known = known_classes(counts)
+    heights = [0.9 + 0.24 * min(len(indices), MOST_BARS) for indices in known.values()] or [1.2]
+    figure = Figure(figsize=(9, sum(heights) + 0.6), dpi=100, layout="constrained")
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if not known:
         panels[0].text(0.5, 0.5, "no class is known of any row", ha="center", transform=panels[0].transAxes)
         panels[0].set_axis_off()
     for axes, (column, indices) in zip(panels, known.items(), strict=False):
-        names = [taxonomy_of(column).labels[index].name for index in indices]
-        left = np.zeros(len(indices))
+        shown = indices[:MOST_BARS]
+        left = np.zeros(len(shown))
         for colour, (split, one) in zip(_colours(len(counts)), counts.items(), strict=True):
-            widths = np.asarray([one.classes[column][index] for index in indices])
-            axes.barh(names, widths, left=left, color=colour, label=split)
+            widths = np.asarray([one.classes[column][index] for index in shown])
+            axes.barh(np.arange(len(shown)), widths, left=left, color=colour, label=split)
             left += widths
+        names = [taxonomy_of(column).labels[index].name for index in shown]
+        axes.set_yticks(np.arange(len(shown)), [shorten(name, LONGEST_NAME, placeholder="…") for name in names])
         axes.invert_yaxis()
-        axes.set_title(column.replace("_", " "), loc="left")
+        commonest = "" if len(shown) == len(indices) else f", the {len(shown)} commonest of {len(indices)}"
+        axes.set_title(column.replace("_", " ") + commonest, loc="left")
         axes.set_xlabel("rows")
+        axes.locator_params(axis="x", nbins=6)
     if known:
-        panels[0].legend(frameon=False)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(counts), frameon=False
+        )
     figure.savefig(path)
 
 
