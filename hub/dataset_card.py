@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-from datasets import Dataset, DatasetDict, DatasetInfo, Features, SplitDict, SplitInfo
+from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
 from huggingface_hub import DatasetCardData
 from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ FEW_ROWS = 10
 MOST_BARS = 20
 LONGEST_NAME = 45
 # Columns of numbers and short texts: what the card counts, without the series and the photos' bytes.
-COUNTED = ("point_id", "longitude", "latitude", "observed", *CLASS_TAXONOMIES)
+COUNTED = ("point_id", "longitude", "latitude", "observed")
 ROWS_AT_A_TIME = 1_000
 COLUMNS = {
     "point_id": "id of the place, LUCAS point id where there is one",
@@ -76,6 +76,7 @@ class SplitCounts:
     looks: int = 0
     missing_looks: int = 0
     classes: dict[str, Counter[int]] = field(default_factory=dict)
+    labels: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     photos: Counter[str] = field(default_factory=Counter)
     embedded: Counter[str] = field(default_factory=Counter)
     rows_without_photos: int = 0
@@ -84,8 +85,9 @@ class SplitCounts:
 
 def count(split: Dataset) -> SplitCounts:
     """Reads a split once, some rows at a time."""
-    counts = SplitCounts()
-    present = [name for name in COUNTED if name in split.column_names]
+    classes = [name for name, feature in split.features.items() if isinstance(feature, ClassLabel)]
+    counts = SplitCounts(labels={name: _labels_of(name, split.features[name]) for name in classes})
+    present = [*(name for name in COUNTED if name in split.column_names), *classes]
     for table in split.select_columns(present).with_format("arrow").iter(ROWS_AT_A_TIME):
         counts.rows += table.num_rows
         counts.points.update(table["point_id"].to_pylist())
@@ -94,12 +96,24 @@ def count(split: Dataset) -> SplitCounts:
             observed = pc.list_flatten(table["observed"])
             counts.looks += len(observed)
             counts.missing_looks += len(observed) - (pc.sum(observed).as_py() or 0)
-        for column in CLASS_TAXONOMIES:
-            if column in present:
-                counts.classes.setdefault(column, Counter()).update(table[column].to_pylist())
+        for column in classes:
+            found = pc.value_counts(pc.fill_null(table[column], UNKNOWN)).to_pylist()
+            counts.classes.setdefault(column, Counter()).update({one["values"]: one["counts"] for one in found})
     if "photos" in split.column_names:
         _count_photos(split, counts)
     return counts
+
+
+def _labels_of(column: str, feature: ClassLabel) -> list[tuple[str, str]]:
+    """Code and name of each class; only label sets of this package have codes."""
+    if column in CLASS_TAXONOMIES:
+        return [(label.code, label.name) for label in taxonomy_of(column).labels]
+    return [("", name) for name in feature.names]
+
+
+def labels_of(counts: Mapping[str, SplitCounts], column: str) -> list[tuple[str, str]]:
+    """Code and name of each class of a column; all splits have the same."""
+    return next(iter(counts.values())).labels[column]
 
 
 def _count_photos(split: Dataset, counts: SplitCounts) -> None:
@@ -253,11 +267,8 @@ def known_classes(counts: Mapping[str, SplitCounts]) -> dict[str, list[int]]:
 def _class_tables(counts: Mapping[str, SplitCounts]) -> str:
     tables = []
     for column, indices in known_classes(counts).items():
-        labels = taxonomy_of(column).labels
-        rows = [
-            (labels[index].code, labels[index].name, *(f"{one.classes[column][index]:,}" for one in counts.values()))
-            for index in indices
-        ]
+        labels = labels_of(counts, column)
+        rows = [(*labels[index], *(f"{one.classes[column][index]:,}" for one in counts.values())) for index in indices]
         rows.append(("", "not known", *(f"{one.classes[column][UNKNOWN]:,}" for one in counts.values())))
         tables.append(f"### `{column}`\n" + _table(("code", "class", *counts), rows))
     return "\n\n".join(tables) or "No class is known of any row."
@@ -317,12 +328,12 @@ def _limits(counts: Mapping[str, SplitCounts], about: About) -> list[str]:
         )
     for column, indices in known_classes(counts).items():
         totals = sum((one.classes[column] for one in counts.values()), Counter())
-        labels = taxonomy_of(column).labels
-        few = [labels[index].name for index in indices if totals[index] < FEW_ROWS]
+        labels = labels_of(counts, column)
+        few = [labels[index][1] for index in indices if totals[index] < FEW_ROWS]
         sentence = f"`{column}`: {totals[UNKNOWN] / rows:.1%} of the rows are unknown"
         commonest = indices[0]
         sentence += (
-            f", {totals[commonest] / max(rows - totals[UNKNOWN], 1):.1%} of the others are {labels[commonest].name}"
+            f", {totals[commonest] / max(rows - totals[UNKNOWN], 1):.1%} of the others are {labels[commonest][1]}"
         )
         limits.append(sentence + (f"; fewer than {FEW_ROWS} rows: {', '.join(few)}." if few else "."))
     if _photos(counts):
@@ -343,11 +354,12 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     """Every point at its place, coloured by split."""
     figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
     axes = figure.subplots()
-    middle = []
+    middle, placeless = [], 0
     size = min(20.0, max(0.3, 20_000 / max(sum(one.rows for one in counts.values()), 1)))
     for colour, (name, one) in zip(_colours(len(counts)), counts.items(), strict=True):
         places = np.concatenate(one.places, axis=1) if one.places else np.empty((2, 0))
         middle.append(places[1])
+        placeless += int(np.isnan(places).any(axis=0).sum())
         axes.scatter(*places, s=size, color=colour, linewidths=0, label=f"{name} ({one.rows:,})")
     latitudes = np.concatenate(middle)
     latitudes = latitudes[~np.isnan(latitudes)]
@@ -358,6 +370,8 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     axes.set_ylabel("Latitude (°)")
     axes.ticklabel_format(useOffset=False)
     axes.margins(0.08)
+    if placeless:
+        axes.set_title(f"{placeless:,} rows have no place")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=len(counts), frameon=False, markerscale=2)
     figure.savefig(path)
@@ -379,7 +393,7 @@ def draw_classes(counts: Mapping[str, SplitCounts], path: Path) -> None:
             widths = np.asarray([one.classes[column][index] for index in shown])
             axes.barh(np.arange(len(shown)), widths, left=left, color=colour, label=split)
             left += widths
-        names = [taxonomy_of(column).labels[index].name for index in shown]
+        names = [labels_of(counts, column)[index][1] for index in shown]
         axes.set_yticks(np.arange(len(shown)), [shorten(name, LONGEST_NAME, placeholder="…") for name in names])
         axes.invert_yaxis()
         commonest = "" if len(shown) == len(indices) else f", the {len(shown)} commonest of {len(indices)}"

@@ -19,14 +19,16 @@ from huggingface_hub import HfApi
 
 from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
 from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
-from timesenclip_hf.data.splits import check_blocks, read_manifest, split_rows
+from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
 
+MANIFEST = "splits.csv"
 # What is pushed, and what an earlier push left that this one replaces.
-PUSHED = ["README.md", "data/*.parquet", "*.png"]
+PUSHED = ["README.md", "data/*.parquet", "*.png", MANIFEST]
 # A row with photos can be megabytes; so many tell how large a row is.
 SAMPLE = 32
 # Series, classes and photos may lack; the card needs these.
-REQUIRED = ("point_id", "year", "longitude", "latitude")
+PLACE = ("point_id", "longitude", "latitude")
+REQUIRED = (*PLACE, "year")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,20 @@ class Staged:
     text: str
 
 
-def read_splits(folder: Path, manifest: Path | None = None) -> DatasetDict:
-    """Opens an imported or saved dataset, and cuts it by a manifest of splits where one is given.
+def read_splits(
+    folder: Path, manifest: Path | None = None, *, block_km: float | None = None, seed: int = 0
+) -> DatasetDict:
+    """Opens an imported or saved dataset, and cuts it where it is one piece: by a manifest, or by blocks.
+
+    Args:
+        folder: of the dataset.
+        manifest: CSV of point_id and split.
+        block_km: side of the blocks, of which none may straddle two splits.
+        seed: of the draw of blocks.
 
     Raises:
         FileNotFoundError: no dataset there.
-        ValueError: columns are missing, a place lies in two splits, or the manifest does not fit.
+        ValueError: columns are missing, a place lies in two splits, the manifest does not fit, or a block straddles.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"No such folder: {folder}.")
@@ -54,22 +64,38 @@ def read_splits(folder: Path, manifest: Path | None = None) -> DatasetDict:
         absent = [column for column in REQUIRED if column not in split.column_names]
         if absent:
             raise ValueError(f"The split {name!r} lacks the column {absent[0]!r}: see `timesenclip import --help`.")
+    if manifest is not None and len(splits) > 1:
+        raise ValueError(f"{folder} has the splits {', '.join(splits)} already: push it without a manifest.")
+    whole = next(iter(splits.values()))
     if manifest is not None:
-        if len(splits) > 1:
-            raise ValueError(f"{folder} has the splits {', '.join(splits)} already: push it without a manifest.")
-        whole = next(iter(splits.values()))
-        rows = split_rows(read_manifest(manifest), whole["point_id"][:])
-        splits = DatasetDict({name: whole.select(indices) for name, indices in rows.items() if len(indices)})
-    _refuse_shared_points(splits)
+        splits = _cut(whole, read_manifest(manifest))
+    elif block_km is not None and len(splits) == 1:
+        splits = _cut(whole, blocked_split(*(whole[name][:] for name in PLACE), block_km=block_km, seed=seed))
+    home = homes(splits)
+    if block_km is not None:
+        columns = [[value for split in splits.values() for value in split[name][:]] for name in PLACE]
+        check_blocks(home, *columns, block_km=block_km)
     return splits
 
 
-def _refuse_shared_points(splits: DatasetDict) -> None:
+def _cut(whole: Dataset, manifest: dict[str, str]) -> DatasetDict:
+    rows = split_rows(manifest, whole["point_id"][:])
+    order = sorted(rows, key=lambda name: [*SHARES, name].index(name))
+    return DatasetDict({name: whole.select(rows[name]) for name in order if len(rows[name])})
+
+
+def homes(splits: DatasetDict) -> dict[str, str]:
+    """The split of each point id.
+
+    Raises:
+        ValueError: a place lies in two splits.
+    """
     home: dict[str, str] = {}
     for name, split in splits.items():
         for point in split["point_id"][:]:
             if home.setdefault(point, name) != name:
                 raise ValueError(f"The place {point} is in the splits {home[point]!r} and {name!r}: split by place.")
+    return home
 
 
 def keep_photos(splits: DatasetDict, licences: list[str]) -> DatasetDict:
@@ -108,6 +134,7 @@ def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
     (folder / "data").mkdir(parents=True)
     num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
     counts = {name: count(split) for name, split in splits.items()}
+    write_manifest(folder / MANIFEST, homes(splits))
     draw_map(counts, folder / MAP_PICTURE)
     draw_classes(counts, folder / CLASS_PICTURE)
     (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")
@@ -153,7 +180,10 @@ def main(
     really_push: Annotated[bool, typer.Option("--push", help="Push; without it nothing leaves this machine.")] = False,
     staging: Annotated[Path | None, typer.Option(help="Folder for what is pushed; runs/push/NAME if left out.")] = None,
     manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None,
-    block_km: Annotated[float | None, typer.Option(help="Check that no block of this side straddles splits.")] = None,
+    block_km: Annotated[
+        float | None, typer.Option(help="No block of this side straddles two splits; cuts what is one piece.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of blocks.")] = 0,
     embed_licence: Annotated[
         list[str] | None, typer.Option(help="Licence whose photos go into the files; may be repeated.")
     ] = None,
@@ -167,13 +197,10 @@ def main(
     try:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
             raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
-        splits = read_splits(dataset, manifest)
-        about = About(repo_id, licence, series_licence, label_licence, note)
+        splits = read_splits(dataset, manifest, block_km=block_km, seed=seed)
+        about = About(repo_id, licence, series_licence, label_licence, note, block_km=block_km)
         if (dataset / REPORT_FILE).exists():
             about = replace(about, report=ImportReport.read(dataset))
-        if block_km is not None:
-            _check_blocks(splits, block_km)
-            about = replace(about, block_km=block_km)
         folder = staging or Path("runs") / "push" / repo_id.split("/")[-1]
         staged = stage(keep_photos(splits, embed_licence or []), folder, about)
         typer.echo(staged.text)
@@ -184,16 +211,6 @@ def main(
     except (ValueError, OSError) as error:
         typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(1) from None
-
-
-def _check_blocks(splits: DatasetDict, block_km: float) -> None:
-    ids, longitude, latitude, home = [], [], [], {}
-    for name, split in splits.items():
-        ids += split["point_id"][:]
-        longitude += split["longitude"][:]
-        latitude += split["latitude"][:]
-        home |= dict.fromkeys(split["point_id"][:], name)
-    check_blocks(home, ids, longitude, latitude, block_km=block_km)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import typer
 from click.testing import Result
-from datasets import Dataset, load_dataset
+from datasets import ClassLabel, Dataset, load_dataset
 from PIL import Image
 from tests.conftest import ROOT
 from typer.testing import CliRunner
 
 from timesenclip_hf.data.reports import ImportReport, Problem
 from timesenclip_hf.data.schema import build_features
-from timesenclip_hf.data.splits import write_manifest
+from timesenclip_hf.data.splits import check_blocks, read_manifest, write_manifest
 
 FREE, RESERVED = "CC-BY-4.0", "all rights reserved"
 REPO = "tester/places"
@@ -124,7 +124,9 @@ def test_a_dry_run_writes_all_that_would_be_pushed_and_needs_no_hub(run, tmp_pat
         "data/test-00000-of-00001.parquet",
         "data/train-00000-of-00001.parquet",
         "map.png",
+        "splits.csv",
     ]
+    assert (staged / "splits.csv").read_text() == manifest.read_text()
     for picture in ("map.png", "classes.png"):
         with Image.open(staged / picture) as image:
             assert len(image.convert("RGB").getcolors(1 << 20)) > 10
@@ -146,6 +148,23 @@ def test_a_dry_run_writes_all_that_would_be_pushed_and_needs_no_hub(run, tmp_pat
     assert "/home/me" not in card
     assert str(tmp_path) not in card
     assert "$" not in card
+
+
+def test_a_dataset_in_one_piece_is_cut_by_blocks_and_other_classes_are_counted_too(run, tmp_path, dataset):
+    rows = load_dataset(str(dataset), split="train")
+    labels = [place % 2 for place in range(20)]
+    rows.add_column("label", labels).cast_column("label", ClassLabel(names=["no crop", "crop"])).save_to_disk(
+        "labelled"
+    )
+    card = staged_card(run("labelled", REPO, "--block-km", 5, "--seed", 1), tmp_path)
+    assert [f"| {name} | {count} |" in card for name, count in (("train", 16), ("validation", 2), ("test", 2))] == [
+        True
+    ] * 3
+    assert "No block of 5 km straddles two splits" in card
+    assert "|  | no crop | " in card
+    homes = read_manifest(tmp_path / "runs" / "push" / "places" / "splits.csv")
+    assert sorted(homes) == sorted(rows["point_id"])
+    assert check_blocks(homes, rows["point_id"], rows["longitude"], rows["latitude"], block_km=5) == 20
 
 
 def test_what_was_pushed_loads_with_the_same_rows_at_once_and_streaming(hub, tmp_path, dataset, manifest):
