@@ -274,9 +274,10 @@ def _band(name: str) -> str:
 
 def _middle(layer: Any, crop: int) -> np.ndarray:
     """The pixels in the middle, read no further than needed; where the middle is a corner, as upstream's crop."""
-    if layer.ndim < 3:
-        raise _UnusableError("wrong shape", str(layer.shape))
-    height, width = layer.shape[-2:]
+    shape = getattr(layer, "shape", ())  # a group has none
+    if len(shape) < 3:
+        raise _UnusableError("wrong shape", str(shape))
+    height, width = shape[-2:]
     if min(height, width) < crop:
         raise _UnusableError("patch smaller than the crop", f"{height} x {width}")
     top, left = (height - crop + 1) // 2, (width - crop + 1) // 2
@@ -321,7 +322,9 @@ def _derived(values: np.ndarray, settings: Settings) -> dict[str, Any]:
     if settings.composite == "none":
         raise _UnusableError("composited already", "its acquisitions are not in the file")
     values = values.astype(np.float32)
-    values = np.where(_present(values, axis=1)[:, None], values, np.nan)
+    # Upstream adds 1 to everything, so that a month without any value is 1 in every band.
+    seen = _present(values, axis=1) & (values > 1).any(axis=1)
+    values = np.where(seen[:, None], values, np.nan)
     if np.isnan(values).all():
         raise _UnusableError("no clear look")
     return _monthly(values)
