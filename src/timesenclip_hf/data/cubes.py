@@ -19,7 +19,7 @@ with needs_extra("data"):
 
 with needs_extra("map"):
     import xarray as xr
-    from rasterio.warp import transform
+    from rasterio.warp import transform, transform_bounds
 
 WGS84 = "EPSG:4326"
 OUTSIDE = "outside the cube"
@@ -57,8 +57,7 @@ def dataset_from_points(
         raise ValueError(f"The points have no column {absent!r}: their columns are {', '.join(columns) or 'none'}.")
     columns.setdefault("point_id", [str(place) for place in range(len(columns["longitude"]))])
     places = [np.asarray(columns[name], dtype=np.float64) for name in ("longitude", "latitude")]
-    x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, *places))
-    rows, across = _pixels_at(cube, x, y)
+    rows, across = _pixels_at(cube, *places)
     inside = (rows >= 0) & (across >= 0)
     found: list[Problem] = [] if problems is None else problems
     found += [
@@ -184,16 +183,17 @@ def import_cube(
     return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + skipped)
 
 
-def _pixels_at(cube: xr.Dataset, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of places; -1 outside, and for what is no place."""
-    known = np.isfinite(x) & np.isfinite(y)
-    indices = []
-    for axis, other, wanted in (("y", "x", y), ("x", "y", x)):
-        centres = cube[axis].values
-        step = spacing(centres, cube[other].values)
-        found = nearest_index(centres, np.where(known, wanted, centres[0]), step)
-        indices.append(np.where(known, found, -1))
-    return indices[0], indices[1]
+    west, south, east, north = transform_bounds(cube.rio.crs, WGS84, *cube.rio.bounds())
+    # Places far away lie outside of what a projection can do at all.
+    near = (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
+    rows, across = np.full((2, len(near)), -1)
+    if near.any():
+        x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, longitude[near], latitude[near]))
+        rows[near] = nearest_index(cube["y"].values, y, spacing(cube["y"].values, cube["x"].values))
+        across[near] = nearest_index(cube["x"].values, x, spacing(cube["x"].values, cube["y"].values))
+    return rows, across
 
 
 def _dataset(

@@ -274,7 +274,7 @@ def _band(name: str) -> str:
 
 def _middle(layer: Any, crop: int) -> np.ndarray:
     """The pixels in the middle, read no further than needed; where the middle is a corner, as upstream's crop."""
-    shape = getattr(layer, "shape", ())  # a group has none
+    shape: tuple[int, ...] = getattr(layer, "shape", ())  # a group has none
     if len(shape) < 3:
         raise _UnusableError("wrong shape", str(shape))
     height, width = shape[-2:]
