@@ -1,7 +1,7 @@
 """The stand-in Hub through the client that the real one is used by."""
 
 import pytest
-from tests.hub_stub import HubError
+from tests.hub_store import HubError
 
 
 def test_files_of_both_kinds_come_back_as_they_were_uploaded_whole_and_in_ranges(hub, tmp_path):

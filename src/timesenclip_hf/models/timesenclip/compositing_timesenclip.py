@@ -276,8 +276,9 @@ def _gather(looks: np.ndarray, inside: np.ndarray, filler: float | bool) -> np.n
     """The looks inside a period, filled up where series of dates of their own have fewer than others."""
     if inside.ndim == 1:
         return looks[:, inside]
-    series = np.arange(len(looks))[:, None]
-    first = np.argsort(~inside, axis=1, kind="stable")[:, : inside.sum(axis=1).max()]
-    gathered = looks[series, first]
-    gathered[~inside[series, first]] = filler
+    counts = inside.sum(axis=1)
+    series, look = np.nonzero(inside)
+    place = np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)
+    gathered = np.full((len(looks), counts.max(), *looks.shape[2:]), filler, dtype=looks.dtype)
+    gathered[series, place] = looks[series, look]
     return gathered
