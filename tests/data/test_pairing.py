@@ -102,15 +102,16 @@ def test_bad_and_missing_photos_are_counted_and_named_and_stay_references(tmp_pa
     dataset, report = pair(tmp_path / "out", series=series, photos=folder)
     assert report.counts == {
         "no survey photos of this year and country": 1,
-        "photo not in the folder": 7,
         "photo of zero bytes": 1,
         "photo unreadable": 1,
+        "point with some photos only": 1,
         "point without photos": 2,
     }
     assert [photo["image"] is None for photo in dataset[0]["photos"]] == [False, False, True, True]
     assert all(photo["url"] for photo in dataset[0]["photos"])
     named = {problem.reason: (problem.point_id, problem.detail) for problem in report.problems}
     assert named["photo of zero bytes"] == (IDS[0], "38023110S.jpg")
+    assert named["point with some photos only"] == (IDS[1], "not in the folder: E, S, W")
     assert report.rows == 4
 
 
@@ -137,7 +138,7 @@ def test_a_download_fills_the_folder_first(tmp_path):
         options = {"series": series, "photos": tmp_path / "photos", "download": True, "base_url": server.url}
         dataset, report = pair(tmp_path / "out", **options)
     assert [photo["image"] is None for photo in dataset[0]["photos"]] == [False, False, False, True]
-    assert report.counts == {"photo not downloaded": 1, "photo not in the folder": 1}
+    assert report.counts == {"photo not downloaded": 1, "point with some photos only": 1}
 
 
 def test_nothing_is_downloaded_unless_asked_for(tmp_path):
@@ -217,7 +218,7 @@ def test_the_five_complete_real_points_pair_with_their_four_photos(real_data, tm
             name = photo_path(row["point_id"], row["year"], row["country"], photo["direction"])
             assert photo["image"]["bytes"] == (folder / name).read_bytes()
             assert photo["url"].endswith(name)
-    assert report.counts == {"photo not in the folder": 8, "point without photos": 2}
+    assert report.counts == {"point without photos": 2}
     streamed = load_dataset(str(tmp_path / "out"), split="train", streaming=True)
     assert [row["point_id"] for row in streamed] == dataset["point_id"][:]
     rows = split_rows(random_split(dataset["point_id"][:], {"train": 0.7, "test": 0.3}), dataset["point_id"][:])
@@ -230,4 +231,4 @@ def test_all_32_real_photos_can_be_read(real_data, tmp_path):
     options = {"survey": read_survey(folder / "metadata_subset.csv"), "photos": folder, "directions": "NESWPC"}
     dataset, report = pair(tmp_path / "out", **options)
     assert sum(photo["image"] is not None for row in dataset for photo in row["photos"]) == 32
-    assert report.counts == {"photo not in the folder": 10}
+    assert report.counts == {"point with some photos only": 2}

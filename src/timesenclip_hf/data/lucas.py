@@ -9,6 +9,7 @@ import csv
 import math
 import os
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -257,14 +258,15 @@ def _read_point(
     def note(reason: str, detail: str) -> None:
         problems.append(Problem(reason, point_id, source, detail, skipped=False))
 
-    country = nuts0(row["country"])
+    country = sys.intern(nuts0(row["country"]))
     longitude, latitude, reason = check_place(country, *_choose_place(row, location))
     if reason:
         note(reason, f"{longitude:.5f}, {latitude:.5f} in {country}")
     codes = {}
     for column in ("lc1", "lu1"):
         code = row.get(column, "").upper()  # 2022 has some small letters
-        codes[column] = "" if code in NOT_RELEVANT else code
+        # Interned: a million points share some hundred codes.
+        codes[column] = "" if code in NOT_RELEVANT else sys.intern(code)
         if codes[column] and not is_code(column, codes[column]):
             note("unknown class code", f"{column} {codes[column]}")
     not_taken = "".join(side for side in DIRECTIONS if "not" in row.get(f"photo_{side}", "").lower())

@@ -225,7 +225,7 @@ def pair_photos(
     if not _has_photos(point):
         detail = f"year {point.year}, country {point.country!r}"
         return [], [problem("no survey photos of this year and country", detail)]
-    photos, problems = [], []
+    photos, problems, missing = [], [], []
     for direction in directions:
         if direction in point.not_taken:
             continue
@@ -239,9 +239,11 @@ def pair_photos(
             else:
                 image = {"bytes": content, "path": file.name if embed_bytes else str(file)}
         elif folder is not None:
-            problems.append(problem("photo not in the folder", f"{direction}, {point.year}"))
+            missing.append(direction)
         url = photo_url(point.point_id, point.year, point.country, direction).replace(PHOTOS_URL, base_url, 1)
         photos.append({"direction": direction, "url": url, "image": image, "licence": LICENCE})
+    if missing and len(missing) < len(photos):
+        problems.append(problem("point with some photos only", f"not in the folder: {', '.join(missing)}"))
     return photos, problems
 
 
