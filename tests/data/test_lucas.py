@@ -186,6 +186,13 @@ def test_photos_that_were_not_taken_are_not_asked_for(tmp_path):
     assert paths == ["2018/BE/380/231/38023110E.jpg", "2018/BE/380/231/38023110S.jpg"]
 
 
+def test_points_that_no_survey_photographed_are_not_asked_for():
+    good = SurveyPoint("38023110", 2018, "BE", 2.6, 50.9, "", "")
+    others = [good._replace(country=""), good._replace(year=2019), good._replace(point_id="pixel 7")]
+    paths = [request.path for request in photo_requests([*others, good])]
+    assert paths == [f"2018/BE/380/231/38023110{direction}.jpg" for direction in "NESW"]
+
+
 @pytest.mark.parametrize("year_folder", ["2018", "LUCAS2018"])
 def test_photos_are_found_in_the_layout_of_the_survey(tmp_path, year_folder):
     point = SurveyPoint("38023110", 2018, "BE", 2.6, 50.9, "", "")

@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from datasets import Dataset, Image, load_dataset
 from tests.photo_server import draw_photo, serve_photos
+from tests.sen4map_files import write_raw
 
 from timesenclip_hf.data import pairing
 from timesenclip_hf.data.content import content_hash
 from timesenclip_hf.data.lucas import LICENCE, Survey, SurveyPoint, photo_path, read_survey
 from timesenclip_hf.data.pairing import pair_lucas
 from timesenclip_hf.data.schema import UNKNOWN, as_series, build_features, classes_of_codes, month_places
+from timesenclip_hf.data.sen4map import import_sen4map
 from timesenclip_hf.data.splits import random_split, split_rows
 
 IDS = ["38023110", "38023114", "38023116"]
@@ -202,6 +204,18 @@ def test_what_cannot_be_paired_is_refused_in_one_line(tmp_path, options, message
 def test_a_missing_folder_of_photos_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No such folder of photos: .*absent"):
         pair(tmp_path / "out", survey=survey_of(survey_point()), photos=tmp_path / "absent")
+
+
+@pytest.mark.parametrize("options", [{}, {"composite": "none"}, {"crop": 3}])
+def test_what_the_sen4map_importer_wrote_is_paired_with_its_series_untouched(tmp_path, options):
+    write_raw(tmp_path / "raw.h5", 3, size=8)
+    import_sen4map(tmp_path / "raw.h5", tmp_path / "series", workers=1, progress=False, **options)
+    series = load_dataset(str(tmp_path / "series"), split="train", cache_dir=str(tmp_path / "cache"))
+    dataset, report = pair(tmp_path / "out", series=series)
+    assert report.counts == {}
+    assert dataset.remove_columns("photos").to_list() == series.to_list()
+    for row in dataset:
+        assert row["photos"][3]["url"].endswith(f"/2018/{row['country']}/260/000/{row['point_id']}W.jpg")
 
 
 @pytest.mark.real_data

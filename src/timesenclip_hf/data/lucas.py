@@ -52,6 +52,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 NOT_RELEVANT = frozenset({"", "0", "8", "88", "NA", "N.A.", "NAN", "N.R."})
 NO_DEGREES = 88.888888
 _POINT_ID = re.compile(r"(\d{8})(?:\.0+)?")
+_NUTS0 = re.compile("[A-Z]{2}")
 
 
 class SurveyPoint(NamedTuple):
@@ -172,7 +173,7 @@ def photo_path(point_id: str, year: int, country: str, direction: str) -> str:
     if not _POINT_ID.fullmatch(point_id) or len(point_id) != 8:
         raise ValueError(f"A LUCAS point id has eight digits, got {point_id!r}.")
     code = nuts0(country)
-    if not re.fullmatch("[A-Z]{2}", code):
+    if not _NUTS0.fullmatch(code):
         raise ValueError(f"The path of a photo needs the country's NUTS0 code, got {country!r} for {point_id}.")
     name = f"{year}{point_id}LCLU_{LONG_NAMES[direction]}" if year >= FIRST_LONG_NAMES else f"{point_id}{direction}"
     return f"{year}/{code}/{point_id[:3]}/{point_id[3:6]}/{name}.jpg"
@@ -183,11 +184,17 @@ def photo_url(point_id: str, year: int, country: str, direction: str) -> str:
     return f"{PHOTOS_URL}/{photo_path(point_id, year, country, direction)}"
 
 
+def has_photos(point: SurveyPoint) -> bool:
+    """Whether there can be photos of a point: it has an id of the survey, its year and a country."""
+    is_id = _POINT_ID.fullmatch(point.point_id) is not None and len(point.point_id) == 8
+    return is_id and point.year in SURVEY_YEARS and _NUTS0.fullmatch(nuts0(point.country)) is not None
+
+
 def photo_requests(
     points: Iterable[SurveyPoint], directions: Sequence[str] = LANDSCAPE, *, base_url: str = PHOTOS_URL
 ) -> Iterator[PhotoRequest]:
-    """What [`photos.download_photos`] is to fetch for these points; photos that were not taken are left out."""
-    for point in points:
+    """What [`photos.download_photos`] is to fetch for these points, but for photos that were not taken."""
+    for point in filter(has_photos, points):
         for direction in directions:
             if direction not in point.not_taken:
                 path = photo_path(point.point_id, point.year, point.country, direction)

@@ -18,10 +18,10 @@ from .lucas import (
     LANDSCAPE,
     LICENCE,
     PHOTOS_URL,
-    SURVEY_YEARS,
     Survey,
     SurveyPoint,
     find_photo,
+    has_photos,
     photo_requests,
     photo_url,
 )
@@ -88,8 +88,7 @@ def pair_lucas(
             raise FileNotFoundError(f"No such folder of photos: {photos}.")
     points, problems = _points_of(series, survey)
     if download and photos is not None:
-        usable = [point for point in points if _has_photos(point)]
-        report = download_photos(list(photo_requests(usable, directions, base_url=base_url)), photos, progress=progress)
+        report = download_photos(list(photo_requests(points, directions, base_url=base_url)), photos, progress=progress)
         for reason, names in report.failed.items():
             problems += [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for name in names]
     rows = ROWS_PER_PART_WITH_BYTES if embed_bytes else ROWS_PER_PART
@@ -222,7 +221,7 @@ def pair_photos(
     def problem(reason: str, detail: str) -> Problem:
         return Problem(reason, point.point_id, detail=detail, skipped=False)
 
-    if not _has_photos(point):
+    if not has_photos(point):
         detail = f"year {point.year}, country {point.country!r}"
         return [], [problem("no survey photos of this year and country", detail)]
     photos, problems, missing = [], [], []
@@ -245,11 +244,6 @@ def pair_photos(
     if missing and len(missing) < len(photos):
         problems.append(problem("point with some photos only", f"not in the folder: {', '.join(missing)}"))
     return photos, problems
-
-
-def _has_photos(point: SurveyPoint) -> bool:
-    plain = len(point.point_id) == 8 and point.point_id.isdecimal() and len(point.country) == 2
-    return plain and point.year in SURVEY_YEARS
 
 
 def _survey_rows(task: _Task) -> Iterator[dict[str, Any]]:

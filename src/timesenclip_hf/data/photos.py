@@ -268,7 +268,7 @@ class _Download:
                     raise
                 doubled = min(self.options.pause * 2**attempt, LONGEST_PAUSE)
                 # A random part, so that workers that failed together do not come back together.
-                seconds = error.wait if error.wait is not None else doubled * random.uniform(0.5, 1.0)
+                seconds = error.wait or doubled * random.uniform(0.5, 1.0)
                 if error.all_wait:
                     with self.lock:
                         self.closed_until = max(self.closed_until, time.monotonic() + seconds)
@@ -336,7 +336,7 @@ def _of_status(error: urllib.error.HTTPError, part: Path) -> Exception:
     error.close()
     if error.code == 416:  # the part is longer than the photo: begin again
         part.unlink(missing_ok=True)
-        return _Passing("came in the wrong part", 0.0)
+        return _Passing("came in the wrong part")
     if error.code in (404, 410):
         return _Lasting("not on the server")
     if error.code not in PASSING:
