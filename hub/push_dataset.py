@@ -16,6 +16,7 @@ import typer
 from dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 
 from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
 from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
@@ -160,9 +161,20 @@ def _write_shards(split: Dataset, folder: Path, name: str) -> int:
 
 
 def push(staged: Staged, *, private: bool = False) -> str:
-    """Uploads a staged folder in one commit, and returns its address; files of an earlier push are replaced."""
+    """Uploads a staged folder in one commit, and returns its address; files of an earlier push are replaced.
+
+    Raises:
+        PermissionError: the token may not write there, or there is none.
+    """
     api, repo_id = HfApi(), staged.about.repo_id
-    api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+    try:
+        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403):
+            raise
+        raise PermissionError(
+            f"The Hub does not let you write {repo_id}: run `hf auth login`, or set HF_TOKEN, with a token that may."
+        ) from None
     commit = api.upload_folder(
         folder_path=staged.folder,
         repo_id=repo_id,

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import datasets
@@ -11,6 +12,8 @@ import pytest
 import typer
 from click.testing import Result
 from datasets import ClassLabel, Dataset, load_dataset
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image
 from tests.conftest import ROOT
 from typer.testing import CliRunner
@@ -229,6 +232,16 @@ def test_points_without_series_or_photos_are_staged_too(run, tmp_path, dataset):
     assert "no series" in staged_card(run(tmp_path / "photos", REPO), tmp_path)
     rows.remove_columns("photos").save_to_disk(tmp_path / "series")
     assert "There are no photos" in staged_card(run(tmp_path / "series", REPO), tmp_path)
+
+
+def test_who_may_not_write_there_is_told_to_log_in(run, dataset, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise HfHubHTTPError("Unauthorized", response=SimpleNamespace(status_code=401, headers={}, request=None))
+
+    monkeypatch.setattr(HfApi, "create_repo", refuse)
+    result = run(dataset, REPO, "--push")
+    assert result.exit_code == 1
+    assert "error: The Hub does not let you write tester/places: run `hf auth login`" in result.stderr
 
 
 def test_bad_input_ends_in_one_line(run, tmp_path, dataset, manifest):
