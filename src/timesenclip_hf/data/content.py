@@ -52,7 +52,7 @@ def _feed(digests: dict[str, Any], name: str, array: pa.Array) -> None:
 
 
 def _update(digests: dict[str, Any], name: str, values: np.ndarray) -> None:
-    _digest(digests, name).update(np.ascontiguousarray(values).tobytes())
+    _digest(digests, name).update(np.ascontiguousarray(values).view(np.uint8))
 
 
 def _digest(digests: dict[str, Any], name: str) -> Any:

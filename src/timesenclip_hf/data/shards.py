@@ -43,7 +43,7 @@ WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
 # A row group is held in memory as a whole, by us and by whoever streams the dataset.
 ROWS_PER_GROUP = 1_000
-BYTES_PER_GROUP = 32_000_000
+BYTES_PER_GROUP = 8_000_000
 # Shards of some hundred megabytes are what the Hub recommends.
 BYTES_PER_SHARD = 256_000_000
 
