@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real bench evidence-foundation pictures cards clean
+.PHONY: help demo test check real bench evidence-foundation evidence-data pictures cards clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,11 +34,14 @@ check: $(VENV)/.dev ## lint, format, types, import layers
 real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA)
 	$(BIN)/python training/evaluate.py real
 
-bench: $(VENV)/.dev ## time the encoder, the feature extractor and the simulator
+bench: $(VENV)/.dev ## time composites, reads and whatever else tests/benchmarks has
 	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
 
 evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
 	$(BIN)/python -m tests.evidence.foundation
+
+evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets again; PARTS="hub compositing" for some
+	$(BIN)/python -m tests.evidence.data $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png

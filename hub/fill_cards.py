@@ -124,6 +124,8 @@ def fill_readme() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = fill_section(text, "example", run_example(text))
     text = fill_section(text, "results", results_table({**read("simulated"), **read("real")}))
+    if (RESULTS / "evidence" / "data.json").exists():
+        text = fill_section(text, "data-evidence", evidence_table(read("evidence/data")))
     return fill_section(text, "evidence", evidence_table(read("evidence/foundation")))
 
 

@@ -9,9 +9,12 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.hub_stub import HubStub
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +26,13 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set TIMESENCLIP_REAL_DATA to the folder that holds it")
     return folder
+
+
+@pytest.fixture
+def hub() -> Iterator[HubStub]:
+    """An empty Hub on loopback; `hub.run` talks to it from a process of its own."""
+    with HubStub() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

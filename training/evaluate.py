@@ -18,12 +18,11 @@ from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, encode
 from timesenclip_hf.classification import PixelClassifier
+from timesenclip_hf.cubes import open_cube, parse_codes, read_reference
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.data.simulated.classes import CLASS_NAMES
 from timesenclip_hf.data.tables import read_table
 from timesenclip_hf.evaluation.zero_shot import zero_shot_report
-from timesenclip_hf.mapping.comparison import parse_codes, read_reference
-from timesenclip_hf.mapping.cubes import open_cube
 from timesenclip_hf.mapping.production import map_cube
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.taxonomies import load_taxonomy

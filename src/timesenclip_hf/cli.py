@@ -29,6 +29,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Name land cover in words and read it from a year of Sentinel-2 reflectance.",
 )
+import_app = typer.Typer(
+    no_args_is_help=True,
+    help="Make a dataset that `datasets.load_dataset` reads. What was stopped goes on where it was.",
+)
+app.add_typer(import_app, name="import")
 
 Labels = Annotated[
     str,
@@ -43,6 +48,12 @@ Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the 
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
 Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
 Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
+
+Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]
+Composite = Annotated[
+    str, typer.Option(help="median (masked, of each month), timesenclip (upstream's recipe) or none (every look).")
+]
+Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
 @app.callback()
@@ -163,6 +174,129 @@ def convert(
         checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))
+
+
+@import_app.command("sen4map")
+def import_sen4map_(
+    sources: Annotated[list[Path], typer.Argument(help="HDF5 files of Sen4Map, or folders of them.")],
+    output: Output,
+    crop: Annotated[int, typer.Option(help="Pixels along a side, in the middle of the patch.")] = 1,
+    composite: Composite = "median",
+    year: Annotated[int, typer.Option(help="Of the series.")] = 2018,
+    workers: Workers = 2,
+) -> None:
+    """Import Sen4Map files: raw patches, or the derived single pixels."""
+    from .data.sen4map import import_sen4map
+
+    report = import_sen4map(
+        sources, output, crop=crop, composite=composite, year=year, workers=workers, progress=_progress()
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("lucas")
+def import_lucas(
+    output: Output,
+    series: Annotated[Path | None, typer.Option(help="Folder of an import, whose points get their photos.")] = None,
+    survey: Annotated[Path | None, typer.Option(help="CSV of the LUCAS survey, one year or harmonised.")] = None,
+    survey_year: Annotated[
+        int | None, typer.Option(help="Keep this survey only; or what it is, where the file does not tell.")
+    ] = None,
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos in the survey's layout.")] = None,
+    directions: Annotated[str, typer.Option(help="Photos to pair, of N, E, S, W, P (point) and C (crop).")] = "N,E,S,W",
+    embed_bytes: Annotated[bool, typer.Option(help="Keep the photos in the dataset, not their paths.")] = False,
+    require_photos: Annotated[bool, typer.Option(help="Leave out points without a photo that can be read.")] = False,
+    download: Annotated[bool, typer.Option(help="Fetch the photos that the folder lacks, politely.")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Pair points with the LUCAS survey and its ground photos."""
+    from .data.lucas import read_survey
+    from .data.pairing import pair_lucas
+
+    known = None if series is None else _read_import(series)
+    # Only what is asked for: the harmonised survey has more than a million lines.
+    ids = None if known is None else set(known["point_id"][:])
+    report = pair_lucas(
+        output,
+        series=known,
+        survey=None if survey is None else read_survey(survey, year=survey_year, point_ids=ids),
+        photos=photos,
+        directions=_names(directions) or [],
+        embed_bytes=embed_bytes,
+        require_photos=require_photos,
+        download=download,
+        workers=workers,
+        progress=_progress(),
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("table")
+def import_table_(
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
+    output: Output,
+    labels: Annotated[Path | None, typer.Option(help="CSV of places, codes and labels, one row a series.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
+    composite: Composite = "median",
+    year: Year = None,
+    offset: Offset = None,
+) -> None:
+    """Import a table of series."""
+    from .data.arrays import import_table
+
+    report = import_table(
+        table, output, labels=labels, id_column=id_column, composite=composite, year=year, offset=offset
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("cube")
+def import_cube_(
+    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    output: Output,
+    points: Annotated[Path | None, typer.Option(help="CSV of longitude, latitude and labels.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Raster of label codes.")] = None,
+    codes: Annotated[str | None, typer.Option(help='Codes of the raster: "maize=1200;grassland=13,9120".')] = None,
+    variable: Annotated[str | None, typer.Option(help="Variable of the raster with the codes.")] = None,
+    per_label: Annotated[int | None, typer.Option(help="At most so many pixels of each label.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0,
+    composite: Composite = "median",
+    year: Year = None,
+    bands: Bands = None,
+    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
+    offset: Offset = None,
+) -> None:
+    """Import the pixels of a cube, at points or under a raster of labels."""
+    from .cubes import parse_codes
+    from .data.cubes import import_cube
+
+    report = import_cube(
+        cube,
+        output,
+        points=points,
+        labels=labels,
+        codes=None if codes is None else parse_codes(codes),
+        variable=variable,
+        per_label=per_label,
+        seed=seed,
+        bands=_names(bands),
+        crs=crs,
+        composite=composite,
+        year=year,
+        offset=offset,
+    )
+    typer.echo(str(report))
+
+
+def _read_import(folder: Path) -> Any:
+    """The dataset that an import left in a folder."""
+    from .extras import needs_extra
+
+    with needs_extra("data"):
+        from datasets import load_dataset
+    if not any(folder.glob("data/*.parquet")):
+        raise FileNotFoundError(f"No dataset of `timesenclip import` in {folder}.")
+    return load_dataset(str(folder), split="train")
 
 
 def _read_labels(text: str) -> Any:

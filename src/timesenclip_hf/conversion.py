@@ -1,19 +1,11 @@
-"""Upstream TimeSenCLIP checkpoints to this package's format: one key table, strict, with a report of every key.
+"""Upstream TimeSenCLIP checkpoints to this package's format: one key table, strict, with a report of every key."""
 
-Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors
-and plain values is refused, with the name of what it holds, and nothing of it is executed.
-"""
-
-import argparse
 import math
-import pickle
-import pickletools
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from huggingface_hub import hf_hub_download, list_repo_files
@@ -29,6 +21,7 @@ from .models.timesenclip.feature_extraction_timesenclip import (
 )
 from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
 from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+from .tensor_files import first_line, read_tensors
 
 # Upstream's key (released code, commit a48994f) to ours. `nn.MultiheadAttention` keeps queries, keys and values in
 # one matrix, which is cut in three. The class token is `time_token` in the release, `class_token` before it.
@@ -185,7 +178,7 @@ def convert_timesenclip(
         model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
         processor = _build_processor(str(clip), bands)
     except OSError as error:
-        raise ValueError(f"No CLIP checkpoint can be read from {clip}: {_first_line(error)}") from None
+        raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
     model.save_pretrained(output)
     processor.save_pretrained(output)
     return ConversionReport(
@@ -224,7 +217,7 @@ def read_upstream_encoder(
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, or sizes that do not fit.
     """
-    prefix, encoder, left_out = _find_encoder(_read_state_dict(_locate(checkpoint, revision)), str(checkpoint))
+    prefix, encoder, left_out = _find_encoder(read_tensors(_locate(checkpoint, revision)), str(checkpoint))
     _check_keys(encoder, prefix, str(checkpoint))
     config = _infer_config(encoder, num_bands, num_attention_heads)
     return UpstreamEncoder(_build_pixel_model(config, encoder), prefix, list(encoder), left_out)
@@ -246,60 +239,8 @@ def _locate(checkpoint: str | Path, revision: str | None) -> Path:
         if len(files) == 1:
             return Path(hf_hub_download(repo, files[0], revision=revision))
     except Exception as error:  # the Hub client lets the errors of its HTTP library through
-        raise ValueError(f"{checkpoint} cannot be fetched from the Hub: {_first_line(error)}.") from None
+        raise ValueError(f"{checkpoint} cannot be fetched from the Hub: {first_line(error)}.") from None
     raise ValueError(f"{repo} must hold one checkpoint, found {', '.join(files) or 'none'}: name one as {repo}:FILE.")
-
-
-def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The (nested) dictionary of tensors in a file, whatever else a Lightning file holds left behind."""
-    try:
-        # Lightning keeps the training script's arguments, a Namespace, beside the weights: attributes, no code.
-        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about files that are refused below
-            content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL (\S+)", str(error))
-        raise _refusal(path, named[1] if named else _first_callable(path)) from None
-    except Exception as error:  # torch.load meets a damaged file with almost any built-in error
-        if "TorchScript" in str(error):
-            raise _refusal(path, "a TorchScript program") from None
-        raise ValueError(
-            f"{path} is truncated, or no checkpoint that torch.save wrote ({_first_line(error)}): download it again."
-        ) from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path} is refused: it holds a {type(content).__name__}, not a state dict of tensors.")
-    for key, value in content.items():
-        if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise ValueError(
-                f"{path} is refused: its entry {key!r} is a {type(value).__name__}, not a tensor of a state dict."
-            )
-    return dict(content)
-
-
-def _refusal(path: Path, content: str) -> ValueError:
-    return ValueError(
-        f"{path} is refused: it holds {content}, not only tensors (nothing of it was run); save its state dict alone "
-        "with torch.save(model.state_dict(), file)."
-    )
-
-
-def _first_callable(path: Path) -> str:
-    """What a plain pickle would import first, read from its opcodes without running them."""
-    strings: list[str] = []
-    try:
-        with path.open("rb") as file:
-            for opcode, argument, _ in pickletools.genops(file):
-                if opcode.name == "GLOBAL":
-                    return str(argument).replace(" ", ".")
-                if opcode.name == "STACK_GLOBAL":
-                    return ".".join(strings[-2:])
-                if isinstance(argument, str):
-                    strings.append(argument)
-    except ValueError:
-        return "unreadable bytes"
-    return "a plain pickle"
 
 
 def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
@@ -403,7 +344,3 @@ def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
     return TimeSenCLIPProcessor(
         feature_extractor, AutoImageProcessor.from_pretrained(clip), AutoTokenizer.from_pretrained(clip)
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,7 +1,7 @@
 """Cube in, map out."""
 
-from .comparison import Comparison, check_labels, compare, parse_codes, read_reference
-from .cubes import open_cube
+from ..cubes import open_cube, parse_codes, read_reference
+from .comparison import Comparison, check_labels, compare
 from .export import write_geotiff, write_png
 from .production import map_cube
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..cubes.sources import spacing
 from ..extras import needs_extra
 from .production import NO_CLASS
-from .sources import spacing
 
 with needs_extra("map"):
     import rasterio

@@ -9,12 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..classification import DEFAULT_CHUNK_SIZE, PixelClassifier
+from ..cubes.reading import Source, open_cube
 from ..extras import needs_extra
 from ..models.timesenclip.compositing_timesenclip import choose_year, place_in_year, year_of
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ..models.timesenclip.radiometry_timesenclip import NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
 from ..models.timesenclip.zero_shot_timesenclip import Labels
-from .cubes import Source, open_cube
 
 with needs_extra("map"):
     import xarray as xr

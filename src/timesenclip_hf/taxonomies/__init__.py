@@ -1,33 +1,64 @@
 """Label sets as data: one JSON file each, one schema, one loader.
 
-A file holds `name`, `source`, `licence`, and `labels`, each with a unique `code`, the `name` to show, and the
-`phrases` that describe it to a text tower; the name is the phrase where there are none.
+A file holds `name`, `source`, `licence` and `labels`; optionally `parents`, the label set one level up, and
+`labels_of`, the label set of which it is a part. A label holds its `code` in the source and the `name` to show;
+optionally `aliases`, other spellings of the name; `parent`, a code of the `parents` set; and `prompts`, phrases
+for a text tower by view: `ground`, `aerial`, `generic`. Under `labels_of` the labels are codes of that set. The
+order of the labels is the order of class indices.
 """
 
+import difflib
 import json
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).parent
+_REQUIRED = ("name", "source", "licence", "labels")
+_OPTIONAL = ("parents", "labels_of")
+_OF_A_LABEL = ("code", "name", "aliases", "parent", "prompts")
+
+VIEWS = ("ground", "aerial", "generic")
+"""What a prompt describes: the place seen by a visitor, the place seen from above, or the class as such."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class of a label set: its code in the source, the name to show, and the phrases that describe it."""
+    """One class of a label set.
+
+    Attributes:
+        code: its code in the source.
+        name: the name to show.
+        aliases: other spellings and names by which it is found.
+        parent: code of the class one level up, in the `parents` of its label set; None at the top.
+        prompts: phrases that describe it, by view; a view may be absent.
+    """
 
     code: str
     name: str
-    phrases: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    parent: str | None = None
+    prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The phrases to score with where no view is chosen: the generic prompts, or the name."""
+        return self.prompts.get("generic", (self.name,))
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A label set with its source and licence."""
+    """A label set with its source and licence; the place of a label is its class index."""
 
     name: str
     source: str
     licence: str
     labels: tuple[Label, ...]
+    parents: "Taxonomy | None" = None
 
     @property
     def prompts(self) -> dict[str, list[str]]:
@@ -36,8 +67,77 @@ class Taxonomy:
 
     @property
     def names(self) -> dict[str, str]:
-        """`{code: name}`; several codes may share a name."""
+        """`{code: name}`."""
         return {label.code: label.name for label in self.labels}
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names in the order of class indices, as `datasets.ClassLabel` takes them."""
+        return [label.name for label in self.labels]
+
+    @property
+    def indices(self) -> dict[str, int]:
+        """`{code: class index}`."""
+        return {label.code: index for index, label in enumerate(self.labels)}
+
+    def prompts_of(self, *views: str) -> dict[str, list[str]]:
+        """`{name: [phrase, ...]}` with the prompts of some views, as `candidate_labels` takes it.
+
+        Args:
+            views: any of "ground", "aerial" and "generic".
+
+        Raises:
+            ValueError: no such view, or a class without a prompt of it.
+        """
+        unknown = [view for view in views if view not in VIEWS]
+        if unknown or not views:
+            got = repr(unknown[0]) if unknown else "none"
+            raise ValueError(f"Prompts are of the views {', '.join(VIEWS)}, got {got}: name one or more of these.")
+        for label in self.labels:
+            lacking = [view for view in views if not label.prompts.get(view)]
+            if lacking:
+                raise ValueError(f"{label.name!r} of {self.name!r} has no {lacking[0]} prompts: use `prompts`.")
+        return {label.name: [p for view in views for p in label.prompts[view]] for label in self.labels}
+
+    def find(self, text: str) -> Label:
+        """The label with this code, name or alias; case does not count, nor in names spaces and punctuation.
+
+        Raises:
+            ValueError: there is none; the message names the nearest.
+        """
+        label = self._by_key.get(text.strip().casefold()) or self._by_key.get(_key(text))
+        if label is not None:
+            return label
+        nearest = difflib.get_close_matches(_key(text), self._by_key, n=1, cutoff=0.0)
+        hint = self._by_key[nearest[0]]
+        raise ValueError(
+            f"There is no class {text!r} in {self.name!r}: the nearest is {hint.name!r}, with code {hint.code!r}."
+        )
+
+    def parent_of(self, text: str) -> Label:
+        """The class one level up from the one that [`Taxonomy.find`] gives.
+
+        Raises:
+            ValueError: no such class, or no level above it.
+        """
+        label = self.find(text)
+        if self.parents is None or label.parent is None:
+            raise ValueError(f"{label.name!r} of {self.name!r} has no parent: it is at the top of its label set.")
+        return self.parents.find(label.parent)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Label]:
+        return {key: label for label in self.labels for key in _keys(label)}
+
+
+def _key(text: str) -> str:
+    """What is left of a name once case, spaces and punctuation are gone."""
+    return re.sub(r"[\W_]+", "", text.casefold())
+
+
+def _keys(label: Label) -> list[str]:
+    """Everything that finds a label; codes keep their punctuation, since 1.1 and 11 may be two classes."""
+    return list(dict.fromkeys([label.code.casefold(), *map(_key, (label.name, *label.aliases))]))
 
 
 def list_taxonomies() -> list[str]:
@@ -49,22 +149,89 @@ def load_taxonomy(name: str) -> Taxonomy:
     """Loads a label set by name, or from the path of a JSON file of the same schema.
 
     Raises:
-        ValueError: no such label set, a missing field, or a code used twice.
+        ValueError: no such label set, a file that is not JSON, a missing or unknown field, an unknown parent, or a
+            code, a name, an alias or a prompt that two classes share.
     """
     path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
         raise ValueError(
             f"There is no label set {name!r}: use {', '.join(list_taxonomies())}, or a path to a JSON file."
         )
-    content = json.loads(path.read_text(encoding="utf-8"))
-    missing = [field for field in ("name", "source", "licence", "labels") if field not in content]
-    if missing:
-        raise ValueError(f"The label set {path.name} lacks the field {missing[0]!r}.")
-    labels = tuple(
-        Label(entry["code"], entry["name"], tuple(entry.get("phrases", [entry["name"]]))) for entry in content["labels"]
+    try:
+        return _read(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields))
+    except ValueError as error:
+        raise ValueError(f"The label set {path.name} cannot be used: {error}") from error
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the field {twice!r} is written twice in one object.")
+    return fields
+
+
+def _read(content: Any) -> Taxonomy:
+    _check_fields(content, "the file", _REQUIRED, _OPTIONAL)
+    _check_texts([content[name] for name in content if name != "labels"], "every field of the file but `labels`")
+    if not isinstance(content["labels"], list) or not content["labels"]:
+        raise ValueError("`labels` must be a list with at least one label.")
+    parents = load_taxonomy(content["parents"]) if "parents" in content else None
+    if "labels_of" in content:
+        whole = load_taxonomy(content["labels_of"])
+        parents = parents or whole.parents
+        _check_texts(content["labels"], "each of the labels of a file with `labels_of`")
+        labels = tuple(whole.find(code) for code in content["labels"])
+    else:
+        labels = tuple(_read_label(entry) for entry in content["labels"])
+    _check_labels(labels, parents)
+    return Taxonomy(content["name"], content["source"], content["licence"], labels, parents)
+
+
+def _read_label(entry: Any) -> Label:
+    where = f"the label {entry.get('code')!r}" if isinstance(entry, dict) else f"the label {entry!r}"
+    _check_fields(entry, where, _OF_A_LABEL[:2], _OF_A_LABEL[2:])
+    prompts = entry.get("prompts", {})
+    _check_fields(prompts, f"`prompts` of {where}", (), VIEWS)
+    _check_texts([entry[name] for name in ("code", "name", "parent") if name in entry], f"the code or name of {where}")
+    for name, texts in [("aliases", entry.get("aliases", [])), *prompts.items()]:
+        _check_texts(texts, f"each of the {name} of {where}")
+    return Label(
+        entry["code"],
+        entry["name"],
+        tuple(entry.get("aliases", [])),
+        entry.get("parent"),
+        {view: tuple(prompts[view]) for view in VIEWS if prompts.get(view)},
     )
-    codes = [label.code for label in labels]
-    twice = next((code for code in codes if codes.count(code) > 1), None)
+
+
+def _check_fields(content: Any, where: str, required: Iterable[str], optional: Iterable[str]) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} must be a JSON object, got {content!r}.")
+    missing = [name for name in required if name not in content]
+    if missing:
+        raise ValueError(f"{where} lacks the field {missing[0]!r}.")
+    known = (*required, *optional)
+    unknown = [name for name in content if name not in known]
+    if unknown:
+        raise ValueError(f"{where} has the unknown field {unknown[0]!r}: use {', '.join(known)}.")
+
+
+def _check_texts(texts: Any, what: str) -> None:
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() == text != "" for text in texts):
+        raise ValueError(f"{what} must be a text, not empty and without outer spaces, got {texts!r}.")
+
+
+def _check_labels(labels: tuple[Label, ...], parents: Taxonomy | None) -> None:
+    """Every text leads to one label, and every parent exists."""
+    keys = Counter(key for label in labels for key in _keys(label))
+    twice = next((key for key, count in keys.items() if count > 1), None)
     if twice is not None:
-        raise ValueError(f"The label set {path.name} has the code {twice!r} twice: codes must be unique.")
-    return Taxonomy(content["name"], content["source"], content["licence"], labels)
+        raise ValueError(f"{twice!r} is the code, name or alias of two labels: each must lead to one.")
+    prompts = Counter(prompt.casefold() for label in labels for texts in label.prompts.values() for prompt in texts)
+    shared = next((prompt for prompt, count in prompts.items() if count > 1), None)
+    if shared is not None:
+        raise ValueError(f"the prompt {shared!r} is given twice: a prompt describes one label in one view.")
+    for label in labels:
+        if label.parent is not None and (parents is None or label.parent not in parents.names):
+            raise ValueError(f"{label.parent!r}, parent of {label.code!r}, is not a code of the `parents` set.")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from timesenclip_hf.models.timesenclip import compositing_timesenclip
 from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
     choose_year,
     composite,
@@ -30,6 +31,30 @@ def test_the_masked_median_is_numpys_nanmedian(values):
         warnings.simplefilter("ignore")
         expected = np.nanmedian(values, axis=1)
     np.testing.assert_allclose(masked_median(values, axis=1), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("count", [*range(1, 25), 63, 128, 129])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_rows_have_numpys_nanmedian_whatever_the_number_of_looks(count, dtype, monkeypatch):
+    monkeypatch.setattr(compositing_timesenclip, "TILE", 200)
+    generator = np.random.default_rng(count)
+    # Few distinct values, so that many are equal; every share of gaps from none to all.
+    values = generator.integers(-5, 5, (3, count, 2, 200)).astype(dtype)
+    values[generator.random(values.shape) < np.linspace(0, 1, 200)] = np.nan
+    kept = values.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = np.nanmedian(values, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        medians = masked_median(values, axis=1)
+    np.testing.assert_array_equal(medians, expected)
+    np.testing.assert_array_equal(values, kept)
+    assert medians.dtype == dtype
+
+
+def test_small_integers_do_not_overflow_in_a_median():
+    assert masked_median(np.array([[30_000], [32_000]], dtype=np.int16), axis=0).item() == 31_000
 
 
 @given(
@@ -59,15 +84,60 @@ def test_quarters_and_years_are_periods_like_any_other():
     assert (year.item(), counts.item()) == (5.5, 12)
 
 
-def test_patches_are_composited_pixel_by_pixel():
+def test_patches_are_composited_pixel_by_pixel_and_their_clear_looks_counted():
     generator = np.random.default_rng(0)
-    series, observed = generator.random((1, 20, 3, 4, 5)), generator.random((1, 20, 4, 5)) > 0.3
-    # A pixel mask has no band axis, so hidden pixels are marked in the series itself.
-    series = np.where(observed[:, :, None], series, np.nan)
+    series, observed = generator.random((2, 20, 3, 4, 5)), generator.random((2, 20, 4, 5)) > 0.3
     periods = generator.integers(0, 12, 20)
-    values, _ = composite(series, observed.any(axis=(2, 3)), periods)
-    pixel, _ = composite(series[..., 2, 3], observed[..., 2, 3], periods)
+    values, counts = composite(series, observed, periods)
+    assert (values.shape, counts.shape) == ((2, 12, 3, 4, 5), (2, 12, 4, 5))
+    pixel, pixel_counts = composite(series[..., 2, 3], observed[..., 2, 3], periods)
     np.testing.assert_array_equal(values[..., 2, 3], pixel)
+    np.testing.assert_array_equal(counts[..., 2, 3], pixel_counts)
+    every_band = np.repeat(observed[:, :, None], 3, axis=2)
+    for same, same_counts in (
+        composite(series, every_band, periods),
+        composite(np.where(every_band, series, np.nan), observed, periods),
+    ):
+        np.testing.assert_array_equal(same, values)
+        np.testing.assert_array_equal(same_counts, counts)
+
+
+@pytest.mark.parametrize(("num_periods", "months"), [(12, 1), (4, 3), (1, 12)])
+@pytest.mark.parametrize("recipe", ["median", "timesenclip"])
+def test_a_cube_with_time_first_is_a_series_of_one(num_periods, months, recipe):
+    generator = np.random.default_rng(1)
+    cube = generator.integers(1, 9_000, (40, 3, 16, 16)).astype(np.uint16)
+    clear, periods = generator.random((40, 16, 16)) > 0.5, generator.integers(0, 12, 40) // months
+    values, counts = composite(cube, clear, periods, num_periods=num_periods, recipe=recipe, axis=0)
+    assert (values.shape, values.dtype, counts.shape) == (
+        (num_periods, 3, 16, 16),
+        np.float32,
+        (num_periods, 16, 16),
+    )
+    same, same_counts = composite(
+        cube[None].astype(np.float32), clear[None], periods, num_periods=num_periods, recipe=recipe
+    )
+    np.testing.assert_array_equal(values, same[0])
+    np.testing.assert_array_equal(counts, same_counts[0])
+    pixel, _ = composite(cube[:, :, 3, 4], clear[:, 3, 4], periods, num_periods=num_periods, recipe=recipe, axis=0)
+    np.testing.assert_array_equal(values[:, :, 3, 4], pixel)
+
+
+@pytest.mark.parametrize("recipe", ["median", "timesenclip"])
+def test_series_with_dates_of_their_own_are_composited_as_each_would_be_alone(recipe):
+    generator = np.random.default_rng(2)
+    series, observed = generator.random((40, 30, 10)), generator.random((40, 30)) > 0.4
+    periods = generator.integers(-1, 12, (40, 30))
+    values, counts = composite(series, observed, periods, recipe=recipe)
+    for row in range(40):
+        alone, alone_counts = composite(series[row], observed[row], periods[row], recipe=recipe, axis=0)
+        np.testing.assert_array_equal(values[row], alone)
+        np.testing.assert_array_equal(counts[row], alone_counts)
+
+
+def test_time_on_another_axis_is_refused():
+    with pytest.raises(ValueError, match="Time must be axis 0 or 1 of a series, got 2"):
+        composite(np.ones((1, 1, 1)), np.ones((1, 1), dtype=bool), np.zeros(1, dtype=int), axis=2)
 
 
 def test_upstreams_recipe_counts_masked_looks_as_zero_and_fills_empty_months():

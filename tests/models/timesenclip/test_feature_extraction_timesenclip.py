@@ -264,6 +264,19 @@ def test_lists_tensors_and_arrays_are_read_alike():
     assert EXTRACT(series, return_tensors="pt")["series_mask"].dtype == torch.bool
 
 
+@pytest.mark.parametrize("shape", [(12, 10), (12, 10, 3, 3)])
+def test_a_flat_series_is_read_in_the_shape_that_its_looks_and_bands_leave(shape):
+    values = np.random.default_rng(0).integers(100, 4000, shape)
+    extract = TimeSenCLIPFeatureExtractor()
+    flat, shaped = (extract({"series": one, "months": range(12)}) for one in (values.ravel(), values))
+    np.testing.assert_array_equal(flat["pixel_series"], shaped["pixel_series"])
+
+
+def test_a_flat_series_that_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="119 values in a row are not 12 looks of 10 bands"):
+        TimeSenCLIPFeatureExtractor()({"series": np.arange(119)})
+
+
 def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
     patch = reflectance(1, 12, 10, 3, 3)
     cloudy = patch.copy()

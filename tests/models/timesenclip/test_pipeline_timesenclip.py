@@ -214,6 +214,18 @@ def test_what_cannot_be_used_is_named(classify, series, kwargs, error, message):
         classify(series, **kwargs)
 
 
+def test_flat_series_of_a_dataset_with_months_and_year_are_read_as_they_are_in_arrays(classify, series, expected):
+    rows = {"series": series.reshape(len(series), -1).tolist(), "months": [list(range(12))] * len(series)}
+    dataset = Dataset.from_dict({**rows, "year": [2018] * len(series), "point_id": ["a"] * len(series)})
+    assert same(classify(dataset, LABELS), expected)
+
+
+def test_dates_of_a_dataset_go_before_its_months(classify, series, expected):
+    rows = {"series": series.tolist(), "dates": [[f"2018-{month:02d}-15" for month in range(1, 13)]] * len(series)}
+    dataset = Dataset.from_dict({**rows, "months": [[0.0] * 12] * len(series), "year": [2018] * len(series)})
+    assert same(classify(dataset, LABELS), expected)
+
+
 def test_a_dataset_without_a_series_column_is_refused_with_the_columns_it_has(classify):
     with pytest.raises(ValueError, match="no column 'series' but pixels"):
         classify(Dataset.from_dict({"pixels": [1]}), LABELS)

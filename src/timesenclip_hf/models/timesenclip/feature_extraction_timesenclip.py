@@ -1,5 +1,6 @@
 """Raw Sentinel-2 series to model inputs: bands by name, units, offset, clouds, months, scaling."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,7 +121,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
 
         Args:
             series: (time, band), (series, time, band) or (series, time, band, height, width); a dictionary with
-                "series" and any of the arguments below; or a list of either. NaN is missing.
+                "series", which may be flat, and any of the arguments below; or a list of either. NaN is missing.
             bands: names of the bands given, in any order and spelling; the checkpoint's own when left out.
             dates: one for each look, (time,) or (series, time). Looks become monthly medians of one calendar year.
             months: places in the year instead of dates, 0 = January, below 12; looks are kept as they are.
@@ -178,7 +179,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         arrays = []
         for index, item in enumerate(items):
             try:
-                array = _as_array(item["series"])
+                array = _unflattened(_as_array(item["series"]), item, len(self.band_names))
             except ValueError as error:
                 raise ValueError(f"Series {index}: {error}") from None
             arrays.append(array)
@@ -345,6 +346,19 @@ def _as_array(series: Any) -> np.ndarray:
     if values.size == 0:
         raise ValueError(f"The series is empty, of shape {values.shape}: give at least one look.")
     return values
+
+
+def _unflattened(values: np.ndarray, item: dict[str, Any], num_bands: int) -> np.ndarray:
+    """A flat series of (time, band[, side, side]), as datasets keep it in lists of fixed length, in its shape."""
+    if values.ndim != 1:
+        return values
+    bands = num_bands if item["bands"] is None else len(item["bands"])
+    times = item["months"] if item["dates"] is None else item["dates"]
+    looks = MONTHS_PER_YEAR if times is None else len(times)
+    side = math.isqrt(values.size // max(looks * bands, 1))
+    if side == 0 or looks * bands * side**2 != values.size:
+        raise ValueError(f"{values.size} values in a row are not {looks} looks of {bands} bands: make it (time, band).")
+    return values.reshape((looks, bands) if side == 1 else (looks, bands, side, side))
 
 
 def _hidden(values: np.ndarray, scl: Any, masked_scl: list[int]) -> np.ndarray | None:

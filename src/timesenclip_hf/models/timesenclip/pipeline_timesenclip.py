@@ -175,7 +175,9 @@ def _as_input(inputs: Any) -> Any:
                 f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "
                 'such as `dataset["reflectance"]`.'
             )
-        return inputs.select_columns([name for name in columns if name in SERIES_KEYS])
+        # A year chooses among dates, and months are what dates come down to; a row of a dataset may hold all three.
+        surplus = "months" if "dates" in columns else "year"
+        return inputs.select_columns([name for name in columns if name in SERIES_KEYS and name != surplus])
     return inputs
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.mapping.small_cubes import CRS, MONTHS, grid, make_cube, write_raster
-from timesenclip_hf.mapping import open_cube
-from timesenclip_hf.mapping.cubes import nearest_index
+from timesenclip_hf.cubes import open_cube
+from timesenclip_hf.cubes.reading import nearest_index
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
 

@@ -1,0 +1,229 @@
+"""Pushes a dataset to the Hub with its card: `python hub/push_dataset.py FOLDER user/name`, dry unless `--push`.
+
+The dry run writes into a folder what would be pushed, card and pictures included, for people to look at; `--push`
+does the same and uploads that folder in one commit, so that nobody ever loads half of a dataset. Photos stay URLs
+unless their licence is named.
+"""
+
+import math
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
+from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
+from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
+
+MANIFEST = "splits.csv"
+# What is pushed, and what an earlier push left that this one replaces.
+PUSHED = ["README.md", "data/*.parquet", "*.png", MANIFEST]
+# A row with photos can be megabytes; so many tell how large a row is.
+SAMPLE = 32
+# Series, classes and photos may lack; the card needs these.
+PLACE = ("point_id", "longitude", "latitude")
+REQUIRED = (*PLACE, "year")
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A folder that is ready to be pushed."""
+
+    folder: Path
+    about: About
+    text: str
+
+
+def read_splits(
+    folder: Path, manifest: Path | None = None, *, block_km: float | None = None, seed: int = 0
+) -> DatasetDict:
+    """Opens an imported or saved dataset, and cuts it where it is one piece: by a manifest, or by blocks.
+
+    Args:
+        folder: of the dataset.
+        manifest: CSV of point_id and split.
+        block_km: side of the blocks, of which none may straddle two splits.
+        seed: of the draw of blocks.
+
+    Raises:
+        FileNotFoundError: no dataset there.
+        ValueError: columns are missing, a place lies in two splits, the manifest does not fit, or a block straddles.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"No such folder: {folder}.")
+    saved = (folder / "dataset_dict.json").exists() or (folder / "dataset_info.json").exists()
+    opened: Any = load_from_disk(str(folder)) if saved else load_dataset(str(folder))
+    splits = DatasetDict({"train": opened}) if isinstance(opened, Dataset) else opened
+    for name, split in splits.items():
+        absent = [column for column in REQUIRED if column not in split.column_names]
+        if absent:
+            raise ValueError(f"The split {name!r} lacks the column {absent[0]!r}: see `timesenclip import --help`.")
+    if manifest is not None and len(splits) > 1:
+        raise ValueError(f"{folder} has the splits {', '.join(splits)} already: push it without a manifest.")
+    whole = next(iter(splits.values()))
+    if manifest is not None:
+        splits = _cut(whole, read_manifest(manifest))
+    elif block_km is not None and len(splits) == 1:
+        splits = _cut(whole, blocked_split(*(whole[name][:] for name in PLACE), block_km=block_km, seed=seed))
+    home = homes(splits)
+    if block_km is not None:
+        columns = [[value for split in splits.values() for value in split[name][:]] for name in PLACE]
+        check_blocks(home, *columns, block_km=block_km)
+    return splits
+
+
+def _cut(whole: Dataset, manifest: dict[str, str]) -> DatasetDict:
+    rows = split_rows(manifest, whole["point_id"][:])
+    order = sorted(rows, key=lambda name: [*SHARES, name].index(name))
+    return DatasetDict({name: whole.select(rows[name]) for name in order if len(rows[name])})
+
+
+def homes(splits: DatasetDict) -> dict[str, str]:
+    """The split of each point id.
+
+    Raises:
+        ValueError: a place lies in two splits.
+    """
+    home: dict[str, str] = {}
+    for name, split in splits.items():
+        for point in split["point_id"][:]:
+            if home.setdefault(point, name) != name:
+                raise ValueError(f"The place {point} is in the splits {home[point]!r} and {name!r}: split by place.")
+    return home
+
+
+def keep_photos(splits: DatasetDict, licences: list[str]) -> DatasetDict:
+    """Photos of the licences named become bytes in the files; all others stay references."""
+
+    def decide(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        return {"photos": [[_with_image(photo, licences) for photo in photos or []] for photos in batch["photos"]]}
+
+    return DatasetDict(
+        {
+            name: split.map(decide, batched=True, batch_size=SAMPLE, features=split.features, desc="photos")
+            if "photos" in split.column_names
+            else split
+            for name, split in splits.items()
+        }
+    )
+
+
+def _with_image(photo: dict[str, Any], licences: list[str]) -> dict[str, Any]:
+    image = photo["image"]
+    content = None
+    if image and photo["licence"] in licences:
+        content = image["bytes"]
+        if not content and image["path"]:
+            if not Path(image["path"]).is_file():
+                raise FileNotFoundError(f"No such photo: {image['path']}.")
+            content = Path(image["path"]).read_bytes()
+    # A path of this machine tells nobody anything: the name is enough.
+    name = Path(image["path"]).name if image and image["path"] else None
+    return {**photo, "image": {"bytes": content, "path": name} if content else None}
+
+
+def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
+    """Writes Parquet files, pictures and the card as they would be pushed."""
+    shutil.rmtree(folder / "data", ignore_errors=True)
+    (folder / "data").mkdir(parents=True)
+    num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
+    counts = {name: count(split) for name, split in splits.items()}
+    write_manifest(folder / MANIFEST, homes(splits))
+    draw_map(counts, folder / MAP_PICTURE)
+    draw_classes(counts, folder / CLASS_PICTURE)
+    (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")
+    files = sorted(path for pattern in PUSHED for path in folder.glob(pattern))
+    photos = sum(sum(one.photos.values()) for one in counts.values())
+    embedded = sum(sum(one.embedded.values()) for one in counts.values())
+    lines = [f"{name}: {one.rows} rows, {len(one.points)} places" for name, one in counts.items()]
+    lines += [f"photos: {embedded} in the files, {photos - embedded} as references"] if photos else []
+    lines += [f"{path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB" for path in files]
+    return Staged(folder, about, "\n".join(lines))
+
+
+def _write_shards(split: Dataset, folder: Path, name: str) -> int:
+    """Writes the files of a split, in row groups that fit into memory, and returns their bytes."""
+    sample = split.with_format("arrow")[: min(SAMPLE, len(split))]
+    per_row = max(1, sample.nbytes // max(1, sample.num_rows))
+    shards = max(1, math.ceil(per_row * len(split) / BYTES_PER_SHARD))
+    rows = max(1, min(ROWS_PER_GROUP, BYTES_PER_GROUP // per_row))
+    files = [folder / f"{name}-{place:05}-of-{shards:05}.parquet" for place in range(shards)]
+    for place, file in enumerate(files):
+        split.shard(shards, place, contiguous=True).to_parquet(file, batch_size=rows)
+    return sum(file.stat().st_size for file in files)
+
+
+def push(staged: Staged, *, private: bool = False) -> str:
+    """Uploads a staged folder in one commit, and returns its address; files of an earlier push are replaced.
+
+    Raises:
+        PermissionError: the token may not write there, or there is none.
+    """
+    api, repo_id = HfApi(), staged.about.repo_id
+    try:
+        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403):
+            raise
+        raise PermissionError(
+            f"The Hub does not let you write {repo_id}: run `hf auth login`, or set HF_TOKEN, with a token that may."
+        ) from None
+    commit = api.upload_folder(
+        folder_path=staged.folder,
+        repo_id=repo_id,
+        repo_type="dataset",
+        commit_message="Push the dataset with its card",
+        allow_patterns=PUSHED,
+        delete_patterns=PUSHED[1:],
+    )
+    return str(commit.commit_url)
+
+
+def main(
+    dataset: Annotated[Path, typer.Argument(help="Folder of an import, or of `save_to_disk`.")],
+    repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
+    really_push: Annotated[bool, typer.Option("--push", help="Push; without it nothing leaves this machine.")] = False,
+    staging: Annotated[Path | None, typer.Option(help="Folder for what is pushed; runs/push/NAME if left out.")] = None,
+    manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None,
+    block_km: Annotated[
+        float | None, typer.Option(help="No block of this side straddles two splits; cuts what is one piece.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of blocks.")] = 0,
+    embed_licence: Annotated[
+        list[str] | None, typer.Option(help="Licence whose photos go into the files; may be repeated.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Of the dataset, as the Hub names it.")] = "other",
+    series_licence: Annotated[str, typer.Option(help="Of the reflectance.")] = NOT_STATED,
+    label_licence: Annotated[str, typer.Option(help="Of codes and classes.")] = NOT_STATED,
+    note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = "",
+    private: Annotated[bool, typer.Option(help="Only you can see it.")] = False,
+) -> None:
+    """Fills the card and shows what would be pushed; `--push` pushes it."""
+    try:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
+            raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
+        splits = read_splits(dataset, manifest, block_km=block_km, seed=seed)
+        about = About(repo_id, licence, series_licence, label_licence, note, block_km=block_km)
+        if (dataset / REPORT_FILE).exists():
+            about = replace(about, report=ImportReport.read(dataset))
+        folder = staging or Path("runs") / "push" / repo_id.split("/")[-1]
+        staged = stage(keep_photos(splits, embed_licence or []), folder, about)
+        typer.echo(staged.text)
+        if really_push:
+            typer.echo(f"pushed: {push(staged, private=private)}")
+        else:
+            typer.echo(f"dry run: nothing was pushed; look at {folder / 'README.md'}, then add --push")
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,136 @@
+"""Rows of a dataset as what the pixel tower reads, whole batches at a time.
+
+The columns are read as the Arrow arrays they are, without a Python object for any of their values, and stay 16-bit
+integers until a batch is asked for: that is what makes shuffled batches as fast as training needs them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..extras import needs_extra
+from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from .schema import MISSING, as_series
+
+with needs_extra("data"):
+    import pyarrow as pa
+    from datasets import Dataset
+
+Inputs = dict[str, torch.Tensor]
+SERIES_COLUMNS = ("series", "observed", "months")
+
+
+class SeriesRows(torch.utils.data.Dataset[Inputs]):
+    """A dataset of monthly composites that hands out whole batches, for a `DataLoader` in any order.
+
+    It holds its columns in memory, some 300 bytes a row; what is larger than memory is read by [`iterate_inputs`].
+
+    ```python
+    >>> rows = SeriesRows(load_dataset(folder, split="train"), extractor, columns=["land_cover"])
+    >>> loader = DataLoader(rows, batch_size=1024, shuffle=True, collate_fn=lambda batch: batch)
+    >>> next(iter(loader))["pixel_series"].shape
+    torch.Size([1024, 12, 10])
+    ```
+
+    Args:
+        dataset: of the schema, composites of one length.
+        extractor: of the checkpoint that is trained or evaluated; its scaling is applied.
+        columns: numbers to hand out too, such as class indices; as tensors of their own type.
+
+    Raises:
+        ValueError: a column is missing, or the series differ in length.
+    """
+
+    def __init__(self, dataset: Dataset, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str] = ()) -> None:
+        _check_columns(dataset, columns)
+        self.extractor = extractor
+        table = dataset.select_columns([*SERIES_COLUMNS, *columns]).with_format("arrow")[:]
+        self.columns = _read_columns(table, extractor, columns)
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.columns["series"])
+
+    def __getitem__(self, row: int) -> Inputs:
+        """One row, without the axis of the batch."""
+        return {name: column[0] for name, column in self.__getitems__([row]).items()}
+
+    def __getitems__(self, rows: Sequence[int]) -> Inputs:
+        """Rows as one batch."""
+        index = np.asarray(rows)
+        return _to_inputs({name: column[index] for name, column in self.columns.items()}, self.extractor)
+
+
+def iterate_inputs(
+    dataset: Any, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str] = (), batch_size: int = 1_024
+) -> Iterator[Inputs]:
+    """Batches in the order of a dataset, streamed ones included; only one is in memory.
+
+    Args:
+        dataset: a `Dataset` or an `IterableDataset` of the schema.
+        extractor: as for [`SeriesRows`].
+        columns: as for [`SeriesRows`].
+        batch_size: rows; the last batch may be smaller.
+
+    Raises:
+        ValueError: as for [`SeriesRows`].
+    """
+    _check_columns(dataset, columns)
+    for table in dataset.select_columns([*SERIES_COLUMNS, *columns]).with_format("arrow").iter(batch_size):
+        yield _to_inputs(_read_columns(table, extractor, columns), extractor)
+
+
+def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtractor) -> Inputs:
+    """`pixel_series` scaled as the feature extractor does, `series_mask`, `months`, and the other columns."""
+    values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
+    inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
+    if values.ndim == 3:
+        inputs |= {"pixel_series": _scale(values, observed, extractor), "series_mask": torch.from_numpy(observed)}
+        return inputs | {"months": torch.from_numpy(months)}
+    # Hidden pixels of a patch are filled from its clear ones, which the extractor knows how to do.
+    dn = np.where((values == MISSING) | ~observed[:, :, None, None, None], np.nan, values.astype(np.float32))
+    features = extractor(dn, months=months, units="dn", offset=0, allow_empty=True, return_tensors="pt")
+    return inputs | dict(features)
+
+
+def _scale(values: np.ndarray, observed: np.ndarray, extractor: TimeSenCLIPFeatureExtractor) -> torch.Tensor:
+    # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
+    series = values.astype(np.float32)
+    series -= np.asarray(extractor.band_low, dtype=np.float32)
+    series /= np.asarray(extractor.band_scale, dtype=np.float32)
+    np.clip(series, 0, 1, out=series)
+    series *= observed[:, :, None]
+    return torch.from_numpy(series)
+
+
+def _read_columns(
+    table: pa.Table, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str]
+) -> dict[str, np.ndarray]:
+    looks, length = (table.schema.field(name).type.list_size for name in ("observed", "series"))
+    bands = len(extractor.band_names)
+    series = as_series(table, num_bands=bands, crop=int(np.sqrt(length // (looks * bands))))
+    read = {name: _flat(table, name) for name in ("observed", "months", *columns)}
+    # A copy, because tensors want memory that may be written to.
+    return {
+        **read,
+        "series": np.array(series),
+        "observed": read["observed"].reshape(-1, looks),
+        "months": read["months"].reshape(-1, looks),
+    }
+
+
+def _flat(table: pa.Table, name: str) -> np.ndarray:
+    column = table.column(name).combine_chunks()
+    values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+    return np.array(values.to_numpy(zero_copy_only=False))
+
+
+def _check_columns(dataset: Any, columns: Sequence[str]) -> None:
+    present = dataset.column_names or []
+    absent = next((name for name in (*SERIES_COLUMNS, *columns) if name not in present), None)
+    if absent is not None:
+        raise ValueError(f"The dataset has no column {absent!r}: its columns are {', '.join(present) or 'not known'}.")
+    if getattr(dataset.features["observed"], "length", -1) < 1:
+        raise ValueError("The series differ in length: import them as composites, or collate rows one by one.")

@@ -1,0 +1,93 @@
+"""What became of every point of an import: rows written, problems counted by name and listed with their reason."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPORT_FILE = "import_report.json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the input.
+
+    Attributes:
+        reason: what it is counted as, such as "no scene classification".
+        point_id: of the point; empty where a whole file is meant.
+        source: name of the file.
+        detail: what was found.
+        skipped: True where the point is left out; False where it was kept, mended or with the class unknown.
+    """
+
+    reason: str
+    point_id: str = ""
+    source: str = ""
+    detail: str = ""
+    skipped: bool = True
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import read and wrote.
+
+    Attributes:
+        output: folder of the dataset.
+        points: points that the sources hold.
+        rows: points that were written.
+        counts: of every reason, how often it came up.
+        problems: all of them, in the order of the sources.
+        content_hash: of the rows; equal for equal input, however often the import was interrupted.
+        identity: what was imported, and how; another import does not go into the same folder.
+    """
+
+    output: str
+    points: int
+    rows: int
+    problems: list[Problem]
+    content_hash: str
+    identity: dict[str, Any] = field(repr=False)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of every reason, how often it came up."""
+        return count_reasons(self.problems)
+
+    @property
+    def skipped(self) -> list[Problem]:
+        """The points that were left out, and why."""
+        return [problem for problem in self.problems if problem.skipped and problem.point_id]
+
+    def write(self) -> None:
+        """Writes the report beside the dataset."""
+        content = {**asdict(self), "counts": self.counts}
+        write_json(Path(self.output) / REPORT_FILE, content)
+
+    @classmethod
+    def read(cls, output: str | os.PathLike[str]) -> "ImportReport":
+        """Reads the report of a finished import."""
+        content = json.loads((Path(output) / REPORT_FILE).read_text(encoding="utf-8"))
+        content.pop("counts")
+        # The folder may have been moved since.
+        content |= {"output": str(output), "problems": [Problem(**problem) for problem in content["problems"]]}
+        return cls(**content)
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows} of {self.points} points written to {self.output}, {len(self.skipped)} left out"]
+        lines += [f"  {reason}: {count}" for reason, count in self.counts.items()]
+        return "\n".join(lines)
+
+
+def count_reasons(problems: Iterable[Problem]) -> dict[str, int]:
+    """How often each reason comes up, by name."""
+    return dict(sorted(Counter(problem.reason for problem in problems).items()))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a file that is either whole or not there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,194 @@
+"""What a row of every dataset of this package is: the columns, their types, and the way back to arrays.
+
+A row is one place in one year. Monthly composites are lists of fixed length, which `datasets` reads several times as
+fast as nested or 2-D features; native acquisitions differ in number, so their lists vary. Reflectance is kept as
+16-bit integers, times 10,000 and without offset; -9999 is missing.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ..extras import needs_extra
+from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from ..models.timesenclip.feature_extraction_timesenclip import BANDS
+from ..taxonomies import Taxonomy, load_taxonomy
+
+with needs_extra("data"):
+    from datasets import ClassLabel, Features, Image, List, Value
+
+# One of the values that the feature extractor always takes for missing.
+MISSING = -9999
+# Index of a class column where the class is not known; `ClassLabel` allows it.
+UNKNOWN = -1
+# Photos of a LUCAS point: the four directions, the point itself, and the crop from close by.
+DIRECTIONS = ("N", "E", "S", "W", "P", "C")
+CLASS_TAXONOMIES = {
+    "land_cover": "lucas_lc",
+    "land_use": "lucas_lu",
+    "crop": "lucas_crops",
+    "habitat": "eunis_level2",
+    "bioregion": "bioregions",
+}
+
+
+def build_features(
+    num_looks: int = MONTHS_PER_YEAR,
+    *,
+    native: bool = False,
+    crop: int = 1,
+    photos: bool = True,
+    embedding_size: int | None = None,
+) -> Features:
+    """The features of a dataset.
+
+    Args:
+        num_looks: T, the same in every row, unless `native`.
+        native: acquisitions as they were, each row with its own number of them and their dates.
+        crop: pixels along a side; a patch is kept as (time, band, crop, crop), flattened.
+        photos: with the column of ground photos.
+        embedding_size: of the frozen embedding beside each photo; none when left out.
+
+    Raises:
+        ValueError: a size is not positive.
+    """
+    if num_looks < 1 or crop < 1 or (embedding_size is not None and embedding_size < 1):
+        raise ValueError(
+            f"`num_looks`, `crop` and `embedding_size` must be positive, got {num_looks}, {crop} and {embedding_size}."
+        )
+    looks = -1 if native else num_looks
+    features: dict[str, Any] = {
+        "point_id": Value("string"),
+        "year": Value("int32"),
+        "longitude": Value("float64"),
+        "latitude": Value("float64"),
+        "country": Value("string"),
+        "series": List(Value("int16"), length=-1 if native else num_looks * len(BANDS) * crop**2),
+        "observed": List(Value("bool"), length=looks),
+        "months": List(Value("float32"), length=looks),
+    }
+    if native:
+        features["dates"] = List(Value("string"))
+    features |= {"lc1": Value("string"), "lu1": Value("string")}
+    features |= {column: ClassLabel(names=taxonomy_of(column).class_names) for column in CLASS_TAXONOMIES}
+    if photos:
+        features["photos"] = photo_feature(embedding_size)
+    return Features(features)
+
+
+def photo_feature(embedding_size: int | None = None) -> List:
+    """The column of photos: references are first-class, so `image` may hold a path, bytes, or nothing."""
+    photo: dict[str, Any] = {
+        "direction": Value("string"),
+        "url": Value("string"),
+        "image": Image(decode=False),
+        "licence": Value("string"),
+    }
+    if embedding_size is not None:
+        photo["embedding"] = List(Value("float32"), length=embedding_size)
+    return List(photo)
+
+
+def taxonomy_of(column: str) -> Taxonomy:
+    """The label set of a class column.
+
+    Raises:
+        ValueError: not a class column.
+    """
+    if column not in CLASS_TAXONOMIES:
+        raise ValueError(f"{column!r} is no class column: use {', '.join(CLASS_TAXONOMIES)}.")
+    return _taxonomy(CLASS_TAXONOMIES[column])
+
+
+@cache
+def indices_of(taxonomy: str) -> dict[str, int]:
+    """`{code: class index}` of a label set, read once."""
+    return _taxonomy(taxonomy).indices
+
+
+@cache
+def _taxonomy(name: str) -> Taxonomy:
+    return load_taxonomy(name)
+
+
+def classes_of_codes(lc1: str, lu1: str) -> dict[str, int]:
+    """Land cover, land use and crop of LUCAS codes; `UNKNOWN` where a code is empty or strange.
+
+    The letter of an LC1 code is its land cover, the first three characters of an LU1 code its land use; an LC1 code
+    that names a crop is also the crop.
+    """
+    return {
+        "land_cover": indices_of("lucas_lc").get(lc1[:1] if is_code("lc1", lc1) else "", UNKNOWN),
+        "land_use": indices_of("lucas_lu").get(lu1[:3] if is_code("lu1", lu1) else "", UNKNOWN),
+        "crop": indices_of("lucas_crops").get(lc1, UNKNOWN),
+    }
+
+
+def is_code(column: str, code: str) -> bool:
+    """Whether LUCAS has this code; `column` is `lc1` or `lu1`."""
+    return code in indices_of(f"lucas_{column}")
+
+
+def class_index(column: str, value: Any) -> int:
+    """Index of a class given by its index, code or name in any spelling; `UNKNOWN` where it is none of them."""
+    text = str(value).strip()
+    indices = indices_of(CLASS_TAXONOMIES[column])
+    if text.lstrip("+-").isdigit():
+        return int(text) if 0 <= int(text) < len(indices) else UNKNOWN
+    try:
+        return indices[taxonomy_of(column).find(text).code]
+    except ValueError:
+        return UNKNOWN
+
+
+def pack_series(values: np.ndarray) -> np.ndarray:
+    """Reflectance times 10,000, NaN where missing, as the 16-bit integers of the column `series`, same shape."""
+    # What 16 bits cannot hold is above three times full reflectance, and so no surface.
+    present = ~np.isnan(values) & (np.abs(values) <= np.iinfo(np.int16).max)
+    return np.where(present, np.rint(np.where(present, values, 0)), MISSING).astype(np.int16)
+
+
+def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.ndarray:
+    """Flat series of equal length as one array.
+
+    Args:
+        column: a batch's `series`, or the batch with it: an Arrow table, array or record batch, a numpy array, a
+            tensor or lists.
+        num_bands: C.
+        crop: pixels along a side.
+
+    Returns:
+        (N, T, C), or (N, T, C, crop, crop), in the type of the column; no copy is made where none is needed.
+
+    Raises:
+        ValueError: the series differ in length, or do not divide into bands.
+    """
+    values = _flat(column["series"] if isinstance(column, Mapping) or hasattr(column, "schema") else column)
+    per_look = num_bands * crop**2
+    if values.ndim != 2 or values.shape[1] % per_look:
+        raise ValueError(
+            f"The column `series` must hold lists of one length, a multiple of {per_look}, got the shape "
+            f"{values.shape}: native acquisitions go row by row through the feature extractor."
+        )
+    shape = (len(values), -1, num_bands) if crop == 1 else (len(values), -1, num_bands, crop, crop)
+    return np.asarray(values.reshape(shape))
+
+
+def _flat(column: Any) -> np.ndarray:
+    if hasattr(column, "combine_chunks"):
+        column = column.combine_chunks()
+    if not hasattr(column, "flatten") or not hasattr(column, "to_numpy") or isinstance(column, np.ndarray):
+        return np.asarray(column)
+    # `flatten`, not `values`, which would ignore where a slice begins.
+    lists = column.flatten().to_numpy(zero_copy_only=False)
+    if len(column) and len(lists) % len(column):
+        raise ValueError("The series of the batch differ in length.")
+    return np.asarray(lists).reshape(len(column), -1)
+
+
+def month_places(num_looks: int = MONTHS_PER_YEAR) -> Sequence[float]:
+    """The column `months` of composites that divide the year evenly: the middle of each, 0 = January."""
+    step = MONTHS_PER_YEAR / num_looks
+    return [place * step + (step - 1) / 2 for place in range(num_looks)]

@@ -1,0 +1,239 @@
+"""Splits by point id: seeded random, and spatially blocked so that neighbours never lie in two splits.
+
+Nearby points look alike, so that a random split measures interpolation; blocks of a grid in km measure what happens
+in a landscape that was not trained on. A point that was surveyed in several years is one point: it goes by its id,
+into one split. The result depends on the ids, the places and the seed only, never on the order of the rows.
+"""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
+# Length of one degree of latitude on a sphere of the Earth's mean radius, 6371.0088 km (IUGG); a grid needs no more.
+KM_PER_DEGREE = 6371.0088 * np.pi / 180
+MANIFEST_COLUMNS = ("point_id", "split")
+
+
+def random_split(
+    point_ids: Sequence[str], shares: Mapping[str, float] | None = None, *, seed: int = 0
+) -> dict[str, str]:
+    """Draws each point's split at random; the sizes are exact to one point.
+
+    Args:
+        point_ids: ids, of which a repeated one counts once.
+        shares: share of each split, summing to 1; `SHARES` when left out.
+        seed: of the draw.
+
+    Returns:
+        The split of each point id.
+
+    Raises:
+        ValueError: no points, or shares that do not sum to 1.
+    """
+    shares = _check_shares(shares)
+    ids = _unique(point_ids)
+    bounds = np.rint(np.cumsum(list(shares.values())) * len(ids)).astype(int)
+    places = np.searchsorted(bounds, np.random.default_rng(seed).permutation(len(ids)), side="right")
+    names = list(shares)
+    return {point: names[place] for point, place in zip(ids, places.tolist(), strict=True)}
+
+
+def blocked_split(
+    point_ids: Sequence[str],
+    longitude: Sequence[float] | np.ndarray,
+    latitude: Sequence[float] | np.ndarray,
+    shares: Mapping[str, float] | None = None,
+    *,
+    block_km: float = 50.0,
+    seed: int = 0,
+) -> dict[str, str]:
+    """Gives whole blocks of a grid to the splits.
+
+    Blocks are shuffled, and each goes to the split that then lacks most points, so that the sizes are right to
+    about one block.
+
+    Args:
+        point_ids: ids; a repeated one goes where its first place by longitude and latitude lies.
+        longitude: WGS84 degrees, one for each id.
+        latitude: WGS84 degrees, one for each id.
+        shares: share of each split, summing to 1; `SHARES` when left out.
+        block_km: side of a block.
+        seed: of the shuffle.
+
+    Returns:
+        The split of each point id.
+
+    Raises:
+        ValueError: places that are none, shares that do not sum to 1, or fewer blocks than splits.
+    """
+    shares = _check_shares(shares)
+    ids, blocks = _blocks_of_points(point_ids, longitude, latitude, block_km)
+    names, place_of_block, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
+    if len(names) < len(shares):
+        raise ValueError(
+            f"{len(ids)} points lie in {len(names)} blocks of {block_km:g} km, too few for {len(shares)} splits: use "
+            "smaller blocks."
+        )
+    wanted = np.asarray(list(shares.values())) * len(ids)
+    given = np.zeros(len(shares))
+    split_of_block = np.empty(len(names), dtype=np.int64)
+    for block in np.random.default_rng(seed).permutation(len(names)):
+        neediest = int((wanted - given).argmax())
+        split_of_block[block] = neediest
+        given[neediest] += sizes[block]
+    if not given.all():
+        lacking = list(shares)[int((given == 0).argmax())]
+        raise ValueError(f"No block of {block_km:g} km is left for the split {lacking!r}: use smaller blocks.")
+    split_names = list(shares)
+    return {point: split_names[split_of_block[place]] for point, place in zip(ids, place_of_block, strict=True)}
+
+
+def block_of(
+    longitude: Sequence[float] | np.ndarray, latitude: Sequence[float] | np.ndarray, block_km: float
+) -> np.ndarray:
+    """Number of the block that each place lies in, int64.
+
+    The grid has rows of equal height in latitude, each cut in as many equal blocks as its middle parallel is long,
+    so that a block has the same area anywhere (to rounding, and to the curvature within a row), and the
+    antimeridian cuts none.
+
+    Raises:
+        ValueError: a place that is none, or a side that is not positive.
+    """
+    if not 0 < block_km < 10_000:
+        raise ValueError(f"`block_km` must be between 0 and 10,000 km, got {block_km}.")
+    east, north = np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)
+    if east.ndim != 1 or east.shape != north.shape:
+        raise ValueError(f"Give one longitude and one latitude a point, got {east.shape} and {north.shape}.")
+    wrong = ~((np.abs(east) <= 180) & (np.abs(north) <= 90))
+    if wrong.any():
+        place = int(wrong.argmax())
+        raise ValueError(
+            f"Point {place} lies at longitude {east[place]}, latitude {north[place]}, which is no place: give WGS84 "
+            "degrees, or leave the point out."
+        )
+    num_rows = max(round(180 * KM_PER_DEGREE / block_km), 1)
+    row = np.minimum((north + 90) / 180 * num_rows, num_rows - 1).astype(np.int64)
+    middle = np.deg2rad((row + 0.5) / num_rows * 180 - 90)
+    num_columns = np.maximum(np.rint(360 * KM_PER_DEGREE * np.cos(middle) / block_km), 1).astype(np.int64)
+    column = ((east + 180) / 360 * num_columns).astype(np.int64) % num_columns
+    # No row has more columns than the equator has blocks.
+    return row * (2 * num_rows + 1) + column
+
+
+def check_blocks(
+    splits: Mapping[str, str],
+    point_ids: Sequence[str],
+    longitude: Sequence[float] | np.ndarray,
+    latitude: Sequence[float] | np.ndarray,
+    *,
+    block_km: float,
+) -> int:
+    """Checks that no block straddles two splits.
+
+    Args:
+        splits: the split of each point id, as [`blocked_split`] or [`read_manifest`] gives it.
+        point_ids: ids of the points to check.
+        longitude: WGS84 degrees, one for each id.
+        latitude: WGS84 degrees, one for each id.
+        block_km: side of a block.
+
+    Returns:
+        The number of blocks.
+
+    Raises:
+        ValueError: a point without a split, or a block with points of two splits; both are named.
+    """
+    ids, blocks = _blocks_of_points(point_ids, longitude, latitude, block_km)
+    first: dict[int, str] = {}
+    for point, block in zip(ids, blocks.tolist(), strict=True):
+        if point not in splits:
+            raise ValueError(f"The point {point} is in no split.")
+        other = first.setdefault(block, point)
+        if splits[other] != splits[point]:
+            raise ValueError(
+                f"A block of {block_km:g} km straddles two splits: it holds {other} of {splits[other]!r} and {point} "
+                f"of {splits[point]!r}."
+            )
+    return len(first)
+
+
+def split_rows(splits: Mapping[str, str], point_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Row numbers of each split, as `Dataset.select` takes them, in the order of the rows.
+
+    Raises:
+        ValueError: a row whose point has no split.
+    """
+    missing = next((point for point in point_ids if str(point) not in splits), None)
+    if missing is not None:
+        raise ValueError(f"The point {missing} is in no split: split again, or use the manifest of these points.")
+    names = np.asarray([splits[str(point)] for point in point_ids])
+    return {name: np.flatnonzero(names == name) for name in dict.fromkeys(splits.values())}
+
+
+def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str]) -> None:
+    """Writes point id and split as CSV, sorted by id, so that equal splits give equal files."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(MANIFEST_COLUMNS)
+        writer.writerows(sorted(splits.items()))
+
+
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Reads what [`write_manifest`] wrote.
+
+    Raises:
+        ValueError: other columns, or a point with two splits.
+    """
+    splits: dict[str, str] = {}
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if tuple(header) != MANIFEST_COLUMNS:
+            raise ValueError(f"{path} is no manifest of splits: its columns must be {', '.join(MANIFEST_COLUMNS)}.")
+        for row in reader:
+            if len(row) != len(MANIFEST_COLUMNS):
+                raise ValueError(f"Line {reader.line_num} of {path} must be a point id and its split, got {row}.")
+            point, split = row
+            if splits.setdefault(point, split) != split:
+                raise ValueError(f"{path} has the point {point} in two splits, {splits[point]!r} and {split!r}.")
+    return splits
+
+
+def _check_shares(shares: Mapping[str, float] | None) -> Mapping[str, float]:
+    shares = SHARES if shares is None else shares
+    if not shares or min(shares.values()) <= 0 or abs(sum(shares.values()) - 1) > 1e-6:
+        raise ValueError(f"`shares` must be positive and sum to 1, got {dict(shares)}.")
+    return shares
+
+
+def _unique(point_ids: Sequence[str]) -> list[str]:
+    ids = sorted({str(point) for point in point_ids})
+    if not ids:
+        raise ValueError("There are no points to split.")
+    return ids
+
+
+def _blocks_of_points(
+    point_ids: Sequence[str],
+    longitude: Sequence[float] | np.ndarray,
+    latitude: Sequence[float] | np.ndarray,
+    block_km: float,
+) -> tuple[list[str], np.ndarray]:
+    """Unique ids, sorted, and the block of each; a point with several places goes by the first of them, sorted."""
+    if len(point_ids) != len(longitude):
+        raise ValueError(f"Give one place a point, got {len(point_ids)} ids and {len(longitude)} longitudes.")
+    east, north = np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)
+    block_of(east, north, block_km)  # complains in the order of the rows
+    names = np.asarray([str(point) for point in point_ids], dtype=np.str_)
+    order = np.lexsort((north, east, names))
+    _, first = np.unique(names[order], return_index=True)
+    rows = order[first]
+    if not len(rows):
+        raise ValueError("There are no points to split.")
+    return names[rows].tolist(), block_of(east[rows], north[rows], block_km)

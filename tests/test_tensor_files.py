@@ -1,0 +1,25 @@
+import pytest
+import torch
+
+from timesenclip_hf.tensor_files import first_line, read_tensors
+
+
+def test_tensors_are_read_from_the_file_or_from_under_its_state_dict(tmp_path):
+    tensors = {"a": torch.arange(3), "b": torch.zeros(1, 2)}
+    for name, content in {"bare": tensors, "nested": {"state_dict": tensors, "epoch": 3}}.items():
+        torch.save(content, tmp_path / name)
+        read = read_tensors(tmp_path / name)
+        assert list(read) == ["a", "b"]
+        assert torch.equal(read["a"], tensors["a"])
+
+
+@pytest.mark.parametrize("content", [{}, [1], {"a": 1}, {1: torch.zeros(1)}])
+def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "file")
+    with pytest.raises(ValueError, match="is refused"):
+        read_tensors(tmp_path / "file")
+
+
+def test_an_error_is_told_in_one_line():
+    assert first_line(ValueError("what is wrong.\nand a lot more")) == "what is wrong"
+    assert first_line(KeyError()) == "KeyError"
