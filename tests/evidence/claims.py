@@ -2,7 +2,8 @@
 
 import json
 import operator
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,3 +50,15 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
         return all(claim.holds is not False for claim in self.claims)
+
+
+def run_parts(name: str, parts: Mapping[str, Callable[[Ledger], None]]) -> None:
+    """Measures the parts named on the command line, or all, and exits with 1 where a claim fails."""
+    chosen = sys.argv[1:] or list(parts)
+    unknown = [part for part in chosen if part not in parts]
+    if unknown:
+        raise SystemExit(f"unknown part {unknown[0]!r}: use {', '.join(parts)}")
+    ledger = Ledger(name)
+    for part in chosen:
+        parts[part](ledger)
+    raise SystemExit(0 if ledger.write() else 1)

@@ -14,7 +14,7 @@ from datasets import Dataset, Features, disable_progress_bars
 
 from tests.benchmarks.test_compositing import measure
 from tests.evidence import data_lucas, data_sen4map
-from tests.evidence.claims import Ledger
+from tests.evidence.claims import Ledger, run_parts
 from tests.hub_stub import HubStub
 from timesenclip_hf.data.arrays import dataset_from_series
 from timesenclip_hf.data.content import content_hash
@@ -99,18 +99,6 @@ PARTS: dict[str, Callable[[Ledger], None]] = {
 }
 
 
-def main() -> None:
-    """Measures the parts named, or all."""
-    disable_progress_bars()
-    parts = sys.argv[1:] or list(PARTS)
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise SystemExit(f"unknown part {unknown[0]!r}: use {', '.join(PARTS)}")
-    ledger = Ledger("data")
-    for part in parts:
-        PARTS[part](ledger)
-    raise SystemExit(0 if ledger.write() else 1)
-
-
 if __name__ == "__main__":
-    main()
+    disable_progress_bars()
+    run_parts("data", PARTS)

@@ -1,8 +1,7 @@
-"""The claims about LUCAS, photos and splits: `python -m tests.evidence.data_lucas PART ...`."""
+"""The claims about LUCAS, photos and splits; `tests.evidence.data` runs them."""
 
 import csv
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -279,21 +278,3 @@ PARTS = {
     "photo_embeddings": photo_embeddings,
     "splits": splits,
 }
-
-
-def main() -> None:
-    """Measures the parts named, or all."""
-    # The child processes import this package as this one does.
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
-    parts = sys.argv[1:] or list(PARTS)
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise SystemExit(f"unknown part {unknown[0]!r}: use {', '.join(PARTS)}")
-    ledger = Ledger("data")
-    for part in parts:
-        PARTS[part](ledger)
-    raise SystemExit(0 if ledger.write() else 1)
-
-
-if __name__ == "__main__":
-    main()

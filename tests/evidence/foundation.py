@@ -7,7 +7,6 @@ up twice over and may take up to half an hour.
 import json
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
 
-from tests.evidence.claims import Ledger
+from tests.evidence.claims import Ledger, run_parts
 from tests.reference import KEY_FORMS, random_upstream_encoder
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPPixelModel, encode
 from timesenclip_hf.conversion import read_upstream_encoder
@@ -25,7 +24,6 @@ from timesenclip_hf.data.simulated import simulate
 from training.evaluate import real, simulated
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("parity", "inputs", "simulator", "zero_shot", "real", "checkpoint", "fresh_clone")
 
 
 @torch.no_grad()
@@ -138,19 +136,17 @@ def _largest(first: torch.Tensor, second: torch.Tensor) -> float:
     return (first - second).abs().max().item()
 
 
-def main() -> None:
-    """Measures the parts named, or all."""
-    logging.disable_progress_bar()
-    parts = sys.argv[1:] or list(PARTS)
-    unknown = [part for part in parts if part not in PARTS]
-    if unknown:
-        raise SystemExit(f"unknown part {unknown[0]!r}: use {', '.join(PARTS)}")
-    ledger = Ledger("foundation")
-    measures = {**globals(), "real": real_pixels}
-    for part in parts:
-        measures[part](ledger)
-    raise SystemExit(0 if ledger.write() else 1)
+PARTS = {
+    "parity": parity,
+    "inputs": inputs,
+    "simulator": simulator,
+    "zero_shot": zero_shot,
+    "real": real_pixels,
+    "checkpoint": checkpoint,
+    "fresh_clone": fresh_clone,
+}
 
 
 if __name__ == "__main__":
-    main()
+    logging.disable_progress_bar()
+    run_parts("foundation", PARTS)
