@@ -65,6 +65,16 @@ def test_bands_named_in_any_order_give_the_same(order):
     np.testing.assert_array_equal(named["pixel_series"], EXTRACT(series)["pixel_series"])
 
 
+def test_bands_of_sixty_metres_are_left_aside():
+    series = reflectance(2, 12, 13)
+    # The order of EuroSAT's thirteen bands.
+    names = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A"]
+    chosen = EXTRACT(series[:, :, [names.index(band) for band in BANDS]])
+    np.testing.assert_array_equal(EXTRACT(series, bands=names)["pixel_series"], chosen["pixel_series"])
+    with pytest.raises(ValueError, match="Unknown band 'B01'"):
+        canonical_band("B01")
+
+
 @pytest.mark.parametrize(
     ("spelling", "band"),
     [

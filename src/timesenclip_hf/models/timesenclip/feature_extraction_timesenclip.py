@@ -28,6 +28,8 @@ BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 # It is not (x - low) / (high - low).
 UPSTREAM_LOW = (67.0, 122.0, 93.27, 158.5, 160.77, 174.27, 162.27, 149.0, 84.5, 66.27)
 UPSTREAM_SCALE = (2089.0, 2598.45, 3214.5, 3620.45, 4033.61, 4613.0, 4825.45, 4945.72, 5140.84, 4414.45)
+# Bands of 60 m that say more of the air than of the ground: no checkpoint reads them, most products have them.
+UNUSED_BANDS = ("B01", "B09", "B10")
 # Common spellings of the ten bands besides "B2" and "b02": the names of openEO, Earth Search and EuroSAT users.
 COMMON_NAMES = {
     "BLUE": "B02",
@@ -45,6 +47,9 @@ COMMON_NAMES = {
     "SWIR22": "B12",
     "SWIR2": "B12",
     "B08A": "B8A",
+    "COASTAL": "B01",
+    "NIR09": "B09",
+    "CIRRUS": "B10",
 }
 # The two NIR bands look at the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
 # other; no other pair of bands is that close.
@@ -122,7 +127,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         Args:
             series: (time, band), (series, time, band) or (series, time, band, height, width); a dictionary with
                 "series", which may be flat, and any of the arguments below; or a list of either. NaN is missing.
-            bands: names of the bands given, in any order and spelling; the checkpoint's own when left out.
+            bands: names of the bands given, in any order and spelling; the checkpoint's own when left out. B01,
+                B09 and B10 may be among them and are left aside.
             dates: one for each look, (time,) or (series, time). Looks become monthly medians of one calendar year.
             months: places in the year instead of dates, 0 = January, below 12; looks are kept as they are.
             scl: scene classification (time,) or (series, time), or one value a pixel of the patch.
@@ -250,7 +256,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
                     f"({' '.join(self.band_names)}): name yours with `bands=[...]`."
                 )
             return values
-        names = [canonical_band(band) for band in bands]
+        names = [canonical_band(band, also=UNUSED_BANDS) for band in bands]
         if len(names) != values.shape[2]:
             raise ValueError(f"{len(names)} band names were given for {values.shape[2]} bands: name each band once.")
         if len(set(names)) != len(names):
@@ -288,17 +294,21 @@ _PER_LOOK = ("dates", "months", "scl")
 SERIES_KEYS = ("series", *_PER_LOOK, *_SETTINGS)
 
 
-def canonical_band(name: str) -> str:
+def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
     """The Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
 
+    Args:
+        name: as a product or a person writes it.
+        also: bands to accept beside the ten.
+
     Raises:
-        ValueError: not one of the ten bands.
+        ValueError: none of these bands.
     """
     compact = "".join(character for character in str(name).upper() if character.isalnum())
     compact = COMMON_NAMES.get(compact, compact)
     if compact.startswith("B") and compact[1:].isdigit():
         compact = f"B{int(compact[1:]):02d}"
-    if compact not in BANDS:
+    if compact not in (*BANDS, *also):
         raise ValueError(f"Unknown band {name!r}: use {' '.join(BANDS)}.")
     return compact
 
