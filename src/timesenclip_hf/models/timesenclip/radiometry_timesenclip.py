@@ -153,7 +153,8 @@ def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
     dark = [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]
     visible = values[:, :, dark]
     visible = visible[~np.isnan(visible)]
-    if visible.size >= 10 and np.quantile(visible, 0.05) > BASELINE_OFFSET:
+    # Twice the offset and more is snow or cloud, not a dark surface with an offset.
+    if visible.size >= 10 and BASELINE_OFFSET < np.quantile(visible, 0.05) < 2 * BASELINE_OFFSET:
         logger.warning_once(
             f"Hardly any visible value lies below {BASELINE_OFFSET:.0f}: the offset of processing "
             "baseline 04.00 seems not to be removed, pass `offset=1000`, or `offset=0` to silence this."
@@ -169,7 +170,7 @@ def _warn_of_swapped_bands(dn: np.ndarray, band_names: list[str]) -> None:
         brighter = np.maximum(blue, red)
         # Bright in the short-wave infrared, little green leaf (under either order), and no cloud.
         soil = (short > 1500) & (near < 2.2 * brighter) & (short > near) & (brighter < 3000)
-    if soil.sum() >= 10 and np.median(blue[soil] / np.maximum(red[soil], 1.0)) > 1.15:
+    if soil.sum() >= 4 and np.median(blue[soil] / np.maximum(red[soil], 1.0)) > 1.15:
         logger.warning_once(
             "Bare soil comes out bluer than red: B02 and B04 seem to be swapped, check the order of the bands or "
             "name them with `bands=[...]`."
