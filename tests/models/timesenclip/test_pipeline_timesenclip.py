@@ -61,6 +61,7 @@ def test_scores_are_the_models_own(classify, series, tiny_checkpoint):
 def test_one_series_gives_one_result(classify, series, expected):
     assert same([classify(series[0], LABELS)], expected[:1])
     assert same([classify({"series": series[0]}, LABELS)], expected[:1])
+    assert same([classify(series[0].tolist(), LABELS)], expected[:1])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
@@ -75,6 +76,7 @@ def test_one_series_gives_one_result(classify, series, expected):
         lambda series: tuple(series),
         lambda series: Dataset.from_dict({"series": series.tolist(), "label": ["x"] * len(series)}),
         lambda series: Dataset.from_dict({"series": series.tolist()})["series"],
+        lambda series: Dataset.from_dict({"series": series.reshape(len(series), -1).tolist()})["series"],
         lambda series: Dataset.from_dict({"series": series.tolist()}).with_format("numpy"),
         lambda series: KeyDataset(Dataset.from_dict({"reflectance": series.tolist()}), "reflectance"),
     ],
@@ -87,6 +89,7 @@ def test_one_series_gives_one_result(classify, series, expected):
         "tuple",
         "Dataset",
         "Column",
+        "flat Column",
         "numpy",
         "KeyDataset",
     ],
@@ -125,6 +128,16 @@ def test_a_stream_is_read_no_further_than_its_results_are(classify, series):
     assert not read
     next(results)
     assert len(read) == 2
+
+
+@pytest.mark.parametrize("centring", ["class_mean", "series_mean"])
+def test_centring_sees_all_series_whatever_the_chunks_and_refuses_what_it_cannot_see(classify, series, centring):
+    at_once = classify(series, LABELS, centring=centring)
+    assert same(classify(list(series), LABELS, centring=centring, batch_size=2), at_once)
+    with pytest.raises(ValueError, match="give a list or an array, not a stream"):
+        classify(iter(series), LABELS, centring=centring)
+    with pytest.raises(ValueError, match="give at least two, got 1"):
+        classify(series[0], LABELS, centring=centring)
 
 
 def test_empty_inputs_give_no_results(classify):

@@ -49,9 +49,10 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """Classifies series.
 
         Args:
-            inputs: one series, (time, band) array or dictionary with "series" and any of `bands`, `dates`,
-                `months`, `scl`, `nodata`, `units`, `processing_baseline`, `offset`, `year`; or many: an array
-                (series, time, band), a list, a `Dataset` (rows or one column), a `KeyDataset`, or any iterator.
+            inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any of
+                `bands`, `dates`, `months`, `scl`, `nodata`, `units`, `processing_baseline`, `offset`, `year`; or
+                many: an array (series, time, band), a list, a `Dataset` or one of its columns, a `KeyDataset`, or
+                any iterator.
             candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
             **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, and the feature
                 extractor's options for every series.
@@ -76,26 +77,22 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         # Labels are checked before any series is read, so that a typing error costs no work.
         self._labels_and_embeds(**_label_arguments(merged[2]))
 
-        inputs = _as_input(inputs)
-        if _is_one_series(inputs):
-            return self._run(inputs, batch_size, *merged)[0]
-        if isinstance(inputs, np.ndarray):
-            return self._run(inputs, batch_size, *merged)
-        results = (result for chunk in _chunks(inputs, batch_size) for result in self._run(chunk, batch_size, *merged))
-        return list(results) if isinstance(inputs, Sized) else results
+        preprocess_params, forward_params, postprocess_params = merged
+        options = (preprocess_params, {"batch_size": batch_size, **forward_params})
+        inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
+        if isinstance(inputs, (np.ndarray, Mapping)):
+            results = self.postprocess(self._embed(inputs, *options), **postprocess_params)
+            return results[0] if isinstance(inputs, Mapping) or inputs.ndim == 2 else results
+        embedded = (self._embed(chunk, *options) for chunk in _chunks(inputs, batch_size))
+        if isinstance(inputs, Sized):
+            parts = [outputs["series_embeds"] for outputs in embedded]
+            return self.postprocess({"series_embeds": torch.cat(parts)}, **postprocess_params) if parts else []
+        if postprocess_params.get("centring", "none") != "none":
+            raise ValueError("`centring` compares all series with each other: give a list or an array, not a stream.")
+        return (result for outputs in embedded for result in self.postprocess(outputs, **postprocess_params))
 
-    def _run(
-        self,
-        inputs: Any,
-        batch_size: int,
-        preprocess_params: dict[str, Any],
-        forward_params: dict[str, Any],
-        postprocess_params: dict[str, Any],
-    ) -> list[list[dict[str, Any]]]:
-        features = self.preprocess(inputs, **preprocess_params)
-        outputs = self.forward(features, **{"batch_size": batch_size, **forward_params})
-        results: list[list[dict[str, Any]]] = self.postprocess(outputs, **postprocess_params)
-        return results
+    def _embed(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
+        return self.forward(self.preprocess(inputs, **preprocess_params), **forward_params)
 
     def _sanitize_parameters(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
         preprocess = {name: kwargs.pop(name) for name in _FEATURE_OPTIONS if name in kwargs}
@@ -164,10 +161,12 @@ def _label_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
     return {name: parameters[name] for name in ("candidate_labels", "hypothesis_template") if name in parameters}
 
 
-def _as_input(inputs: Any) -> Any:
+def _as_input(inputs: Any, num_bands: int) -> Any:
     """Array-likes as arrays; rows of a `datasets.Dataset` cut down to what describes a series."""
     if isinstance(inputs, torch.Tensor):
         return inputs.detach().cpu().numpy()
+    if isinstance(inputs, (list, tuple)) and inputs and _is_look(inputs[0], num_bands):
+        return np.asarray(inputs)
     columns = getattr(inputs, "column_names", None)
     if columns is not None and hasattr(inputs, "select_columns"):
         if "series" not in columns:
@@ -181,10 +180,9 @@ def _as_input(inputs: Any) -> Any:
     return inputs
 
 
-def _is_one_series(inputs: Any) -> bool:
-    if isinstance(inputs, Mapping):
-        return True
-    return isinstance(inputs, np.ndarray) and inputs.ndim == 2
+def _is_look(item: Any, num_bands: int) -> bool:
+    """Whether an item of a list is one look rather than a series: as many plain numbers as there are bands."""
+    return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(np.ndim(value) for value in item)
 
 
 def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -193,5 +191,7 @@ def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:
         stream: Iterator[Any] = (inputs[index] for index in range(len(inputs)))
     else:
         stream = iter(inputs)
-    while chunk := list(islice(stream, size)):
+    # As a dictionary a series may be flat, as the lists of fixed length in datasets are.
+    items = (item if isinstance(item, Mapping) else {"series": item} for item in stream)
+    while chunk := list(islice(items, size)):
         yield chunk

@@ -172,10 +172,12 @@ def score(
         Logits (series, classes); their softmax is the pipeline's score.
 
     Raises:
-        ValueError: unknown centring.
+        ValueError: unknown centring, or a single series to centre.
     """
     if centring not in CENTRINGS:
         raise ValueError(f"`centring` must be one of {', '.join(CENTRINGS)}, got {centring!r}.")
+    if centring != "none" and len(series_embeds) < 2:
+        raise ValueError(f"`centring` compares series with each other: give at least two, got {len(series_embeds)}.")
     if centring == "series_mean":
         series_embeds = torch.nn.functional.normalize(series_embeds - series_embeds.mean(dim=0), dim=-1)
     cosines = series_embeds @ class_embeds.T
