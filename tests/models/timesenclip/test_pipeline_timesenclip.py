@@ -140,10 +140,6 @@ def test_centring_sees_all_series_whatever_the_chunks_and_refuses_what_it_cannot
         classify(series[0], LABELS, centring=centring)
 
 
-def test_a_dictionary_of_several_series_gives_several_results(classify, series, expected):
-    assert same(classify({"series": series, "months": range(12)}, LABELS), expected)
-
-
 def test_empty_inputs_give_no_results(classify):
     assert classify([], LABELS) == []
 

@@ -82,9 +82,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
         if isinstance(inputs, (np.ndarray, Mapping)):
             results = self.postprocess(self._embed(inputs, *options), **postprocess_params)
-            # A dictionary is one series unless its array holds several.
-            single = len(results) == 1 if isinstance(inputs, Mapping) else inputs.ndim == 2
-            return results[0] if single else results
+            return results[0] if isinstance(inputs, Mapping) or inputs.ndim == 2 else results
         embedded = (self._embed(chunk, *options) for chunk in _chunks(inputs, batch_size))
         if isinstance(inputs, Sized):
             parts = [outputs["series_embeds"] for outputs in embedded]
