@@ -25,13 +25,15 @@ SHOWN_BANDS = {
 }
 # Points that nothing was trained on have a seed of their own (training/train.py uses 1 to 3).
 SEED = 2018
+# Months with a clear look that a pixel must have to be shown.
+WELL_SEEN = 10
 
 
-def one_point_of_each(covers: list[str]) -> tuple[SimulatedPoints, list[int]]:
-    """Simulated points, and the row of the first of each cover."""
-    points = simulate(60 * len(covers), seed=SEED, classes=covers)
+def one_point_of_each(points: SimulatedPoints, covers: list[str]) -> list[int]:
+    """For each cover the row of its first point that was seen in most months."""
     names = np.asarray(CLASS_NAMES)[points.class_index]
-    return points, [int(np.flatnonzero(names == cover)[0]) for cover in covers]
+    clear_months = (~np.isnan(points.series[:, :, 0])).sum(axis=1)
+    return [int(np.flatnonzero((names == cover) & (clear_months >= WELL_SEEN))[0]) for cover in covers]
 
 
 def draw(axes: Axes, series: np.ndarray, photo: np.ndarray, truth: str, result: list[dict[str, Any]]) -> None:
@@ -63,11 +65,16 @@ def main(picture: str = "demo.png") -> None:
     logging.set_verbosity_error()  # transformers advises against a default model, which is what is shown here
     covers = load_taxonomy("simulated_ten").names
     labels = list(covers.values())
-    points, rows = one_point_of_each(list(covers))
+    points = simulate(60 * len(covers), seed=SEED, classes=list(covers))
+    truth = [covers[CLASS_NAMES[index]] for index in points.class_index]
     classify = pipeline(TASK, device="cpu")
-    results = classify(points.series[rows], candidate_labels=labels)
+    everything = classify(points.series, candidate_labels=labels)
+    rows = one_point_of_each(points, list(covers))
+    results = [everything[row] for row in rows]
 
-    print(f"Ten simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(labels)}\n")
+    right = sum(result[0]["label"] == label for result, label in zip(everything, truth, strict=True))
+    print(f"Simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(labels)}")
+    print(f"{right} of {len(truth)} are named as what they were simulated as, among them:\n")
     print(f"{'simulated as':22}{'first':30}second")
     for cover, result in zip(covers.values(), results, strict=True):
         first, second = (f"{entry['label']} {entry['score']:.2f}" for entry in result[:2])
