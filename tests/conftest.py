@@ -22,10 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data, `../shared/data` unless TIMESENCLIP_REAL_DATA names another."""
-    folder = Path(os.environ.get("TIMESENCLIP_REAL_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}: set TIMESENCLIP_REAL_DATA to the folder that holds it")
-    return folder
+    # Not at the head of the file: the environment must be set before transformers is imported.
+    from training.evaluate import real_data_folder
+
+    try:
+        return real_data_folder()
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ class PhotoServer:
         if content is None:
             content = draw_photo(len(self.photos))
         assert isinstance(content, bytes)
-        self.photos[path] = Photo(content, list(answers), **options)  # type: ignore[arg-type]
+        self.photos[path] = Photo(content, list(answers), **options)
         return content
 
     @property

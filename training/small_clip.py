@@ -57,7 +57,7 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
 
 
 def build_small_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Build an untrained CLIP of about 1.3 million parameters for 64-pixel photos and this tokenizer."""
+    """Build an untrained CLIP of about 1.2 million parameters for 64-pixel photos and this tokenizer."""
     tower = {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 4}
     config = CLIPConfig(
         text_config={
@@ -101,7 +101,7 @@ def photo_values(photos: npt.NDArray[np.uint8] | torch.Tensor, processor: CLIPIm
 def sparse_image_features(model: CLIPModel, pixel_values: torch.Tensor, keep: float) -> torch.Tensor:
     """Embed photos from a random part of their patches, as FLIP does in training (Li et al. 2023, arXiv 2212.00794).
 
-    Half of the patches cost half of the time and teach as much a step.
+    A step costs the less, the fewer patches are seen.
 
     Args:
         model: a CLIP in training.

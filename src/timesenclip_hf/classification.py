@@ -45,7 +45,7 @@ class PixelClassifier:
         device: str | torch.device | None = None,
         batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> None:
-        phrases = read_labels(labels)
+        phrases = read_labels(labels)  # before a checkpoint is loaded: a wrong label must not cost that
         loaded: Any = model
         if not isinstance(model, ZeroShotPixelClassificationPipeline):
             loaded = _load(model, device)

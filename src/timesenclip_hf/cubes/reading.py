@@ -58,7 +58,7 @@ def open_cube(
     if not given:
         raise ValueError("There is no cube: give at least one file.")
     if len(given) == 1 and is_cube(given[0]):
-        return given[0]  # type: ignore[return-value]
+        return given[0]  # type: ignore[return-value]  # `is_cube` has looked
     with ExitStack() as opened:
         layers = [layer for source in given for layer in read_layers(source, bands, opened)]
         return _merge(layers, crs)

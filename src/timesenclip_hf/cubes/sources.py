@@ -276,7 +276,7 @@ def _from_raster(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
                 scale=None,
                 shift=0.0,
                 offset=None,
-                load=lambda index=index: _read_band(path, index + 1),  # type: ignore[misc]
+                load=lambda index=index: _read_band(path, index + 1),  # type: ignore[misc]  # mypy infers no bound default
                 source=path.name,
             )
             layers.append(_scaled(layer, raster.scales[index], raster.offsets[index]))

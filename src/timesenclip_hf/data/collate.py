@@ -97,10 +97,7 @@ def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtr
 
 def _scale(values: np.ndarray, observed: np.ndarray, extractor: TimeSenCLIPFeatureExtractor) -> torch.Tensor:
     # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
-    series = values.astype(np.float32)
-    series -= np.asarray(extractor.band_low, dtype=np.float32)
-    series /= np.asarray(extractor.band_scale, dtype=np.float32)
-    np.clip(series, 0, 1, out=series)
+    series = extractor.scale(values.astype(np.float32))
     series *= observed[:, :, None]
     return torch.from_numpy(series)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..extras import needs_extra
 from .content import content_hash
-from .reports import Problem, count_reasons, write_json
+from .reports import Problem, check_identity, count_reasons, write_json
 from .schema import photo_feature
 
 with needs_extra("data"):
@@ -69,13 +69,7 @@ def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / PLAN_FILE
     if file.exists():
-        there = json.loads(file.read_text(encoding="utf-8"))
-        other = sorted(key for key in {*there, *plan} if there.get(key) != plan.get(key))
-        if other:
-            raise ValueError(
-                f"{folder} holds embeddings with other {other[0]} ({there.get(other[0])}, now {plan.get(other[0])}): "
-                "choose another folder, or delete it."
-            )
+        check_identity(folder, json.loads(file.read_text(encoding="utf-8")), plan, "embeddings with other")
     else:
         write_json(file, dict(plan))
 

@@ -169,7 +169,7 @@ def embed_photos(
         rows[start : start + batch_size] for rows in shards.values() for start in range(0, len(rows), batch_size)
     ]
     prepared: Any = DataLoader(
-        _PreparedPhotos(Path(folder), photos, encoder.processor),  # type: ignore[arg-type]
+        _PreparedPhotos(Path(folder), photos, encoder.processor),  # type: ignore[arg-type]  # no subclass
         batch_sampler=[list(batch) for batch in batches],
         num_workers=workers,
         collate_fn=_collate,

@@ -3,7 +3,7 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,20 @@ class ImportReport:
 def count_reasons(problems: Iterable[Problem]) -> dict[str, int]:
     """How often each reason comes up, by name."""
     return dict(sorted(Counter(problem.reason for problem in problems).items()))
+
+
+def check_identity(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], kind: str) -> None:
+    """Refuses to go on with other work than a folder holds; `kind` is said before what differs.
+
+    Raises:
+        ValueError: an entry differs.
+    """
+    other = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
+    if other:
+        raise ValueError(
+            f"{folder} holds {kind} {other[0]} ({there.get(other[0])!r:.80}, now {wanted.get(other[0])!r:.80}): choose "
+            "another folder, or delete it."
+        )
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -24,7 +24,7 @@ from transformers.utils import logging
 
 from ..extras import needs_extra
 from .content import content_hash
-from .reports import REPORT_FILE, ImportReport, Problem, write_json
+from .reports import REPORT_FILE, ImportReport, Problem, check_identity, write_json
 
 with needs_extra("data"):
     import pyarrow as pa
@@ -41,6 +41,8 @@ Reader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
 
 WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
+# What a refusal to go on in a folder says before what differs.
+KIND = "an import with another"
 # A row group is held in memory as a whole, by us and by whoever streams the dataset.
 ROWS_PER_GROUP = 1_000
 BYTES_PER_GROUP = 8_000_000
@@ -92,7 +94,7 @@ def import_parts(
     known = json.loads(json.dumps({**identity, "parts": len(parts)}))
     if (folder / REPORT_FILE).exists():
         report = ImportReport.read(folder)
-        _check_identity(folder, report.identity, known)
+        check_identity(folder, report.identity, known, KIND)
         shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
         return report
     work = _open_work_folder(folder, known)
@@ -122,7 +124,7 @@ def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
     work = folder / WORK_FOLDER
     plan = work / PLAN_FILE
     if plan.exists():
-        _check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity)
+        check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity, KIND)
     elif any(folder.glob("data/*.parquet")):
         raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
     work.mkdir(parents=True, exist_ok=True)
@@ -130,15 +132,6 @@ def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
         left_over.unlink(missing_ok=True)
     write_json(plan, identity)
     return work
-
-
-def _check_identity(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    other = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
-    if other:
-        raise ValueError(
-            f"{folder} holds an import with another {other[0]} ({there.get(other[0])!r:.80}, now "
-            f"{wanted.get(other[0])!r:.80}): choose another folder, or delete it."
-        )
 
 
 def _write_parts(

@@ -157,7 +157,7 @@ def _from_wide(frame: Any, timed: Mapping[str, LookName], ids: str | None, path:
     dated = {name.date is not None for name in timed.values()}
     if len(dated) > 1:
         raise ValueError(f"Some columns of {path.name} have dates and others months: use one of them.")
-    times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]
+    times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]  # all dates, or all months
     given = {name.band for name in timed.values()}
     bands = [band for band in BANDS if band in given]
     values = np.full((len(frame), len(times), len(bands)), np.nan, dtype=np.float64)
@@ -174,7 +174,7 @@ def _from_wide(frame: Any, timed: Mapping[str, LookName], ids: str | None, path:
         else:
             values[:, times.index(time), bands.index(str(name.band))] = cells
     shared: dict[str, Any] = {"bands": bands}
-    shared |= {"dates": _iso(times)} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]
+    shared |= {"dates": _iso(times)} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]  # all months here
     series = _as_integers(values)
     items = [{"series": one, **shared} for one in series]
     if SCENE_CLASSES in given:

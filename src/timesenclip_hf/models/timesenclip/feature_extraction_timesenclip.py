@@ -240,12 +240,23 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             _refuse_empty(series_mask, positions)
         if dn.ndim == 5:
             dn = _fill_pixels(dn, observed)
-        shape = (1, 1, -1) + (1,) * (dn.ndim - 3)
-        low = np.asarray(self.band_low, dtype=np.float32).reshape(shape)
-        scale = np.asarray(self.band_scale, dtype=np.float32).reshape(shape)
-        scaled = np.clip((dn - low) / scale, 0, 1)
+        scaled = self.scale(dn)
         scaled[~series_mask] = 0
         return {"pixel_series": scaled, "series_mask": series_mask, "months": places}
+
+    def scale(self, dn: np.ndarray) -> np.ndarray:
+        """Scales digital numbers without offset to the model's inputs, in the memory that they are in.
+
+        Args:
+            dn: float32 (series, time, band[, height, width]) in the checkpoint's band order; overwritten.
+
+        Returns:
+            The same array, `(dn - band_low) / band_scale` clamped to [0, 1].
+        """
+        shape = (1, 1, -1) + (1,) * (dn.ndim - 3)
+        dn -= np.asarray(self.band_low, dtype=np.float32).reshape(shape)
+        dn /= np.asarray(self.band_scale, dtype=np.float32).reshape(shape)
+        return np.clip(dn, 0, 1, out=dn)
 
     def _select_bands(self, values: np.ndarray, bands: Sequence[str] | None, missing_bands: str) -> np.ndarray:
         """Reorders the band axis into the checkpoint's; a band that may be filled comes out as missing."""

@@ -70,26 +70,29 @@ def to_digital_numbers(
         dn = values - (subtracted or 0.0)
     else:
         dn = values * DN_PER_REFLECTANCE
-    _mask_implausible(dn, float(np.median(present)), in_numbers)
+    _mask_implausible(dn, present, in_numbers)
     _warn_of_swapped_bands(dn, band_names)
     return dn
 
 
 def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
     """Tells reflectance times 10,000 from reflectance, and both from what is neither."""
-    typical, highest = float(np.median(present)), float(np.quantile(present, 0.99))
+    typical = float(np.median(present))
     if typical < 0:
         raise ValueError(
             f"Values around {typical:.4g} cannot be reflectance: they look like decibels or a normalised index, give "
             "surface reflectance 0 to 1, or times 10,000."
         )
+    if units == "auto" and integers:
+        return True
+    highest = float(np.quantile(present, 0.99))
     if units == "dn" and highest <= PLAUSIBLE_REFLECTANCE[1]:
         raise ValueError(
             f'Values up to {highest:.4g} were passed with `units="dn"` but look like reflectance: pass '
             '`units="reflectance"`.'
         )
-    if units != "auto" or integers or typical <= PLAUSIBLE_REFLECTANCE[1]:
-        return units == "dn" or (units == "auto" and integers)
+    if units != "auto" or typical <= PLAUSIBLE_REFLECTANCE[1]:
+        return units == "dn"
     if highest <= HIGHEST_PER_CENT:
         raise ValueError(
             f'Values up to {highest:.4g} look like per cent: divide by 100, or pass `units="dn"` if they are '
@@ -118,13 +121,14 @@ def _offset(processing_baseline: str | float | None, offset: float | None) -> fl
     return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
 
 
-def _mask_implausible(dn: np.ndarray, typical: float, in_numbers: bool) -> None:
+def _mask_implausible(dn: np.ndarray, given: np.ndarray, in_numbers: bool) -> None:
     low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
     with np.errstate(invalid="ignore"):
         implausible = ((dn < low) | (dn > high)).any(axis=2)
     present = ~np.isnan(dn).all(axis=2)
     share = implausible.sum() / max(present.sum(), 1)
     if share > COMMON_SHARE:
+        typical = float(np.median(given))
         raise ValueError(
             f"{share:.0%} of the looks cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
             f"{PLAUSIBLE_REFLECTANCE[1]}): values around {typical:.4g} read as "
