@@ -13,8 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.hub_stub import HubStub
+
+# Hypothesis allows an example 200 ms unless told otherwise: a timed test, which a busy machine fails by chance.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -123,8 +123,9 @@ def fresh_clone(ledger: Ledger) -> None:
             started = time.monotonic()
             done = subprocess.run(["make", target], cwd=clone, capture_output=True, text=True, check=False)
             minutes = round((time.monotonic() - started) / 60, 1)
-            tail = (done.stdout or done.stderr).strip().splitlines()[-1:]
-            ledger.add(f"minutes of `make {target}` in a fresh clone", minutes, "<=", 15, "".join(tail))
+            lines = (done.stdout or done.stderr).strip().splitlines()
+            note = "; ".join([line for line in lines if line.startswith("FAILED")] + lines[-1:])
+            ledger.add(f"minutes of `make {target}` in a fresh clone", minutes, "<=", 15, note)
             ledger.add(f"exit status of `make {target}` in a fresh clone", done.returncode, "==", 0)
             if target == "demo":
                 ledger.add("`make demo` leaves a picture", (clone / "demo.png").exists(), "==", True)
