@@ -81,13 +81,13 @@ def blocked_split(
     wanted = np.asarray(list(shares.values())) * len(ids)
     given = np.zeros(len(shares))
     split_of_block = np.empty(len(names), dtype=np.int64)
-    for block in np.random.default_rng(seed).permutation(len(names)):
-        neediest = int((wanted - given).argmax())
+    for done, block in enumerate(np.random.default_rng(seed).permutation(len(names))):
+        need = wanted - given
+        if len(names) - done == np.count_nonzero(given == 0):
+            need[given > 0] = -np.inf  # the blocks that are left are one for each split without any
+        neediest = int(need.argmax())
         split_of_block[block] = neediest
         given[neediest] += sizes[block]
-    if not given.all():
-        lacking = list(shares)[int((given == 0).argmax())]
-        raise ValueError(f"No block of {block_km:g} km is left for the split {lacking!r}: use smaller blocks.")
     split_names = list(shares)
     return {point: split_names[split_of_block[place]] for point, place in zip(ids, place_of_block, strict=True)}
 
