@@ -1,0 +1,144 @@
+"""Augmentation of series in training, by months of the year and not by places in an array."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+MONTHS_PER_YEAR = 12
+MONTHS_PER_QUARTER = 3
+# Where a composite of the whole year stands, 0 = January: the rule of `data.schema.month_places`.
+MIDDLE_OF_YEAR = (MONTHS_PER_YEAR - 1) / 2
+
+
+class TemporalAugmentation(nn.Module):
+    """Shows the model shorter, sparser years than it was given, so that it can do with them.
+
+    With `probability`, one of three happens to a whole batch, each as often as its weight says:
+
+    - `median`: the year becomes one look, the median of the observed ones, in the middle of the year.
+    - `drop_quarter`: each series loses the looks of three consecutive months, anywhere on the circle of the year.
+    - `random_subset`: each series keeps two of its observed looks, or more, up to all but one.
+
+    Then each series may lose months (`month_dropout`) and bands (`band_dropout`). A series of which fewer than two
+    looks would remain keeps what it had. Dropped looks stay in the tensor with `series_mask` False. In evaluation, and
+    where every probability is 0, nothing is touched and nothing drawn. All randomness is torch's global generator's.
+
+    The paper (arXiv 2508.11919) has `probability` 0.5 and three equal weights; upstream works on embedded months
+    instead of reflectance, takes the lower of two middle values as the median, never a quarter across new year, and
+    the same months of every series of a batch.
+
+    Args:
+        probability: of one of the three, for a batch.
+        median: weight of the first.
+        drop_quarter: weight of the second.
+        random_subset: weight of the third.
+        month_dropout: half of the series, drawn anew for each batch, lose up to twice this share of their looks.
+        band_dropout: probability of a band of a series to be 0 in all looks; at least half of the bands stay.
+
+    Raises:
+        ValueError: a probability is outside 0 to 1, a weight is negative, or all are 0 though `probability` is not.
+    """
+
+    def __init__(
+        self,
+        probability: float,
+        median: float = 1.0,
+        drop_quarter: float = 1.0,
+        random_subset: float = 1.0,
+        month_dropout: float = 0.0,
+        band_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        shares = {"probability": probability, "month_dropout": month_dropout, "band_dropout": band_dropout}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+        weights = {"median": median, "drop_quarter": drop_quarter, "random_subset": random_subset}
+        for name, weight in weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"`{name}` is a weight and must be 0 or more, got {weight}.")
+        if probability and not any(weights.values()):
+            raise ValueError(f"`probability` is {probability}, but every weight is 0: set it to 0, or a weight above.")
+        self.probability = probability
+        self.weights = weights
+        self.month_dropout = month_dropout
+        self.band_dropout = band_dropout
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Augments a batch.
+
+        Args:
+            batch: `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool (batch, time) and
+                `months` (batch, time), 0 = January; other entries pass through.
+
+        Returns:
+            A new dict; the tensors of `batch` are not changed.
+        """
+        augmented = dict(batch)
+        if not self.training:
+            return augmented
+        if self.probability and torch.rand(()) < self.probability:
+            names = list(self.weights)
+            choice = names[int(torch.multinomial(torch.tensor(list(self.weights.values())), 1))]
+            if choice == "median":
+                augmented |= _median_of_the_year(batch["pixel_series"], batch["series_mask"], batch["months"])
+            elif choice == "drop_quarter":
+                augmented["series_mask"] = _drop_quarter(batch["series_mask"], batch["months"])
+            else:
+                augmented["series_mask"] = _keep_subset(batch["series_mask"])
+        if self.month_dropout:
+            augmented["series_mask"] = _drop_months(augmented["series_mask"], self.month_dropout)
+        if self.band_dropout:
+            augmented["pixel_series"] = _drop_bands(augmented["pixel_series"], self.band_dropout)
+        return augmented
+
+
+def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> dict[str, torch.Tensor]:
+    mask = mask.bool()
+    observed = mask.reshape(*mask.shape, *[1] * (series.ndim - 2))
+    in_order = torch.where(observed, series, torch.inf).sort(dim=1).values
+    num_observed = observed.sum(dim=1, keepdim=True)
+    # The middle value, or the mean of the middle two; of none at all, zero, as missing looks are.
+    middle = torch.stack([(num_observed - 1).clamp(min=0) // 2, num_observed // 2])
+    pair = [in_order.take_along_dim(place.clamp(max=mask.shape[1] - 1), dim=1) for place in middle]
+    median = torch.where(num_observed > 0, (pair[0] + pair[1]) / 2, 0)
+    return {
+        "pixel_series": median.to(series.dtype),
+        "series_mask": mask.any(dim=1, keepdim=True),
+        "months": torch.full_like(months[..., :1], MIDDLE_OF_YEAR),
+    }
+
+
+def _drop_quarter(mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
+    start = MONTHS_PER_YEAR * torch.rand(len(mask), 1, device=mask.device)
+    return _unless_too_few(mask, (months - start) % MONTHS_PER_YEAR >= MONTHS_PER_QUARTER)
+
+
+def _keep_subset(mask: torch.Tensor) -> torch.Tensor:
+    num_observed = mask.sum(dim=1, keepdim=True)
+    num_kept = 2 + (torch.rand(len(mask), 1, device=mask.device) * (num_observed - 2)).floor()
+    # Looks in random order, the missing ones last: the first of them stay.
+    order = torch.where(mask, torch.rand(mask.shape, device=mask.device), torch.inf).argsort(dim=1).argsort(dim=1)
+    return _unless_too_few(mask, order < num_kept)
+
+
+def _drop_months(mask: torch.Tensor, share: float) -> torch.Tensor:
+    rows = (len(mask), 1)
+    shares = 2 * share * torch.rand(rows, device=mask.device) * (torch.rand(rows, device=mask.device) < 0.5)
+    return _unless_too_few(mask, torch.rand(mask.shape, device=mask.device) >= shares)
+
+
+def _unless_too_few(mask: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    # A series that lost nearly everything says nothing: it keeps what it had.
+    remaining = mask & kept
+    return torch.where(remaining.sum(dim=1, keepdim=True) < 2, mask, remaining)
+
+
+def _drop_bands(series: torch.Tensor, probability: float) -> torch.Tensor:
+    num_series, _, num_bands = series.shape[:3]
+    draws = torch.rand(num_series, num_bands, device=series.device)
+    rank = draws.argsort(dim=1).argsort(dim=1)
+    dropped = (draws < probability) & (rank < num_bands // 2)
+    return series.masked_fill(dropped.reshape(num_series, 1, num_bands, *[1] * (series.ndim - 3)), 0)

@@ -1,0 +1,109 @@
+"""InfoNCE over the batch of all processes."""
+
+import math
+
+import torch
+from torch import nn
+
+from .gathering import gather_rows, rank
+from .memory_bank import MemoryBank, unit
+
+# CLIP's clamp: an inverse temperature above 100 makes training unstable (arXiv 2103.00020, section 2.5).
+MAX_LOGIT_SCALE = 100.0
+
+
+class CrossViewContrastiveLoss(nn.Module):
+    """InfoNCE between two views of the same places, with the other places of the batch as negatives.
+
+    `loss_i = -log softmax_i(s <anchor_i, target_j>)`, averaged over i, with `s = exp(logit_scale)` clamped to 100:
+    the positive of a row is its own counterpart, every other row of the batch a negative (van den Oord et al.,
+    arXiv 1807.03748; TimeSenCLIP, arXiv 2508.11919, eq. 1). Rows of the same id are the same place: never negatives
+    of each other. The keys of a bank are further negatives of the anchors.
+
+    Under several processes j runs over the rows of all of them, i over the process's own: the mean of the processes'
+    losses is the loss of the whole batch, and the mean of their gradients, which `DistributedDataParallel` takes, is
+    its gradient, that of `logit_scale` included.
+
+    While `s` is clamped, `logit_scale` has no gradient, so that nothing brings it back: call
+    [`clamp_logit_scale`][CrossViewContrastiveLoss.clamp_logit_scale] after each step of the optimiser, as CLIP does,
+    and it stays where its gradient can lower it.
+
+    Args:
+        bidirectional: average the loss of anchors against targets with that of targets against anchors, as CLIP
+            does; False is the papers' satellite-to-ground loss.
+        logit_scale_init_value: log of the inverse temperature at the start.
+        learnable_temperature: False keeps the temperature: `logit_scale` is a buffer then, saved all the same.
+        soft_positives: the rows of one id, such as points that share a photo, are positives of each other, each with
+            the same weight, instead of left out.
+    """
+
+    logit_scale: torch.Tensor
+
+    def __init__(
+        self,
+        bidirectional: bool = False,
+        logit_scale_init_value: float = 2.6592,
+        learnable_temperature: bool = True,
+        soft_positives: bool = False,
+    ) -> None:
+        super().__init__()
+        self.bidirectional = bidirectional
+        self.soft_positives = soft_positives
+        if learnable_temperature:
+            self.logit_scale = nn.Parameter(torch.tensor(logit_scale_init_value))
+        else:
+            self.register_buffer("logit_scale", torch.tensor(logit_scale_init_value))
+
+    @torch.no_grad()
+    def clamp_logit_scale(self) -> None:
+        """Puts a `logit_scale` above the clamp back onto it."""
+        self.logit_scale.clamp_(max=math.log(MAX_LOGIT_SCALE))
+
+    def forward(
+        self,
+        anchors: torch.Tensor,
+        targets: torch.Tensor,
+        ids: torch.Tensor | None = None,
+        bank: MemoryBank | None = None,
+    ) -> torch.Tensor:
+        """Contrasts the rows of two batches.
+
+        Args:
+            anchors: embeddings (batch, dim) of one view; made unit here. Under several processes, the rows of this
+                one, as many as on every other.
+            targets: embeddings (batch, dim) of the other view, row by row of the same places.
+            ids: int64 (batch,) of the places; None: each row is a place of its own.
+            bank: keys of earlier batches; those of a row's own id are left out.
+
+        Returns:
+            A scalar, computed in float32 whatever the precision of the rest.
+
+        Raises:
+            ValueError: the shapes differ, or `ids` are missing for a bank or for soft positives.
+        """
+        if anchors.ndim != 2 or anchors.shape != targets.shape or (ids is not None and ids.shape != anchors.shape[:1]):
+            got = [tuple(anchors.shape), tuple(targets.shape), *([] if ids is None else [tuple(ids.shape)])]
+            raise ValueError(f"Anchors and targets must be (batch, dim) alike and `ids` (batch,), got {got}.")
+        if ids is None and (bank is not None or self.soft_positives):
+            raise ValueError("A bank and soft positives need `ids`, which tell the rows of one place; pass `ids`.")
+        with torch.autocast(anchors.device.type, enabled=False):
+            anchors, targets = unit(anchors), unit(targets)
+            loss = self._contrast(anchors, gather_rows(targets), ids, bank)
+            if self.bidirectional:
+                loss = (loss + self._contrast(targets, gather_rows(anchors), ids)) / 2
+            return loss
+
+    def _contrast(
+        self, rows: torch.Tensor, columns: torch.Tensor, ids: torch.Tensor | None, bank: MemoryBank | None = None
+    ) -> torch.Tensor:
+        scale = self.logit_scale.float().clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
+        logits = scale * rows @ columns.T
+        column = torch.arange(len(columns), device=rows.device)
+        own = column == column[: len(rows), None] + rank() * len(rows)
+        same_place = own if ids is None else ids[:, None] == gather_rows(ids)
+        positive = same_place if self.soft_positives else own
+        attraction = torch.where(positive, logits, 0).sum(dim=1) / positive.sum(dim=1)
+        compared = [logits.masked_fill(same_place & ~positive, -torch.inf)]
+        if bank is not None and ids is not None:
+            compared.append((scale * rows @ bank.keys.T).masked_fill(ids[:, None] == bank.ids, -torch.inf))
+        return (torch.cat(compared, dim=1).logsumexp(dim=1) - attraction).mean()
