@@ -1,36 +1,64 @@
-"""Everything a run can be told: dataclasses, filled from a YAML file and overridden on the command line."""
+"""Everything a run can be told: dataclasses, filled from a YAML file and overridden on the command line.
+
+Names are transformers' where it has one. Every field has its default; `training/configs/` holds the recipes.
+"""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 from transformers import HfArgumentParser
 
+from training.loop import FitSettings
+
+PRECISIONS = ("no", "bf16", "fp16")
+
+
+def described(default: Any, text: str) -> Any:
+    """A field with its default and its help."""
+    return field(default=default, metadata={"help": text})
+
 
 @dataclass
 class DataArguments:
-    """Simulated points, and how many of them."""
+    """A dataset of series with photo embeddings; without one, simulated points, and how many of them."""
 
-    photo_points: int = field(default=12_000, metadata={"help": "points whose photos and captions train the CLIP"})
-    series_points: int = field(default=30_000, metadata={"help": "points whose series and photos train the tower"})
-    held_out_points: int = field(default=6_000, metadata={"help": "points that nothing is trained on"})
-    workers: int = field(default=2, metadata={"help": "processes that draw photos"})
+    dataset_name_or_path: str | None = described(
+        None, "Hub id or folder of a dataset with photo embeddings; without it places are simulated"
+    )
+    train_split: str = "train"
+    validation_split: str = described("validation", "measured every `eval_steps`; left out where the dataset lacks it")
+    label_columns: list[str] = field(
+        default_factory=lambda: ["land_cover"], metadata={"help": "class columns of the zero-shot validation"}
+    )
+    shuffle_photos: bool = described(False, "give every series another place's photos: a control that must not learn")
+    photo_points: int = described(12_000, "simulated points whose photos and captions train the small CLIP")
+    series_points: int = described(30_000, "simulated points whose series and photos train the tower")
+    validation_points: int = described(2_000, "points of the validation, simulated or of the split, at most")
+    held_out_points: int = described(6_000, "simulated points of the final evaluation, which nothing is trained on")
+    workers: int = described(2, "processes that draw photos")
 
 
 @dataclass
 class ModelArguments:
     """The CLIP to align with, and the pixel tower."""
 
-    clip_name_or_path: str | None = field(
-        default=None, metadata={"help": "a CLIP checkpoint; without it a small one is trained first"}
+    clip_name_or_path: str | None = described(
+        None, "a CLIP or TimeSenCLIP checkpoint; without it a small CLIP is trained first, on simulated photos"
     )
+    model_name_or_path: str | None = described(
+        None, "a TimeSenCLIP checkpoint to go on from, whose CLIP is taken too unless one is named"
+    )
+    encoder_type: str = described("transformer", "transformer, mlp or tempcnn")
+    patch_size: int = described(1, "pixels along a side of what is seen at each look")
     hidden_size: int = 128
     num_hidden_layers: int = 3
     num_attention_heads: int = 4
     intermediate_size: int = 256
     dropout: float = 0.1
+    photo_pooling: str = described("average", "average, attention_per_image or attention_per_dimension")
 
 
 @dataclass
@@ -38,41 +66,102 @@ class TrainingArguments:
     """Optimisation of both stages; `clip_` fields are for the small CLIP."""
 
     output_dir: str = "runs/embedded"
-    results_file: str | None = field(default=None, metadata={"help": "where the measured results go, as JSON"})
+    results_file: str | None = described(None, "where the measured results go, as JSON")
     seed: int = 0
-    mixed_precision: str = field(default="no", metadata={"help": "no, bf16 or fp16"})
+    cpu: bool = described(False, "leave the GPU alone")
+    mixed_precision: str | None = described(None, "no, bf16 or fp16; what `accelerate launch` was told when left out")
     clip_steps: int = 600
     clip_batch_size: int = 256
     clip_learning_rate: float = 2e-3
-    clip_patch_share: float = field(default=0.5, metadata={"help": "share of a photo's patches seen at a step"})
+    clip_patch_share: float = described(0.5, "share of a photo's patches seen at a step")
     clip_weight_decay: float = 0.05
     steps: int = 900
-    batch_size: int = 512
+    num_train_epochs: float | None = described(None, "passes over the points, in place of `steps`")
+    batch_size: int = described(512, "points of an optimiser step, over all processes and accumulated parts")
+    gradient_accumulation_steps: int = described(1, "parts a process computes its batch in, to save memory")
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.02
-    warmup_steps: int = 50
+    adam_beta1: float = 0.9
+    adam_beta2: float = 0.98
+    warmup_steps: float = described(50.0, "optimiser steps, or a share of them where below 1")
     max_grad_norm: float = 1.0
-    month_dropout: float = field(
-        default=0.3, metadata={"help": "half of the series lose up to twice this share of their months"}
+    bidirectional: bool = described(False, "contrast photos with series as well as series with photos")
+    memory_bank_size: int = described(0, "keys of earlier batches that serve as negatives; 0 for none")
+    logit_scale_init_value: float = described(2.6592, "log of the inverse temperature; 2.6592 is log(1 / 0.07)")
+    learnable_temperature: bool = True
+    soft_positives: bool = described(False, "points that share their photos are positives of each other")
+    augmentation_probability: float = described(
+        0.0, "share of batches to which one of the next three happens; the paper's is 0.5"
     )
+    augment_median: float = described(1.0, "weight of showing the median of the year as one look")
+    augment_drop_quarter: float = described(1.0, "weight of leaving out three months in a row")
+    augment_random_subset: float = described(1.0, "weight of keeping a random part of the months")
+    month_dropout: float = described(0.3, "half of the series lose up to twice this share of their months")
+    band_dropout: float = described(0.0, "probability that a series loses a band")
+    logging_steps: int = 25
+    save_steps: int = described(100, "steps between checkpoints; what is killed loses at most these")
+    save_total_limit: int = described(2, "checkpoints kept")
+    eval_steps: int = described(0, "steps between validations; 0 for none")
+    metric_for_best_model: str | None = described(
+        None, "metric of the validation whose best weights are kept, such as retrieval_recall_at_1"
+    )
+    early_stopping_patience: int = described(0, "validations without a better metric before training stops; 0: never")
+    dataloader_num_workers: int = 0
+    report_to: list[str] = field(default_factory=list, metadata={"help": "trackers: tensorboard, trackio"})
+    push_to_hub: bool = described(False, "push the trained model to the Hub at the end")
+    hub_model_id: str | None = described(None, "repository to push to, such as your-name/timesenclip-vitb32")
 
-    def stage(self, prefix: str = "") -> dict[str, Any]:
-        """The settings of one stage, as `loop.fit` takes them."""
-        own = ("steps", "batch_size", "learning_rate", "weight_decay")
-        shared = ("warmup_steps", "max_grad_norm", "seed")
-        return {name: getattr(self, prefix + name) for name in own} | {name: getattr(self, name) for name in shared}
+    def __post_init__(self) -> None:
+        if self.mixed_precision not in (None, *PRECISIONS):
+            raise ValueError(f"`mixed_precision` must be one of {', '.join(PRECISIONS)}, got {self.mixed_precision!r}.")
+        if self.push_to_hub and not self.hub_model_id:
+            raise ValueError("`push_to_hub` needs `hub_model_id`, the repository to push to.")
+        if self.metric_for_best_model and not self.eval_steps:
+            raise ValueError("`metric_for_best_model` needs `eval_steps`, the steps between validations.")
+        if self.early_stopping_patience and not self.metric_for_best_model:
+            raise ValueError("`early_stopping_patience` needs `metric_for_best_model`, the metric to wait for.")
+        for name in ("steps", "clip_steps", "logging_steps", "save_total_limit", "gradient_accumulation_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+
+    def clip_stage(self) -> FitSettings:
+        """The first stage, which always runs whole batches and is not validated."""
+        return self._settings(
+            steps=self.clip_steps,
+            batch_size=self.clip_batch_size,
+            learning_rate=self.clip_learning_rate,
+            weight_decay=self.clip_weight_decay,
+            eval_steps=0,
+            metric_for_best_model=None,
+            early_stopping_patience=0,
+            gradient_accumulation_steps=1,
+        )
+
+    def tower_stage(self, num_rows: int) -> FitSettings:
+        """The second stage, over so many points."""
+        if self.num_train_epochs is None:
+            return self._settings()
+        return self._settings(steps=max(round(self.num_train_epochs * (num_rows // self.batch_size)), 1))
+
+    def _settings(self, **changes: Any) -> FitSettings:
+        own = {entry.name for entry in fields(FitSettings)} - {"adam_betas"}
+        shared = {name: getattr(self, name) for name in own} | {"adam_betas": (self.adam_beta1, self.adam_beta2)}
+        return FitSettings(**shared | changes)
 
 
 def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, TrainingArguments]:
     """Reads `[CONFIG.yaml] [--key value ...]`.
 
     Raises:
-        ValueError: the file has a key that no dataclass has.
+        ValueError: the file cannot be read or has a key that no dataclass has, or a value does not fit.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
     if argv and argv[0].endswith((".yaml", ".yml")):
-        config: dict[str, Any] = yaml.safe_load(Path(argv.pop(0)).read_text(encoding="utf-8")) or {}
+        file = Path(argv.pop(0))
+        if not file.is_file():
+            raise ValueError(f"There is no configuration {file}: those of the package are in training/configs.")
+        config: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         known = {action.dest for action in parser._actions}
         unknown = sorted(set(config) - known)
         if unknown:

@@ -1,116 +1,338 @@
-"""The one training loop: batches in, loss of a task down, under Accelerate."""
+"""The one training loop: two views of the same places in, their contrast down, under Accelerate.
+
+What is trained is a module that turns a batch into two views, `views(**batch) -> (anchors, targets)`, each (rows, dim),
+and an objective that contrasts them. A step sees `batch_size` rows whatever the number of processes and of parts
+that a batch is computed in: embeddings are gathered over the processes with their gradients, and a batch too large
+for memory is embedded part by part, contrasted whole, and embedded again for the gradients (GradCache, Gao et al.
+2021, arXiv 2101.06983), so that both give the loss and gradients of one process with the whole batch.
+"""
 
 import math
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list, gather_object
+from safetensors.torch import load_file, save_file
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
+from transformers import get_cosine_schedule_with_warmup
 
-LOG_EVERY = 25
+from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank, bank_keys
+from training.batches import Batch, StepBatches, TensorRows, split_batch, step_seed
+from training.checkpoints import Checkpoints, Progress
 
+BEST_FILE = "best.safetensors"
+# Metrics of this name, or ending in it, are better when smaller.
+LOSS = "loss"
 
-class TensorRows(Dataset[dict[str, torch.Tensor]]):
-    """Equally long tensors as a dataset that hands out whole batches."""
-
-    def __init__(self, **columns: torch.Tensor) -> None:
-        self.columns = columns
-
-    def __len__(self) -> int:
-        """Rows."""
-        return len(next(iter(self.columns.values())))
-
-    def __getitems__(self, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Rows as one batch."""
-        index = torch.as_tensor(rows)
-        return {name: column[index] for name, column in self.columns.items()}
+Evaluation = Callable[[nn.Module], dict[str, float]]
 
 
-def fit(
-    accelerator: Accelerator,
-    task: nn.Module,
-    rows: TensorRows,
-    *,
-    description: str,
-    steps: int,
-    batch_size: int,
-    learning_rate: float,
-    weight_decay: float,
-    warmup_steps: int,
-    max_grad_norm: float,
-    seed: int,
-) -> list[dict[str, float]]:
-    """Trains a task, a module that turns a batch into its loss.
+@dataclass(frozen=True)
+class FitSettings:
+    """How a stage is optimised; `TrainingArguments` says what each is."""
 
-    AdamW with cosine decay after a linear warm-up; norms, biases and scalars are not decayed.
+    steps: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: float = 0
+    adam_betas: tuple[float, float] = (0.9, 0.98)
+    max_grad_norm: float = 1.0
+    gradient_accumulation_steps: int = 1
+    seed: int = 0
+    logging_steps: int = 25
+    save_steps: int = 0
+    save_total_limit: int = 2
+    eval_steps: int = 0
+    metric_for_best_model: str | None = None
+    early_stopping_patience: int = 0
+    dataloader_num_workers: int = 0
 
-    Returns:
-        The learning curve: `step`, `loss` (mean since the last entry) and `logit_scale`.
 
-    Raises:
-        FloatingPointError: the loss is not a number.
+class Fit:
+    """One stage of training, from its last checkpoint to its end.
+
+    Args:
+        accelerator: new to this stage; it keeps what it has prepared.
+        views: what is trained; see the module.
+        objective: contrasts the views; its temperature is trained too, unless it is fixed.
+        rows: the training set, with a column `ids` where rows of one place must not be each other's negatives.
+        settings: of the optimisation.
+        folder: for checkpoints.
+        description: beside the progress bar, and before the names of logged values.
+        augment: applied to every batch on the device, in training only.
+        evaluate: measures the views, in one process.
+        bank: more negatives; filled by the targets of former steps.
     """
-    decayed = [parameter for parameter in task.parameters() if parameter.requires_grad and parameter.ndim > 1]
-    others = [parameter for parameter in task.parameters() if parameter.requires_grad and parameter.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=learning_rate,
-        betas=(0.9, 0.98),
-    )
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, warmup_steps, steps))
-    loader = DataLoader(
-        rows,
-        batch_size=batch_size,
-        shuffle=True,
-        drop_last=True,
-        collate_fn=lambda batch: batch,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    prepared: Any = accelerator.prepare(task, optimizer, loader, scheduler)
-    task, optimizer, loader, scheduler = prepared
-    task.train()
-    curve: list[dict[str, float]] = []
-    losses: list[torch.Tensor] = []
-    bar = tqdm(total=steps, desc=description, unit="step", disable=not accelerator.is_main_process)
-    for step, batch in enumerate(_endless(loader, steps), start=1):
-        with accelerator.autocast():
-            loss = task(**batch)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(task.parameters(), max_grad_norm)
-        optimizer.step()
-        scheduler.step()
-        optimizer.zero_grad()
-        losses.append(loss.detach())
-        bar.update()
-        if step % LOG_EVERY == 0 or step == steps:
-            mean = torch.stack(losses).mean().item()
-            if not math.isfinite(mean):
-                raise FloatingPointError(f"The loss became {mean} by step {step}: lower the learning rate.")
-            scale = accelerator.unwrap_model(task).objective.logit_scale.exp().item()
-            curve.append({"step": step, "loss": mean, "logit_scale": scale})
-            bar.set_postfix(loss=f"{mean:.3f}")
-            losses.clear()
-    bar.close()
-    return curve
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        views: nn.Module,
+        objective: CrossViewContrastiveLoss,
+        rows: TensorRows,
+        settings: FitSettings,
+        *,
+        folder: Path,
+        description: str,
+        augment: Callable[[Batch], Batch] | None = None,
+        evaluate: Evaluation | None = None,
+        bank: MemoryBank | None = None,
+    ) -> None:
+        self.accelerator = accelerator
+        self.rows = rows
+        self.settings = settings
+        self.folder = folder
+        self.description = description
+        self.augment = augment
+        self.evaluate = evaluate
+        self.bank = bank
+        if bank is not None and "ids" not in rows.columns:
+            raise ValueError("A memory bank needs the column `ids`, to leave a place's own keys out.")
+        warmup = settings.warmup_steps if settings.warmup_steps >= 1 else settings.warmup_steps * settings.steps
+        optimizer = torch.optim.AdamW(
+            _parameter_groups([views, objective], settings.weight_decay),
+            lr=settings.learning_rate,
+            betas=settings.adam_betas,
+            fused=True,
+        )
+        self.scheduler = get_cosine_schedule_with_warmup(optimizer, round(warmup), settings.steps)
+        self.views, self.objective, self.optimizer = accelerator.prepare(views, objective, optimizer)
+        # Registered, not prepared: a prepared schedule steps once for every process.
+        accelerator.register_for_checkpointing(self.scheduler, *([bank.to(accelerator.device)] if bank else []))
+        self.checkpoints = Checkpoints(accelerator, folder, settings.save_total_limit)
+
+    def run(self) -> Progress:
+        """Trains.
+
+        Raises:
+            ValueError: the batch does not fit the rows or the processes.
+            FloatingPointError: the loss is not a number; the batch is kept.
+            OSError: a checkpoint could not be written or read.
+        """
+        settings, accelerator = self.settings, self.accelerator
+        progress = self.checkpoints.restore()
+        if self.bank is not None and not progress.step:
+            self._fill_bank()
+        steps = range(progress.step, settings.steps if progress.stopped is None else progress.step)
+        ranks = {"rank": accelerator.process_index, "num_ranks": accelerator.num_processes}
+        loader = DataLoader(
+            self.rows,
+            batch_sampler=StepBatches(len(self.rows), settings.batch_size, seed=settings.seed, steps=steps, **ranks),
+            collate_fn=_as_it_is,
+            num_workers=settings.dataloader_num_workers,
+            pin_memory=accelerator.device.type == "cuda",
+            # Its own generator: a loader draws from the global one otherwise, and dropout would differ.
+            generator=torch.Generator(),
+        )
+        self.views.train()
+        batches = iter(loader)
+        with tqdm(
+            total=settings.steps,
+            initial=progress.step,
+            desc=self.description,
+            unit="step",
+            disable=not accelerator.is_main_process,
+        ) as bar:
+            for step in steps:
+                started = time.monotonic()
+                batch = next(batches)
+                loaded = time.monotonic()
+                progress.losses.append(self._step(step, batch))
+                progress.step = step + 1
+                progress.loading_seconds += loaded - started
+                progress.seconds += time.monotonic() - started
+                bar.update()
+                self._log(progress, bar)
+                if self._evaluate(progress):
+                    break
+                if settings.save_steps and progress.step % settings.save_steps == 0 and progress.step < settings.steps:
+                    self.checkpoints.save(progress)
+        if steps:
+            self.checkpoints.save(progress)
+        self._load_best(progress)
+        return progress
+
+    def _step(self, step: int, batch: Batch) -> float:
+        """One optimiser step; the mean loss of its rows over all processes."""
+        accelerator = self.accelerator
+        numbers = batch["row"]
+        torch.manual_seed(step_seed(self.settings.seed, step, accelerator.process_index))
+        inputs = {name: column.to(accelerator.device, non_blocking=True) for name, column in batch.items()}
+        del inputs["row"]
+        ids = inputs.pop("ids", None)
+        if self.augment is not None:
+            inputs = self.augment(inputs)
+        loss, targets = self._backward(inputs, ids)
+        mean = accelerator.reduce(loss.detach(), "mean").item()
+        if not math.isfinite(mean):
+            self._stop_at(step, mean, numbers, inputs)
+        accelerator.clip_grad_norm_(
+            [*self.views.parameters(), *self.objective.parameters()], self.settings.max_grad_norm
+        )
+        self.optimizer.step()
+        self.scheduler.step()
+        self.optimizer.zero_grad()
+        self.accelerator.unwrap_model(self.objective).clamp_logit_scale()
+        if self.bank is not None:
+            self.bank.enqueue(*bank_keys(targets, ids))
+        return float(mean)
+
+    def _backward(self, inputs: Batch, ids: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Loss of this process's rows, gradients left behind, and the targets."""
+        if self.settings.gradient_accumulation_steps == 1:
+            anchors, targets = self.views(**inputs)
+            loss = self.objective(anchors, targets, ids, self.bank)
+            self.accelerator.backward(loss)
+            return loss, targets.detach()
+        parts = split_batch(inputs, self.settings.gradient_accumulation_steps)
+        states, embeds = [], []
+        with torch.no_grad():
+            for part in parts:
+                states.append(_random_state(self.accelerator.device))
+                embeds.append(self.views(**part))
+        anchors, targets = (torch.cat(view).requires_grad_() for view in zip(*embeds, strict=True))
+        loss = self.objective(anchors, targets, ids, self.bank)
+        self.accelerator.backward(loss)
+        gradients = zip(*(_gradient(view).chunk(len(parts)) for view in (anchors, targets)), strict=True)
+        for part, state, gradient in zip(parts, states, gradients, strict=True):
+            # Processes exchange gradients once, with the last part.
+            with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self.views):
+                _restore_random_state(state, self.accelerator.device)
+                trained = [pair for pair in zip(self.views(**part), gradient, strict=True) if pair[0].requires_grad]
+                torch.autograd.backward(*map(list, zip(*trained, strict=True)))
+        return loss, targets.detach()
+
+    @torch.no_grad()
+    def _fill_bank(self) -> None:
+        """The targets of the batches that come last in the first epoch, so that the bank is full from step one."""
+        assert self.bank is not None
+        views = self.accelerator.unwrap_model(self.views).eval()
+        count = min(self.bank.size, len(self.rows))
+        size = self.settings.batch_size
+        order = next(iter(StepBatches(len(self.rows), len(self.rows), seed=self.settings.seed, steps=range(1))))
+        for start in range(0, count, size):
+            batch = self.rows.__getitems__(order[::-1][start : min(start + size, count)])
+            inputs = {name: column.to(self.accelerator.device) for name, column in batch.items()}
+            del inputs["row"]
+            ids = inputs.pop("ids")
+            self.bank.enqueue(views(**inputs)[1], ids)
+
+    def _log(self, progress: Progress, bar: Any) -> None:
+        if progress.step % self.settings.logging_steps and progress.step != self.settings.steps:
+            return
+        entry = {
+            LOSS: sum(progress.losses) / len(progress.losses),
+            "logit_scale": self.accelerator.unwrap_model(self.objective).logit_scale.exp().item(),
+            "learning_rate": self.scheduler.get_last_lr()[0],
+        }
+        progress.losses.clear()
+        progress.curve.append({"step": progress.step, **entry})
+        self._track(entry, progress.step)
+        bar.set_postfix(loss=f"{entry[LOSS]:.3f}")
+
+    def _track(self, values: dict[str, float], step: int) -> None:
+        prefix = self.description.replace(" ", "_")
+        self.accelerator.log({f"{prefix}/{name}": value for name, value in values.items()}, step=step)
+
+    def _evaluate(self, progress: Progress) -> bool:
+        """Measures the views when it is time to; True where training should stop."""
+        settings = self.settings
+        due = settings.eval_steps and (progress.step % settings.eval_steps == 0 or progress.step == settings.steps)
+        if self.evaluate is None or not due:
+            return False
+        measured: list[Any] = [None]
+        if self.accelerator.is_main_process:
+            views = self.accelerator.unwrap_model(self.views).eval()
+            measured = [self.evaluate(views)]
+            views.train()
+        broadcast_object_list(measured)
+        entry = {"step": progress.step, **measured[0]}
+        progress.evaluations.append(entry)
+        self._track(measured[0], progress.step)
+        metric = settings.metric_for_best_model
+        if metric is None:
+            return False
+        if metric not in entry:
+            raise ValueError(
+                f"`metric_for_best_model` must be one of {', '.join(measured[0])}, got {metric!r}: name one of these."
+            )
+        if progress.best is None or _better(metric, entry[metric], progress.best[metric]):
+            progress.best = entry
+            if self.accelerator.is_main_process:
+                self._keep_best()
+        since = (progress.step - progress.best["step"]) // settings.eval_steps
+        if 0 < settings.early_stopping_patience <= since:
+            progress.stopped = f"no better {metric} in {since} evaluations"
+        return progress.stopped is not None
+
+    def _keep_best(self) -> None:
+        state = self.accelerator.unwrap_model(self.views).state_dict()
+        partial = self.folder / f".{BEST_FILE}.partial"
+        save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial)
+        partial.replace(self.folder / BEST_FILE)
+
+    def _load_best(self, progress: Progress) -> None:
+        self.accelerator.wait_for_everyone()
+        if progress.best is not None:
+            self.accelerator.unwrap_model(self.views).load_state_dict(load_file(self.folder / BEST_FILE))
+
+    def _stop_at(self, step: int, mean: float, numbers: torch.Tensor, inputs: Batch) -> None:
+        """Keeps the batch and says which rows are at fault.
+
+        Raises:
+            FloatingPointError: always.
+        """
+        faulty = torch.zeros(len(numbers), dtype=torch.bool)
+        for column in inputs.values():
+            if column.is_floating_point():
+                faulty |= ~column.detach().cpu().flatten(1).isfinite().all(dim=1)
+        file = self.folder / f"bad_batch-{step + 1:08d}-{self.accelerator.process_index}.safetensors"
+        save_file({name: column.cpu().contiguous() for name, column in inputs.items()} | {"row": numbers}, file)
+        names = gather_object([self.rows.name(row) for row in numbers[faulty].tolist()])
+        cause = (
+            f"the input of {', '.join(names[:10])}{f' and {len(names) - 10} more' * (len(names) > 10)} is not finite: "
+            "mend or drop it"
+            if names
+            else "every input is finite: lower `learning_rate`, or train with mixed_precision bf16 instead of fp16"
+        )
+        raise FloatingPointError(f"The loss became {mean} at step {step + 1}; {cause}. The batch is kept in {file}.")
 
 
-def _cosine(step: int, warmup_steps: int, steps: int) -> float:
-    if step < warmup_steps:
-        return (step + 1) / warmup_steps
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(steps - warmup_steps, 1)))
+def _parameter_groups(modules: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices are decayed; norms, biases, positions' scalars and the temperature are not."""
+    parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
+    return [
+        {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": weight_decay},
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
 
 
-def _endless(loader: Any, steps: int) -> Iterator[dict[str, torch.Tensor]]:
-    done = epoch = 0
-    while done < steps:
-        if hasattr(loader, "set_epoch"):
-            loader.set_epoch(epoch)
-        for batch in loader:
-            if done == steps:
-                return
-            done += 1
-            yield batch
-        epoch += 1
+def _better(metric: str, value: float, best: float) -> bool:
+    return value < best if metric.endswith(LOSS) else value > best
+
+
+def _gradient(view: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(view) if view.grad is None else view.grad
+
+
+def _random_state(device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def _restore_random_state(state: tuple[torch.Tensor, torch.Tensor | None], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1], device)
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,33 +1,27 @@
 """Trains a pixel tower against photos of the same places: `accelerate launch training/train.py CONFIG.yaml`.
 
-Stages, each written to the output folder before the next starts: a small CLIP on simulated photos and captions
-(unless a CLIP checkpoint is given), one frozen photo embedding a point, the pixel tower against those
-embeddings, and the measured results. Labels and words never reach the pixel tower.
+Stages, each kept in the output folder: a small CLIP on simulated photos and captions (unless a CLIP checkpoint is
+given), the frozen embeddings of simulated photos (unless a dataset brings its own), the pixel tower against those
+embeddings, and the measured results. The same command goes on where a stopped run was. Labels and words never reach
+the pixel tower.
 """
 
-import json
-import time
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
+if not __package__:
+    # As a script its own folder leads the path, where `evaluate.py` hides the library of that name.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
-from evaluate import describe, simulated
-from loop import TensorRows, fit
-from small_clip import (
-    build_image_processor,
-    build_small_clip,
-    photo_values,
-    sparse_image_features,
-    tokenize,
-    train_tokenizer,
-)
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from torch import nn
-from tqdm import tqdm
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+from transformers.utils import logging
 
 from timesenclip_hf import (
     TimeSenCLIPFeatureExtractor,
@@ -36,197 +30,353 @@ from timesenclip_hf import (
     TimeSenCLIPPixelModel,
     TimeSenCLIPProcessor,
 )
-from timesenclip_hf.data.simulated import SimulatedPoints, simulate
+from timesenclip_hf.augmentation import TemporalAugmentation
+from timesenclip_hf.data.reports import write_json
+from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.data.simulated.captions import caption_vocabulary, write_captions
 from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
-from timesenclip_hf.objectives import CrossViewContrastiveLoss
+from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank, PhotoPooling
+from timesenclip_hf.tensor_files import first_line
+from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from training.batches import TensorRows
+from training.checkpoints import Progress, describe_code, open_run, read_progress
+from training.clips import CLIP, extract_clip, kind_of, read_clip, read_tower
+from training.evaluate import describe, simulated
+from training.loop import Fit
+from training.small_clip import (
+    build_image_processor,
+    build_small_clip,
+    photo_values,
+    sparse_image_features,
+    tokenize,
+    train_tokenizer,
+)
+from training.sources import Source, dataset_source, shuffle_photos, simulated_source
+from training.validation import build_validation
 
 # Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
-PHOTO_SEED, SERIES_SEED = 1, 2
+PHOTO_SEED, SERIES_SEED, VALIDATION_SEED = 1, 2, 4
 TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
-# Points whose photos are drawn, embedded and dropped at a time: 2,000 points are 98 MB of photos.
-EMBEDDED_AT_A_TIME = 2_000
+PLACES = ("output_dir", "results_file")  # where files lie is nothing that was measured
 
 
 class PhotosAndCaptions(nn.Module):
-    """Stage one: the small CLIP, photos against captions both ways."""
+    """Views of stage one: the small CLIP's photos and captions."""
 
     def __init__(self, clip: CLIPModel, image_processor: CLIPImageProcessor, patch_share: float) -> None:
         super().__init__()
         self.clip = clip
         self.image_processor = image_processor
         self.patch_share = patch_share
-        self.objective = CrossViewContrastiveLoss(bidirectional=True)
+        # The objective's own temperature is what is trained.
+        clip.logit_scale.requires_grad_(False)
 
-    def forward(self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Loss of a batch of photos (batch, side, side, 3) and their captions."""
+    def forward(
+        self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of photos (batch, side, side, 3) and of their captions."""
         pixel_values = photo_values(photos, self.image_processor)
         images = sparse_image_features(self.clip, pixel_values, self.patch_share)
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
-        return self.objective(images, texts)
+        return images, texts
 
 
 class SeriesAndPhotos(nn.Module):
-    """Stage two: the pixel tower towards the frozen photo embedding of the same point."""
+    """Views of stage two: the pixel tower's, and the pooled frozen embeddings of the photos of the same place."""
 
-    def __init__(self, pixel_model: TimeSenCLIPPixelModel, month_dropout: float) -> None:
+    def __init__(self, pixel_model: TimeSenCLIPPixelModel, pooling: PhotoPooling) -> None:
         super().__init__()
         self.pixel_model = pixel_model
-        self.month_dropout = month_dropout
-        self.objective = CrossViewContrastiveLoss()
+        self.pooling = pooling
 
     def forward(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor, photo_embeds: torch.Tensor
-    ) -> torch.Tensor:
-        """Loss of a batch of series and their photo embeddings."""
-        series_embeds = self.pixel_model(pixel_series, self._drop_months(series_mask)).pooler_output
-        return self.objective(series_embeds, photo_embeds)
-
-    def _drop_months(self, series_mask: torch.Tensor) -> torch.Tensor:
-        device, rows = series_mask.device, (len(series_mask), 1)
-        share = 2 * self.month_dropout * torch.rand(rows, device=device) * (torch.rand(rows, device=device) < 0.5)
-        kept = series_mask & (torch.rand(series_mask.shape, device=device) >= share)
-        # A series that lost nearly everything says nothing: it keeps what it had.
-        return torch.where(kept.sum(dim=1, keepdim=True) < 2, series_mask, kept)
+        self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
+        return self.pixel_model(**series).pooler_output, self.pooling(photo_embeds, photo_mask)
 
 
-def train_clip(
-    accelerator: Accelerator, data: DataArguments, training: TrainingArguments, folder: Path
-) -> list[dict[str, float]]:
-    """Stage one; leaves a CLIP checkpoint in the folder."""
-    points = simulate(data.photo_points, seed=PHOTO_SEED)
-    states = visit_states(points.ground)
-    photos = draw_photos(points.class_index, states, seed=PHOTO_SEED, workers=data.workers, progress=True)
-    captions = [text for visits in write_captions(points.class_index, states, seed=PHOTO_SEED) for text in visits]
-    tokenizer = train_tokenizer(captions)
-    clip = build_small_clip(tokenizer)
-    image_processor = build_image_processor(clip)
-    rows = TensorRows(
-        photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])),
-        **tokenize(tokenizer, captions),
-    )
-    task = PhotosAndCaptions(clip, image_processor, training.clip_patch_share)
-    curve = fit(
-        accelerator,
-        task,
-        rows,
-        description="photos and captions",
-        **training.stage("clip_"),
-    )
-    clip.to("cpu")
-    with torch.no_grad():
-        clip.logit_scale.copy_(task.objective.logit_scale)
-    if accelerator.is_main_process:
-        for part in (clip, tokenizer, image_processor):
-            part.save_pretrained(folder)
-    return curve
+class Run:
+    """One call of this script: its settings, its folder, and its stages."""
 
+    def __init__(self, data: DataArguments, model: ModelArguments, training: TrainingArguments) -> None:
+        self.data = data
+        self.model = model
+        self.training = training
+        self.output = Path(training.output_dir)
+        self.arguments = {**asdict(data), **asdict(model), **asdict(training)}
+        self.progress: dict[str, Progress] = {}
+        # Of the checkpoint that the run goes on from.
+        self.processor: TimeSenCLIPProcessor | None = None
 
-@torch.no_grad()
-def embed_photos(
-    points: SimulatedPoints, clip: CLIPModel, image_processor: CLIPImageProcessor, *, seed: int, workers: int
-) -> torch.Tensor:
-    """One unit embedding a point, the mean of its photos' unit embeddings, (points, projection_dim)."""
-    states = visit_states(points.ground)
-    embeds = []
-    for start in tqdm(range(0, len(states), EMBEDDED_AT_A_TIME), desc="embedding photos"):
-        part = slice(start, start + EMBEDDED_AT_A_TIME)
-        photos = draw_photos(points.class_index[part], states[part], seed=seed, first=start, workers=workers)
-        for chunk in np.array_split(photos, max(len(photos) // 64, 1)):
-            values = photo_values(chunk.reshape(-1, *chunk.shape[2:]), image_processor).to(clip.device)
-            features = nn.functional.normalize(clip.get_image_features(values).pooler_output, dim=-1)
-            embeds.append(features.unflatten(0, chunk.shape[:2]).mean(dim=1).cpu())
-    return nn.functional.normalize(torch.cat(embeds), dim=-1)
-
-
-def train_tower(
-    accelerator: Accelerator,
-    data: DataArguments,
-    model: ModelArguments,
-    training: TrainingArguments,
-    clip_folder: str,
-) -> tuple[TimeSenCLIPModel, list[dict[str, float]]]:
-    """Stage two; the full model, with the temperature that the series learned against photos."""
-    clip = CLIPModel.from_pretrained(clip_folder).eval().to(accelerator.device)
-    points = simulate(data.series_points, seed=SERIES_SEED)
-    photo_embeds = embed_photos(
-        points, clip, CLIPImageProcessor.from_pretrained(clip_folder), seed=SERIES_SEED, workers=data.workers
-    )
-    features = TimeSenCLIPFeatureExtractor()(points.series, allow_empty=True, return_tensors="pt")
-    seen = features["series_mask"].any(dim=1)
-    rows = TensorRows(
-        pixel_series=features["pixel_series"][seen],
-        series_mask=features["series_mask"][seen],
-        photo_embeds=photo_embeds[seen],
-    )
-    tower = TimeSenCLIPPixelModel(
-        TimeSenCLIPPixelConfig(
-            hidden_size=model.hidden_size,
-            num_hidden_layers=model.num_hidden_layers,
-            num_attention_heads=model.num_attention_heads,
-            intermediate_size=model.intermediate_size,
-            hidden_dropout_prob=model.dropout,
-            attention_dropout=model.dropout,
-            projection_dim=clip.config.projection_dim,
+    def new_accelerator(self, stage: str | None = None) -> Accelerator:
+        """One a stage, because it keeps what it has prepared."""
+        training = self.training
+        accelerator = Accelerator(
+            mixed_precision=training.mixed_precision,
+            cpu=training.cpu,
+            log_with=training.report_to if stage and training.report_to else None,
+            project_dir=self.output / "logs",
         )
-    )
-    task = SeriesAndPhotos(tower, training.month_dropout)
-    curve = fit(
-        accelerator,
-        task,
-        rows,
-        description="series and photos",
-        **training.stage(),
-    )
-    full = TimeSenCLIPModel.from_clip(tower.to("cpu"), clip_folder)
-    with torch.no_grad():
-        full.logit_scale.copy_(task.objective.logit_scale)
-    return full, curve
+        if stage and training.report_to:
+            known = {name: value for name, value in self.arguments.items() if isinstance(value, int | float | str)}
+            accelerator.init_trackers(stage, config=known)
+        return accelerator
 
+    def prepare_clip(self) -> str:
+        """The folder or Hub id of the CLIP to align with: a given one, a checkpoint's own, or a small one."""
+        name = self.model.clip_name_or_path or self.model.model_name_or_path
+        if name is None:
+            return self.train_clip()
+        if kind_of(name) == CLIP:
+            return name
+        folder = self.output / "clip"
+        accelerator = self.new_accelerator()
+        with accelerator.main_process_first():
+            self.processor = extract_clip(name, folder)
+        return str(folder)
 
-def main() -> None:
-    """Runs every stage and writes the checkpoint and its results."""
-    data, model, training = parse_arguments()
-    started = time.monotonic()
-    accelerator = Accelerator(mixed_precision=training.mixed_precision)
-    set_seed(training.seed)
-    output = Path(training.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
-    arguments = {**asdict(data), **asdict(model), **asdict(training)}
-    (output / "arguments.json").write_text(json.dumps(arguments, indent=1) + "\n", encoding="utf-8")
-
-    curves = {}
-    clip_folder = model.clip_name_or_path
-    if clip_folder is None:
-        clip_folder = str(output / "clip")
-        curves["photos_and_captions"] = train_clip(accelerator, data, training, Path(clip_folder))
+    def train_clip(self) -> str:
+        """Stage one; the folder of the CLIP."""
+        data, training, folder = self.data, self.training, self.output / "clip"
+        stage = self.output / "photos_and_captions"
+        if folder.exists():
+            self.progress[stage.name] = read_progress(stage)
+            return str(folder)
+        accelerator = self.new_accelerator(stage.name)
+        set_seed(training.seed)
+        points = simulate(data.photo_points, seed=PHOTO_SEED)
+        states = visit_states(points.ground)
+        main = accelerator.is_main_process
+        photos = draw_photos(points.class_index, states, seed=PHOTO_SEED, workers=data.workers, progress=main)
+        captions = [text for visits in write_captions(points.class_index, states, seed=PHOTO_SEED) for text in visits]
+        tokenizer = train_tokenizer(captions)
+        clip = build_small_clip(tokenizer)
+        image_processor = build_image_processor(clip)
+        rows = TensorRows(
+            photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokenize(tokenizer, captions)
+        )
+        objective = CrossViewContrastiveLoss(bidirectional=True)
+        fit = Fit(
+            accelerator,
+            PhotosAndCaptions(clip, image_processor, training.clip_patch_share),
+            objective,
+            rows,
+            training.clip_stage(),
+            folder=stage,
+            description="photos and captions",
+        )
+        self.progress[stage.name] = fit.run()
+        clip.to("cpu")
+        with torch.no_grad():
+            clip.logit_scale.copy_(objective.logit_scale)
+        if main:
+            partial = folder.with_name(".clip.partial")
+            for part in (clip, tokenizer, image_processor):
+                part.save_pretrained(partial)
+            partial.rename(folder)
         accelerator.wait_for_everyone()
-    full, curves["series_and_photos"] = train_tower(accelerator, data, model, training, clip_folder)
-    if accelerator.is_main_process:
-        processor = TimeSenCLIPProcessor(
+        finish_trackers(accelerator)
+        return str(folder)
+
+    def train_tower(self, clip_folder: str) -> tuple[TimeSenCLIPModel, TimeSenCLIPProcessor]:
+        """Stage two; the full model, with the temperature that the series learned against photos."""
+        training, stage = self.training, self.output / "series_and_photos"
+        accelerator = self.new_accelerator(stage.name)
+        clip = read_clip(clip_folder).to(accelerator.device)
+        processor = self.build_processor(clip_folder)
+        set_seed(training.seed)
+        tower = self.build_tower(clip.config.projection_dim)
+        source = self.read_source(accelerator, clip, processor, held_out=False)
+        if self.data.shuffle_photos:
+            source = shuffle_photos(source, training.seed)
+        evaluate = None
+        if training.eval_steps:
+            held_out = self.read_source(accelerator, clip, processor, held_out=True)
+            evaluate = build_validation(held_out, clip, processor.tokenizer, TEMPLATES)
+        views = SeriesAndPhotos(tower, PhotoPooling(self.model.photo_pooling, clip.config.projection_dim))
+        objective = CrossViewContrastiveLoss(
+            bidirectional=training.bidirectional,
+            logit_scale_init_value=training.logit_scale_init_value,
+            learnable_temperature=training.learnable_temperature,
+            soft_positives=training.soft_positives,
+        )
+        bank = MemoryBank(training.memory_bank_size, clip.config.projection_dim) if training.memory_bank_size else None
+        fit = Fit(
+            accelerator,
+            views,
+            objective,
+            source.rows,
+            training.tower_stage(len(source.rows)),
+            folder=stage,
+            description="series and photos",
+            augment=self.build_augmentation(),
+            evaluate=evaluate,
+            bank=bank,
+        )
+        self.progress[stage.name] = fit.run()
+        full = TimeSenCLIPModel.from_clip(tower.to("cpu"), clip_folder)
+        with torch.no_grad():
+            full.logit_scale.copy_(objective.logit_scale)
+        accelerator.wait_for_everyone()
+        finish_trackers(accelerator)
+        return full.eval(), processor
+
+    def build_processor(self, clip_folder: str) -> TimeSenCLIPProcessor:
+        """How the model reads series, words and photos."""
+        if self.processor is not None:
+            return self.processor
+        return TimeSenCLIPProcessor(
             TimeSenCLIPFeatureExtractor(),
             CLIPImageProcessor.from_pretrained(clip_folder),
             AutoTokenizer.from_pretrained(clip_folder),
             hypothesis_template=TEMPLATES,
-            known_words=caption_vocabulary() if model.clip_name_or_path is None else None,
+            known_words=caption_vocabulary() if self.model.clip_name_or_path is None else None,
         )
-        full.eval().save_pretrained(output / "model")
-        processor.save_pretrained(output / "model")
-        reports = simulated(full, processor, data.held_out_points)
-        places = ("output_dir", "results_file")  # where files lie is nothing that was measured
+
+    def build_tower(self, projection_dim: int) -> TimeSenCLIPPixelModel:
+        """A fresh tower, or that of the checkpoint to go on from."""
+        model = self.model
+        if model.model_name_or_path is not None:
+            return read_tower(model.model_name_or_path, projection_dim)
+        return TimeSenCLIPPixelModel(
+            TimeSenCLIPPixelConfig(
+                encoder_type=model.encoder_type,
+                patch_size=model.patch_size,
+                hidden_size=model.hidden_size,
+                num_hidden_layers=model.num_hidden_layers,
+                num_attention_heads=model.num_attention_heads,
+                intermediate_size=model.intermediate_size,
+                hidden_dropout_prob=model.dropout,
+                attention_dropout=model.dropout,
+                projection_dim=projection_dim,
+            )
+        )
+
+    def build_augmentation(self) -> TemporalAugmentation:
+        """What happens to series in training."""
+        training = self.training
+        return TemporalAugmentation(
+            training.augmentation_probability,
+            median=training.augment_median,
+            drop_quarter=training.augment_drop_quarter,
+            random_subset=training.augment_random_subset,
+            month_dropout=training.month_dropout,
+            band_dropout=training.band_dropout,
+        )
+
+    def read_source(
+        self, accelerator: Accelerator, clip: CLIPModel, processor: TimeSenCLIPProcessor, *, held_out: bool
+    ) -> Source:
+        """Rows to train on, or to validate with."""
+        data = self.data
+        if data.dataset_name_or_path is None:
+            return simulated_source(
+                data.validation_points if held_out else data.series_points,
+                VALIDATION_SEED if held_out else SERIES_SEED,
+                clip.eval(),
+                processor.image_processor,
+                accelerator,
+                self.output / "photo_embeds",
+                data.workers,
+            )
+        return dataset_source(
+            data.dataset_name_or_path,
+            data.validation_split if held_out else data.train_split,
+            processor.feature_extractor,
+            label_columns=data.label_columns if held_out else (),
+            patch_size=self.model.patch_size,
+            projection_dim=clip.config.projection_dim,
+            soft_positives=self.training.soft_positives and not held_out,
+            limit=data.validation_points if held_out else None,
+        )
+
+    def push(self) -> None:
+        """The checkpoint to the Hub, in one commit.
+
+        Raises:
+            OSError: the Hub refused it; it stays in the output folder.
+        """
+        api, name = HfApi(), str(self.training.hub_model_id)
+        try:
+            api.create_repo(name, exist_ok=True)
+            api.upload_folder(repo_id=name, folder_path=self.output / "model", commit_message="Trained model")
+        except HfHubHTTPError as error:
+            raise OSError(
+                f"The model could not be pushed to {name} ({first_line(error)}); it is in {self.output / 'model'}."
+            ) from None
+
+    def write(self, full: TimeSenCLIPModel, processor: TimeSenCLIPProcessor) -> None:
+        """The checkpoint, its settings beside it, and what was measured."""
+        folder = self.output / "model"
+        full.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        settings = {name: value for name, value in self.arguments.items() if name not in PLACES}
+        reports = {}
+        if self.data.dataset_name_or_path is None:
+            reports = simulated(full, processor, self.data.held_out_points)
+        seconds = sum(progress.seconds for progress in self.progress.values())
         results = {
-            "arguments": {name: value for name, value in arguments.items() if name not in places},
+            "arguments": settings,
+            "code": describe_code(),
             "zero_shot": reports,
-            "minutes": round((time.monotonic() - started) / 60, 1),
-            "curves": curves,
+            "minutes": round(seconds / 60, 1),
+            "loading_share": {
+                stage: round(progress.loading_seconds / max(progress.seconds, 1e-9), 5)
+                for stage, progress in self.progress.items()
+            },
+            "curves": {stage: progress.curve for stage, progress in self.progress.items()},
+            "evaluations": {stage: progress.evaluations for stage, progress in self.progress.items()},
+            "stopped": {stage: progress.stopped for stage, progress in self.progress.items()},
         }
-        target = Path(training.results_file or output / "results.json")
-        target.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / "training_arguments.json", {"arguments": settings, "code": results["code"]})
+        write_json(Path(self.training.results_file or self.output / "results.json"), results)
         for suite, report in reports.items():
             print(describe(suite, report))
-    accelerator.wait_for_everyone()
-    accelerator.end_training()
+
+
+def finish_trackers(accelerator: Accelerator) -> None:
+    """Ends a stage's trackers; `end_training` would also end the processes' common work."""
+    for tracker in accelerator.trackers:
+        tracker.finish()
+
+
+def main() -> None:
+    """Runs every stage and writes the checkpoint and its results."""
+    logging.set_verbosity_error()  # what transformers says of every checkpoint that is read
+    try:
+        run = Run(*parse_arguments())
+        accelerator = run.new_accelerator()
+        lock = open_run(run.output, run.arguments) if accelerator.is_main_process else None
+        if run.training.push_to_hub and accelerator.is_main_process:
+            check_hub()
+        accelerator.wait_for_everyone()
+        full, processor = run.train_tower(run.prepare_clip())
+        if accelerator.is_main_process:
+            run.write(full, processor)
+            if run.training.push_to_hub:
+                run.push()
+        accelerator.wait_for_everyone()
+        if lock is not None:
+            lock.release()
+        accelerator.end_training()
+    except (ValueError, OSError, FloatingPointError) as error:
+        raise SystemExit(f"error: {first_line(error)}.") from None
+
+
+def check_hub() -> None:
+    """Finds out before training, not after it, that nobody is logged in.
+
+    Raises:
+        ValueError: there is no valid token.
+    """
+    try:
+        HfApi().whoami()
+    except (LocalTokenNotFoundError, HfHubHTTPError, OSError) as error:
+        raise ValueError(
+            f"`push_to_hub` needs a valid token ({first_line(error)}): log in with `hf auth login`, or set HF_TOKEN."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,192 @@
+"""A run's folder: one run at a time, checkpoints that are whole or not there, and what the run was told.
+
+Layout: `run.json` (settings and versions of the code), `<stage>/checkpoint-00000100/` (Accelerate's state, the run's
+progress, and `run.json` again), `<stage>/best.safetensors`.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
+from timesenclip_hf.data.reports import check_identity, write_json
+from timesenclip_hf.tensor_files import first_line
+
+RUN_FILE, PROGRESS_FILE, LOCK_FILE = "run.json", "progress.json", ".lock"
+LIBRARIES = ("timesenclip-hf", "torch", "transformers", "accelerate", "datasets", "numpy")
+# Settings that say where things go or how they are shown: a stopped run may go on with others.
+FREE = frozenset(
+    {
+        "output_dir",
+        "results_file",
+        "workers",
+        "dataloader_num_workers",
+        "report_to",
+        "save_steps",
+        "save_total_limit",
+        "push_to_hub",
+        "hub_model_id",
+    }
+)
+
+
+@dataclass
+class Progress:
+    """How far a stage is.
+
+    Attributes:
+        step: optimiser steps done.
+        curve: what was logged: `step`, mean `loss` since the last entry, `logit_scale`, `learning_rate`.
+        evaluations: `step` and the metrics measured then.
+        best: the entry of `evaluations` that was the best so far.
+        stopped: why it ended before its last step.
+        losses: of the steps since the last entry of the curve.
+        seconds: that the steps took, over all starts.
+        loading_seconds: of these, waiting for batches.
+    """
+
+    step: int = 0
+    curve: list[dict[str, float]] = field(default_factory=list)
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] | None = None
+    stopped: str | None = None
+    losses: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    loading_seconds: float = 0.0
+
+
+def describe_code() -> dict[str, str]:
+    """Versions of the libraries, and the commit that the training scripts lie in, with `+` where files differ."""
+    versions = {library: version(library) for library in LIBRARIES}
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return versions
+    return versions | {"commit": commit + "+" * bool(changed.stdout.strip())}
+
+
+def open_run(folder: Path, arguments: Mapping[str, Any]) -> FileLock:
+    """Takes a folder for this run alone, and notes its settings there.
+
+    Returns:
+        The lock, which holds until it is released or the process ends, however it ends.
+
+    Raises:
+        ValueError: another run is writing there, or it holds a run with other settings.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"Another run is writing to {folder}: wait for it, or choose another `output_dir`.") from None
+    settings = {name: value for name, value in arguments.items() if name not in FREE}
+    file = folder / RUN_FILE
+    if file.exists():
+        check_identity(folder, _read_settings(file), settings, "a run with another")
+    write_json(file, {"arguments": dict(arguments), "code": describe_code()})
+    return lock
+
+
+class Checkpoints:
+    """The checkpoints of one stage, of which the newest is what a stopped run goes on from.
+
+    Args:
+        accelerator: with everything that is to be kept prepared or registered.
+        folder: of the stage.
+        limit: checkpoints that are kept, the newest.
+    """
+
+    def __init__(self, accelerator: Accelerator, folder: Path, limit: int = 2) -> None:
+        self.accelerator = accelerator
+        self.folder = folder
+        self.limit = limit
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, progress: Progress) -> None:
+        """Writes a checkpoint beside the others, and only then gives it its name and drops the oldest.
+
+        Raises:
+            OSError: it could not be written, for want of space or otherwise; the others are as they were.
+        """
+        target = self.folder / f"checkpoint-{progress.step:08d}"
+        partial = self.folder / f".{target.name}.partial"
+        try:
+            if self.accelerator.is_main_process:
+                shutil.rmtree(partial, ignore_errors=True)
+            self.accelerator.wait_for_everyone()
+            self.accelerator.save_state(str(partial))
+            if self.accelerator.is_main_process:
+                write_json(partial / PROGRESS_FILE, asdict(progress))
+                shutil.copyfile(self.folder.parent / RUN_FILE, partial / RUN_FILE)
+        except (OSError, SafetensorError, RuntimeError) as error:  # torch.save raises RuntimeError on a full disk
+            shutil.rmtree(partial, ignore_errors=True)
+            kept = list_checkpoints(self.folder)
+            raise OSError(
+                f"The checkpoint of step {progress.step} could not be written ({first_line(error)}): make room and "
+                f"run the same command again; it goes on from {kept[-1].name if kept else 'the beginning'}."
+            ) from None
+        # Every process has written its part before the folder is given its name.
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            shutil.rmtree(target, ignore_errors=True)
+            partial.rename(target)
+            for old in list_checkpoints(self.folder)[: -self.limit]:
+                shutil.rmtree(old)
+        self.accelerator.wait_for_everyone()
+
+    def restore(self) -> Progress:
+        """Loads the newest checkpoint, if there is one.
+
+        Raises:
+            OSError: it is damaged.
+        """
+        kept = list_checkpoints(self.folder)
+        if kept:
+            try:
+                self.accelerator.load_state(str(kept[-1]))
+            except Exception as error:  # damaged files are met with almost any error, in four formats
+                raise _damaged(kept[-1], error) from None
+        return read_progress(self.folder)
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The whole checkpoints of a stage, oldest first."""
+    return sorted(path for path in folder.glob("checkpoint-*") if path.is_dir())
+
+
+def read_progress(folder: Path) -> Progress:
+    """How far a stage was at its newest checkpoint.
+
+    Raises:
+        OSError: it is damaged.
+    """
+    kept = list_checkpoints(folder)
+    if not kept:
+        return Progress()
+    try:
+        return Progress(**json.loads((kept[-1] / PROGRESS_FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(kept[-1], error) from None
+
+
+def _damaged(checkpoint: Path, error: Exception) -> OSError:
+    return OSError(
+        f"The checkpoint {checkpoint} cannot be read ({first_line(error)}): delete it, and the run goes on from the "
+        "one before."
+    )
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    arguments = json.loads(file.read_text(encoding="utf-8"))["arguments"]
+    return {name: value for name, value in arguments.items() if name not in FREE}

@@ -1,0 +1,258 @@
+"""Where the tower's rows come from: simulated places, or a dataset with photo embeddings.
+
+Either way a row is a series, the frozen embeddings of the photos taken at its place, (photos, dim) with a mask, and
+an id that rows of one place share.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm import tqdm
+from transformers import CLIPImageProcessor, CLIPModel
+
+from timesenclip_hf import TimeSenCLIPFeatureExtractor
+from timesenclip_hf.data.collate import SeriesRows
+from timesenclip_hf.data.schema import CLASS_TAXONOMIES, DIRECTIONS, taxonomy_of
+from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.simulated.classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
+from timesenclip_hf.extras import needs_extra
+from timesenclip_hf.tensor_files import first_line
+from training.batches import Batch, TensorRows
+from training.small_clip import photo_values
+
+with needs_extra("data"):
+    import datasets
+
+# Points whose photos are drawn, embedded, kept on disk and dropped at a time: 2,000 points are 98 MB of photos.
+EMBEDDED_AT_A_TIME = 2_000
+PHOTOS_AT_A_TIME = 256
+# The views of the papers: north, east, south, west, and neither the point itself nor the crop from close by.
+VIEWS = DIRECTIONS[:4]
+HOW_TO_EMBED = "embed the photos with training/embed_photos.py and add them with data.embedding_shards.add_embeddings"
+
+
+class PairedRows(TensorRows):
+    """Series of a dataset, scaled batch by batch, beside the tensors of their photos."""
+
+    def __init__(self, series: SeriesRows, names: Sequence[str], **columns: torch.Tensor) -> None:
+        super().__init__(names, **columns)
+        self.series = series
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        """Rows as one batch."""
+        return self.series.__getitems__(rows) | super().__getitems__(rows)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Classes of the validation's rows: `truth` (rows,) indices into `prompts`, -1 where not known."""
+
+    truth: np.ndarray
+    prompts: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows, and the classes by which a validation measures them."""
+
+    rows: TensorRows
+    labels: dict[str, Labels]
+
+
+def simulated_source(
+    num_points: int,
+    seed: int,
+    clip: CLIPModel,
+    image_processor: CLIPImageProcessor,
+    accelerator: Accelerator,
+    folder: Path,
+    workers: int,
+) -> Source:
+    """Simulated places, and their drawn photos as the given CLIP embeds them.
+
+    Args:
+        num_points: places; those that were never seen clearly are left out.
+        seed: of the places and of their photos.
+        clip: on the accelerator's device.
+        image_processor: of the CLIP.
+        accelerator: its processes share the photos.
+        folder: for embeddings, so that a stopped run does not embed again.
+        workers: processes that draw photos.
+    """
+    points = simulate(num_points, seed=seed)
+    states = visit_states(points.ground)
+    starts = range(0, num_points, EMBEDDED_AT_A_TIME)
+    files = [folder / f"{seed}-{num_points}-{start:08d}.safetensors" for start in starts]
+    folder.mkdir(parents=True, exist_ok=True)
+    own = list(zip(starts, files, strict=True))[accelerator.process_index :: accelerator.num_processes]
+    for start, file in tqdm(own, desc="embedding photos", unit="shard", disable=not accelerator.is_main_process):
+        if not file.exists():
+            part = slice(start, start + EMBEDDED_AT_A_TIME)
+            photos = draw_photos(points.class_index[part], states[part], seed=seed, first=start, workers=workers)
+            partial = file.with_suffix(".partial")
+            save_file({"photo_embeds": _embed(photos, clip, image_processor)}, partial)
+            partial.replace(file)
+    accelerator.wait_for_everyone()
+    photo_embeds = torch.cat([load_file(file)["photo_embeds"] for file in files])
+    features = TimeSenCLIPFeatureExtractor()(points.series, allow_empty=True, return_tensors="pt")
+    seen = features["series_mask"].any(dim=1)
+    rows = TensorRows(
+        [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()],
+        pixel_series=features["pixel_series"][seen],
+        series_mask=features["series_mask"][seen],
+        months=features["months"][seen],
+        photo_embeds=photo_embeds[seen],
+        photo_mask=torch.ones(photo_embeds[seen].shape[:2], dtype=torch.bool),
+        ids=torch.arange(int(seen.sum())),
+    )
+    covers = Labels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
+    return Source(rows, {"cover": covers})
+
+
+@torch.no_grad()
+def _embed(photos: np.ndarray, clip: CLIPModel, image_processor: CLIPImageProcessor) -> torch.Tensor:
+    """Unit embeddings (points, photos, dim) of drawn photos (points, photos, side, side, 3)."""
+    flat = photos.reshape(-1, *photos.shape[2:])
+    embeds = []
+    for start in range(0, len(flat), PHOTOS_AT_A_TIME):
+        values = photo_values(flat[start : start + PHOTOS_AT_A_TIME], image_processor).to(clip.device)
+        embeds.append(nn.functional.normalize(clip.get_image_features(values).pooler_output, dim=-1).cpu())
+    return torch.cat(embeds).unflatten(0, photos.shape[:2])
+
+
+def dataset_source(
+    name_or_path: str,
+    split: str,
+    extractor: TimeSenCLIPFeatureExtractor,
+    *,
+    label_columns: Sequence[str] = (),
+    patch_size: int = 1,
+    projection_dim: int | None = None,
+    soft_positives: bool = False,
+    limit: int | None = None,
+) -> Source:
+    """Places of a dataset whose photos carry embeddings.
+
+    Args:
+        name_or_path: Hub id, folder of `timesenclip import`, or folder of `Dataset.save_to_disk`.
+        split: to read.
+        extractor: of the model.
+        label_columns: class columns to keep for a validation.
+        patch_size: pixels along a side that the model sees.
+        projection_dim: size of the embeddings that is needed; any when left out.
+        soft_positives: rows with the same photos share an id, rather than rows of the same point.
+        limit: rows at most, the first.
+
+    Raises:
+        ValueError: no such split or column, no photo embeddings, or sizes that do not fit the model.
+    """
+    dataset = open_split(name_or_path, split)
+    embeds, mask, shared = _photo_embeddings(dataset, name_or_path)
+    if projection_dim is not None and embeds.shape[2] != projection_dim:
+        raise ValueError(
+            f"The photo embeddings of {name_or_path} have {embeds.shape[2]} numbers, the CLIP's joint space has "
+            f"{projection_dim}: embed the photos with the CLIP that is trained against (training/embed_photos.py)."
+        )
+    kept = np.flatnonzero(mask.any(axis=1))[:limit]
+    if not len(kept):
+        raise ValueError(f"No point of {name_or_path}, split {split}, has a photo embedding: {HOW_TO_EMBED}.")
+    chosen = dataset.select(kept)
+    series = SeriesRows(chosen, extractor, [column for column in label_columns if column in dataset.column_names])
+    side = series.columns["series"].shape[-1] if series.columns["series"].ndim == 5 else 1
+    if side != patch_size:
+        raise ValueError(
+            f"The series of {name_or_path} are {side} x {side} pixels, `patch_size` is {patch_size}: import "
+            f"with --crop {patch_size}, or set `patch_size` to {side}."
+        )
+    points = np.asarray(chosen["point_id"])
+    ids = shared[kept] if soft_positives else np.unique(points, return_inverse=True)[1]
+    labels = {
+        column: _labels(dataset, column, series.columns.pop(column))
+        for column in label_columns
+        if column in series.columns
+    }
+    if label_columns and not labels:
+        raise ValueError(
+            f"{name_or_path} has none of the columns {', '.join(label_columns)}: name class columns in `label_columns`."
+        )
+    rows = PairedRows(
+        series,
+        [f"point {point}" for point in points],
+        photo_embeds=torch.from_numpy(embeds[kept]),
+        photo_mask=torch.from_numpy(mask[kept]),
+        ids=torch.from_numpy(ids.astype(np.int64)),
+    )
+    return Source(rows, labels)
+
+
+def open_split(name_or_path: str, split: str) -> Any:
+    """A split of a dataset, from the Hub or from a folder in either layout.
+
+    Raises:
+        ValueError: there is no such dataset, or no such split.
+    """
+    folder = Path(name_or_path)
+    try:
+        if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+            found = datasets.load_from_disk(name_or_path)
+        else:
+            found = datasets.load_dataset(name_or_path)
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise ValueError(f"No dataset can be read from {name_or_path} ({first_line(error)}).") from None
+    splits = found if isinstance(found, dict) else {"train": found}
+    if split not in splits:
+        raise ValueError(f"{name_or_path} has no split {split!r}, but {', '.join(splits)}.")
+    return splits[split]
+
+
+def _photo_embeddings(dataset: Any, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Embeddings (rows, photos, dim) of the survey's four directions, which are there, and an id of each set."""
+    feature = dataset.features.get("photos")
+    size = getattr(getattr(feature, "feature", {}).get("embedding"), "length", None) if feature is not None else None
+    if size is None:
+        raise ValueError(f"The photos of {name} carry no embeddings: {HOW_TO_EMBED}.")
+    embeds = np.zeros((len(dataset), len(VIEWS), size), dtype=np.float32)
+    mask = np.zeros(embeds.shape[:2], dtype=bool)
+    for start, table in _batches(dataset.select_columns("photos").with_format("arrow")):
+        photos = table["photos"].combine_chunks()
+        rows = start + np.repeat(np.arange(len(table)), photos.value_lengths().fill_null(0).to_numpy())
+        flat = photos.flatten()
+        places = np.asarray([VIEWS.index(one) if one in VIEWS else -1 for one in flat.field("direction").to_pylist()])
+        column = flat.field("embedding")
+        values = np.full((len(column), size), np.nan, dtype=np.float32)
+        # `flatten` leaves out what is null.
+        values[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, size)
+        good = (places >= 0) & np.isfinite(values).all(axis=1)
+        embeds[rows[good], places[good]] = values[good]
+        mask[rows[good], places[good]] = True
+    _, shared = np.unique(embeds.reshape(len(embeds), -1), axis=0, return_inverse=True)
+    return embeds, mask, shared.reshape(-1)
+
+
+def _batches(dataset: Any, size: int = 1_000) -> Iterator[tuple[int, Any]]:
+    for number, table in enumerate(dataset.iter(size)):
+        yield number * size, table
+
+
+def _labels(dataset: Any, column: str, truth: np.ndarray) -> Labels:
+    names = dataset.features[column].names
+    if column in CLASS_TAXONOMIES:
+        return Labels(truth, dict(zip(names, taxonomy_of(column).prompts.values(), strict=True)))
+    return Labels(truth, {name: [name] for name in names})
+
+
+def shuffle_photos(source: Source, seed: int) -> Source:
+    """The same series, each with the photos of another place drawn at random: nothing is left to be learned."""
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(len(source.rows)))
+    columns = source.rows.columns
+    for name in ("photo_embeds", "photo_mask"):
+        columns[name] = columns[name][order]
+    return source
