@@ -25,9 +25,9 @@ class TemporalAugmentation(nn.Module):
     looks would remain keeps what it had. Dropped looks stay in the tensor with `series_mask` False. In evaluation, and
     where every probability is 0, nothing is touched and nothing drawn. All randomness is torch's global generator's.
 
-    The paper (arXiv 2508.11919) has `probability` 0.5 and three equal weights; upstream works on embedded months
-    instead of reflectance, takes the lower of two middle values as the median, never a quarter across new year, and
-    the same months of every series of a batch.
+    The paper (arXiv 2508.11919) has `probability` 0.5. Upstream's code works on embedded months instead of
+    reflectance, takes the lower of two middle values as the median, drops no quarter across new year, keeps one look
+    or more, and leaves every series of a batch the same months.
 
     Args:
         probability: of one of the three, for a batch.
@@ -62,7 +62,7 @@ class TemporalAugmentation(nn.Module):
         if probability and not any(weights.values()):
             raise ValueError(f"`probability` is {probability}, but every weight is 0: set it to 0, or a weight above.")
         self.probability = probability
-        self.weights = weights
+        self.weights = {name: float(weight) for name, weight in weights.items()}
         self.month_dropout = month_dropout
         self.band_dropout = band_dropout
 
@@ -96,7 +96,6 @@ class TemporalAugmentation(nn.Module):
 
 
 def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> dict[str, torch.Tensor]:
-    mask = mask.bool()
     observed = mask.reshape(*mask.shape, *[1] * (series.ndim - 2))
     in_order = torch.where(observed, series, torch.inf).sort(dim=1).values
     num_observed = observed.sum(dim=1, keepdim=True)

@@ -17,24 +17,23 @@ class CrossViewContrastiveLoss(nn.Module):
 
     `loss_i = -log softmax_i(s <anchor_i, target_j>)`, averaged over i, with `s = exp(logit_scale)` clamped to 100:
     the positive of a row is its own counterpart, every other row of the batch a negative (van den Oord et al.,
-    arXiv 1807.03748; TimeSenCLIP, arXiv 2508.11919, eq. 1). Rows of the same id are the same place: never negatives
-    of each other. The keys of a bank are further negatives of the anchors.
+    arXiv 1807.03748; TimeSenCLIP, arXiv 2508.11919, eq. 1), and so is every key of a bank. What has the row's own id
+    is never a negative.
 
     Under several processes j runs over the rows of all of them, i over the process's own: the mean of the processes'
     losses is the loss of the whole batch, and the mean of their gradients, which `DistributedDataParallel` takes, is
     its gradient, that of `logit_scale` included.
 
-    While `s` is clamped, `logit_scale` has no gradient, so that nothing brings it back: call
-    [`clamp_logit_scale`][CrossViewContrastiveLoss.clamp_logit_scale] after each step of the optimiser, as CLIP does,
-    and it stays where its gradient can lower it.
+    While `s` is clamped, `logit_scale` has no gradient and so never comes back. Call [`clamp_logit_scale`] after
+    each step of the optimiser, as CLIP does, and it stays where a gradient can lower it.
 
     Args:
         bidirectional: average the loss of anchors against targets with that of targets against anchors, as CLIP
-            does; False is the papers' satellite-to-ground loss.
+            does; False is the papers' satellite-to-ground loss. The keys of a bank are negatives of anchors only.
         logit_scale_init_value: log of the inverse temperature at the start.
         learnable_temperature: False keeps the temperature: `logit_scale` is a buffer then, saved all the same.
-        soft_positives: the rows of one id, such as points that share a photo, are positives of each other, each with
-            the same weight, instead of left out.
+        soft_positives: the rows of the batch that share an id, such as points that share a photo, are positives of
+            each other: `loss_i` is the mean over them, all in the softmax. False leaves the others out of it.
     """
 
     logit_scale: torch.Tensor
@@ -72,8 +71,8 @@ class CrossViewContrastiveLoss(nn.Module):
             anchors: embeddings (batch, dim) of one view; made unit here. Under several processes, the rows of this
                 one, as many as on every other.
             targets: embeddings (batch, dim) of the other view, row by row of the same places.
-            ids: int64 (batch,) of the places; None: each row is a place of its own.
-            bank: keys of earlier batches; those of a row's own id are left out.
+            ids: int64 (batch,), the same for rows that show one place; None: each row is a place of its own.
+            bank: keys of earlier batches, with ids of the same numbering.
 
         Returns:
             A scalar, computed in float32 whatever the precision of the rest.
@@ -97,13 +96,18 @@ class CrossViewContrastiveLoss(nn.Module):
         self, rows: torch.Tensor, columns: torch.Tensor, ids: torch.Tensor | None, bank: MemoryBank | None = None
     ) -> torch.Tensor:
         scale = self.logit_scale.float().clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
-        logits = scale * rows @ columns.T
-        column = torch.arange(len(columns), device=rows.device)
-        own = column == column[: len(rows), None] + rank() * len(rows)
-        same_place = own if ids is None else ids[:, None] == gather_rows(ids)
-        positive = same_place if self.soft_positives else own
-        attraction = torch.where(positive, logits, 0).sum(dim=1) / positive.sum(dim=1)
-        compared = [logits.masked_fill(same_place & ~positive, -torch.inf)]
-        if bank is not None and ids is not None:
-            compared.append((scale * rows @ bank.keys.T).masked_fill(ids[:, None] == bank.ids, -torch.inf))
-        return (torch.cat(compared, dim=1).logsumexp(dim=1) - attraction).mean()
+        own_column = torch.arange(len(rows), device=rows.device) + rank() * len(rows)
+        if ids is None:
+            return nn.functional.cross_entropy(scale * rows @ columns.T, own_column)
+        column_ids, num_in_batch = gather_rows(ids), len(columns)
+        if bank is not None:
+            columns, column_ids = torch.cat([columns, bank.keys]), torch.cat([column_ids, bank.ids])
+        same_place = ids[:, None] == column_ids
+        positive = torch.zeros_like(same_place).scatter(1, own_column[:, None], True)
+        if self.soft_positives:
+            positive[:, :num_in_batch] = same_place[:, :num_in_batch]
+        # The lowest finite number, because -inf times a weight of 0 is NaN.
+        left_out = torch.finfo(torch.float32).min
+        logits = (scale * rows @ columns.T).masked_fill(same_place & ~positive, left_out)
+        weights = positive / positive.sum(dim=1, keepdim=True) if self.soft_positives else own_column
+        return nn.functional.cross_entropy(logits, weights)
