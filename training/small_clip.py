@@ -21,6 +21,9 @@ BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 END_OF_WORD = "</w>"
 """Suffix of a word's last token in CLIP's vocabularies."""
 
+# The first of Unicode's private letters, which no text holds.
+_PRIVATE_USE = 0xE000
+
 MAX_TOKENS = 32
 """Longest text in tokens; the longest caption has half as many."""
 
@@ -30,6 +33,11 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
 
     The vocabulary holds every byte, alone and as a word's end, so that any text can be written; then the
     merges learned from the captions; then CLIP's two special tokens, of which the second also pads.
+
+    The same captions give the same tokenizer. The trainer breaks ties between pairs by the numbers of their tokens,
+    which it gives to letters in alphabetical order but to letters with a suffix in the order of a hash table
+    (huggingface/tokenizers#2066); so the last letter of a word is written as one letter of its own while merges are
+    learned.
 
     Args:
         captions: texts to learn merges from.
@@ -44,13 +52,17 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
     if room < 1:
         raise ValueError(f"vocab_size must be at least {len(alphabet) + 3}, got {vocab_size}")
     stock = CLIPTokenizer().backend_tokenizer
-    learner = Tokenizer(BPE(end_of_word_suffix=END_OF_WORD))
-    learner.normalizer = stock.normalizer
-    learner.pre_tokenizer = stock.pre_tokenizer
-    learner.train_from_iterator(
-        captions, BpeTrainer(vocab_size=vocab_size, end_of_word_suffix=END_OF_WORD, show_progress=False)
+    last = {letter: chr(_PRIVATE_USE + place) for place, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    words = (
+        word[:-1] + last[word[-1]]
+        for caption in captions
+        for word, _ in stock.pre_tokenizer.pre_tokenize_str(stock.normalizer.normalize_str(caption))
     )
-    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]][:room]
+    learner = Tokenizer(BPE())
+    learner.train_from_iterator(words, BpeTrainer(vocab_size=vocab_size, show_progress=False))
+    endings = str.maketrans({private: letter + END_OF_WORD for letter, private in last.items()})
+    learned = json.loads(learner.to_str())["model"]["merges"][:room]
+    merges = [(first.translate(endings), second.translate(endings)) for first, second in learned]
     tokens = [*alphabet, *dict.fromkeys(first + second for first, second in merges), BOS, EOS]
     vocabulary = {token: index for index, token in enumerate(tokens)}
     return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=MAX_TOKENS)

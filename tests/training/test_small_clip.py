@@ -21,6 +21,13 @@ def test_words_of_the_captions_become_single_tokens(tokenizer: CLIPTokenizer) ->
     assert tokens == ["<|startoftext|>", "a</w>", "photo</w>", "of</w>", "maize</w>", "<|endoftext|>"]
 
 
+def test_the_same_captions_give_the_same_tokenizer() -> None:
+    # Every pair of letters is as frequent as many others: only ties decide.
+    captions = ["ab cd ef gh", "ba dc fe hg", "ac bd eg fh"]
+    first, *others = (small_clip.train_tokenizer(captions, vocab_size=530).backend_tokenizer.to_str() for _ in range(5))
+    assert all(other == first for other in others)
+
+
 def test_any_text_can_be_written_and_read_back(tokenizer: CLIPTokenizer) -> None:
     ids = tokenizer("zebra café 42")["input_ids"]
     assert max(ids) < len(tokenizer)
