@@ -6,7 +6,7 @@ Names are transformers' where it has one. Every field has its default; `training
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 from transformers import HfArgumentParser
@@ -149,6 +149,13 @@ class TrainingArguments:
         return FitSettings(**shared | changes)
 
 
+class _Parser(HfArgumentParser):
+    """Raises what it would print with its usage, which is longer than a screen."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message[:1].upper()}{message[1:].rstrip('.')}.")
+
+
 def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, TrainingArguments]:
     """Reads `[CONFIG.yaml] [--key value ...]`.
 
@@ -156,17 +163,31 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, Model
         ValueError: the file cannot be read or has a key that no dataclass has, or a value does not fit.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = HfArgumentParser((DataArguments, ModelArguments, TrainingArguments))
+    parser = _Parser((DataArguments, ModelArguments, TrainingArguments), allow_abbrev=False)
     if argv and argv[0].endswith((".yaml", ".yml")):
-        file = Path(argv.pop(0))
-        if not file.is_file():
-            raise ValueError(f"There is no configuration {file}: those of the package are in training/configs.")
-        config: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        known = {action.dest for action in parser._actions}
-        unknown = sorted(set(config) - known)
-        if unknown:
-            raise ValueError(
-                f"Unknown key {unknown[0]!r} in the configuration: use {', '.join(sorted(known - {'help'}))}."
-            )
-        parser.set_defaults(**config)
+        argv = _read_config(Path(argv.pop(0)), parser) + argv
     return parser.parse_args_into_dataclasses(args=argv)
+
+
+def _read_config(file: Path, parser: HfArgumentParser) -> list[str]:
+    """A file as the command line that says the same, so that both are checked alike; empty lists become defaults."""
+    if not file.is_file():
+        raise ValueError(f"There is no configuration {file}: those of the package are in training/configs.")
+    try:
+        config: Any = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is not YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"{file} must hold lines of `key: value`, got a {type(config).__name__}.")
+    actions = {action.dest: action for action in parser._actions if action.dest != "help"}
+    words = []
+    for name, value in config.items():
+        if name not in actions:
+            raise ValueError(f"Unknown key {name!r} in the configuration: use {', '.join(sorted(actions))}.")
+        if value == [] and actions[name].nargs == "+":
+            parser.set_defaults(**{name: []})
+        elif value is not None:
+            # YAML reads a bare `no` as False, and `mixed_precision` means the word.
+            given = {True: ["yes"], False: ["no"]}[value] if isinstance(value, bool) else value
+            words += [f"--{name}", *map(str, given if isinstance(given, list) else [given])]
+    return words

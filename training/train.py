@@ -115,7 +115,8 @@ class Run:
         training = self.training
         accelerator = Accelerator(
             mixed_precision=training.mixed_precision,
-            cpu=training.cpu,
+            # Told to, Accelerate joins several processes without a GPU; else each would train alone.
+            cpu=training.cpu or not torch.accelerator.is_available(),
             log_with=training.report_to if stage and training.report_to else None,
             project_dir=self.output / "logs",
         )

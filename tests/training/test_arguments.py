@@ -1,27 +1,176 @@
+from dataclasses import asdict
+
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
+from accelerate.utils import DistributedType
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from training.arguments import parse_arguments
+from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
 
 CONFIGS = sorted((ROOT / "training" / "configs").glob("*.yaml"))
+LAUNCHES = sorted((ROOT / "training" / "accelerate").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_config_of_the_repository_is_read(config):
-    data, _, training = parse_arguments([str(config)])
-    assert data.series_points > 0
-    assert training.output_dir.startswith("runs/")
+def read(*argv: str) -> dict[str, object]:
+    return {name: value for group in parse_arguments(list(argv)) for name, value in asdict(group).items()}
 
 
-def test_the_command_line_goes_before_the_file(tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text("seed: 5\nsteps: 7\n")
-    _, _, training = parse_arguments([str(config), "--steps", "9"])
-    assert (training.seed, training.steps) == (5, 9)
+def config_of(name: str) -> dict[str, object]:
+    return read(str(ROOT / "training" / "configs" / f"{name}.yaml"))
 
 
-def test_a_key_that_does_not_exist_is_named(tmp_path):
-    config = tmp_path / "config.yaml"
-    config.write_text("learning_rat: 1\n")
-    with pytest.raises(ValueError, match="Unknown key 'learning_rat' in the configuration: use batch_size"):
-        parse_arguments([str(config)])
+@pytest.fixture
+def config(tmp_path):
+    """Writes a configuration; its path."""
+
+    def write(text: str) -> str:
+        file = tmp_path / "config.yaml"
+        file.write_text(text)
+        return str(file)
+
+    return write
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_of_the_repository_is_read_and_says_how_it_is_run(file):
+    settings = read(str(file))
+    assert settings["output_dir"].startswith("runs/")
+    comment = file.read_text()
+    assert "accelerate launch --config_file training/accelerate/" in comment
+    assert f"training/configs/{file.name}" in comment
+
+
+def test_the_embedded_default_writes_the_defaults_out():
+    defaults = {name: value for group in parse_arguments([]) for name, value in asdict(group).items()}
+    assert config_of("embedded_default") == defaults | {"results_file": "training/results/embedded_default.json"}
+
+
+def test_the_paper_recipe_has_the_numbers_of_the_paper():
+    settings = config_of("timesenclip_vitb32")
+    paper = {
+        "learning_rate": 1e-4,
+        "weight_decay": 1e-6,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "num_train_epochs": 200,
+        "warmup_steps": 10 / 200,
+        "batch_size": 1_024,
+        "memory_bank_size": 2_048,
+        "augmentation_probability": 0.5,
+        "photo_pooling": "average",
+        "hidden_size": 512,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "intermediate_size": 256,
+        "dropout": 0.2,
+    }
+    assert {name: settings[name] for name in paper} == paper
+    assert settings["metric_for_best_model"] == "retrieval_recall_at_1"
+
+
+@pytest.mark.parametrize("side", [5, 9])
+def test_a_config_of_patches_is_the_paper_recipe_with_another_patch_size(side):
+    name = f"timesenclip_vitb32_{side}x{side}"
+    changes = {"patch_size": side, "output_dir": f"runs/{name}"}
+    assert config_of(name) == config_of("timesenclip_vitb32") | changes
+
+
+def test_the_epochs_of_the_paper_are_so_many_steps():
+    training = parse_arguments([str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")])[2]
+    settings = training.tower_stage(num_rows=140_000)
+    assert settings.steps == 200 * (140_000 // 1_024) == 27_200
+    assert settings.adam_betas == (0.9, 0.999)
+
+
+def test_the_small_clip_is_neither_validated_nor_computed_in_parts():
+    training = TrainingArguments(
+        eval_steps=5, metric_for_best_model="loss", early_stopping_patience=2, gradient_accumulation_steps=4
+    )
+    settings = training.clip_stage()
+    assert (settings.eval_steps, settings.early_stopping_patience, settings.gradient_accumulation_steps) == (0, 0, 1)
+    assert settings.metric_for_best_model is None
+    assert settings.batch_size == training.clip_batch_size
+
+
+@pytest.mark.parametrize("file", LAUNCHES, ids=lambda path: path.stem)
+def test_accelerate_reads_every_example_of_a_launch(file):
+    launch = load_config_from_file(str(file))
+    assert launch.num_processes >= launch.num_machines
+    assert f"--config_file training/accelerate/{file.name}" in file.read_text()
+    # MULTI_CPU would start one process; see the file.
+    several = launch.num_processes > 1
+    assert launch.distributed_type == (DistributedType.MULTI_GPU if several else DistributedType.NO)
+    assert launch.use_cpu == file.stem.startswith("cpu")
+
+
+def test_the_command_line_goes_before_the_file(config):
+    settings = read(config("seed: 5\nsteps: 7\nlabel_columns: [crop]\n"), "--steps", "9", "--label_columns", "a", "b")
+    assert (settings["seed"], settings["steps"], settings["label_columns"]) == (5, 9, ["a", "b"])
+
+
+def test_what_yaml_reads_its_own_way_means_what_was_written(config):
+    text = "learning_rate: 1e-4\nmixed_precision: no\ncpu: yes\nreport_to: tensorboard\nlabel_columns: []\nsteps:\n"
+    settings = read(config(text))
+    assert settings["learning_rate"] == 1e-4
+    assert settings["mixed_precision"] == "no"
+    assert settings["cpu"] is True
+    assert settings["report_to"] == ["tensorboard"]
+    assert settings["label_columns"] == []
+    assert settings["steps"] == TrainingArguments.steps
+
+
+def test_an_empty_file_leaves_every_default(config):
+    assert read(config("")) == asdict(DataArguments()) | asdict(ModelArguments()) | asdict(TrainingArguments())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("learning_rat: 1", "Unknown key 'learning_rat' in the configuration: use adam_beta1, "),
+        ("steps: many", r"Argument --steps: invalid int value: 'many'\.$"),
+        ("steps: 4.5", r"Argument --steps: invalid int value: '4\.5'\.$"),
+        ("steps: [4, 5]", "not used by the HfArgumentParser"),
+        ("steps: 0", "`steps` must be at least 1, got 0"),
+        ("cpu: maybe", r"Argument --cpu: .*got maybe.*[^.]\.$"),
+        ("mixed_precision: bf32", "`mixed_precision` must be one of no, bf16, fp16, got 'bf32'"),
+        ("metric_for_best_model: loss", "`metric_for_best_model` needs `eval_steps`"),
+        ("eval_steps: 5\nearly_stopping_patience: 1", "`early_stopping_patience` needs `metric_for_best_model`"),
+        ("push_to_hub: true", "`push_to_hub` needs `hub_model_id`"),
+        ("- steps", "must hold lines of `key: value`, got a list"),
+        ("steps: [", "is not YAML"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_in_one_sentence(config, text, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        read(config(text))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["absent.yaml"], r"There is no configuration absent\.yaml: those of the package are in training/configs"),
+        (["--learning_rat", "1"], "not used by the HfArgumentParser: .*learning_rat"),
+        (["--steps", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_a_command_line_that_cannot_be_meant_is_refused_in_one_sentence(argv, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read(*argv)
+
+
+@given(
+    learning_rate=st.floats(1e-9, 1),
+    steps=st.integers(1, 10**9),
+    cpu=st.booleans(),
+    columns=st.lists(st.sampled_from(["crop", "land_use"]), max_size=3),
+)
+def test_a_file_says_what_its_values_are(tmp_path_factory, learning_rate, steps, cpu, columns):
+    file = tmp_path_factory.mktemp("config") / "any.yml"
+    listed = ", ".join(columns)
+    file.write_text(f"learning_rate: {learning_rate!r}\nsteps: {steps}\ncpu: {cpu}\nlabel_columns: [{listed}]\n")
+    settings = read(str(file))
+    assert (settings["learning_rate"], settings["steps"], settings["cpu"]) == (learning_rate, steps, cpu)
+    assert settings["label_columns"] == columns
