@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,6 @@ def kill(output: Path, *settings: str, checkpoint: Path, after: float = 0.0, pro
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,
     )
     deadline = time.monotonic() + PATIENCE
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -73,7 +73,9 @@ def kill(output: Path, *settings: str, checkpoint: Path, after: float = 0.0, pro
     time.sleep(after)
     ended = process.poll()
     if ended is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        # torchrun puts each of its workers in a session of its own.
+        for one in [process, *psutil.Process(process.pid).children(recursive=True)]:
+            os.kill(one.pid, signal.SIGKILL)
         process.wait()
     if ended is not None or not checkpoint.exists():
         raise RuntimeError(f"the run ended with {ended} before it was killed")

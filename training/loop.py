@@ -107,7 +107,9 @@ class Fit:
         self.scheduler = get_cosine_schedule_with_warmup(optimizer, round(warmup), settings.steps)
         self.views, self.objective, self.optimizer = accelerator.prepare(views, objective, optimizer)
         # Registered, not prepared: a prepared schedule steps once for every process.
-        accelerator.register_for_checkpointing(self.scheduler, *([bank.to(accelerator.device)] if bank else []))
+        accelerator.register_for_checkpointing(self.scheduler)
+        if bank is not None:
+            accelerator.register_for_checkpointing(bank.to(accelerator.device))
         self.checkpoints = Checkpoints(accelerator, folder, settings.save_total_limit)
 
     def run(self) -> Progress:
