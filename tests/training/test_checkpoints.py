@@ -1,0 +1,97 @@
+import json
+import resource
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from training.checkpoints import RUN_FILE, Checkpoints, Progress, list_checkpoints, open_run, read_progress
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A stage's checkpoints of a linear layer, and the layer."""
+    (tmp_path / RUN_FILE).write_text("{}")
+    accelerator = Accelerator(cpu=True)
+    layer = accelerator.prepare(nn.Linear(300, 300))
+    return Checkpoints(accelerator, tmp_path / "stage"), layer
+
+
+def test_the_newest_checkpoint_is_restored_with_its_progress(kept):
+    checkpoints, layer = kept
+    for step in (3, 6, 9):
+        with torch.no_grad():
+            layer.bias.fill_(step)
+        checkpoints.save(Progress(step=step, curve=[{"step": step, "loss": 0.5}]))
+    with torch.no_grad():
+        layer.bias.zero_()
+    progress = checkpoints.restore()
+    assert progress == Progress(step=9, curve=[{"step": 9, "loss": 0.5}])
+    assert layer.bias.unique().tolist() == [9.0]
+    assert [path.name for path in list_checkpoints(checkpoints.folder)] == [
+        "checkpoint-00000006",
+        "checkpoint-00000009",
+    ]
+
+
+def test_a_stage_that_has_not_begun_is_at_its_beginning(kept):
+    assert kept[0].restore() == Progress()
+
+
+def test_a_checkpoint_that_was_cut_off_while_it_was_written_does_not_count(kept):
+    checkpoints, _ = kept
+    checkpoints.save(Progress(step=3))
+    (checkpoints.folder / ".checkpoint-00000006.partial").mkdir()
+    assert checkpoints.restore().step == 3
+    checkpoints.save(Progress(step=6))
+    assert [path.name for path in checkpoints.folder.iterdir() if path.name.endswith("partial")] == []
+
+
+def test_when_the_disk_is_full_then_the_former_checkpoint_is_as_it_was(kept):
+    checkpoints, _ = kept
+    checkpoints.save(Progress(step=3))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match=r"step 6 could not be written .* it goes on from checkpoint-00000003\."):
+            checkpoints.save(Progress(step=6))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert checkpoints.restore().step == 3
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["checkpoint-00000003"]
+
+
+def test_a_damaged_checkpoint_is_named(kept):
+    checkpoints, _ = kept
+    checkpoints.save(Progress(step=3))
+    checkpoint = list_checkpoints(checkpoints.folder)[0]
+    (checkpoint / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(OSError, match=r"checkpoint-00000003 cannot be read .*: delete it"):
+        checkpoints.restore()
+    (checkpoint / "progress.json").write_text("{")
+    with pytest.raises(OSError, match=r"checkpoint-00000003 cannot be read .*: delete it"):
+        read_progress(checkpoints.folder)
+
+
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
+    lock = open_run(tmp_path, {"seed": 0})
+    with pytest.raises(ValueError, match="Another run is writing to"):
+        open_run(tmp_path, {"seed": 0})
+    lock.release()
+    open_run(tmp_path, {"seed": 0}).release()
+
+
+def test_a_folder_is_gone_on_in_with_the_same_settings_only(tmp_path):
+    open_run(tmp_path, {"seed": 0, "workers": 2}).release()
+    open_run(tmp_path, {"seed": 0, "workers": 1}).release()
+    with pytest.raises(ValueError, match=r"holds a run with another seed \(0, now 1\): choose another folder"):
+        open_run(tmp_path, {"seed": 1, "workers": 2})
+
+
+def test_settings_and_versions_are_kept(tmp_path):
+    open_run(tmp_path, {"seed": 0}).release()
+    kept = json.loads((tmp_path / RUN_FILE).read_text())
+    assert kept["arguments"] == {"seed": 0}
+    assert kept["code"]["torch"] == torch.__version__
+    assert len(kept["code"]["commit"].rstrip("+")) == 40
