@@ -7,6 +7,21 @@ from transformers import CLIPTextConfig, CLIPVisionConfig
 from transformers.activations import ACT2FN
 from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 
+# What is left out of a configuration, by the kind of encoder.
+ENCODER_SIZES: dict[str, dict[str, int | float]] = {
+    # TimeSenCLIP's released code and checkpoints.
+    "transformer": {
+        "hidden_size": 512,
+        "num_hidden_layers": 6,
+        "intermediate_size": 256,
+        "hidden_dropout_prob": 0.2,
+    },
+    # The MLP of Wang et al. 2017 (arXiv 1611.06455), whose dropout is 0.1, 0.2, 0.2 and 0.3 from input to output.
+    "mlp": {"hidden_size": 500, "num_hidden_layers": 3, "intermediate_size": 500, "hidden_dropout_prob": 0.2},
+    # TempCNN (Pelletier et al. 2019, doi 10.3390/rs11050523), which `conv_kernel_size` is from too.
+    "tempcnn": {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 256, "hidden_dropout_prob": 0.5},
+}
+
 
 @strict
 class TimeSenCLIPPixelConfig(PreTrainedConfig):
@@ -14,39 +29,48 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
 
     Every number is from TimeSenCLIP (arXiv 2508.11919) and its released code; where the two disagree (ReLU
     against GELU, one linear head against two) the code is followed, since it is what the weights were made with.
+    The paper also compares other encoders, whose sizes are in neither the code nor, that we found, the paper: those
+    of `ENCODER_SIZES` are from the works that brought them.
 
     Args:
+        encoder_type: "transformer"; or "mlp" or "tempcnn", which see a fixed grid of `num_months`.
         num_bands: spectral bands of one look, in the feature extractor's order.
         num_months: learned positions on the circle of the year; 12 are the calendar months.
         patch_size: side of the square of pixels seen at each look, 1 for a single pixel, or `[height, width]`.
-        hidden_size: width of the encoder.
-        num_hidden_layers: encoder layers.
-        num_attention_heads: heads a layer; must divide `hidden_size`.
-        intermediate_size: width of the feed-forward block.
-        hidden_act: activation of the feed-forward block.
-        hidden_dropout_prob: dropout after attention, inside and after the feed-forward block.
+        hidden_size: width of the encoder, for "tempcnn" the filters of a convolution; by `encoder_type` when left
+            out, as are the sizes below that say so.
+        num_hidden_layers: encoder layers, for "tempcnn" convolutions; by `encoder_type`.
+        num_attention_heads: heads a layer of the transformer; must divide `hidden_size`.
+        intermediate_size: width of the transformer's feed-forward block, or of "tempcnn"'s dense layer, by
+            `encoder_type`; "mlp" has none.
+        hidden_act: activation of the feed-forward block, or of each layer.
+        hidden_dropout_prob: dropout after attention, inside and after the feed-forward block, or after each layer of
+            the other encoders; by `encoder_type`.
         attention_dropout: dropout on the attention weights.
+        conv_kernel_size: months that a convolution of "tempcnn" spans.
         layer_norm_eps: epsilon of every LayerNorm.
         projection_dim: size of the embedding, the width of CLIP's joint space.
 
     Raises:
-        ValueError: a number is not positive, the heads do not divide the width, the activation is unknown, or a
-            dropout lies outside [0, 1).
+        ValueError: the encoder or the activation is unknown, a number is not positive, the heads do not divide the
+            width, or a dropout lies outside [0, 1).
     """
 
     model_type = "timesenclip_pixel_model"
     base_config_key = "pixel_config"
 
+    encoder_type: str = "transformer"
     num_bands: int = 10
     num_months: int = 12
     patch_size: int | list[int] | tuple[int, int] = 1
-    hidden_size: int = 512
-    num_hidden_layers: int = 6
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
     num_attention_heads: int = 8
-    intermediate_size: int = 256
+    intermediate_size: int | None = None
     hidden_act: str = "relu"
-    hidden_dropout_prob: float | int = 0.2
+    hidden_dropout_prob: float | int | None = None
     attention_dropout: float | int = 0.2
+    conv_kernel_size: int = 5
     layer_norm_eps: float = 1e-5
     projection_dim: int = 512
 
@@ -58,13 +82,24 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
         height, width = self.patch_size
         return height, width
 
+    @property
+    def values_per_look(self) -> int:
+        """Numbers of one look: each band of each pixel of the patch."""
+        height, width = self.patch_shape
+        return self.num_bands * height * width
+
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        for name, size in ENCODER_SIZES.get(self.encoder_type, {}).items():
+            if getattr(self, name) is None:
+                setattr(self, name, size)
         # `@strict` would wrap the sentence in an error of its own, over several lines.
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
         """Part of `@strict`: called again when the configuration is saved."""
+        if self.encoder_type not in ENCODER_SIZES:
+            raise ValueError(f"`encoder_type` must be one of {', '.join(ENCODER_SIZES)}, got {self.encoder_type!r}.")
         if not isinstance(self.patch_size, int) and len(self.patch_size) != 2:
             raise ValueError(f"`patch_size` must be one number or [height, width], got {self.patch_size}.")
         sizes = {name: getattr(self, name) for name in _POSITIVE_FIELDS}
@@ -72,10 +107,11 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
         for name, value in sizes.items():
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}.")
-        if self.hidden_size % self.num_attention_heads:
+        width: Any = self.hidden_size
+        if self.encoder_type == "transformer" and width % self.num_attention_heads:
             raise ValueError(
                 f"`num_attention_heads` must divide `hidden_size`, got {self.num_attention_heads} heads for a "
-                f"width of {self.hidden_size}."
+                f"width of {width}."
             )
         if self.hidden_act not in ACT2FN:
             raise ValueError(f"`hidden_act` must be one of transformers' activations, got {self.hidden_act!r}.")
@@ -92,6 +128,7 @@ _POSITIVE_FIELDS = (
     "num_attention_heads",
     "intermediate_size",
     "projection_dim",
+    "conv_kernel_size",
 )
 
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +10,24 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, CLIPModel, CLIPTextModel, CLIPVisionModel, PreTrainedModel
 from transformers import initialization as init
-from transformers.activations import ACT2FN
 from transformers.masking_utils import create_bidirectional_mask
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple, merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from .configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+from .encoders_timesenclip import (
+    TimeSenCLIPConvLayer,
+    TimeSenCLIPMLP,
+    TimeSenCLIPMLPLayer,
+    TimeSenCLIPPixelAttention,
+    TimeSenCLIPPixelEmbeddings,
+    TimeSenCLIPPixelLayer,
+    TimeSenCLIPTempCNN,
+    check_series,
+    place_on_months,
+)
 
 
 @dataclass
@@ -42,144 +49,6 @@ class TimeSenCLIPOutput(ModelOutput):
     series_embeds: torch.Tensor | None = None
     text_embeds: torch.Tensor | None = None
     image_embeds: torch.Tensor | None = None
-
-
-class TimeSenCLIPPixelEmbeddings(nn.Module):
-    """One token a look, from its bands and its place in the year, behind a class token that has no place."""
-
-    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
-        super().__init__()
-        self.config = config
-        height, width = config.patch_shape
-        self.band_projection = nn.Linear(config.num_bands * height * width, config.hidden_size)
-        self.position_embedding = nn.Parameter(torch.zeros(config.num_months, config.hidden_size))
-        self.class_embedding = nn.Parameter(torch.zeros(config.hidden_size))
-
-    def forward(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Turns looks (batch, time, band[, height, width]) into tokens (batch, 1 + time, hidden_size)."""
-        self._check_shapes(pixel_series, series_mask, months)
-        looks = pixel_series.flatten(2).to(self.band_projection.weight.dtype)
-        if series_mask is not None:
-            # NaN times an attention weight of zero is NaN: what was not observed must not enter at all.
-            looks = looks.masked_fill(~series_mask.bool()[:, :, None], 0)
-        tokens = self.band_projection(looks) + self._positions(months)
-        class_token = self.class_embedding.expand(len(tokens), 1, -1)
-        return torch.cat([class_token, tokens], dim=1)
-
-    def _positions(self, months: torch.Tensor | None) -> torch.Tensor:
-        if months is None:
-            return self.position_embedding
-        place = months.to(device=self.position_embedding.device, dtype=torch.float32) % self.config.num_months
-        month = place.floor()
-        fraction = (place - month)[..., None].to(self.position_embedding.dtype)
-        earlier = month.long() % self.config.num_months
-        later = (earlier + 1) % self.config.num_months
-        return (1 - fraction) * self.position_embedding[earlier] + fraction * self.position_embedding[later]
-
-    def _check_shapes(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> None:
-        patch = self.config.patch_shape
-        accepted: list[tuple[int, ...]] = [(self.config.num_bands, *patch)]
-        if patch == (1, 1):
-            accepted.append((self.config.num_bands,))
-        if pixel_series.ndim < 3 or tuple(pixel_series.shape[2:]) not in accepted:
-            raise ValueError(
-                f"`pixel_series` must be (batch, time, {', '.join(map(str, accepted[-1]))}), "
-                f"got {tuple(pixel_series.shape)}."
-            )
-        looks = tuple(pixel_series.shape[:2])
-        if series_mask is not None and tuple(series_mask.shape) != looks:
-            raise ValueError(f"`series_mask` must be (batch, time) = {looks}, got {tuple(series_mask.shape)}.")
-        if months is None and looks[1] != self.config.num_months:
-            raise ValueError(
-                f"A series of {looks[1]} looks needs `months` (0 = January); only series of "
-                f"{self.config.num_months} may leave them out."
-            )
-        if months is not None and tuple(months.shape) not in (looks, looks[1:]):
-            raise ValueError(
-                f"`months` must be (time,) = {looks[1:]} or (batch, time) = {looks}, got {tuple(months.shape)}."
-            )
-
-
-def eager_attention_forward(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention written out, the reference that SDPA is tested against and the way to see attention weights."""
-    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
-    if attention_mask is not None:
-        scores = scores + attention_mask
-    weights = nn.functional.softmax(scores, dim=-1, dtype=torch.float32).to(query.dtype)
-    weights = nn.functional.dropout(weights, p=dropout, training=module.training)
-    return torch.matmul(weights, value).transpose(1, 2), weights
-
-
-class TimeSenCLIPPixelAttention(nn.Module):
-    """Multi-head self-attention, queries, keys and values kept apart as in CLIP."""
-
-    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.head_dim = config.hidden_size // config.num_attention_heads
-        self.scaling = self.head_dim**-0.5
-        self.is_causal = False
-        self.q_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.k_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.v_proj = nn.Linear(config.hidden_size, config.hidden_size)
-        self.out_proj = nn.Linear(config.hidden_size, config.hidden_size)
-
-    def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Attends over (batch, tokens, hidden_size); returns the same shape and the weights when eager."""
-        heads = (*hidden_states.shape[:-1], -1, self.head_dim)
-        attention: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = ALL_ATTENTION_FUNCTIONS.get_interface(
-            self.config._attn_implementation, eager_attention_forward
-        )
-        mixed, weights = attention(
-            self,
-            self.q_proj(hidden_states).view(heads).transpose(1, 2),
-            self.k_proj(hidden_states).view(heads).transpose(1, 2),
-            self.v_proj(hidden_states).view(heads).transpose(1, 2),
-            attention_mask,
-            scaling=self.scaling,
-            dropout=self.config.attention_dropout if self.training else 0.0,
-            **kwargs,
-        )
-        return self.out_proj(mixed.reshape(hidden_states.shape)), weights
-
-
-class TimeSenCLIPPixelLayer(GradientCheckpointingLayer):
-    """One encoder layer; it normalises after each residual sum (post-LN), as `nn.TransformerEncoderLayer` does."""
-
-    def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
-        super().__init__()
-        self.self_attn = TimeSenCLIPPixelAttention(config)
-        self.layer_norm1 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.fc1 = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation_fn = ACT2FN[config.hidden_act]
-        self.fc2 = nn.Linear(config.intermediate_size, config.hidden_size)
-        self.layer_norm2 = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(
-        self, hidden_states: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
-    ) -> torch.Tensor:
-        """Keeps the shape (batch, tokens, hidden_size)."""
-        attended, _ = self.self_attn(hidden_states, attention_mask, **kwargs)
-        hidden_states = self.layer_norm1(hidden_states + self.dropout(attended))
-        widened = self.dropout(self.activation_fn(self.fc1(hidden_states)))
-        hidden_states = self.layer_norm2(hidden_states + self.dropout(self.fc2(widened)))
-        return hidden_states
 
 
 class TimeSenCLIPPreTrainedModel(PreTrainedModel):
@@ -232,7 +101,7 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
             init.zeros_(module.position_embedding)
             init.zeros_(module.class_embedding)
         elif isinstance(module, TimeSenCLIPPixelAttention):
-            width = module.config.hidden_size
+            width = module.q_proj.in_features
             # Xavier over the (3 width, width) matrix that nn.MultiheadAttention keeps in one piece.
             bound = math.sqrt(6 / (3 * width + width))
             for projection in (module.q_proj, module.k_proj, module.v_proj):
@@ -243,6 +112,11 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
         elif isinstance(module, TimeSenCLIPPixelLayer):
             _init_linear_as_torch(module.fc1)
             _init_linear_as_torch(module.fc2)
+        elif isinstance(module, TimeSenCLIPMLP | TimeSenCLIPTempCNN):
+            # He's normal, as in TempCNN's code.
+            for part in module.modules():
+                if isinstance(part, nn.Linear | nn.Conv1d):
+                    init.kaiming_normal_(part.weight, nonlinearity="relu")
         elif isinstance(module, TimeSenCLIPPixelModel):
             _init_linear_as_torch(module.projection)
         elif isinstance(module, TimeSenCLIPModel):
@@ -267,12 +141,18 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
 
     Departures, none of which changes the output on twelve observed months: missing looks get no attention, and
     any number of looks at any dates is accepted, dates between two months taking the position between theirs.
+
+    With `encoder_type` "mlp" or "tempcnn", another encoder stands before the same head. It sees a fixed grid of
+    months ([`place_on_months`]): dates count to the nearest month only.
     """
 
     config: TimeSenCLIPPixelConfig
     base_model_prefix = "pixel_model"
     main_input_name = "pixel_series"
-    _can_record_outputs = {"hidden_states": TimeSenCLIPPixelLayer, "attentions": TimeSenCLIPPixelAttention}
+    _can_record_outputs = {
+        "hidden_states": [TimeSenCLIPPixelLayer, TimeSenCLIPMLPLayer, TimeSenCLIPConvLayer],
+        "attentions": TimeSenCLIPPixelAttention,
+    }
     _keys_to_ignore_on_load_unexpected = [
         r"^text_model\.",
         r"^text_projection\.",
@@ -283,10 +163,17 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
 
     def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
         super().__init__(config)
-        self.embeddings = TimeSenCLIPPixelEmbeddings(config)
-        self.layers = nn.ModuleList(TimeSenCLIPPixelLayer(config) for _ in range(config.num_hidden_layers))
-        self.post_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.projection = nn.Linear(config.hidden_size, config.projection_dim)
+        width: Any = config.hidden_size
+        depth: Any = config.num_hidden_layers
+        self.encoder: TimeSenCLIPMLP | TimeSenCLIPTempCNN | None = None
+        if config.encoder_type == "transformer":
+            self.embeddings = TimeSenCLIPPixelEmbeddings(config)
+            self.layers = nn.ModuleList(TimeSenCLIPPixelLayer(config) for _ in range(depth))
+        else:
+            self.encoder = (TimeSenCLIPMLP if config.encoder_type == "mlp" else TimeSenCLIPTempCNN)(config)
+            width = self.encoder.output_size
+        self.post_layernorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.projection = nn.Linear(width, config.projection_dim)
         self.post_init()
 
     @merge_with_config_defaults
@@ -296,6 +183,7 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         pixel_series: torch.Tensor,
         series_mask: torch.Tensor | None = None,
         months: torch.Tensor | None = None,
+        pooled_only: bool = False,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
         """Encodes series.
@@ -303,31 +191,60 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         Args:
             pixel_series: scaled reflectance (batch, time, band), or (batch, time, band, height, width).
             series_mask: (batch, time), True where observed; all observed when left out. A series without any
-                observed look gives the class token alone: finite, the same for all, and meaningless.
+                observed look gives an embedding that is finite, the same for all, and meaningless.
             months: (time,) or (batch, time) places in the year, 0 = January, circular; whole numbers are the
                 learned positions, others lie between them. May be left out with twelve looks, January first.
+            pooled_only: leave out what `pooler_output` does not need, which costs a tenth of the transformer's work:
+                its last layer is then computed for the class token alone, and `last_hidden_state` is `None`. What is
+                recorded of that layer with `output_hidden_states` or `output_attentions` is the class token's.
             **kwargs: transformers' `output_hidden_states`, `output_attentions` and the like.
 
         Returns:
-            `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`
-            (batch, 1 + time, hidden_size), class token first.
+            `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`: of the transformer
+            (batch, 1 + time, hidden_size), class token first; of the MLP (batch, 1, hidden_size), its last layer; of
+            TempCNN (batch, num_months, hidden_size), its last convolution.
 
         Raises:
             ValueError: a shape does not fit the configuration, or `months` is missing for other than twelve looks.
         """
-        hidden_states = self.embeddings(pixel_series, series_mask, months)
-        attention_mask = None
-        if series_mask is not None:
-            attention_mask = create_bidirectional_mask(
-                config=self.config,
-                inputs_embeds=hidden_states,
-                attention_mask=nn.functional.pad(series_mask.bool(), (1, 0), value=True),
-            )
-        for layer in self.layers:
-            hidden_states = layer(hidden_states, attention_mask, **kwargs)
+        check_series(self.config, pixel_series, series_mask, months)
+        if self.encoder is None:
+            hidden_states = self._attend(pixel_series, series_mask, months, pooled_only, **kwargs)
+            pooled = hidden_states[:, 0]
+        else:
+            looks = place_on_months(pixel_series, series_mask, months, self.config.num_months)
+            hidden_states, pooled = self.encoder(looks.to(self.projection.weight.dtype))
         return BaseModelOutputWithPooling(
-            last_hidden_state=hidden_states,
-            pooler_output=self.projection(self.post_layernorm(hidden_states[:, 0])),
+            last_hidden_state=None if pooled_only else hidden_states,
+            pooler_output=self.projection(self.post_layernorm(pooled)),
+        )
+
+    def _attend(
+        self,
+        pixel_series: torch.Tensor,
+        series_mask: torch.Tensor | None,
+        months: torch.Tensor | None,
+        pooled_only: bool,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        hidden_states: torch.Tensor = self.embeddings(pixel_series, series_mask, months)
+        masks = [self._attention_mask(hidden_states, hidden_states, series_mask)] * len(self.layers)
+        if pooled_only:
+            masks[-1] = self._attention_mask(hidden_states[:, :1], hidden_states, series_mask)
+        for layer, mask in zip(self.layers, masks, strict=True):
+            last = layer is self.layers[-1]
+            hidden_states = layer(hidden_states, mask, class_token_only=pooled_only and last, **kwargs)
+        return hidden_states
+
+    def _attention_mask(self, queries: torch.Tensor, tokens: torch.Tensor, series_mask: torch.Tensor | None) -> Any:
+        """A mask as the attention implementation wants it; the class token is always seen."""
+        if series_mask is None:
+            return None
+        return create_bidirectional_mask(
+            config=self.config,
+            inputs_embeds=queries,
+            attention_mask=nn.functional.pad(series_mask.bool(), (1, 0), value=True),
+            encoder_hidden_states=tokens,
         )
 
 
@@ -464,7 +381,8 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         """
         series_embeds = text_embeds = image_embeds = None
         if pixel_series is not None:
-            series_embeds = _unit(self.get_series_features(pixel_series, series_mask, months, **kwargs).pooler_output)
+            series = self.get_series_features(pixel_series, series_mask, months, pooled_only=True, **kwargs)
+            series_embeds = _unit(series.pooler_output)
         if input_ids is not None:
             text_embeds = _unit(self.get_text_features(input_ids, attention_mask, **kwargs).pooler_output)
         if pixel_values is not None:
