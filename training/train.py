@@ -41,6 +41,7 @@ from training.arguments import DataArguments, ModelArguments, TrainingArguments,
 from training.batches import TensorRows
 from training.checkpoints import Progress, describe_code, open_run, read_progress
 from training.clips import CLIP, extract_clip, kind_of, read_clip, read_tower
+from training.curves import draw_curves
 from training.evaluate import describe, simulated
 from training.loop import Fit
 from training.small_clip import (
@@ -329,10 +330,15 @@ class Run:
             },
             "curves": {stage: progress.curve for stage, progress in self.progress.items()},
             "evaluations": {stage: progress.evaluations for stage, progress in self.progress.items()},
+            "best": {stage: progress.best for stage, progress in self.progress.items()},
             "stopped": {stage: progress.stopped for stage, progress in self.progress.items()},
         }
         write_json(folder / "training_arguments.json", {"arguments": settings, "code": results["code"]})
         write_json(Path(self.training.results_file or self.output / "results.json"), results)
+        try:
+            draw_curves(results, self.output)
+        except ImportError as error:
+            print(f"The curves were not drawn. {error}")
         for suite, report in reports.items():
             print(describe(suite, report))
 
