@@ -31,7 +31,7 @@ import numpy as np, torch
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor, pipeline
 from transformers.dynamic_module_utils import get_class_from_dynamic_module
 
-folder, series_file, *labels = sys.argv[1:]
+folder, other_folder, series_file, *labels = sys.argv[1:]
 series = np.load(series_file)
 remote = {"trust_remote_code": True}
 task = "zero-shot-pixel-classification"
@@ -43,31 +43,45 @@ batch = processor(series, text=labels, return_tensors="pt")
 with torch.no_grad():
     logits = model(**batch).logits_per_series
     embeds = tower(**extractor(series, return_tensors="pt")).pooler_output
+    other = AutoModel.from_pretrained(other_folder, **remote)
+    other_embeds = other.get_series_features(**extractor(series, return_tensors="pt")).pooler_output
 print(json.dumps({
     "model_type": AutoConfig.from_pretrained(folder, **remote).model_type,
     "modules": sorted({type(part).__module__.split(".")[0] for part in (model, processor, extractor, tower)}),
     "logits": logits.tolist(),
     "embeds": embeds.tolist(),
+    "other_encoder": [type(other.pixel_model.encoder).__name__, type(other).__module__.split(".")[0]],
+    "other_embeds": other_embeds.tolist(),
     "with_task": pipeline(task, model=folder, **remote)(series, candidate_labels=labels),
     "without_task": pipeline(model=folder, **remote)(series, candidate_labels=labels),
 }))
 """
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def export(folder: Path, tiny_clip: Path, **kwargs: Any) -> Path:
     torch.manual_seed(0)
     config = TimeSenCLIPPixelConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=16, projection_dim=32
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=4, intermediate_size=16, projection_dim=32, **kwargs
     )
     model = TimeSenCLIPModel.from_clip(config, str(tiny_clip))
     for parameter in model.pixel_model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
+    with torch.no_grad():
+        model.train().get_series_features(torch.rand(64, 12, 10))  # running statistics, where the encoder keeps any
     clip = AutoProcessor.from_pretrained(tiny_clip)
     processor = TimeSenCLIPProcessor(TimeSenCLIPFeatureExtractor(), clip.image_processor, clip.tokenizer)
-    folder = tmp_path_factory.mktemp("exported")
     export_remote_code(model, processor, folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("exported"), tiny_clip)
+
+
+@pytest.fixture(scope="module")
+def other_exported(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export(tmp_path_factory.mktemp("other_exported"), tiny_clip, encoder_type="tempcnn")
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +90,15 @@ def series() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(exported: Path, series: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def elsewhere(
+    exported: Path, other_exported: Path, series: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """What the other process prints."""
     folder = tmp_path_factory.mktemp("elsewhere")
     np.save(folder / "series.npy", series)
     # -I keeps the working folder, PYTHONPATH and the user's site-packages out of the module search.
     finished = subprocess.run(
-        [sys.executable, "-I", "-c", SCRIPT, str(exported), str(folder / "series.npy"), *LABELS],
+        [sys.executable, "-I", "-c", SCRIPT, *map(str, (exported, other_exported, folder / "series.npy")), *LABELS],
         cwd=folder,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": str(folder / "modules")},
         capture_output=True,
@@ -106,6 +122,14 @@ def test_model_and_processor_agree_with_those_of_the_package(elsewhere, exported
     torch.testing.assert_close(torch.tensor(elsewhere["logits"]), model(**batch).logits_per_series)
     embeds = model.get_series_features(**processor(series, return_tensors="pt")).pooler_output
     torch.testing.assert_close(torch.tensor(elsewhere["embeds"]), embeds)
+
+
+@torch.no_grad()
+def test_an_encoder_with_running_statistics_travels_alike(elsewhere, other_exported, series):
+    model, processor = AutoModel.from_pretrained(other_exported), AutoProcessor.from_pretrained(other_exported)
+    assert elsewhere["other_encoder"] == ["TimeSenCLIPTempCNN", "transformers_modules"]
+    embeds = model.get_series_features(**processor(series, return_tensors="pt")).pooler_output
+    torch.testing.assert_close(torch.tensor(elsewhere["other_embeds"]), embeds)
 
 
 @pytest.mark.parametrize("name", ["with_task", "without_task"])

@@ -15,9 +15,36 @@ def test_the_defaults_are_the_published_encoder():
     )
 
 
+def test_each_encoder_has_the_sizes_of_its_source_unless_told_otherwise(tmp_path):
+    sizes = {}
+    for encoder_type in ("mlp", "tempcnn"):
+        config = TimeSenCLIPPixelConfig(encoder_type=encoder_type, projection_dim=64)
+        sizes[encoder_type] = (config.hidden_size, config.num_hidden_layers, config.hidden_dropout_prob)
+        told = TimeSenCLIPPixelConfig(encoder_type=encoder_type, hidden_size=512, hidden_dropout_prob=0.0)
+        assert (told.hidden_size, told.hidden_dropout_prob) == (512, 0.0)
+        full = TimeSenCLIPConfig(pixel_config=told, projection_dim=512)
+        full.save_pretrained(tmp_path)
+        assert AutoConfig.from_pretrained(tmp_path).pixel_config.to_dict() == told.to_dict()
+    assert sizes == {"mlp": (500, 3, 0.2), "tempcnn": (64, 3, 0.5)}
+
+
+def test_a_configuration_from_before_there_were_encoders_to_choose_is_the_transformers():
+    written = {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 32, "hidden_dropout_prob": 0.1}
+    config = TimeSenCLIPPixelConfig.from_dict({"model_type": "timesenclip_pixel_model", **written})
+    assert config.encoder_type == "transformer"
+    assert {name: getattr(config, name) for name in written} == written
+
+
+def test_heads_concern_the_transformer_only():
+    assert TimeSenCLIPPixelConfig(encoder_type="mlp", hidden_size=30, num_attention_heads=8).hidden_size == 30
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
+        ("encoder_type", "lstm", "^`encoder_type` must be one of transformer, mlp, tempcnn, got 'lstm'.$"),
+        ("conv_kernel_size", 0, "`conv_kernel_size` must be at least 1, got 0"),
+        ("hidden_size", 0, "`hidden_size` must be at least 1, got 0"),
         ("num_bands", 0, "`num_bands` must be at least 1, got 0"),
         ("patch_size", [3], r"`patch_size` must be one number or \[height, width\]"),
         ("patch_size", [3, 0], "`patch_size` must be at least 1, got 0"),

@@ -172,6 +172,45 @@ def test_hidden_states_and_attentions_can_be_asked_for(tower):
     assert [tuple(weights.shape) for weights in output.attentions] == [(2, 4, 13, 13)] * 2
 
 
+@pytest.mark.parametrize("attn_implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("share_seen", [1.0, 0.6])
+def test_asked_for_the_pooled_output_only_it_gives_the_same_output_and_gradients(attn_implementation, share_seen):
+    towers = small_tower(), small_tower()
+    series = torch.rand(8, 12, 10)
+    mask = None if share_seen == 1 else torch.rand(8, 12) < share_seen
+    outputs = []
+    for tower, pooled_only in zip(towers, (False, True), strict=True):
+        tower.set_attn_implementation(attn_implementation)
+        outputs.append(tower(series, mask, pooled_only=pooled_only))
+        outputs[-1].pooler_output.square().sum().backward()
+    assert outputs[0].last_hidden_state.shape == (8, 13, 32)
+    assert outputs[1].last_hidden_state is None
+    torch.testing.assert_close(outputs[1].pooler_output, outputs[0].pooler_output, atol=1e-6, rtol=0)
+    for one, other in zip(*(tower.parameters() for tower in towers), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_asked_for_the_pooled_output_only_it_records_the_class_token_of_the_last_layer():
+    eager = small_tower()
+    eager.set_attn_implementation("eager")
+    series, mask = torch.rand(2, 12, 10), torch.rand(2, 12) > 0.4
+    asked = {"output_hidden_states": True, "output_attentions": True}
+    whole, pooled = eager(series, mask, **asked), eager(series, mask, pooled_only=True, **asked)
+    assert [tuple(state.shape) for state in pooled.hidden_states] == [(2, 13, 32), (2, 13, 32), (2, 1, 32)]
+    torch.testing.assert_close(pooled.hidden_states[-1][:, 0], whole.hidden_states[-1][:, 0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(pooled.attentions[-1], whole.attentions[-1][:, :, :1], atol=1e-6, rtol=0)
+
+
+def test_activation_checkpointing_changes_no_gradient():
+    towers = [small_tower(attention_dropout=0.0, hidden_dropout_prob=0.0).train() for _ in range(2)]
+    towers[1].activation_checkpointing_enable()
+    series, mask = torch.rand(4, 12, 10), torch.rand(4, 12) > 0.4
+    for tower in towers:
+        tower(series, mask, pooled_only=True).pooler_output.square().sum().backward()
+    for one, other in zip(*(tower.parameters() for tower in towers), strict=True):
+        torch.testing.assert_close(other.grad, one.grad)
+
+
 def test_saved_and_loaded_it_gives_the_same(tower, tmp_path):
     tower.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path)
