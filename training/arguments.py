@@ -120,9 +120,12 @@ class TrainingArguments:
             raise ValueError("`metric_for_best_model` needs `eval_steps`, the steps between validations.")
         if self.early_stopping_patience and not self.metric_for_best_model:
             raise ValueError("`early_stopping_patience` needs `metric_for_best_model`, the metric to wait for.")
-        for name in ("steps", "clip_steps", "logging_steps", "save_total_limit", "gradient_accumulation_steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        at_least_one = ("steps", "clip_steps", "logging_steps", "save_total_limit", "gradient_accumulation_steps")
+        at_least_zero = ("memory_bank_size", "save_steps", "eval_steps", "early_stopping_patience", "warmup_steps")
+        for name in (*at_least_one, *at_least_zero):
+            least = int(name in at_least_one)
+            if getattr(self, name) < least:
+                raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
 
     def clip_stage(self) -> FitSettings:
         """The first stage, which always runs whole batches and is not validated."""

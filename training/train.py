@@ -160,7 +160,7 @@ class Run:
             photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokenize(tokenizer, captions)
         )
         objective = CrossViewContrastiveLoss(bidirectional=True)
-        fit = Fit(
+        self.progress[stage.name] = Fit(
             accelerator,
             PhotosAndCaptions(clip, image_processor, training.clip_patch_share),
             objective,
@@ -168,8 +168,7 @@ class Run:
             training.clip_stage(),
             folder=stage,
             description="photos and captions",
-        )
-        self.progress[stage.name] = fit.run()
+        ).run()
         clip.to("cpu")
         with torch.no_grad():
             clip.logit_scale.copy_(objective.logit_scale)
@@ -179,7 +178,7 @@ class Run:
                 part.save_pretrained(partial)
             partial.rename(folder)
         accelerator.wait_for_everyone()
-        finish_trackers(accelerator)
+        finish_stage(accelerator)
         return str(folder)
 
     def train_tower(self, clip_folder: str) -> tuple[TimeSenCLIPModel, TimeSenCLIPProcessor]:
@@ -205,7 +204,7 @@ class Run:
             soft_positives=training.soft_positives,
         )
         bank = MemoryBank(training.memory_bank_size, clip.config.projection_dim) if training.memory_bank_size else None
-        fit = Fit(
+        self.progress[stage.name] = Fit(
             accelerator,
             views,
             objective,
@@ -216,13 +215,12 @@ class Run:
             augment=self.build_augmentation(),
             evaluate=evaluate,
             bank=bank,
-        )
-        self.progress[stage.name] = fit.run()
+        ).run()
         full = TimeSenCLIPModel.from_clip(tower.to("cpu"), clip_folder)
         with torch.no_grad():
             full.logit_scale.copy_(objective.logit_scale)
         accelerator.wait_for_everyone()
-        finish_trackers(accelerator)
+        finish_stage(accelerator)
         return full.eval(), processor
 
     def build_processor(self, clip_folder: str) -> TimeSenCLIPProcessor:
@@ -343,10 +341,15 @@ class Run:
             print(describe(suite, report))
 
 
-def finish_trackers(accelerator: Accelerator) -> None:
-    """Ends a stage's trackers; `end_training` would also end the processes' common work."""
+def finish_stage(accelerator: Accelerator) -> None:
+    """Ends a stage's trackers and lets go of what was prepared.
+
+    `end_training` would also end the processes' common work; and gloo may wait for ever when that ends while a
+    `DistributedDataParallel` is still alive.
+    """
     for tracker in accelerator.trackers:
         tracker.finish()
+    accelerator.free_memory()
 
 
 def main() -> None:

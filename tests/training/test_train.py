@@ -1,28 +1,123 @@
-"""The documented command, with a few steps of every stage."""
+"""The documented command, in processes of their own."""
 
 import json
+import os
 import subprocess
 import sys
 
-from transformers import AutoModel, pipeline
+import pytest
+import torch
+from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
+from tests.training_runs import kill, newest_step, outcome, refuse, train
+from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.data.simulated import simulate
 
+# Aligned with the embedded checkpoint's own CLIP, so that only the tower is trained.
+TOWER_ALONE = ("--clip_name_or_path", DEFAULT_CHECKPOINT)
+# Everything that has a state: dropout, a bank, augmentation, a curve entry across a checkpoint, validation.
+EVENTFUL = (
+    *("--steps", "12", "--clip_steps", "6", "--save_steps", "3", "--logging_steps", "5", "--eval_steps", "4"),
+    *("--memory_bank_size", "48", "--augmentation_probability", "0.5", "--dropout", "0.2"),
+)
 
-def test_a_few_steps_of_every_stage_leave_a_checkpoint_that_the_pipeline_loads(tmp_path):
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a run of a few steps of every stage, launched as documented."""
+    folder = tmp_path_factory.mktemp("run")
     command = [sys.executable, "-m", "accelerate.commands.launch", "training/train.py", "training/configs/smoke.yaml"]
     done = subprocess.run(
-        [*command, "--output_dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--output_dir", str(folder), "--report_to", "tensorboard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    results = json.loads((tmp_path / "results.json").read_text())
+    return folder
+
+
+def test_a_few_steps_of_every_stage_leave_a_checkpoint_that_the_pipeline_loads(trained):
+    results = json.loads((trained / "results.json").read_text())
     assert set(results["curves"]) == {"photos_and_captions", "series_and_photos"}
     assert results["zero_shot"]["ten_covers"]["samples"] > 100
     assert results["arguments"]["steps"] == 4
+    assert [entry["step"] for entry in results["evaluations"]["series_and_photos"]] == [2, 4]
 
-    classify = pipeline("zero-shot-pixel-classification", model=str(tmp_path / "model"), device="cpu")
+    classify = pipeline("zero-shot-pixel-classification", model=str(trained / "model"), device="cpu")
     assert len(classify(simulate(3, seed=0).series, candidate_labels=["maize", "water"])) == 3
     # Trained series-to-photo temperature, not CLIP's.
-    clip = AutoModel.from_pretrained(tmp_path / "clip")
+    clip = AutoModel.from_pretrained(trained / "clip")
     assert classify.model.logit_scale.item() != clip.logit_scale.item()
+
+
+def test_settings_and_versions_lie_beside_every_checkpoint(trained):
+    for file in (
+        trained / "run.json",
+        trained / "model" / "training_arguments.json",
+        trained / "series_and_photos" / "checkpoint-00000004" / "run.json",
+    ):
+        kept = json.loads(file.read_text())
+        assert kept["arguments"]["learning_rate"] == 0.0015
+        assert kept["code"]["torch"] == torch.__version__
+
+
+def test_the_tracker_has_the_losses_of_both_stages(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags = set()
+    for file in (trained / "logs").rglob("events.*"):
+        tags |= set(EventAccumulator(str(file)).Reload().Tags()["scalars"])
+    assert {"photos_and_captions/loss", "series_and_photos/loss", "series_and_photos/zero_shot_cover"} <= tags
+
+
+def test_training_goes_on_from_a_checkpoint_with_the_checkpoint_s_own_clip(trained, tmp_path):
+    settings = ("--model_name_or_path", str(trained / "model"), "--steps", "1", "--learning_rate", "0", "--seed", "1")
+    train(tmp_path, *settings, "--weight_decay", "0")
+    before, after = (AutoModel.from_pretrained(folder / "model") for folder in (trained, tmp_path))
+    for name, weight in before.pixel_model.state_dict().items():
+        assert torch.equal(after.pixel_model.state_dict()[name], weight), name
+    clip, own = (CLIPModel.from_pretrained(folder / "clip") for folder in (trained, tmp_path))
+    for name, weight in clip.state_dict().items():
+        if name != "logit_scale":
+            assert torch.equal(own.state_dict()[name], weight), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("--learning_rat", "1"), "learning_rat"),
+        (("--model_name_or_path", "/nowhere"), "No pixel tower can be read from /nowhere"),
+        (("--memory_bank_size", "-1"), "`memory_bank_size` must be at least 0, got -1"),
+        (("--batch_size", "4096"), "`batch_size` must lie between 1 and the number of rows"),
+        (("--dataset_name_or_path", "/nowhere"), "No dataset can be read from /nowhere"),
+        (("--push_to_hub", "true", "--hub_model_id", "a/b"), "`push_to_hub` needs a valid token"),
+    ],
+)
+@pytest.mark.slow
+def test_what_cannot_be_trained_is_refused_in_one_line(settings, message, tmp_path):
+    line = refuse(tmp_path, *TOWER_ALONE, *settings)
+    assert line.startswith("error: ")
+    assert message in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_that_was_killed_in_both_stages_ends_as_if_it_had_never_stopped(processes, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(whole, *EVENTFUL, processes=processes)
+    for stage, step in (("photos_and_captions", 3), ("series_and_photos", 6)):
+        kill(cut, *EVENTFUL, checkpoint=cut / stage / f"checkpoint-{step:08d}", processes=processes)
+        assert newest_step(cut / stage) >= step
+    train(cut, *EVENTFUL, processes=processes)
+    assert outcome(cut) == outcome(whole)
+
+
+@pytest.mark.slow
+def test_the_model_is_pushed_to_the_hub_at_the_end(hub, tmp_path):
+    settings = (*TOWER_ALONE, "--push_to_hub", "true", "--hub_model_id", "tester/trained")
+    train(tmp_path / "run", *settings, **{**hub.environment(tmp_path / "home"), "HF_HUB_OFFLINE": "0"})
+    names = os.listdir(tmp_path / "run" / "model")
+    assert set(names) <= set(hub.files("models", "tester/trained"))
