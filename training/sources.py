@@ -161,28 +161,26 @@ def dataset_source(
             f"The photo embeddings of {name_or_path} have {embeds.shape[2]} numbers, the CLIP's joint space has "
             f"{projection_dim}: embed the photos with the CLIP that is trained against (training/embed_photos.py)."
         )
-    kept = np.flatnonzero(mask.any(axis=1))[:limit]
+    series = SeriesRows(dataset, extractor, _class_columns(dataset, label_columns, name_or_path))
+    kept = np.flatnonzero(mask.any(axis=1) & series.columns["observed"].any(axis=1))[:limit]
     if not len(kept):
-        raise ValueError(f"No point of {name_or_path}, split {split}, has a photo embedding: {HOW_TO_EMBED}.")
-    chosen = dataset.select(kept)
-    series = SeriesRows(chosen, extractor, [column for column in label_columns if column in dataset.column_names])
+        raise ValueError(
+            f"No point of {name_or_path}, split {split}, has an observed month and a photo embedding: {HOW_TO_EMBED}."
+        )
+    series.columns = {name: column[kept] for name, column in series.columns.items()}
     side = series.columns["series"].shape[-1] if series.columns["series"].ndim == 5 else 1
     if side != patch_size:
         raise ValueError(
             f"The series of {name_or_path} are {side} x {side} pixels, `patch_size` is {patch_size}: import "
             f"with --crop {patch_size}, or set `patch_size` to {side}."
         )
-    points = np.asarray(chosen["point_id"])
+    points = np.asarray(dataset["point_id"])[kept]
     ids = shared[kept] if soft_positives else np.unique(points, return_inverse=True)[1]
     labels = {
         column: _labels(dataset, column, series.columns.pop(column))
         for column in label_columns
         if column in series.columns
     }
-    if label_columns and not labels:
-        raise ValueError(
-            f"{name_or_path} has none of the columns {', '.join(label_columns)}: name class columns in `label_columns`."
-        )
     rows = PairedRows(
         series,
         [f"point {point}" for point in points],
@@ -242,9 +240,22 @@ def _batches(dataset: Any, size: int = 1_000) -> Iterator[tuple[int, Any]]:
         yield number * size, table
 
 
+def _class_columns(dataset: Any, wanted: Sequence[str], name: str) -> list[str]:
+    """Those of the wanted columns that the dataset has."""
+    found = [column for column in wanted if column in dataset.column_names]
+    if wanted and not found:
+        raise ValueError(f"{name} has none of the columns {', '.join(wanted)}: name class columns in `label_columns`.")
+    for column in found:
+        if not isinstance(dataset.features[column], datasets.ClassLabel):
+            raise ValueError(
+                f"The column {column!r} of {name} holds no classes: name class columns in `label_columns`."
+            )
+    return found
+
+
 def _labels(dataset: Any, column: str, truth: np.ndarray) -> Labels:
     names = dataset.features[column].names
-    if column in CLASS_TAXONOMIES:
+    if column in CLASS_TAXONOMIES and names == taxonomy_of(column).class_names:
         return Labels(truth, dict(zip(names, taxonomy_of(column).prompts.values(), strict=True)))
     return Labels(truth, {name: [name] for name in names})
 
