@@ -243,6 +243,23 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
     Raises:
         ValueError: rows that are no probabilities, labels outside the classes, or no bin.
     """
+    places, gaps = calibration_gaps(probabilities, truth, bins)
+    return float(np.abs(np.bincount(places, weights=gaps)).sum() / len(places))
+
+
+def calibration_gaps(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """Bin of confidence of each sample, and its confidence less 1 where it is right, less 0 where it is wrong.
+
+    The mean gap of a bin is how overconfident the bin is.
+
+    Args:
+        probabilities: as in [`expected_calibration_error`].
+        truth: as in [`expected_calibration_error`].
+        bins: as in [`expected_calibration_error`].
+
+    Raises:
+        ValueError: as [`expected_calibration_error`].
+    """
     values = as_scores(probabilities, "probabilities")
     classes = as_labels(truth, values.shape[1], num_samples=len(values))
     if bins < 1:
@@ -256,8 +273,7 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
         )
     confidence = values.max(axis=1)
     places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
-    gaps = np.bincount(places, weights=confidence - (values.argmax(axis=1) == classes), minlength=bins)
-    return float(np.abs(gaps).sum() / len(values))
+    return places, confidence - (values.argmax(axis=1) == classes)
 
 
 def pearson_r(predicted: ArrayLike, truth: ArrayLike) -> float:
