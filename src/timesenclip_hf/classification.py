@@ -71,7 +71,7 @@ class PixelClassifier:
         if observed.any():
             seen = {name: values[observed] for name, values in features.items()}
             embeds = encode(self.model, seen, batch_size=self.batch_size)
-            scale = self.model.logit_scale.detach().exp().float().cpu()
+            scale = self.model.score_scale.detach().float().cpu()
             logits = score(embeds, self._class_embeds, logit_scale=scale)
             probabilities[observed] = logits.softmax(dim=-1).numpy()
         return probabilities, _clear_months(features["months"], mask)

@@ -163,7 +163,7 @@ def score(
     Args:
         series_embeds: unit embeddings (series, projection_dim).
         class_embeds: unit embeddings (classes, projection_dim).
-        logit_scale: inverse temperature, already exponentiated.
+        logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
         centring: "none"; or, over all series given and therefore transductive, "series_mean", which takes the
             mean series away before comparing, or "class_mean", which divides each class's cosines by their mean
             (what upstream prints as "normalised").
