@@ -73,8 +73,8 @@ def zero_shot_report(
     if odd.any():
         row = int(odd.argmax())
         raise ValueError(
-            f"Sample {row} was predicted to be {predicted[row]!r}, which is not the best of its scores: give the scores "
-            "that the predictions were made from."
+            f"Sample {row} was predicted to be {predicted[row]!r}, which is not the best of its scores: give "
+            "those that the predictions were made from."
         )
     hits = {f"top_{k}_accuracy": top_k_hits(values, classes, k) for k in TOP_K if k < len(labels)}
     return {
