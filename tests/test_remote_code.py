@@ -65,6 +65,7 @@ def exported(tiny_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.nn.init.normal_(parameter, std=0.3)
     clip = AutoProcessor.from_pretrained(tiny_clip)
     processor = TimeSenCLIPProcessor(TimeSenCLIPFeatureExtractor(), clip.image_processor, clip.tokenizer)
+    model.config.calibration_temperature = 0.5
     folder = tmp_path_factory.mktemp("exported")
     export_remote_code(model, processor, folder)
     return folder

@@ -140,9 +140,11 @@ def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any
         return neighbours.fit(values, classes)
     if method == "linear_probe":
         return _fit_probe(values, classes, counts, seed)
-    # With leaves of scikit-learn's 20 samples a few shots leave no single cut; of smaller ones, the largest did best.
+    # With leaves of scikit-learn's 20 samples a few shots leave no single cut. Of smaller ones the largest did best on
+    # simulated points, as long as several fit into a tree.
+    leaf = max(1, min(20, 2 * fewest, len(classes) // 4))
     boosting = HistGradientBoostingClassifier(
-        min_samples_leaf=min(20, 2 * fewest), class_weight="balanced", early_stopping=False, random_state=seed
+        min_samples_leaf=leaf, class_weight="balanced", early_stopping=False, random_state=seed
     )
     return boosting.fit(values, classes)
 
