@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -174,6 +174,44 @@ def convert(
         checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))
+
+
+@app.command("index")
+def index_(
+    dataset: Annotated[Path, typer.Argument(help="Folder of an import, whose points shall be found.")],
+    output: Annotated[Path, typer.Option(help="Folder of the index; a call that was stopped goes on there.")],
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Embed the points of a dataset for `timesenclip search`."""
+    from .classification import load_pipeline
+    from .evaluation.search import build_index
+
+    points = _read_import(dataset)
+    loaded = load_pipeline(_model(model), device)
+    typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=_progress())))
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help='What to look for, such as "flooded rice paddies".')],
+    index: Annotated[Path, typer.Option(help="Folder that `timesenclip index` wrote.")],
+    model: Model = None,
+    template: Template = None,
+    top_k: Annotated[int, typer.Option(help="Points to show.")] = 10,
+    format_: Annotated[Literal["table", "json", "geojson"], typer.Option("--format", help="Of the output.")] = "table",
+) -> None:
+    """Find places by words: the points nearest to a query, with their photos."""
+    from .classification import load_pipeline
+    from .evaluation.search import SearchIndex, as_geojson, as_table
+
+    loaded = load_pipeline(_model(model), None)
+    points = SearchIndex.load(index, loaded.model, loaded.processor)
+    hits = points.search(query, top_k=top_k, hypothesis_template=template or None)
+    if format_ == "table":
+        typer.echo(as_table(hits))
+    else:
+        typer.echo(json.dumps(as_geojson(hits) if format_ == "geojson" else hits, indent=1))
 
 
 @import_app.command("sen4map")
