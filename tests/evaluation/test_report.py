@@ -15,7 +15,7 @@ from timesenclip_hf.evaluation.samples import Samples
 
 EVIL = '<script>alert("1")</script>|`*$x$'
 LABELS = ["maize", EVIL, "vineyard"]
-PARTS = ("retrieval", "robustness", "few-shot ladder", "calibration", "reliability", "map of errors", "sample series")
+PARTS = ["Retrieval", "Robustness", "Few-shot ladder", "Calibration", "Reliability", "Map of errors", "Sample series"]
 
 
 def metric(value):
@@ -151,6 +151,7 @@ def test_a_full_report_has_every_part_and_stands_by_itself(results, samples, tmp
     assert page.sources
     assert all(source.startswith("data:image/png;base64,") for source in page.sources)
     assert "Not run" not in page.text
+    assert len(page.sources) == 12
     for said in (
         "0123456789abcdef",
         "1,234",
@@ -221,11 +222,53 @@ def test_our_figures_stand_in_the_papers_table_with_their_classes_and_samples(ta
 def test_an_empty_result_says_of_every_part_that_it_was_not_run(tmp_path):
     write_report({}, tmp_path)
     page, markdown = read(tmp_path)
-    assert f"Not run on this data set: {', '.join(PARTS)}." in page.text
+    assert re.findall("^- (.+)$", section(markdown, "### Not run on this data set"), flags=re.MULTILINE) == PARTS
+    assert "Not run on this data set" in page.text
     assert section(markdown, "### Raw scores").strip() == "Not run."
     assert "this checkpoint | not run" in markdown
     assert not list((tmp_path / "figures").iterdir())
     assert json.loads((tmp_path / "results.json").read_text()) == {}
+
+
+def test_why_a_part_was_not_run_is_said_beside_it(tmp_path):
+    write_report({"not_run": {"few_shot": "there is one class only"}}, tmp_path)
+    markdown = read(tmp_path)[1]
+    assert "- Few-shot ladder: there is one class only\n- Calibration\n" in markdown
+
+
+def test_a_baseline_that_reads_the_prompts_stands_once_for_each_and_the_others_once(tables, tmp_path):
+    generic, descriptive = tables["tasks"][:2]
+    for entry, value in ((generic, 0.2), (descriptive, 0.3)):
+        entry["baselines"] = {"majority": {"accuracy": 0.5}, "clip": {"accuracy": value}}
+    tables["tasks"][2]["baselines"] = {"majority": {"accuracy": 0.9}}  # another number of looks, other samples
+    write_report(tables, tmp_path)
+    beside = section(read(tmp_path)[1], "### Beside it")
+    assert re.findall(r"^\| land cover \| (.+?) \| – \| (.+?) \|", beside, flags=re.MULTILINE) == [
+        ("majority", "0.500"),
+        ("clip, generic", "0.200"),
+        ("clip, descriptive", "0.300"),
+    ]
+
+
+def test_retrieval_by_class_is_listed_and_the_rest_stands_in_a_table(tmp_path):
+    found = {
+        "queries": 3,
+        "recall@1": {"value": 0.5, "chance": 0.25},
+        "average_precision": {"maize": 0.75},
+        "absent": ["vineyard"],
+    }
+    write_report({"retrieval": {"text_to_series": found}}, tmp_path)
+    shown = section(read(tmp_path)[1], "### Retrieval")
+    assert "| text to series | queries | 3 | – |" in shown
+    assert "| text to series | recall@1 | 0.500 | 0.250 |" in shown
+    assert "- maize: 0.75" in shown
+    assert "text to series: absent: vineyard." in shown
+
+
+def test_a_calibration_error_stands_beside_its_floor(tables, tmp_path):
+    tables["tasks"][0]["metrics"]["expected_calibration_error"] = metric(0.25) | {"floor": 0.125}
+    write_report(tables, tmp_path)
+    assert "0.250 (0.200–0.300), floor 0.125" in section(read(tmp_path)[1], "### Raw scores")
 
 
 def test_an_entry_with_nothing_but_a_figure_is_shown(tmp_path):

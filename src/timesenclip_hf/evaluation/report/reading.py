@@ -84,7 +84,10 @@ def figure(metric: Any, digits: int = 3) -> str:
         return text
     if metric.get("low") is not None and metric.get("high") is not None:
         text += f" ({low:.{digits}f}–{high:.{digits}f})"
-    return text if metric.get("spread") is None else f"{text} ± {metric['spread']:.{digits}f}"
+    for key, sign in (("spread", " ± "), ("floor", ", floor ")):
+        if metric.get(key) is not None:
+            text += f"{sign}{metric[key]:.{digits}f}"
+    return text
 
 
 def count(number: Any) -> str:

@@ -23,7 +23,8 @@ from .reading import (
 INTERVALS = (
     "In brackets: 95 % bootstrap interval, drawn by whole blocks of land where there are blocks, so that neighbours do "
     "not count as independent; ± is the standard deviation over seeds or draws. Balanced accuracy is the mean recall "
-    "of the classes that occur; classes that do not occur are left out of it and of macro F1, and listed."
+    "of the classes that occur; classes that do not occur are left out of it and of macro F1, and listed. The floor "
+    "of a calibration error is what chance alone would give a perfectly calibrated model on as many samples."
 )
 RAW = "What the model says of each series by itself."
 TRANSDUCTIVE = (
@@ -117,13 +118,20 @@ def prompts(entry: Entry) -> list[Block]:
 
 
 def retrieval(found: Entry) -> list[Block]:
-    """Recall@k of each direction, beside chance."""
-    rows = []
+    """Recall@k of each direction beside chance, and what is said of single classes."""
+    rows: list[tuple[str, ...]] = []
+    lists: list[Block] = []
     for direction, metrics in found.items():
-        for name, metric in (metrics if isinstance(metrics, Mapping) else {"": metrics}).items():
-            chance = figure(metric.get("chance")) if isinstance(metric, Mapping) else NONE
-            rows.append((words(direction), words(name), _cell(metric), chance))
-    return [Table(("direction", "metric", "value", "chance"), rows)]
+        for name, metric in metrics.items():
+            title = f"{words(direction)}: {words(name)}"
+            if isinstance(metric, Mapping) and "value" not in metric:
+                lists.append(Points([f"{label}: {_cell(value)}" for label, value in metric.items()], title))
+            elif isinstance(metric, Sequence) and not isinstance(metric, str):
+                lists += [Text(f"{title}: {', '.join(map(str, metric))}.")] if metric else []
+            else:
+                chance = figure(metric.get("chance")) if isinstance(metric, Mapping) else NONE
+                rows.append((words(direction), words(name), _cell(metric), chance))
+    return [Table(("direction", "metric", "value", "chance"), rows), *lists]
 
 
 def calibration(fitted: Entry) -> list[Block]:
@@ -158,7 +166,7 @@ def _absent(run: Entry) -> list[Block]:
 
 
 def _baselines(run: Entry) -> list[Block]:
-    rows = list(dict.fromkeys(row for entry in entries_of(run, "raw") for row in _baseline_rows(entry)))
+    rows = [row for entry in drawn_entries(run) for row in _baseline_rows(run, entry)]
     blocks: list[Block] = [Heading(3, "Beside it")]
     if not rows:
         return [*blocks, Text("Baselines: not run.")]
@@ -171,14 +179,23 @@ def _baselines(run: Entry) -> list[Block]:
     return [*blocks, Table(("task", "", "balanced accuracy", "accuracy"), rows)]
 
 
-def _baseline_rows(entry: Entry) -> Iterable[tuple[str, ...]]:
-    for name, metrics in (entry.get("baselines") or {}).items():
-        if name == "chance":
-            yield words(entry["task"]), "blind guess", figure(metrics), NONE
-        elif isinstance(metrics, Mapping) and "value" not in metrics:
-            yield words(entry["task"]), words(name), *_pair(metrics)
-        else:
-            yield words(entry["task"]), words(name), NONE, figure(metrics)
+def _baseline_rows(run: Entry, drawn: Entry) -> Iterable[tuple[str, ...]]:
+    """The baselines of a task, once for all prompts, or once for each where they read them too."""
+    found: dict[str, dict[tuple[str, str], Any]] = {}
+    for entry in entries_of(run, "raw"):
+        if all(entry.get(key) == drawn.get(key) for key in ("task", "num_looks", "missing")):
+            for name, metrics in (entry.get("baselines") or {}).items():
+                found.setdefault(name, {}).setdefault(_baseline(name, metrics), entry.get("prompts"))
+    for name, figures in found.items():
+        title = "blind guess" if name == "chance" else words(name)
+        for shown, prompts in figures.items():
+            yield words(drawn["task"]), f"{title}, {words(prompts)}" if len(figures) > 1 else title, *shown
+
+
+def _baseline(name: str, metrics: Any) -> tuple[str, str]:
+    if isinstance(metrics, Mapping) and "value" not in metrics:
+        return _pair(metrics)
+    return (figure(metrics), NONE) if name == "chance" else (NONE, figure(metrics))
 
 
 def _lines(entry: Entry) -> tuple[str, str]:

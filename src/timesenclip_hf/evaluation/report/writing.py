@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .document import Block, Heading, Picture, Text, to_html, to_markdown
+from .document import Block, Heading, Picture, Points, to_html, to_markdown
 from .paper import beside_the_papers
 from .pictures import (
     EvaluatedSamples,
@@ -82,39 +82,30 @@ def _is_of(one: EvaluatedSamples, run: Entry) -> bool:
 
 
 def _run(run: Entry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[Block]:
-    blocks: list[Block] = [Heading(2, title_of(run)), *(Text(note) for note in run.get("notes") or ())]
+    notes, reasons = run.get("notes") or (), run.get("not_run") or {}
+    blocks: list[Block] = [Heading(2, title_of(run)), *([Points(notes)] if notes else [])]
     blocks += [*scores(run), *draw_tasks(run, prefix)]
-    parts: dict[str, Callable[[], list[Block]]] = {}
-    if run.get("retrieval"):
-        parts["Retrieval"] = lambda: retrieval(run["retrieval"])
-    if run.get("robustness"):
-        parts["Robustness"] = lambda: draw_robustness(run, prefix)
-    if run.get("few_shot"):
-        parts["Few-shot ladder"] = lambda: draw_few_shot(run, prefix)
-    if run.get("calibration"):
-        parts["Calibration"] = lambda: calibration(run["calibration"])
-    if any(one.confidence is not None for one in samples):
-        parts["Reliability"] = lambda: [block for one in samples for block in draw_reliability(one, prefix)]
-    if samples:
-        parts["Map of errors"] = lambda: [block for one in samples for block in draw_map(one, prefix)]
-        parts["Sample series"] = lambda: [block for one in samples for block in draw_samples(one, prefix)]
-    for name, draw in parts.items():
-        blocks += [Heading(3, name), *draw()]
-    missing = [name for name in _PARTS if name not in parts]
-    if missing:
-        blocks += [Heading(3, "Not run"), Text(f"Not run on this data set: {', '.join(missing).lower()}.")]
-    return blocks
+    parts = {title: draw(run, prefix) if run.get(key) else [] for key, (title, draw) in _SUITES.items()}
+    parts |= {title: draw(samples, prefix) for title, draw in _PICTURES.items()}
+    for title, drawn in parts.items():
+        blocks += [Heading(3, title), *drawn] if drawn else []
+    why = {title: reasons[key] for key, (title, _) in _SUITES.items() if reasons.get(key)}
+    missing = [f"{title}: {why[title]}" if title in why else title for title, drawn in parts.items() if not drawn]
+    return [*blocks, Heading(3, "Not run on this data set"), Points(missing)] if missing else blocks
 
 
-_PARTS = (
-    "Retrieval",
-    "Robustness",
-    "Few-shot ladder",
-    "Calibration",
-    "Reliability",
-    "Map of errors",
-    "Sample series",
-)
+_SUITES: dict[str, tuple[str, Callable[[Entry, str], list[Block]]]] = {
+    "retrieval": ("Retrieval", lambda run, prefix: retrieval(run["retrieval"])),
+    "robustness": ("Robustness", draw_robustness),
+    "few_shot": ("Few-shot ladder", draw_few_shot),
+    "calibration": ("Calibration", lambda run, prefix: calibration(run["calibration"])),
+}
+# Sample series are those of the first task: more of them would bury the rest.
+_PICTURES: dict[str, Callable[[Sequence[EvaluatedSamples], str], list[Block]]] = {
+    "Reliability": lambda samples, prefix: [block for one in samples for block in draw_reliability(one, prefix)],
+    "Map of errors": lambda samples, prefix: [block for one in samples for block in draw_map(one, prefix)],
+    "Sample series": lambda samples, prefix: draw_samples(samples[0], prefix) if samples else [],
+}
 
 
 def _plain(value: Any) -> Any:
