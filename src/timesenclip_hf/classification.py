@@ -48,7 +48,7 @@ class PixelClassifier:
         phrases = read_labels(labels)  # before a checkpoint is loaded: a wrong label must not cost that
         loaded: Any = model
         if not isinstance(model, ZeroShotPixelClassificationPipeline):
-            loaded = _load(model, device)
+            loaded = load_pipeline(model, device)
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size = batch_size
         self.labels, self._class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
@@ -93,7 +93,7 @@ class PixelClassifier:
         return np.concatenate(parts)
 
 
-def _load(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
+def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name

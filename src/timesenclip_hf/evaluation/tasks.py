@@ -13,9 +13,9 @@ from ..models.timesenclip.zero_shot_timesenclip import expand_prompts, read_labe
 from ..taxonomies import Label, Taxonomy, load_taxonomy
 from .samples import Samples
 
-# What the text tower reads of a class: its bare name; its name, or its generic phrases, in the checkpoint's
-# templates; five descriptions of it on the ground and five from above, or one of the two.
-PROMPTS = ("class_name", "generic", "descriptive", "ground", "aerial")
+# What the text tower reads of a class: its name, or its generic phrases, in the templates of the checkpoint; its bare
+# name; five descriptions of it on the ground and five from above, or one of the two.
+PROMPTS = ("generic", "class_name", "descriptive", "ground", "aerial")
 _VIEWS = {"descriptive": ("ground", "aerial"), "ground": ("ground",), "aerial": ("aerial",)}
 # Columns of text of the schema that are no task unless they are asked for: `land_cover` and its like say the same.
 _DETAILS = {"lc1": "lucas_lc1", "lu1": "lucas_lu1"}
@@ -74,7 +74,8 @@ class Task:
         for index in occurring:
             if not 0 <= index < len(names):
                 raise ValueError(
-                    f"The column {self.column!r} of {samples.name} has the label {index}, but only {len(names)} classes."
+                    f"The column {self.column!r} of {samples.name} has {len(names)} classes and the label {index}: "
+                    "labels count from 0, and -1 is not known."
                 )
             place = self._place(names[index])
             if place is None:

@@ -80,10 +80,15 @@ def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str,
 
     Nearest is by spelling: a model that never read a word cannot say what it means.
     """
+    ordered = sorted({word.lower() for word in known_words})
+    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.5) for word in words_not_in(texts, ordered)}
+
+
+def words_not_in(texts: Sequence[str], known_words: Sequence[str]) -> list[str]:
+    """Words of texts that are not among others, lower case, each once, in their order."""
     known = {word.lower() for word in known_words}
-    ordered = sorted(known)
     words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
-    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.5) for word in words if word not in known}
+    return [word for word in words if word not in known]
 
 
 def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
