@@ -135,6 +135,14 @@ def test_a_class_with_fewer_samples_gives_what_it_has_and_too_many_shots_are_lef
     ]
 
 
+def test_a_month_that_no_training_sample_has_does_not_stop_boosting():
+    embeds, series, labels, train, test = clouds()
+    series[:, 4, 0] = labels
+    series[train, 3] = np.nan
+    entry = ladder(embeds, series, labels, train, test, methods=["boosting"], shots=("all",))[0]
+    assert entry["metrics"]["accuracy"]["value"] == 1.0
+
+
 def test_a_single_sample_of_a_class_does_not_stop_the_choice_of_strength():
     embeds, series, labels, train, test = clouds()
     train = np.concatenate([train[labels[train] == place][:count] for place, count in enumerate((20, 20, 1))])

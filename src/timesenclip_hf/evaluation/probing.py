@@ -146,7 +146,8 @@ def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any
     boosting = HistGradientBoostingClassifier(
         min_samples_leaf=leaf, class_weight="balanced", early_stopping=False, random_state=seed
     )
-    return boosting.fit(values, classes)
+    # scikit-learn fails on a column without a single value; a constant one is never cut.
+    return boosting.fit(np.where(np.isnan(values).all(axis=0), 0, values), classes)
 
 
 def _fit_probe(values: np.ndarray, classes: np.ndarray, counts: np.ndarray, seed: int) -> LogisticRegression:
