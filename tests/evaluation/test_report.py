@@ -214,7 +214,7 @@ def test_our_figures_stand_in_the_papers_table_with_their_classes_and_samples(ta
     write_report(tables, tmp_path)
     papers = section(read(tmp_path)[1], "### TimeSenCLIP, top-1 accuracy in per cent")
     assert "| TimeSenCLIP (ten bands, one pixel, twelve months) | 62.4 / 61.4 / 66.5 |" in papers
-    assert "| this checkpoint on points, test | – / 75.0 / 99.0 (2 classes, n = 20) | – |" in papers
+    assert "| this checkpoint on points, test | – / 75.0 / 99.0 (2 of 3 classes, n = 20) | – |" in papers
     assert "drawn at random" in papers
     assert "this checkpoint | not run" in section(read(tmp_path)[1], "per cent (ViT-B/32)")
 
@@ -311,7 +311,7 @@ def test_large_matrices_come_with_their_largest_confusions(tables, tmp_path):
 def test_a_map_without_places_says_so(tables, samples, tmp_path):
     unplaced = Samples("points", "test", samples.samples.series, samples.samples.months, samples.samples.point_ids)
     write_report(tables, tmp_path, [EvaluatedSamples(unplaced, "land_cover", LABELS, samples.truth, samples.predicted)])
-    assert "the data set has no places" in section(read(tmp_path)[1], "### Map of errors")
+    assert "- Map of errors: the samples have no places\n" in read(tmp_path)[1]
 
 
 @pytest.mark.parametrize(

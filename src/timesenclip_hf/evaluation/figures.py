@@ -287,7 +287,8 @@ def error_map(longitude: np.ndarray, latitude: np.ndarray, right: np.ndarray) ->
             label=f"wrong ({bad:,})",
         )
         figure.legend(loc="outside lower center", ncols=2)
-    axes.set(xlabel="longitude (° east)", ylabel="latitude (° north)", aspect=stretch)
+    axes.set(xlabel="longitude (° east)", ylabel="latitude (° north)")
+    axes.set_aspect(stretch, adjustable="datalim")
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.locator_params(nbins=5)
     axes.grid(color="0.9", linewidth=0.6)

@@ -18,7 +18,7 @@ def beside_the_papers(runs: Sequence[Entry]) -> list[Block]:
         Heading(2, "Beside the papers"),
         Text(
             "The papers' figures are copied from them and were not measured here. The protocols differ in what is "
-            "listed below each table, so that figures differ not by the models alone."
+            "listed below each table, so that figures differ for other reasons than the models, too."
         ),
     ]
     for paper in json.loads(PAPERS.read_text(encoding="utf-8")).values():
@@ -41,7 +41,9 @@ def _beside(paper: Entry, runs: Sequence[Entry]) -> list[Block]:
         Table(head, rows),
     ]
     if ours:
-        blocks.append(Text("Ours: raw scores with all months; in brackets the classes that occur, and the samples."))
+        blocks.append(
+            Text("Ours: raw scores with all months; in brackets how many of the candidates occur, and the samples.")
+        )
     return [
         *blocks,
         Text("How the protocols differ:"),
@@ -69,8 +71,9 @@ def _our_row(run: Entry, paper: Entry, columns: Entry) -> tuple[str, ...] | None
             cells.append(NONE)
             continue
         entry = next(iter(own.values()))
-        occurring = len(entry.get("labels") or ()) - len(entry.get("absent") or ())
-        cells.append(f"{_several(values)} ({occurring} classes, n = {count(entry.get('samples'))})")
+        labels = entry.get("labels") or ()
+        occurring = len(labels) - len(entry.get("absent") or ())
+        cells.append(f"{_several(values)} ({occurring} of {len(labels)} classes, n = {count(entry.get('samples'))})")
     return (f"this checkpoint on {title_of(run)}", *cells) if set(cells) - {NONE} else None
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
+from ...extras import needs_extra
 from ...models.timesenclip.feature_extraction_timesenclip import BANDS
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..figures import (
@@ -29,6 +29,9 @@ from ..samples import Samples
 from .document import Block, Heading, Picture, Text
 from .reading import Entry, drawn_entries, looks, support, words
 from .tables import confusions, prompts
+
+with needs_extra("eval"):
+    from matplotlib.figure import Figure
 
 # Of those named right, and of those named wrong.
 SHOWN_SAMPLES = 3
@@ -128,14 +131,14 @@ def draw_reliability(evaluated: EvaluatedSamples, prefix: str) -> list[Block]:
 
 
 def draw_map(evaluated: EvaluatedSamples, prefix: str) -> list[Block]:
-    """Where the errors are."""
+    """Where the errors are; nothing where no sample has a place."""
     samples, rows = evaluated.samples, evaluated.scored
     if samples.longitude is None or samples.latitude is None:
-        return [Text(f"{words(evaluated.task)}: the data set has no places.")]
+        return []
     longitude, latitude = samples.longitude[rows], samples.latitude[rows]
     placed = ~np.isnan(longitude + latitude)
     if not placed.any():
-        return [Text(f"{words(evaluated.task)}: the data set has no places.")]
+        return []
     drawn = error_map(longitude[placed], latitude[placed], evaluated.right[placed])
     what = "share named wrong in each cell" if placed.sum() > MOST_POINTS else "each sample, named right or wrong"
     caption = f"{words(evaluated.task)}: {what}; no map lies underneath."

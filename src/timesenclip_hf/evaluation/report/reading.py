@@ -1,5 +1,6 @@
 """Results as the harness gives them: their runs, the entries to draw, and figures in words."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ NONE = "–"
 # Of metrics; any other is shown by its own name.
 NAMES = {
     "macro_f1": "macro F1",
-    "top_3_accuracy": "top-3 accuracy",
     "expected_calibration_error": "calibration error (ECE)",
 }
 
@@ -71,7 +71,9 @@ def drawn_entries(run: Entry) -> list[Entry]:
 
 def words(name: Any) -> str:
     """A key as a person reads it."""
-    return NONE if name is None else NAMES.get(str(name), str(name).replace("_", " "))
+    if name is None:
+        return NONE
+    return NAMES.get(str(name), re.sub(r"^top (\d+) ", r"top-\1 ", str(name).replace("_", " ")))
 
 
 def figure(metric: Any, digits: int = 3) -> str:

@@ -90,6 +90,7 @@ def _run(run: Entry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[B
     for title, drawn in parts.items():
         blocks += [Heading(3, title), *drawn] if drawn else []
     why = {title: reasons[key] for key, (title, _) in _SUITES.items() if reasons.get(key)}
+    why |= {"Map of errors": "the samples have no places"} if samples else {}
     missing = [f"{title}: {why[title]}" if title in why else title for title, drawn in parts.items() if not drawn]
     return [*blocks, Heading(3, "Not run on this data set"), Points(missing)] if missing else blocks
 
