@@ -1,4 +1,4 @@
-"""Evaluates checkpoints on pixels that nothing was trained on, alone or on several processes:
+"""Evaluates checkpoints on pixels that nothing was trained on, alone or on several processes.
 
 `accelerate launch training/evaluate.py --dataset simulated --dataset real --suite all --output runs/evaluation`
 

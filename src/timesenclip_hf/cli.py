@@ -1,6 +1,7 @@
 """`timesenclip ...`: each command is a few lines over a public function."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -65,6 +66,7 @@ def main(
 
     if not _progress():
         logging.disable_progress_bar()
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
 @app.command()
@@ -252,16 +254,18 @@ def evaluate(
 
 @app.command("index")
 def index_(
-    dataset: Annotated[Path, typer.Argument(help="Folder of an import, whose points shall be found.")],
+    dataset: Annotated[str, typer.Argument(help="Folder or Hub id of a dataset, whose points shall be found.")],
     output: Annotated[Path, typer.Option(help="Folder of the index; a call that was stopped goes on there.")],
+    split: Annotated[str, typer.Option(help='Of the dataset; "all" for every split.')] = "all",
     model: Model = None,
     device: Device = None,
 ) -> None:
     """Embed the points of a dataset for `timesenclip search`."""
     from .classification import load_pipeline
+    from .data.opening import read_dataset
     from .evaluation.search import build_index
 
-    points = _read_import(dataset)
+    points = read_dataset(dataset, split)
     loaded = load_pipeline(_model(model), device)
     typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=_progress())))
 
@@ -323,9 +327,10 @@ def import_lucas(
 ) -> None:
     """Pair points with the LUCAS survey and its ground photos."""
     from .data.lucas import read_survey
+    from .data.opening import read_dataset
     from .data.pairing import pair_lucas
 
-    known = None if series is None else _read_import(series)
+    known = None if series is None else read_dataset(series)
     # Only what is asked for: the harmonised survey has more than a million lines.
     ids = None if known is None else set(known["point_id"][:])
     report = pair_lucas(
@@ -398,17 +403,6 @@ def import_cube_(
         offset=offset,
     )
     typer.echo(str(report))
-
-
-def _read_import(folder: Path) -> Any:
-    """The dataset that an import left in a folder."""
-    from .extras import needs_extra
-
-    with needs_extra("data"):
-        from datasets import load_dataset
-    if not any(folder.glob("data/*.parquet")):
-        raise FileNotFoundError(f"No dataset of `timesenclip import` in {folder}.")
-    return load_dataset(str(folder), split="train")
 
 
 def _read_labels(text: str) -> Any:

@@ -350,6 +350,8 @@ class Measurement:
 
     def _halves(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places among `rows`: whole blocks to one half or the other."""
+        if len(rows) < 2:
+            raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
         known = self._block_km is not None
         return split_rows_by_place(
             [self.samples.point_ids[row] for row in rows],

@@ -182,12 +182,12 @@ def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple
     if isinstance(missing, str):
         name = missing.replace("_", " ").strip().lower()
         if name in SEASONS:
-            return name, SEASONS[name]
+            return name, tuple(sorted(SEASONS[name]))
         parts = [part.strip()[:3] for part in name.split(",")]
     else:
         parts = [str(month) for month in missing]
     numbers = [MONTH_NAMES.index(part) + 1 if part in MONTH_NAMES else part for part in parts]
-    wrong = next((part for part in numbers if not str(part).isdigit() or not 1 <= int(part) <= MONTHS_PER_YEAR), None)
+    wrong = next((part for part in numbers if not str(part).isdecimal() or not 1 <= int(part) <= MONTHS_PER_YEAR), None)
     if wrong is not None or not numbers:
         raise ValueError(
             f"Missing months must be {', '.join(SEASONS)}, names such as 'jan,feb' or numbers from 1 to 12, got "
