@@ -40,7 +40,7 @@ def cube(tmp_path):
 def test_help_names_the_commands():
     result = run("--help")
     assert result.exit_code == 0
-    assert all(command in result.stdout for command in ("classify", "map", "convert", "import"))
+    assert all(command in result.stdout for command in ("classify", "map", "convert", "import", "index", "search"))
     assert all(source in run("import", "--help").stdout for source in ("sen4map", "lucas", "table", "cube"))
 
 
@@ -144,9 +144,34 @@ def test_sen4map_files_are_imported_and_paired_with_references_to_photos(tmp_pat
     assert again.exit_code == 0, again.output
 
 
+def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table, tiny_checkpoint):
+    labels = tmp_path / "labels.csv"
+    rows = [{"id": f"p{place}", "longitude": 5 + place, "latitude": 50} for place in range(8)]
+    pd.DataFrame(rows).to_csv(labels, index=False)
+    assert run("import", "table", table, "--output", tmp_path / "out", "--labels", labels).exit_code == 0
+    options = ["--model", tiny_checkpoint]
+    result = run("index", tmp_path / "out", "--output", tmp_path / "index", *options)
+    assert result.exit_code == 0, result.output
+    assert f"7 of 7 points written to {tmp_path / 'index'}" in result.stdout
+    search = ["search", "flooded rice paddies", "--index", tmp_path / "index", *options]
+    hits = json.loads(run(*search, "--top-k", 3, "--format", "json").stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    places = json.loads(run(*search, "--format", "geojson").stdout)["features"]
+    assert [place["properties"]["point_id"] for place in places[:3]] == [hit["point_id"] for hit in hits]
+    assert places[0]["geometry"]["coordinates"] == [hits[0]["longitude"], 50]
+    lines = run(*search, "--top-k", 1).stdout.splitlines()
+    assert len(lines) == 2
+    assert hits[0]["point_id"] in lines[1]
+    other = run(*search[:4])
+    assert other.exit_code == 1
+    assert f"built by another checkpoint, {tiny_checkpoint.name}" in other.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (["index", "nowhere", "--output", "out"], "No dataset of `timesenclip import` in nowhere."),
+        (["search", "rice", "--index", "nowhere"], "The index in nowhere does not exist; `timesenclip index DATASET"),
         (["classify", "nowhere.csv", "--labels", "a"], "No such file: nowhere.csv."),
         (["classify", "TABLE", "--labels", "a,a"], "The label 'a' is given twice"),
         (["classify", "TABLE", "--labels", "none.json"], "No such file of labels"),

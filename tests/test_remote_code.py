@@ -70,6 +70,7 @@ def export(folder: Path, tiny_clip: Path, **kwargs: Any) -> Path:
         model.train().get_series_features(torch.rand(64, 12, 10))  # running statistics, where the encoder keeps any
     clip = AutoProcessor.from_pretrained(tiny_clip)
     processor = TimeSenCLIPProcessor(TimeSenCLIPFeatureExtractor(), clip.image_processor, clip.tokenizer)
+    model.config.calibration_temperature = 0.5
     export_remote_code(model, processor, folder)
     return folder
 

@@ -48,7 +48,7 @@ class PixelClassifier:
         phrases = read_labels(labels)  # before a checkpoint is loaded: a wrong label must not cost that
         loaded: Any = model
         if not isinstance(model, ZeroShotPixelClassificationPipeline):
-            loaded = _load(model, device)
+            loaded = load_pipeline(model, device)
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size = batch_size
         self.labels, self._class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
@@ -71,7 +71,7 @@ class PixelClassifier:
         if observed.any():
             seen = {name: values[observed] for name, values in features.items()}
             embeds = encode(self.model, seen, batch_size=self.batch_size)
-            scale = self.model.logit_scale.detach().exp().float().cpu()
+            scale = self.model.score_scale.detach().float().cpu()
             logits = score(embeds, self._class_embeds, logit_scale=scale)
             probabilities[observed] = logits.softmax(dim=-1).numpy()
         return probabilities, _clear_months(features["months"], mask)
@@ -93,7 +93,7 @@ class PixelClassifier:
         return np.concatenate(parts)
 
 
-def _load(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
+def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name

@@ -1,9 +1,10 @@
 """`timesenclip ...`: each command is a few lines over a public function."""
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -65,6 +66,7 @@ def main(
 
     if not _progress():
         logging.disable_progress_bar()
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
 @app.command()
@@ -176,6 +178,120 @@ def convert(
     typer.echo(str(report))
 
 
+@app.command()
+def evaluate(
+    dataset: Annotated[
+        list[str], typer.Option(help="simulated, real, or folder or Hub id of a dataset; may be repeated.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, which are averaged."),
+    ] = None,
+    suite: Annotated[
+        str, typer.Option(help="zero_shot, retrieval, robustness, few_shot, calibration, with commas, or all.")
+    ] = "zero_shot",
+    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "test",
+    task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None,
+    taxonomy: Annotated[
+        list[str] | None, typer.Option(help="COLUMN=LABEL_SET, by name or JSON file, where it is not the schema's.")
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="generic, class_name (or C), descriptive, ground, aerial; all there are.")
+    ] = None,
+    looks: Annotated[str, typer.Option(help="Looks a year: of months, quarters, the year.")] = "12,4,1",
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(help='Months to leave out: winter, "growing season", "1,2,12" or none; may be repeated.'),
+    ] = None,
+    image_model: Annotated[
+        list[str] | None, typer.Option(help="CLIP model that scores RGB patches, for a baseline; may be repeated.")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option(help="Points to simulate, or rows of a folder or Hub id, the first.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None,
+    calibrated: Annotated[
+        Path | None, typer.Option(help="Folder for the checkpoint with the calibration fitted on the dataset.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of intervals, splits and draws.")] = 0,
+    device: Device = None,
+) -> None:
+    """Evaluate checkpoints and write a report; under `accelerate launch` processes share the encoding."""
+    from .evaluation.baselines import load_image_model
+    from .evaluation.harness import evaluate as evaluate_
+    from .evaluation.harness import save_calibrated
+    from .evaluation.protocol import SUITES, Checkpoint, Protocol
+    from .evaluation.record import summarise, write_record
+    from .evaluation.report import write_report
+    from .evaluation.sets import left_out, open_sets
+    from .evaluation.sharing import encode_together, is_main_process, own_device
+    from .evaluation.uncertainty import Resampling
+
+    protocol = Protocol(
+        suites=SUITES if suite == "all" else _names(suite) or (),
+        num_looks=[int(one) for one in _names(looks) or ()],
+        missing=missing or (None,),
+        prompts=None if prompts is None else ["class_name" if one == "C" else one for one in _names(prompts) or ()],
+        resampling=Resampling(seed=seed),
+        image_models=[load_image_model(name) for name in image_model or ()],
+    )
+    taxonomies = dict(_assigned(one) for one in taxonomy or ())
+    sets = open_sets(dataset, split=split, columns=_names(task), taxonomies=taxonomies, num_points=points)
+    checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [_model(None)]]
+    evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
+    if not is_main_process():
+        return
+    evaluation.results["left_out"] = left_out(dataset)
+    page = write_report(evaluation.results, output, evaluation.pictured)
+    typer.echo(summarise(evaluation.results))
+    if record is not None:
+        write_record(evaluation.results, record)
+    if calibrated is not None:
+        save_calibrated(checkpoints[0], evaluation, calibrated)
+    typer.echo(f"wrote {page}")
+
+
+@app.command("index")
+def index_(
+    dataset: Annotated[str, typer.Argument(help="Folder or Hub id of a dataset, whose points shall be found.")],
+    output: Annotated[Path, typer.Option(help="Folder of the index; a call that was stopped goes on there.")],
+    split: Annotated[str, typer.Option(help='Of the dataset; "all" for every split.')] = "all",
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Embed the points of a dataset for `timesenclip search`."""
+    from .classification import load_pipeline
+    from .data.opening import read_dataset
+    from .evaluation.search import build_index
+
+    points = read_dataset(dataset, split)
+    loaded = load_pipeline(_model(model), device)
+    typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=_progress())))
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help='What to look for, such as "flooded rice paddies".')],
+    index: Annotated[Path, typer.Option(help="Folder that `timesenclip index` wrote.")],
+    model: Model = None,
+    template: Template = None,
+    top_k: Annotated[int, typer.Option(help="Points to show.")] = 10,
+    format_: Annotated[Literal["table", "json", "geojson"], typer.Option("--format", help="Of the output.")] = "table",
+) -> None:
+    """Find places by words: the points nearest to a query, with their photos."""
+    from .classification import load_pipeline
+    from .evaluation.search import SearchIndex, as_geojson, as_table
+
+    loaded = load_pipeline(_model(model), None)
+    points = SearchIndex.load(index, loaded.model, loaded.processor)
+    hits = points.search(query, top_k=top_k, hypothesis_template=template or None)
+    if format_ == "table":
+        typer.echo(as_table(hits))
+    else:
+        typer.echo(json.dumps(as_geojson(hits) if format_ == "geojson" else hits, indent=1))
+
+
 @import_app.command("sen4map")
 def import_sen4map_(
     sources: Annotated[list[Path], typer.Argument(help="HDF5 files of Sen4Map, or folders of them.")],
@@ -211,9 +327,10 @@ def import_lucas(
 ) -> None:
     """Pair points with the LUCAS survey and its ground photos."""
     from .data.lucas import read_survey
+    from .data.opening import read_dataset
     from .data.pairing import pair_lucas
 
-    known = None if series is None else _read_import(series)
+    known = None if series is None else read_dataset(series)
     # Only what is asked for: the harmonised survey has more than a million lines.
     ids = None if known is None else set(known["point_id"][:])
     report = pair_lucas(
@@ -288,17 +405,6 @@ def import_cube_(
     typer.echo(str(report))
 
 
-def _read_import(folder: Path) -> Any:
-    """The dataset that an import left in a folder."""
-    from .extras import needs_extra
-
-    with needs_extra("data"):
-        from datasets import load_dataset
-    if not any(folder.glob("data/*.parquet")):
-        raise FileNotFoundError(f"No dataset of `timesenclip import` in {folder}.")
-    return load_dataset(str(folder), split="train")
-
-
 def _read_labels(text: str) -> Any:
     """Names with commas, or the content of a JSON file."""
     path = Path(text)
@@ -313,6 +419,13 @@ def _read_labels(text: str) -> Any:
     if not isinstance(labels, (dict, list)):
         raise ValueError(f"{path.name} must hold a list of labels or {{'label': ['phrase', ...]}}.")
     return labels
+
+
+def _assigned(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name or not value:
+        raise ValueError(f"{text!r} must be COLUMN=LABEL_SET, such as crop=lucas_crops.")
+    return name, value
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -1,10 +1,11 @@
-"""Files that `torch.save` wrote, opened without running what they hold.
+"""Tensors in files: what `torch.save` wrote, opened without running what it holds, and a hash of weights.
 
 Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors
 and plain values is refused, with the name of what it holds, and nothing of it is executed.
 """
 
 import argparse
+import hashlib
 import pickle
 import pickletools
 import re
@@ -46,6 +47,20 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
                 f"{path} is refused: its entry {key!r} is a {type(value).__name__}, not a tensor of a state dict."
             )
     return dict(content)
+
+
+def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
+    """Tells one set of weights from another, whatever folder they lie in: 16 hexadecimal digits of a SHA-256.
+
+    Args:
+        weights: by name, such as a `state_dict()`; their order does not matter, nor does their precision where
+            float32 holds the same values.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _refusal(path: Path, content: str) -> ValueError:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ..tensor_files import first_line, read_tensors
+from ..tensor_files import first_line, read_tensors, weights_hash
 from .embedding_shards import EmbeddingReport, PhotoFile, finish_embeddings, open_output, shard_file, write_shard
 from .lucas import LONG_NAMES
 from .photos import UNREADABLE, photo_fault
@@ -73,11 +73,7 @@ class PhotoEncoder:
 
     def weights_hash(self) -> str:
         """Tells one set of weights from another, whatever folder they lie in."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.float().cpu().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return weights_hash(self.model.state_dict())
 
     @torch.inference_mode()
     def embed(self, pixel_values: torch.Tensor) -> np.ndarray:

@@ -25,7 +25,21 @@ SUM_TOLERANCE = 1e-2
 def top_k_accuracy(scores: ArrayLike, truth: ArrayLike, k: int = 1) -> float:
     """Share of samples whose true class is among the k with the highest scores.
 
-    Among equal scores the lower class comes first, so that `k=1` is the accuracy of `argmax`; scikit-learn's
+    Args:
+        scores: as in [`top_k_hits`].
+        truth: as in [`top_k_hits`].
+        k: as in [`top_k_hits`].
+
+    Raises:
+        ValueError: as [`top_k_hits`].
+    """
+    return float(np.mean(top_k_hits(scores, truth, k)))
+
+
+def top_k_hits(scores: ArrayLike, truth: ArrayLike, k: int = 1) -> np.ndarray:
+    """Whether the true class of each sample is among the k with the highest scores, (samples,) booleans.
+
+    Among equal scores the lower class comes first, so that `k=1` is what `argmax` hits; scikit-learn's
     `top_k_accuracy_score` puts the higher class first.
 
     Args:
@@ -41,9 +55,9 @@ def top_k_accuracy(scores: ArrayLike, truth: ArrayLike, k: int = 1) -> float:
     if not 1 <= k <= values.shape[1]:
         raise ValueError(f"`k` must be between 1 and the number of classes, {values.shape[1]}, got {k}.")
     own = np.take_along_axis(values, classes[:, None], axis=1)
-    before = np.arange(values.shape[1]) < classes[:, None]
-    rank = np.count_nonzero((values > own) | ((values == own) & before), axis=1)
-    return float(np.mean(rank < k))
+    lower = np.arange(values.shape[1]) < classes[:, None]
+    before = (values > own) | ((values == own) & lower)
+    return np.asarray(np.count_nonzero(before, axis=1) < k)
 
 
 def balanced_accuracy(predicted: ArrayLike, truth: ArrayLike, num_classes: int) -> float:
@@ -243,6 +257,23 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
     Raises:
         ValueError: rows that are no probabilities, labels outside the classes, or no bin.
     """
+    places, gaps = calibration_gaps(probabilities, truth, bins)
+    return float(np.abs(np.bincount(places, weights=gaps)).sum() / len(places))
+
+
+def calibration_gaps(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> tuple[np.ndarray, np.ndarray]:
+    """Bin of confidence of each sample, and its confidence less 1 where it is right, less 0 where it is wrong.
+
+    The mean gap of a bin is how overconfident the bin is.
+
+    Args:
+        probabilities: as in [`expected_calibration_error`].
+        truth: as in [`expected_calibration_error`].
+        bins: as in [`expected_calibration_error`].
+
+    Raises:
+        ValueError: as [`expected_calibration_error`].
+    """
     values = as_scores(probabilities, "probabilities")
     classes = as_labels(truth, values.shape[1], num_samples=len(values))
     if bins < 1:
@@ -256,8 +287,7 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
         )
     confidence = values.max(axis=1)
     places = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], confidence)
-    gaps = np.bincount(places, weights=confidence - (values.argmax(axis=1) == classes), minlength=bins)
-    return float(np.abs(gaps).sum() / len(values))
+    return places, confidence - (values.argmax(axis=1) == classes)
 
 
 def pearson_r(predicted: ArrayLike, truth: ArrayLike) -> float:

@@ -72,6 +72,19 @@ def test_a_text_tower_that_is_not_clips_is_refused():
         TimeSenCLIPConfig(text_config=SiglipTextConfig())
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("calibration_temperature", 0.0, "`calibration_temperature` must be positive, got 0.0"),
+        ("calibration_temperature", float("nan"), "`calibration_temperature` must be positive, got nan"),
+        ("reject_threshold", 1.5, r"`reject_threshold` must lie in \[0, 1\], got 1.5"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused_by_name(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        TimeSenCLIPConfig(**{field: value})
+
+
 @pytest.mark.parametrize("vision_config", [None, {"hidden_size": 64, "num_attention_heads": 2}])
 def test_saved_and_loaded_it_is_the_same_with_and_without_a_vision_tower(tmp_path, vision_config):
     config = TimeSenCLIPConfig(

@@ -1,5 +1,6 @@
 """Configurations of the pixel tower and of the three-tower TimeSenCLIP model."""
 
+import math
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
@@ -142,9 +143,15 @@ class TimeSenCLIPConfig(PreTrainedConfig):
         vision_config: CLIP's tower for ground photos; `None` in checkpoints made for inference only.
         projection_dim: width of the joint space, equal to the pixel tower's `projection_dim`.
         logit_scale_init_value: log of the inverse temperature at the start; 2.6592 is log(1 / 0.07), as in CLIP.
+        calibration_temperature: divides the logits of series against texts, so that their softmax is as sure as it
+            is right; fitted on labelled samples after training, 1 where nobody did. The learned `logit_scale`, which
+            training goes on from, stays what it was. (Not `temperature`: transformers takes that for an option of
+            text generation.)
+        reject_threshold: highest probability below which an answer counts as none; `None` where nobody fitted one.
 
     Raises:
-        ValueError: the pixel tower ends in another width than `projection_dim`, or the text tower is not CLIP's.
+        ValueError: the pixel tower ends in another width than `projection_dim`, the text tower is not CLIP's, the
+            temperature is not positive, or the threshold lies outside [0, 1].
     """
 
     model_type = "timesenclip"
@@ -159,6 +166,8 @@ class TimeSenCLIPConfig(PreTrainedConfig):
     vision_config: dict[str, Any] | PreTrainedConfig | None = None
     projection_dim: int = 512
     logit_scale_init_value: float | int = 2.6592
+    calibration_temperature: float | int = 1.0
+    reject_threshold: float | int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -181,3 +190,7 @@ class TimeSenCLIPConfig(PreTrainedConfig):
                 f"The pixel tower ends in {pixel_config.projection_dim} dimensions but the text tower in "
                 f"{self.projection_dim}: set `projection_dim` of the pixel config to {self.projection_dim}."
             )
+        if not 0 < self.calibration_temperature < math.inf:
+            raise ValueError(f"`calibration_temperature` must be positive, got {self.calibration_temperature}.")
+        if self.reject_threshold is not None and not 0 <= self.reject_threshold <= 1:
+            raise ValueError(f"`reject_threshold` must lie in [0, 1], got {self.reject_threshold}.")

@@ -36,7 +36,7 @@ class TimeSenCLIPOutput(ModelOutput):
 
     Attributes:
         loss: InfoNCE from series to ground photos, a scalar, with `return_loss=True`.
-        logits_per_series: scaled cosine similarities (num_series, num_texts).
+        logits_per_series: scaled cosine similarities (num_series, num_texts); see [`TimeSenCLIPModel.score_scale`].
         logits_per_text: the same, (num_texts, num_series).
         series_embeds: unit embeddings of the series (num_series, projection_dim).
         text_embeds: unit embeddings of the texts (num_texts, projection_dim).
@@ -317,6 +317,11 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         model.eval()
         return model
 
+    @property
+    def score_scale(self) -> torch.Tensor:
+        """What turns cosines of series and texts into logits: the learned scale over the calibration's temperature."""
+        return self.logit_scale.exp() / self.config.calibration_temperature
+
     @can_return_tuple
     def get_series_features(
         self,
@@ -392,7 +397,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
         logits_per_series = None
         if series_embeds is not None and text_embeds is not None:
-            logits_per_series = self.logit_scale.exp() * series_embeds @ text_embeds.T
+            logits_per_series = self.score_scale * series_embeds @ text_embeds.T
         return TimeSenCLIPOutput(
             loss=self._contrast(series_embeds, image_embeds) if return_loss else None,
             logits_per_series=logits_per_series,

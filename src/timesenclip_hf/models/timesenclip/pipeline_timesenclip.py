@@ -127,7 +127,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         logits = score(
             model_outputs["series_embeds"],
             class_embeds,
-            logit_scale=self.model.logit_scale.detach().exp().float().cpu(),
+            logit_scale=self.model.score_scale.detach().float().cpu(),
             centring=centring,
         )
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)

@@ -80,10 +80,15 @@ def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str,
 
     Nearest is by spelling: a model that never read a word cannot say what it means.
     """
+    ordered = sorted({word.lower() for word in known_words})
+    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.5) for word in words_not_in(texts, ordered)}
+
+
+def words_not_in(texts: Sequence[str], known_words: Sequence[str]) -> list[str]:
+    """Words of texts that are not among others, lower case, each once, in their order."""
     known = {word.lower() for word in known_words}
-    ordered = sorted(known)
     words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
-    return {word: difflib.get_close_matches(word, ordered, n=3, cutoff=0.5) for word in words if word not in known}
+    return [word for word in words if word not in known]
 
 
 def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
@@ -163,7 +168,7 @@ def score(
     Args:
         series_embeds: unit embeddings (series, projection_dim).
         class_embeds: unit embeddings (classes, projection_dim).
-        logit_scale: inverse temperature, already exponentiated.
+        logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
         centring: "none"; or, over all series given and therefore transductive, "series_mean", which takes the
             mean series away before comparing, or "class_mean", which divides each class's cosines by their mean
             (what upstream prints as "normalised").

@@ -1,0 +1,39 @@
+"""A dataset of the schema by the folder or the Hub id that it lies under."""
+
+import os
+from pathlib import Path
+
+from ..extras import needs_extra
+
+with needs_extra("data"):
+    from datasets import Dataset, concatenate_datasets, get_dataset_split_names, load_dataset, load_from_disk
+
+ALL = "all"
+
+
+def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
+    """Reads one split, or all of them one after the other.
+
+    Args:
+        name: folder of an import or of `save_to_disk`, any folder that `load_dataset` reads, or Hub id.
+        split: its name, or "all".
+
+    Raises:
+        FileNotFoundError: no such dataset.
+        ValueError: no such split.
+    """
+    folder = Path(name)
+    if (folder / "state.json").exists():  # one split of `save_to_disk`, without a name
+        return load_from_disk(str(folder))
+    if (folder / "dataset_dict.json").exists():
+        saved = load_from_disk(str(folder))
+        names = list(saved)
+    elif folder.is_dir() and not any(folder.rglob("*.parquet")):
+        raise FileNotFoundError(f"No dataset in {folder}: make one with `timesenclip import`.")
+    else:
+        saved, names = None, get_dataset_split_names(str(name))
+    if split not in (ALL, *names):
+        raise ValueError(f"{name} has no split {split!r}: its splits are {', '.join(names)}.")
+    wanted = names if split == ALL else [split]
+    parts = [load_dataset(str(name), split=one) if saved is None else saved[one] for one in wanted]
+    return parts[0] if len(parts) == 1 else concatenate_datasets(parts)

@@ -1,0 +1,244 @@
+"""What a checkpoint must beat: the commonest class, the nearest class-mean spectrum, and CLIP models on RGB patches.
+
+All give scores over the same classes, so that the metrics run on them as on ours; the image models are scored by
+[`zero_shot_timesenclip`], with the same prompts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
+from transformers.utils import logging
+
+from ..models.timesenclip.radiometry_timesenclip import PLAUSIBLE_REFLECTANCE
+from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
+from ..tensor_files import first_line
+
+# Reflectance that becomes white: EuroSAT's own pictures are digital numbers clipped at 2750 (Helber et al. 2019).
+WHITE_REFLECTANCE = 0.275
+# Series that are compared at once; 1,024 x 120 values x a handful of float64 arrays stay below 10 MB.
+CHUNK = 1_024
+
+
+def predict_majority(train_labels: np.ndarray, num_samples: int) -> np.ndarray:
+    """The commonest class for every sample, (num_samples,); the lower index where two are as common.
+
+    Args:
+        train_labels: class indices, -1 where unknown. The labels of the evaluated samples themselves give the best
+            constant answer there is, an upper line.
+        num_samples: how many answers.
+
+    Raises:
+        ValueError: no label is known.
+    """
+    known = _known(train_labels)
+    if not len(known):
+        raise ValueError("There is no commonest class: every training label is -1, unknown.")
+    return np.full(num_samples, np.bincount(known).argmax())
+
+
+def nearest_mean_scores(
+    train_series: np.ndarray, train_labels: np.ndarray, series: np.ndarray, num_classes: int
+) -> np.ndarray:
+    """Minus the root mean square distance to each class's mean series, over what both have observed.
+
+    Args:
+        train_series: (training samples, time, band), NaN where missing; in the same unit as `series`.
+        train_labels: class indices of the training samples, -1 where unknown.
+        series: (samples, time, band), NaN where missing.
+        num_classes: how many classes there are.
+
+    Returns:
+        (samples, num_classes) float64; minus the largest float for a class without a training sample, or without a
+        value in common with the sample, so that the scores stay finite.
+
+    Raises:
+        ValueError: shapes that do not fit, labels outside the classes, or a sample that has no value in common with
+            any class.
+    """
+    if len(train_series) != len(train_labels) or train_series.shape[1:] != series.shape[1:]:
+        raise ValueError(
+            "Training series must have the shape of the series and one label each: got "
+            f"{train_series.shape} with {len(train_labels)} labels, and {series.shape}."
+        )
+    if not len(_known(train_labels)) or np.max(train_labels) >= num_classes:
+        raise ValueError(
+            f"Training labels must be below the number of classes, {num_classes}, and one of them known, got "
+            f"{np.min(train_labels, initial=0)} to {np.max(train_labels, initial=-1)}."
+        )
+    means, seen = _class_means(train_series, train_labels, num_classes)
+    scores = np.concatenate(
+        [
+            _minus_distance(series[start : start + CHUNK].reshape(-1, means.shape[1]), means, seen)
+            for start in range(0, len(series), CHUNK)
+        ]
+    )
+    lost = (scores == np.finfo(np.float64).min).all(axis=1)
+    if lost.any():
+        raise ValueError(
+            f"{int(lost.sum())} series, the first at row {int(lost.argmax())}, have no observed value in common with "
+            "any class mean: leave them out."
+        )
+    return scores
+
+
+def _class_means(series: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of what is observed, (classes, values), zero where nothing is, and whether anything is."""
+    flat = series.reshape(len(series), -1).astype(np.float64)
+    means = np.zeros((num_classes, flat.shape[1]))
+    seen = np.zeros(means.shape, dtype=bool)
+    for place in np.unique(_known(labels)):
+        rows = flat[labels == place]
+        seen[place] = ~np.isnan(rows).all(axis=0)
+        means[place, seen[place]] = np.nanmean(rows[:, seen[place]], axis=0)
+    return means, seen
+
+
+def _minus_distance(rows: np.ndarray, means: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The squares are multiplied out, so that no (samples, classes, values) array is needed."""
+    observed = ~np.isnan(rows)
+    filled = np.where(observed, rows, 0).astype(np.float64)
+    common = observed.astype(np.float64) @ seen.T
+    squares = filled**2 @ seen.T - 2 * filled @ means.T + observed @ means.T**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        distance = np.sqrt(np.maximum(squares, 0) / common)
+    return np.where(common > 0, -distance, np.finfo(np.float64).min)
+
+
+def _known(labels: np.ndarray) -> np.ndarray:
+    return np.asarray(labels)[np.asarray(labels) >= 0]
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """A CLIP model with what prepares its inputs."""
+
+    name: str
+    model: CLIPModel
+    image_processor: Any
+    tokenizer: Any
+
+
+def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> ImageModel:
+    """Loads a stock `CLIPModel` from a folder or by Hub id.
+
+    `openai/clip-vit-base-patch32` is one. RemoteCLIP (`chendelong/RemoteCLIP`) and GeoRSCLIP (`Zilun/GeoRSCLIP`) are
+    published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`, without the `config.json`
+    that transformers wants: they must be converted to a folder of `CLIPModel` first, and until then are refused in
+    one line. This function was tried with checkpoints of random weights only, not with those of the four models.
+
+    Args:
+        checkpoint: folder or Hub id.
+        device: where to compute.
+
+    Raises:
+        ValueError: why transformers cannot make a CLIP model of it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(checkpoint)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(
+            f"transformers cannot load {checkpoint}, because it finds no config.json that names a model there (weights "
+            "of open_clip or Lightning, .pt and .ckpt, have none): convert it to a folder of CLIPModel and give that; "
+            f"it says: {first_line(error)}."
+        ) from None
+    if config.model_type != "clip":
+        raise ValueError(f"{checkpoint} holds a {config.model_type} model: give a CLIP model.")
+    try:
+        model, loading = CLIPModel.from_pretrained(checkpoint, output_loading_info=True)
+        processor = AutoImageProcessor.from_pretrained(checkpoint)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ValueError(f"transformers cannot load the CLIP model {checkpoint}: {first_line(error)}.") from None
+    if loading["missing_keys"]:
+        raise ValueError(
+            f"{checkpoint} is no whole CLIP model: it lacks {min(loading['missing_keys'])}, which would be random; "
+            "convert its weights to the names of CLIPModel."
+        )
+    return ImageModel(checkpoint, model.eval().to(device), processor, tokenizer)
+
+
+def to_eight_bit(reflectance: np.ndarray, white: float = WHITE_REFLECTANCE) -> np.ndarray:
+    """RGB reflectance as the 8-bit picture that image models were trained on: linear, black at 0, clipped at `white`.
+
+    The same stretch for every image keeps water dark and sand bright, as EuroSAT's pictures do; SenCLIP's training
+    stretched each image from its own minimum to its own maximum.
+
+    Args:
+        reflectance: (..., 3) red, green and blue (B04, B03, B02), surface reflectance 0 to 1; NaN becomes black.
+        white: reflectance that becomes 255.
+
+    Returns:
+        uint8, same shape.
+
+    Raises:
+        ValueError: no three colours, or values that are not reflectance.
+    """
+    values = np.asarray(reflectance, dtype=np.float32)
+    if values.ndim < 1 or values.shape[-1] != 3:
+        raise ValueError(f"`reflectance` must end in red, green and blue, got the shape {values.shape}.")
+    if values.size and np.median(np.nan_to_num(values)) > PLAUSIBLE_REFLECTANCE[1]:
+        raise ValueError(
+            f"Values around {np.nanmedian(values):.4g} are not reflectance of 0 to 1: divide digital numbers by 10,000."
+        )
+    return np.asarray(np.clip(np.nan_to_num(values) / white, 0, 1) * 255, dtype=np.uint8)
+
+
+@torch.no_grad()
+def embed_images(
+    image_model: ImageModel, images: np.ndarray, *, batch_size: int = 64, progress: bool = False
+) -> torch.Tensor:
+    """Unit embeddings of RGB patches, on the CPU.
+
+    Args:
+        image_model: from [`load_image_model`].
+        images: (samples, height, width, 3) red, green and blue: uint8 pictures as they are, or reflectance, which
+            [`to_eight_bit`] stretches. Anything that is sliced like an array will do, such as an HDF5 dataset.
+        batch_size: images at a time.
+        progress: show a bar.
+
+    Returns:
+        (samples, projection_dim) float32.
+
+    Raises:
+        ValueError: another shape, no image, or values that are neither.
+    """
+    if len(images.shape) != 4 or images.shape[3] != 3 or not len(images):
+        raise ValueError(f"`images` must be (samples, height, width, 3) with at least one, got {tuple(images.shape)}.")
+    model, embeds = image_model.model, []
+    bar = logging.tqdm(total=len(images), unit=" images", disable=not progress)
+    for start in range(0, len(images), batch_size):
+        chunk = np.asarray(images[start : start + batch_size])
+        pictures = chunk if chunk.dtype == np.uint8 else to_eight_bit(chunk)
+        inputs = image_model.image_processor(list(pictures), return_tensors="pt", input_data_format="channels_last")
+        output = model.get_image_features(pixel_values=inputs["pixel_values"].to(model.device, model.dtype))
+        embeds.append(torch.nn.functional.normalize(output.pooler_output.float(), dim=-1).cpu())
+        bar.update(len(chunk))
+    bar.close()
+    return torch.cat(embeds)
+
+
+def score_images(
+    image_model: ImageModel,
+    image_embeds: torch.Tensor,
+    prompts: Mapping[str, Sequence[str]],
+    *,
+    centring: str = "none",
+) -> tuple[list[str], torch.Tensor]:
+    """Logits of images and classes, by the scorer and the prompts that series are scored with.
+
+    Args:
+        image_model: from [`load_image_model`].
+        image_embeds: from [`embed_images`].
+        prompts: from [`expand_prompts`].
+        centring: as [`score`] takes it.
+
+    Returns:
+        The class names, and logits (samples, classes) with the model's own temperature.
+    """
+    class_embeds = embed_classes(image_model.model, image_model.tokenizer, prompts).cpu()
+    scale = image_model.model.logit_scale.detach().exp().cpu()
+    return list(prompts), score(image_embeds, class_embeds, logit_scale=scale, centring=centring)

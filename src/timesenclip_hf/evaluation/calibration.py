@@ -1,0 +1,230 @@
+"""Probabilities that are as sure as they are right, and a threshold below which an answer counts as none.
+
+One temperature divides all logits (Guo et al., arXiv 1706.04599): it never changes which class is best, only how sure
+the best one looks. Temperature and threshold are fitted on a validation split for one set of labels and prompts, and
+say little about another; whether they hold is measured on a split that was not used to fit.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import log_softmax, softmax
+from scipy.stats import beta
+
+from .metrics import ArrayLike, as_labels, as_scores, expected_calibration_error
+
+
+@dataclass(frozen=True)
+class RejectRule:
+    """Answers whose highest probability lies below a threshold are none.
+
+    Attributes:
+        threshold: the highest probability of an answer that is kept is at least this.
+        wanted_precision: share of the kept answers that shall be right.
+        confidence: of the lower bound on the precision.
+        precision: share of the kept answers that were right where the threshold was fitted.
+        lower_bound: one-sided Clopper-Pearson bound of that precision.
+        coverage: share of answers that were kept there.
+    """
+
+    threshold: float
+    wanted_precision: float
+    confidence: float
+    precision: float
+    lower_bound: float
+    coverage: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a validation split says of a checkpoint's probabilities.
+
+    Attributes:
+        temperature: divides the logits.
+        samples: size of the validation split.
+        reject: None where no precision was asked for.
+    """
+
+    temperature: float
+    samples: int
+    reject: RejectRule | None = None
+
+
+def fit_calibration(
+    logits: ArrayLike, truth: ArrayLike, *, precision: float | None = None, confidence: float = 0.95
+) -> Calibration:
+    """Fits the temperature and, where a precision is wanted, the threshold on the calibrated probabilities.
+
+    Args:
+        logits: (samples, classes) of the validation split, without a temperature: `score` with
+            `logit_scale=model.logit_scale.exp()`.
+        truth: (samples,) class indices.
+        precision: share of the kept answers that shall be right.
+        confidence: of the lower bound that must reach it.
+
+    Raises:
+        ValueError: as [`fit_temperature`] and [`fit_reject_threshold`].
+    """
+    temperature = fit_temperature(logits, truth)
+    reject = None
+    if precision is not None:
+        probabilities = softmax(as_scores(logits, "logits") / temperature, axis=1)
+        reject = fit_reject_threshold(probabilities, truth, precision, confidence=confidence)
+    return Calibration(temperature, len(truth), reject)
+
+
+def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
+    """The temperature whose probabilities give the true classes the highest likelihood.
+
+    The negative log-likelihood is convex in the inverse temperature, so that its minimum is the root of its slope,
+    and the slopes at zero and at infinity tell whether there is one.
+
+    Args:
+        logits: (samples, classes).
+        truth: (samples,) class indices.
+
+    Raises:
+        ValueError: logits that are not finite, labels outside the classes, or no temperature is best: the logits
+            are no better than chance, or every sample is right.
+    """
+    values = as_scores(logits, "logits")
+    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values = values - values.max(axis=1, keepdims=True)
+    own = np.take_along_axis(values, classes[:, None], axis=1)[:, 0]
+    if own.mean() <= values.mean():
+        raise ValueError(
+            "No temperature can be fitted: the true classes score no higher than the others on average; check the "
+            "labels, the class names and their order."
+        )
+    if not own.any():
+        raise ValueError(
+            f"No temperature can be fitted: all {len(own)} samples are right, so that the lowest temperature is the "
+            "best; give samples on which the model errs, too."
+        )
+    spread = float(-values.mean())  # the root is of the order of its inverse, whatever the logits' scale
+
+    def slope(inverse: float) -> float:
+        probabilities = softmax(values * (inverse / spread), axis=1)
+        return float(((probabilities * values).sum(axis=1) - own).mean() / spread)
+
+    upper = 1.0
+    while slope(upper) <= 0:
+        upper *= 2
+    return spread / float(brentq(slope, 0.0, upper, xtol=1e-15))
+
+
+def fit_reject_threshold(
+    probabilities: ArrayLike, truth: ArrayLike, precision: float, *, confidence: float = 0.95
+) -> RejectRule:
+    """The smallest threshold that keeps answers of the wanted precision, as far as a validation split can tell.
+
+    Thresholds are the highest probabilities that occur. At each, the kept answers are counted, and the one-sided
+    Clopper-Pearson bound says which precision they surely have. The bound holds for a threshold by itself; the
+    smallest of many that reach it is a choice, and pixels of one field are alike, so measure it on another split.
+
+    Args:
+        probabilities: (samples, classes), calibrated.
+        truth: (samples,) class indices.
+        precision: share of the kept answers that shall be right.
+        confidence: of the bound.
+
+    Raises:
+        ValueError: probabilities or labels cannot be used, or no threshold reaches the precision; the sentence says
+            what could be reached.
+    """
+    values = as_scores(probabilities, "probabilities")
+    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    for name, value in (("precision", precision), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise ValueError(f"`{name}` must lie between 0 and 1, got {value}.")
+    highest, right = values.max(axis=1), values.argmax(axis=1) == classes
+    order = np.argsort(-highest, kind="stable")
+    thresholds = highest[order]
+    last = np.append(thresholds[:-1] > thresholds[1:], True)  # equal probabilities are kept together
+    kept, hits = np.arange(1, len(order) + 1)[last], np.cumsum(right[order])[last]
+    bounds = np.where(hits > 0, beta.ppf(1 - confidence, np.maximum(hits, 1), kept - hits + 1), 0.0)
+    reached = np.flatnonzero(bounds >= precision)
+    if not len(reached):
+        best = int(bounds.argmax())
+        raise ValueError(
+            f"No threshold keeps answers of precision {precision:g} with confidence {confidence:g} on {len(values)} "
+            f"samples: the best bound is {bounds[best]:.3f}, with {kept[best]} answers kept; want less, or give more "
+            "samples."
+        )
+    place = reached[-1]
+    return RejectRule(
+        threshold=float(thresholds[last][place]),
+        wanted_precision=precision,
+        confidence=confidence,
+        precision=float(hits[place] / kept[place]),
+        lower_bound=float(bounds[place]),
+        coverage=float(kept[place] / len(values)),
+    )
+
+
+def is_rejected(probabilities: ArrayLike, threshold: float | None) -> np.ndarray:
+    """Whether each answer counts as none, (samples,) bool; nothing is rejected without a threshold."""
+    values = as_scores(probabilities, "probabilities")
+    return np.asarray(values.max(axis=1) < (0.0 if threshold is None else threshold))
+
+
+def calibration_report(calibration: Calibration, logits: ArrayLike, truth: ArrayLike) -> dict[str, Any]:
+    """What a calibration does on a split that it was not fitted on.
+
+    Args:
+        calibration: from [`fit_calibration`].
+        logits: (samples, classes) of the other split, without a temperature.
+        truth: (samples,) class indices.
+
+    Returns:
+        `temperature`, `samples_fitted`, `samples`; `expected_calibration_error` and `negative_log_likelihood`, each
+        `before` and `after`; and `reject`, None or `threshold`, `wanted_precision`, `confidence`, `coverage` and
+        `precision` (None where nothing is kept), with `fitted` holding the last two as they were on the validation
+        split, and its `lower_bound`.
+
+    Raises:
+        ValueError: logits or labels cannot be used.
+    """
+    values = as_scores(logits, "logits")
+    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    scaled = {"before": values, "after": values / calibration.temperature}
+    report: dict[str, Any] = {
+        "temperature": calibration.temperature,
+        "samples_fitted": calibration.samples,
+        "samples": len(values),
+        "expected_calibration_error": {
+            when: expected_calibration_error(softmax(scores, axis=1), classes) for when, scores in scaled.items()
+        },
+        "negative_log_likelihood": {
+            when: float(-np.take_along_axis(log_softmax(scores, axis=1), classes[:, None], axis=1).mean())
+            for when, scores in scaled.items()
+        },
+        "reject": None,
+    }
+    if calibration.reject is not None:
+        report["reject"] = _reject_report(calibration.reject, softmax(scaled["after"], axis=1), classes)
+    return report
+
+
+def store_calibration(model: Any, calibration: Calibration) -> None:
+    """Writes a calibration into a model's configuration, which its `save_pretrained` keeps beside the weights.
+
+    From then on the model's text logits, the pipeline, `timesenclip classify` and the maps are calibrated.
+    """
+    model.config.calibration_temperature = calibration.temperature
+    model.config.reject_threshold = None if calibration.reject is None else calibration.reject.threshold
+
+
+def _reject_report(rule: RejectRule, probabilities: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+    kept = ~is_rejected(probabilities, rule.threshold)
+    right = probabilities.argmax(axis=1) == classes
+    return {
+        "threshold": rule.threshold,
+        "wanted_precision": rule.wanted_precision,
+        "confidence": rule.confidence,
+        "coverage": float(kept.mean()),
+        "precision": float(right[kept].mean()) if kept.any() else None,
+        "fitted": {"coverage": rule.coverage, "precision": rule.precision, "lower_bound": rule.lower_bound},
+    }

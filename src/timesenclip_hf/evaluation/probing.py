@@ -1,0 +1,237 @@
+"""How few labels a frozen encoder needs: classifiers on its embeddings against boosting on the raw series.
+
+Every method gets the same training samples and is judged on the same others. Shots are drawn several times, and in
+one draw the larger sets hold the smaller ones. Where the places are known, training and test samples lie in different
+blocks of land.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.neighbors import KNeighborsClassifier
+from tqdm import tqdm
+
+from ..data.splits import blocked_split, random_split, split_rows
+from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, macro_f1
+
+ALL = "all"
+SHOTS = (1, 5, 10, 50, ALL)
+# On embeddings, on embeddings, on the raw series.
+METHODS = ("knn", "linear_probe", "boosting")
+# At most; fewer where the classes have fewer training samples.
+NEIGHBOURS = 5
+FOLDS = 5
+# Inverse strengths of the L2 penalty, for embeddings of length 1; the middle one where there is nothing to choose by.
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1_000.0)
+
+
+def split_rows_by_place(
+    point_ids: Sequence[str],
+    longitude: np.ndarray | None = None,
+    latitude: np.ndarray | None = None,
+    *,
+    fitting: float = 0.5,
+    block_km: float = 50.0,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to fit on and rows to judge on, whole blocks of land to one or the other.
+
+    Args:
+        point_ids: one a row; the rows of a point stay together.
+        longitude: WGS84 degrees; without places the split is random.
+        latitude: WGS84 degrees.
+        fitting: share of the points to fit on.
+        block_km: side of a block.
+        seed: of the draw.
+
+    Raises:
+        ValueError: as `data.splits`: places that are none, too few blocks, or a share outside (0, 1).
+    """
+    shares = {"fit": fitting, "judge": 1 - fitting}
+    if longitude is None or latitude is None:
+        splits = random_split(point_ids, shares, seed=seed)
+    else:
+        splits = blocked_split(point_ids, longitude, latitude, shares, block_km=block_km, seed=seed)
+    rows = split_rows(splits, point_ids)
+    return rows["fit"], rows["judge"]
+
+
+def few_shot_ladder(
+    embeds: ArrayLike,
+    series: ArrayLike,
+    labels: ArrayLike,
+    class_names: Sequence[str],
+    train: np.ndarray,
+    test: np.ndarray,
+    *,
+    shots: Sequence[int | str] = SHOTS,
+    methods: Sequence[str] = METHODS,
+    draws: int = 5,
+    zero_shot: ArrayLike | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> list[dict[str, Any]]:
+    """Trains each method on a growing number of labelled samples.
+
+    Args:
+        embeds: unit embeddings (samples, projection_dim) of the frozen encoder.
+        series: (samples, ...) what the encoder saw, in any unit, NaN where missing.
+        labels: class indices (samples,), -1 where the class is not known; such samples are left out.
+        class_names: of the indices.
+        train: rows to draw shots from.
+        test: rows to judge on.
+        shots: samples a class, or "all"; a class that has fewer gives what it has, and a number that no class has is
+            left out.
+        methods: "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by cross-validation
+            inside the shots) and "boosting" (of decision trees, on the series).
+        draws: times that shots are drawn; "all" is one.
+        zero_shot: class indices (samples,) that the model answers without any label, judged on the same rows.
+        seed: of the draws.
+        progress: show a progress bar.
+
+    Returns:
+        An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,
+        `fewest_shots` of a class, `samples` judged, `left_out` classes of the test rows that have no training sample,
+        and `metrics`: `accuracy`, `balanced_accuracy` and `macro_f1`, each the mean over the draws as `value` and
+        their standard deviation as `spread` (None for one draw).
+
+    Raises:
+        ValueError: lengths differ, rows are in both sets, fewer than two classes can be trained, nothing is left to
+            judge, or an option has another value than those named.
+    """
+    inputs = _as_inputs(embeds, series)
+    classes, train, test, left_out = _usable(as_array(labels), len(inputs["knn"]), len(class_names), train, test)
+    steps = _steps(shots, int(np.bincount(classes[train]).max()))
+    _check_options(methods, draws)
+    common = {"samples": len(test), "left_out": [class_names[place] for place in left_out]}
+    entries = []
+    if zero_shot is not None:
+        answers = as_labels(zero_shot, len(class_names), name="zero_shot", num_samples=len(classes))[test]
+        entry = {"method": "zero_shot", "shots": 0, "draws": 1, "train_samples": 0, "fewest_shots": 0}
+        entries.append(entry | common | {"metrics": _summary([_judge(answers, classes[test], len(class_names))])})
+    ranks = [_rank_in_class(classes[train], np.random.default_rng([seed, draw])) for draw in range(draws)]
+    bar = tqdm(total=len(methods) * sum(_draws_of(step, draws) for step in steps), unit=" fits", disable=not progress)
+    with bar:
+        for method in methods:
+            values = inputs[method]
+            for step in steps:
+                figures = []
+                for draw in range(_draws_of(step, draws)):
+                    chosen = train if step == ALL else train[ranks[draw] < int(step)]
+                    fitted = _fit(method, values[chosen], classes[chosen], seed + draw)
+                    figures.append(_judge(fitted.predict(values[test]), classes[test], len(class_names)))
+                    bar.update()
+                counts = np.bincount(classes[chosen])
+                entry = {"method": method, "shots": step, "draws": len(figures), "train_samples": len(chosen)}
+                entry["fewest_shots"] = int(counts[counts > 0].min())
+                entries.append(entry | common | {"metrics": _summary(figures)})
+    return entries
+
+
+def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any:
+    counts = np.bincount(classes)
+    fewest = int(counts[counts > 0].min())
+    if method == "knn":
+        neighbours = KNeighborsClassifier(min(NEIGHBOURS, fewest), metric="cosine", algorithm="brute")
+        return neighbours.fit(values, classes)
+    if method == "linear_probe":
+        return _fit_probe(values, classes, counts, seed)
+    # With leaves of scikit-learn's 20 samples a few shots leave no single cut. Of smaller ones the largest did best on
+    # simulated points, as long as several fit into a tree.
+    leaf = max(1, min(20, 2 * fewest, len(classes) // 4))
+    boosting = HistGradientBoostingClassifier(
+        min_samples_leaf=leaf, class_weight="balanced", early_stopping=False, random_state=seed
+    )
+    # scikit-learn fails on a column without a single value; a constant one is never cut.
+    return boosting.fit(np.where(np.isnan(values).all(axis=0), 0, values), classes)
+
+
+def _fit_probe(values: np.ndarray, classes: np.ndarray, counts: np.ndarray, seed: int) -> LogisticRegression:
+    """Classes weigh alike, as balanced accuracy has it and as zero-shot answers take them."""
+    probe = LogisticRegression(C=STRENGTHS[len(STRENGTHS) // 2], class_weight="balanced", max_iter=1_000)
+    several = np.flatnonzero(counts > 1)
+    if len(several) > 1:
+        folds = StratifiedKFold(min(FOLDS, int(counts[several].min())), shuffle=True, random_state=seed)
+        rows = np.isin(classes, several)
+        search = GridSearchCV(probe, {"C": STRENGTHS}, scoring="balanced_accuracy", cv=folds, refit=False)
+        probe.set_params(**search.fit(values[rows], classes[rows]).best_params_)
+    return probe.fit(values, classes)
+
+
+def _as_inputs(embeds: ArrayLike, series: ArrayLike) -> dict[str, np.ndarray]:
+    vectors, raw = as_array(embeds), as_array(series)
+    if vectors.ndim != 2 or len(vectors) != len(raw):
+        raise ValueError(
+            f"Give an embedding (samples, projection_dim) and a series of each sample, got {vectors.shape} and "
+            f"{raw.shape}."
+        )
+    raw = raw.reshape(len(raw), -1)
+    return {"knn": vectors, "linear_probe": vectors, "boosting": raw}
+
+
+def _usable(
+    labels: np.ndarray, num_samples: int, num_classes: int, train: np.ndarray, test: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, training rows and test rows of known class, and the classes that have test rows only."""
+    as_labels(labels + 1, num_classes + 1, name="labels", num_samples=num_samples)
+    both = np.intersect1d(train, test)
+    if len(both):
+        raise ValueError(f"Row {both[0]} is in `train` and in `test`: what was trained on cannot judge.")
+    train, test = (rows[labels[rows] >= 0] for rows in (np.asarray(train), np.asarray(test)))
+    trained = np.unique(labels[train])
+    if len(trained) < 2:
+        raise ValueError(f"The training rows have {len(trained)} known classes: at least two are needed.")
+    left_out = np.setdiff1d(labels[test], trained)
+    test = test[np.isin(labels[test], trained)]
+    if not len(test):
+        raise ValueError("No test row has a class that the training rows have: split again, or use smaller blocks.")
+    return labels, train, test, left_out
+
+
+def _steps(shots: Sequence[int | str], most: int) -> list[int | str]:
+    wrong = next((step for step in shots if step != ALL and (isinstance(step, str) or step < 1)), None)
+    if wrong is not None or not len(shots):
+        raise ValueError(f'`shots` must be numbers from 1 on or "{ALL}", got {wrong}.')
+    return [step for step in shots if step == ALL or int(step) <= most]
+
+
+def _check_options(methods: Sequence[str], draws: int) -> None:
+    unknown = next((method for method in methods if method not in METHODS), None)
+    if unknown is not None:
+        raise ValueError(f"`methods` must be of {', '.join(METHODS)}, got {unknown!r}.")
+    if draws < 1:
+        raise ValueError(f"`draws` must be at least 1, got {draws}.")
+
+
+def _draws_of(step: int | str, draws: int) -> int:
+    return 1 if step == ALL else draws
+
+
+def _rank_in_class(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Place of each row in a random order of its class; the first k of each class are its k shots."""
+    order = rng.permutation(len(classes))
+    ranks = np.empty(len(classes), dtype=np.int64)
+    for place in np.unique(classes):
+        rows = order[classes[order] == place]
+        ranks[rows] = np.arange(len(rows))
+    return ranks
+
+
+def _judge(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> dict[str, float]:
+    return {
+        "accuracy": float((predicted == truth).mean()),
+        "balanced_accuracy": balanced_accuracy(predicted, truth, num_classes),
+        "macro_f1": macro_f1(predicted, truth, num_classes),
+    }
+
+
+def _summary(figures: list[dict[str, float]]) -> dict[str, dict[str, float | None]]:
+    columns = {name: [figure[name] for figure in figures] for name in figures[0]}
+    return {
+        name: {"value": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+        for name, values in columns.items()
+    }

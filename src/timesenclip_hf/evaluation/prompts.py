@@ -1,0 +1,308 @@
+"""Choosing among the prompts of each class without labels, and what the choice is worth on other points.
+
+The weight of a prompt is SenCLIP's (arXiv 2412.08536): its mean similarity to the prompts of its own class, over its
+mean similarity to those of all classes. A prompt that says of many classes what it says of its own ("farmland" among
+crops) weighs about 1, one that says what its siblings say and others do not weighs more.
+
+What is ours: a class counts once in the mean over all classes, however many prompts it has; a prompt is not compared
+with itself, which would favour the prompts of small classes; a negative cosine, which small text towers give and
+CLIP's do not, counts as no similarity, because a ratio of numbers of either sign ranks nothing; and classes and prompts
+are sorted first, so that their order cannot change the choice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
+from .metrics import balanced_accuracy
+from .uncertainty import bootstrap, bootstrap_classification
+
+# Images that are compared with all prompts at once: some tens of megabytes for 2,000 prompts.
+_CHUNK = 2048
+# Prompts that go through the text tower at once, each in every template.
+_PROMPTS_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class EmbeddedSplit:
+    """Series, or photos, of one split.
+
+    Attributes:
+        point_ids: of the places, one an embedding.
+        embeds: unit embeddings (N, projection_dim).
+        labels: names of the true classes; a split that only selects needs none.
+        blocks: number of the spatial block of each point, for the intervals; single points are drawn without.
+    """
+
+    point_ids: Sequence[str]
+    embeds: torch.Tensor
+    labels: Sequence[str] | None = None
+    blocks: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        sizes = [len(one) for one in (self.point_ids, self.embeds, self.labels, self.blocks) if one is not None]
+        if len(set(sizes)) != 1 or not sizes[0]:
+            raise ValueError(
+                f"A split must have one id, embedding, label and block for each point, got {sizes} of them."
+            )
+
+
+def text_similarity(prompt_embeds: torch.Tensor) -> np.ndarray:
+    """Cosines of prompts (P, projection_dim), made unit here; a negative one counts as 0. (P, P) float64."""
+    unit = torch.nn.functional.normalize(prompt_embeds.double(), dim=-1)
+    return np.asarray((unit @ unit.T).clamp(min=0).numpy())
+
+
+def image_similarity(
+    prompt_embeds: torch.Tensor, image_embeds: torch.Tensor, class_of: np.ndarray, logit_scale: float
+) -> np.ndarray:
+    """How much two prompts respond to the same images, from images without labels.
+
+    The response of prompt p to image x is `exp(s <p, x>) / sum_c mean_{q in c} exp(s <q, x>)`: the probability that a
+    zero-shot classifier with every prompt for an answer gives it, but that a class with many prompts claims no more
+    than one with few. The similarity is the cosine of two prompts' responses over all images, in [0, 1].
+
+    Words that a text tower finds alike may part where the images do, and the other way round: cosines of texts know
+    of the captions only, these of what the classifier will be used on.
+
+    Args:
+        prompt_embeds: unit embeddings (P, projection_dim).
+        image_embeds: unit embeddings of series or photos (N, projection_dim).
+        class_of: class index of each prompt (P,).
+        logit_scale: s, the checkpoint's, exponentiated.
+
+    Returns:
+        (P, P) float64.
+    """
+    sizes = torch.from_numpy(np.bincount(class_of)[class_of])[:, None]
+    gram = torch.zeros(len(prompt_embeds), len(prompt_embeds), dtype=torch.float64)
+    for start in range(0, len(image_embeds), _CHUNK):
+        images = image_embeds[start : start + _CHUNK]
+        logits = logit_scale * prompt_embeds.double() @ images.double().T
+        responses = (logits - sizes.log()).softmax(dim=0) * sizes
+        gram += responses @ responses.T
+    # A prompt that responds to nothing, by underflow, is like none.
+    lengths = gram.diagonal().sqrt().clamp(min=torch.finfo(torch.float64).tiny)
+    return np.asarray((gram / lengths / lengths[:, None]).numpy())
+
+
+def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
+    """Weight of each prompt: mean similarity within its class over the mean of its mean similarities to each class.
+
+    Args:
+        similarity: (P, P), not negative.
+        class_of: class index of each prompt (P,), from 0 without a gap.
+
+    Returns:
+        (P,) float64. The only prompt of a class is compared with itself within it, for want of others; a prompt
+        that resembles none at all weighs 0.
+    """
+    rows, sizes = np.arange(len(class_of)), np.bincount(class_of)
+    sums = similarity @ np.eye(len(sizes))[class_of]
+    others = np.maximum(sizes[class_of] - 1, 1)
+    own = sums[rows, class_of] - np.where(sizes[class_of] > 1, similarity[rows, rows], 0)
+    means = sums / sizes
+    means[rows, class_of] = own / others
+    overall = means.mean(axis=1)
+    weights = np.zeros(len(class_of))
+    np.divide(means[rows, class_of], overall, out=weights, where=overall > 0)
+    return weights
+
+
+def weigh_prompts(
+    model: Any,
+    processor: Any,
+    candidate_labels: Labels,
+    *,
+    image_embeds: torch.Tensor | None = None,
+    hypothesis_template: str | Sequence[str] | None = None,
+) -> dict[str, dict[str, float]]:
+    """The weight of every prompt, by label, the highest first.
+
+    Args:
+        model: with `get_text_features` and `logit_scale`.
+        processor: the model's [`TimeSenCLIPProcessor`].
+        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
+        image_embeds: unit embeddings of unlabelled series or photos (N, projection_dim), for image-mediated
+            similarity; similarity of the texts when left out.
+        hypothesis_template: that the prompts go into; the checkpoint's own when left out.
+
+    Raises:
+        ValueError: fewer than two classes, a class with no prompt, or images that are none.
+    """
+    prompts = {label: sorted(set(texts)) for label, texts in sorted(read_labels(candidate_labels).items())}
+    if len(prompts) < 2:
+        raise ValueError(f"Prompts are weighed against those of other classes: give at least two, got {list(prompts)}.")
+    unique = sorted({text for texts in prompts.values() for text in texts})
+    places = {text: place for place, text in enumerate(unique)}
+    rows = [places[text] for texts in prompts.values() for text in texts]
+    embeds = _embed_prompts(model, processor, unique, hypothesis_template)[rows]
+    class_of = np.repeat(np.arange(len(prompts)), [len(texts) for texts in prompts.values()])
+    if image_embeds is None:
+        similarity = text_similarity(embeds)
+    else:
+        _check_images(image_embeds, embeds.shape[1])
+        similarity = image_similarity(embeds, image_embeds.cpu(), class_of, float(model.logit_scale.detach().exp()))
+    parts = np.split(prompt_weights(similarity, class_of), np.flatnonzero(np.diff(class_of)) + 1)
+    weighed = {
+        label: dict(sorted(zip(texts, part.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])))
+        for (label, texts), part in zip(prompts.items(), parts, strict=True)
+    }
+    return {label: weighed[label] for label in read_labels(candidate_labels)}
+
+
+def select_prompts(
+    model: Any,
+    processor: Any,
+    candidate_labels: Labels,
+    *,
+    top_k: int = 5,
+    image_embeds: torch.Tensor | None = None,
+    hypothesis_template: str | Sequence[str] | None = None,
+) -> dict[str, list[str]]:
+    """The `top_k` prompts of each class with the highest weights, the best first; all of a class that has fewer.
+
+    Arguments and errors are those of [`weigh_prompts`].
+
+    Raises:
+        ValueError: `top_k` is not positive.
+    """
+    _check_top_k(top_k)
+    weights = weigh_prompts(
+        model, processor, candidate_labels, image_embeds=image_embeds, hypothesis_template=hypothesis_template
+    )
+    return {label: list(ranked)[:top_k] for label, ranked in weights.items()}
+
+
+def prompt_selection_report(
+    model: Any,
+    processor: Any,
+    candidate_labels: Labels,
+    selection: EmbeddedSplit,
+    held_out: EmbeddedSplit,
+    *,
+    top_k: int = 5,
+    hypothesis_template: str | Sequence[str] | None = None,
+    random_draws: int = 5,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Zero-shot scores with all prompts, with the selected ones, and with as many taken by chance.
+
+    Args:
+        model: as for [`weigh_prompts`].
+        processor: as for [`weigh_prompts`].
+        candidate_labels: as for [`weigh_prompts`].
+        selection: points whose images select; their labels, where there are any, are not looked at.
+        held_out: other points, with labels, on which every choice is scored. Neighbours are alike: take both from
+            a blocked split.
+        top_k: prompts to keep of each class.
+        hypothesis_template: as for [`weigh_prompts`].
+        random_draws: choices by chance, at least one: what fewer prompts are worth by themselves.
+        seed: of these.
+
+    Returns:
+        `top_k`; `samples` of both splits; the `prompts` of the choices "text" and "image" by label; `scores` with
+        "all" prompts, "text" and "image", each metric with its interval; `gain` of the two choices over all
+        prompts, in balanced accuracy on the same resamples; and `random`, mean and standard deviation by metric.
+
+    Raises:
+        ValueError: the splits share a point, the held-out one has no labels or some that are no candidates, or what
+            [`select_prompts`] refuses.
+    """
+    _check_top_k(top_k)
+    if random_draws < 1:
+        raise ValueError(f"`random_draws` must be at least 1, got {random_draws}.")
+    texts = {label: sorted(set(prompts)) for label, prompts in read_labels(candidate_labels).items()}
+    truth = _check_splits(selection, held_out, list(texts))
+    choices = {
+        name: select_prompts(
+            model, processor, texts, top_k=top_k, image_embeds=images, hypothesis_template=hypothesis_template
+        )
+        for name, images in {"text": None, "image": selection.embeds}.items()
+    }
+
+    def predict(prompts: Mapping[str, list[str]]) -> np.ndarray:
+        class_embeds = embed_labels(model, processor, prompts, hypothesis_template)[1]
+        return np.asarray(score(held_out.embeds.cpu(), class_embeds).argmax(dim=1))
+
+    predicted = {name: predict(prompts) for name, prompts in {"all": texts, **choices}.items()}
+    scores = {
+        name: bootstrap_classification(guesses, truth, len(texts), held_out.blocks)
+        for name, guesses in predicted.items()
+    }
+    rng = np.random.default_rng(seed)
+    draws = [predict({label: _draw(texts[label], top_k, rng) for label in texts}) for _ in range(random_draws)]
+    return {
+        "top_k": top_k,
+        "samples": {"selection": len(selection.embeds), "held_out": len(truth)},
+        "prompts": choices,
+        "scores": scores,
+        "gain": {name: _gain(predicted[name], predicted["all"], truth, held_out.blocks) for name in choices},
+        "random": {
+            name: {"mean": float(np.mean(values)), "spread": float(np.std(values)), "draws": random_draws}
+            for name, values in _random_scores(draws, truth, len(texts)).items()
+        },
+    }
+
+
+def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np.ndarray | None) -> dict[str, float]:
+    """Difference in balanced accuracy, with its interval."""
+    hits = (guesses == truth).astype(np.float64) - (others == truth)
+
+    def difference(rows: np.ndarray) -> float:
+        counts = np.bincount(truth[rows])
+        sums = np.bincount(truth[rows], weights=hits[rows])
+        return float(np.mean(sums[counts > 0] / counts[counts > 0]))
+
+    return bootstrap(difference, len(truth), blocks)
+
+
+def _random_scores(draws: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -> dict[str, list[float]]:
+    return {
+        "accuracy": [float(np.mean(guesses == truth)) for guesses in draws],
+        "balanced_accuracy": [balanced_accuracy(guesses, truth, num_classes) for guesses in draws],
+    }
+
+
+def _embed_prompts(model: Any, processor: Any, texts: Sequence[str], template: Any) -> torch.Tensor:
+    chunks = [texts[start : start + _PROMPTS_AT_ONCE] for start in range(0, len(texts), _PROMPTS_AT_ONCE)]
+    return torch.cat(
+        [embed_labels(model, processor, {text: [text] for text in chunk}, template)[1] for chunk in chunks]
+    )
+
+
+def _draw(texts: Sequence[str], number: int, rng: np.random.Generator) -> list[str]:
+    return [texts[place] for place in rng.permutation(len(texts))[:number]]
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
+
+
+def _check_images(image_embeds: torch.Tensor, size: int) -> None:
+    if image_embeds.ndim != 2 or not len(image_embeds) or image_embeds.shape[1] != size:
+        raise ValueError(f"`image_embeds` must be (images, {size}), got {tuple(image_embeds.shape)}.")
+    if not torch.isfinite(image_embeds).all():
+        row = int((~torch.isfinite(image_embeds)).any(dim=1).int().argmax())
+        raise ValueError(f"Row {row} of `image_embeds` is not finite: leave out what has no embedding.")
+
+
+def _check_splits(selection: EmbeddedSplit, held_out: EmbeddedSplit, labels: Sequence[str]) -> np.ndarray:
+    """The class indices of the held-out points."""
+    shared = sorted(set(selection.point_ids) & set(held_out.point_ids))
+    if shared:
+        raise ValueError(
+            f"The two splits share {len(shared)} points, such as {shared[0]!r}: prompts are judged on points that did "
+            "not select them."
+        )
+    if held_out.labels is None:
+        raise ValueError("The held-out split has no labels: without them no choice of prompts can be judged.")
+    strange = sorted(set(held_out.labels) - set(labels))
+    if strange:
+        raise ValueError(f"{strange[0]!r} is a label of the held-out split, but no candidate: give it prompts.")
+    return np.asarray([labels.index(label) for label in held_out.labels])

@@ -1,0 +1,74 @@
+"""The figures of an evaluation alone: to be read by a person, and to be kept and compared with."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .report.reading import drawn_entries, figure, runs_of
+
+# What an entry is of, and what it says; matrices, prompts and labels are in the report.
+_OF = ("task", "prompts", "num_looks", "missing", "scores")
+_SAYS = ("samples", "absent", "recall", "metrics", "baselines", "blocks")
+_PARTS = ("model", "dataset", "notes", "retrieval", "robustness", "few_shot", "calibration", "not_run")
+
+
+def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Writes the figures of results as JSON, rounded to six digits."""
+    runs = [
+        {part: run[part] for part in _PARTS}
+        | {"tasks": [{name: one[name] for name in (*_OF, *_SAYS)} for one in run["tasks"]]}
+        for run in runs_of(results)
+    ]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(_rounded({**results, "runs": runs}), indent=1, ensure_ascii=False)
+    Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def largest_difference(results: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[int, float]:
+    """Compares the metrics of task entries with recorded ones.
+
+    Returns:
+        How many values both have, and their largest difference.
+
+    Raises:
+        ValueError: an entry is not among those recorded.
+    """
+    known = dict(_values(recorded))
+    differences = []
+    for name, value in _values(results):
+        if name not in known:
+            raise ValueError(f"{', '.join(map(str, name))} is not among the recorded figures: record them again.")
+        differences.append(abs(value - known[name]))
+    return len(differences), max(differences)
+
+
+def summarise(results: Mapping[str, Any]) -> str:
+    """A line a data set and task: raw balanced accuracy with its interval, beside the lines to beat."""
+    lines = []
+    for run in runs_of(results):
+        lines.append(f"{run['dataset']['name']} ({run['dataset']['samples']:,} samples), {run['model']['name']}")
+        for entry in drawn_entries(run):
+            majority = entry["baselines"]["majority"]["balanced_accuracy"]
+            lines.append(
+                f"  {entry['task']:<26} balanced accuracy {figure(entry['metrics']['balanced_accuracy'])}, majority "
+                f"{majority:.3f}, chance {entry['baselines']['chance']:.3f}, {entry['prompts']} prompts"
+            )
+        lines += [f"  {suite} was not run: {reason}" for suite, reason in run["not_run"].items()]
+    return "\n".join(lines)
+
+
+def _values(results: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], float]]:
+    for run in runs_of(results):
+        for entry in run["tasks"]:
+            for metric, value in entry["metrics"].items():
+                yield (run["dataset"]["name"], *(entry[name] for name in _OF), metric), value["value"]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 6) if isinstance(value, float) else value

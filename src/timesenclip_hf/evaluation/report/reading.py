@@ -1,0 +1,122 @@
+"""Results as the harness gives them: their runs, the entries to draw, and figures in words."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..figures import interval_of
+
+Entry = Mapping[str, Any]
+NONE = "–"
+# Of metrics; any other is shown by its own name.
+NAMES = {
+    "macro_f1": "macro F1",
+    "expected_calibration_error": "calibration error (ECE)",
+}
+
+
+def runs_of(results: Entry) -> list[Entry]:
+    """The runs of the results, one a data set; results of a single run may be given as they are.
+
+    Raises:
+        ValueError: not results of an evaluation, or an entry that says not how it was scored.
+    """
+    if not isinstance(results, Mapping) or not isinstance(results.get("runs", []), Sequence):
+        raise ValueError(
+            f"Results are a dictionary of one run, or with a list of `runs`, got {type(results).__name__}."
+        )
+    runs = list(results["runs"]) if "runs" in results else [results]
+    for run in runs:
+        for entry in run.get("tasks") or ():
+            if not entry.get("task"):
+                raise ValueError(
+                    f"Every entry must name its `task`, got one with {', '.join(map(str, entry)) or 'nothing'}."
+                )
+            scores = entry.get("scores")
+            if not isinstance(scores, str) or not (scores == "raw" or scores.startswith("transductive")):
+                raise ValueError(
+                    f"An entry of the task {entry.get('task')!r} must say how it was scored, `raw` or `transductive "
+                    f"(...)`, got {scores!r}: scores of two kinds never stand together."
+                )
+    return runs
+
+
+def dataset_of(run: Entry) -> Entry:
+    """Name, split and size of a run's data set."""
+    dataset: Entry = run.get("dataset") or {}
+    return dataset
+
+
+def title_of(run: Entry) -> str:
+    """A run's data set with its split."""
+    dataset = dataset_of(run)
+    name, split = dataset.get("name", "unnamed data set"), dataset.get("split")
+    return f"{name}, {split}" if split else str(name)
+
+
+def entries_of(run: Entry, scores: str) -> list[Entry]:
+    """The entries of a run that are "raw" or "transductive"."""
+    return [entry for entry in run.get("tasks") or () if entry["scores"].startswith(scores)]
+
+
+def drawn_entries(run: Entry) -> list[Entry]:
+    """One raw entry a task: the first with the most looks and no month left out, whatever its score."""
+    tasks: dict[str, Entry] = {}
+    for entry in entries_of(run, "raw"):
+        best = tasks.get(entry["task"])
+        if best is None or _fullness(entry) > _fullness(best):
+            tasks[entry["task"]] = entry
+    return list(tasks.values())
+
+
+def words(name: Any) -> str:
+    """A key as a person reads it."""
+    if name is None:
+        return NONE
+    return NAMES.get(str(name), re.sub(r"^top (\d+) ", r"top-\1 ", str(name).replace("_", " ")))
+
+
+def figure(metric: Any, digits: int = 3) -> str:
+    """A metric with its interval and its spread over seeds or draws, as far as it has them."""
+    value, low, high = interval_of(metric)
+    if value != value:
+        return NONE
+    text = f"{value:.{digits}f}"
+    if not isinstance(metric, Mapping):
+        return text
+    if metric.get("low") is not None and metric.get("high") is not None:
+        text += f" ({low:.{digits}f}–{high:.{digits}f})"
+    for key, sign in (("spread", " ± "), ("floor", ", floor ")):
+        if metric.get(key) is not None:
+            text += f"{sign}{metric[key]:.{digits}f}"
+    return text
+
+
+def count(number: Any) -> str:
+    """A whole number with commas."""
+    return NONE if number is None else f"{number:,}"
+
+
+def looks(entry: Entry) -> str:
+    """How many looks a series had, and what was left out."""
+    number = count(entry.get("num_looks"))
+    return f"{number}, {entry['missing']} missing" if entry.get("missing") else number
+
+
+def support(entry: Entry) -> dict[str, float]:
+    """Samples of each label.
+
+    Raises:
+        ValueError: a matrix of another size than the labels.
+    """
+    labels, rows = entry.get("labels") or [], entry.get("confusion") or []
+    if rows and (len(rows) != len(labels) or any(len(row) != len(labels) for row in rows)):
+        raise ValueError(
+            f"The confusion matrix of the task {entry.get('task')!r} must be {len(labels)} x {len(labels)}, one row "
+            f"and column a label, got {len(rows)} x {len(rows[0])}."
+        )
+    return {label: float(sum(row)) for label, row in zip(labels, rows, strict=False)}
+
+
+def _fullness(entry: Entry) -> tuple[bool, int]:
+    return not entry.get("missing"), entry.get("num_looks") or 0

@@ -1,0 +1,249 @@
+"""What a checkpoint is evaluated on: series, labels with their class names, places and photo embeddings.
+
+Series are kept as digital numbers, not as the model's inputs, so that several checkpoints with scalings of their own
+read the same samples, and so that months can be merged or taken away before the model sees them.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data.schema import MISSING, UNKNOWN, as_series, month_places
+from ..data.splits import block_of
+from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite
+from ..models.timesenclip.feature_extraction_timesenclip import BANDS
+from .robustness import WINTER_FIRST
+
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# The three months in the middle of winter, and the six around midsummer, April to September, north of the equator.
+SEASONS = {"winter": WINTER_FIRST[:3], "growing season": WINTER_FIRST[-6:]}
+# Side of the blocks that intervals are drawn by, as in `data.splits`.
+BLOCK_KM = 50.0
+# Columns of text of the schema that say a class.
+TEXTS = ("country", "lc1", "lu1")
+_COLUMNS = ("series", "observed", "months")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled series.
+
+    Attributes:
+        name: of the data set.
+        split: of it.
+        series: digital numbers without offset (samples, time, band[, side, side]), float32, NaN where not observed.
+        months: place of each look in the year, (samples, time), 0 = January.
+        point_ids: one for each sample.
+        labels: class indices of each label column, int64 (samples,), -1 where the class is not known.
+        class_names: names of the classes of each label column, in the order of the indices.
+        longitude: WGS84 degrees (samples,), NaN where not known.
+        latitude: WGS84 degrees (samples,), NaN where not known.
+        photo_embeds: mean embedding of each sample's ground photos, (samples, projection_dim), NaN where it has
+            none; `None` where no sample has.
+    """
+
+    name: str
+    split: str
+    series: np.ndarray
+    months: np.ndarray
+    point_ids: list[str]
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    class_names: dict[str, list[str]] = field(default_factory=dict)
+    longitude: np.ndarray | None = None
+    latitude: np.ndarray | None = None
+    photo_embeds: torch.Tensor | None = None
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, *, name: str, split: str = "all", texts: Collection[str] = TEXTS) -> "Samples":
+        """Reads a dataset of the schema; its class columns become labels.
+
+        Args:
+            dataset: a `datasets.Dataset` of composites of one length.
+            name: to call it.
+            split: to call that.
+            texts: columns of text that become labels too, each value a class; those that the dataset lacks do not.
+
+        Raises:
+            ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label outside the
+                classes of its column.
+        """
+        if len(dataset) == 0:
+            raise ValueError(f"The split {split!r} of {name} is empty: there is nothing to evaluate.")
+        absent = next((column for column in _COLUMNS if column not in dataset.column_names), None)
+        if absent is not None:
+            raise ValueError(
+                f"{name} has no column {absent!r}: its columns are {', '.join(dataset.column_names)}; import it with "
+                "`timesenclip import`."
+            )
+        looks, length = (getattr(dataset.features[column], "length", -1) for column in ("observed", "series"))
+        if looks < 1:
+            raise ValueError(f"The series of {name} differ in length: import them as composites.")
+        side = round((length // (looks * len(BANDS))) ** 0.5)
+        table = dataset.with_format("arrow")[:]
+        series = as_series(table, crop=side).astype(np.float32)
+        observed = _rows(table, "observed").reshape(-1, looks)
+        series[series == MISSING] = np.nan
+        series[~observed] = np.nan
+        labels, class_names = _labels(dataset, name, texts)
+        place = {
+            column: np.asarray(table[column].to_numpy(), dtype=np.float64)
+            for column in ("longitude", "latitude")
+            if column in dataset.column_names
+        }
+        ids = table["point_id"].to_pylist() if "point_id" in dataset.column_names else range(len(series))
+        return cls(
+            name=name,
+            split=split,
+            series=series,
+            months=_rows(table, "months").reshape(-1, looks),
+            point_ids=[str(one) for one in ids],
+            labels=labels,
+            class_names=class_names,
+            photo_embeds=_photo_embeds(dataset),
+            **place,
+        )
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @property
+    def num_looks(self) -> int:
+        """T."""
+        return int(self.series.shape[1])
+
+    def select(self, rows: np.ndarray | Sequence[int]) -> "Samples":
+        """Some of the samples, in the order given."""
+        index = np.asarray(rows)
+        index = np.flatnonzero(index) if index.dtype == bool else index
+        return replace(
+            self,
+            series=self.series[index],
+            months=self.months[index],
+            point_ids=[self.point_ids[row] for row in index],
+            labels={column: values[index] for column, values in self.labels.items()},
+            longitude=None if self.longitude is None else self.longitude[index],
+            latitude=None if self.latitude is None else self.latitude[index],
+            photo_embeds=None if self.photo_embeds is None else self.photo_embeds[torch.from_numpy(index)],
+        )
+
+    def features(
+        self, extractor: Any, num_looks: int | None = None, missing: Collection[int] = ()
+    ) -> dict[str, torch.Tensor]:
+        """The inputs of a checkpoint.
+
+        Args:
+            extractor: its [`TimeSenCLIPFeatureExtractor`].
+            num_looks: T to merge the looks to by medians over equal parts of the year: 4 for quarters, 1 for the
+                year; as they are when left out.
+            missing: months to leave out first, 0 = January.
+
+        Returns:
+            `pixel_series`, `series_mask` and `months`; a series without any look left has an empty mask.
+
+        Raises:
+            ValueError: the samples have fewer looks than asked for, or these do not divide the year.
+        """
+        series, months = self.series, self.months
+        if missing:
+            hidden = np.isin(np.rint(months).astype(np.int64) % MONTHS_PER_YEAR, list(missing))
+            series = np.where(hidden.reshape(*hidden.shape, *(1,) * (series.ndim - 2)), np.float32(np.nan), series)
+        if num_looks is not None and num_looks != self.num_looks:
+            series, months = _merge(series, months, num_looks, self.name)
+        features = extractor(
+            series, months=months, units="dn", offset=0, bands=BANDS, allow_empty=True, return_tensors="pt"
+        )
+        return dict(features)
+
+    def blocks(self, block_km: float = BLOCK_KM) -> np.ndarray | None:
+        """Number of the spatial block of each sample; `None` where a sample has no place."""
+        if self.longitude is None or self.latitude is None or np.isnan(self.longitude + self.latitude).any():
+            return None
+        return block_of(self.longitude, self.latitude, block_km)
+
+
+def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple[int, ...]]:
+    """Months to leave out, by the name of a season or as a list, and what to call them.
+
+    Args:
+        missing: "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or
+            `[1, 2, 12]`; `None` or "none" for all months there.
+
+    Returns:
+        The name, `None` where nothing is left out, and the months, 0 = January.
+
+    Raises:
+        ValueError: not a season, nor months.
+    """
+    if missing is None or missing == "none":
+        return None, ()
+    if isinstance(missing, str):
+        name = missing.replace("_", " ").strip().lower()
+        if name in SEASONS:
+            return name, tuple(sorted(SEASONS[name]))
+        parts = [part.strip()[:3] for part in name.split(",")]
+    else:
+        parts = [str(month) for month in missing]
+    numbers = [MONTH_NAMES.index(part) + 1 if part in MONTH_NAMES else part for part in parts]
+    wrong = next((part for part in numbers if not str(part).isdecimal() or not 1 <= int(part) <= MONTHS_PER_YEAR), None)
+    if wrong is not None or not numbers:
+        raise ValueError(
+            f"Missing months must be {', '.join(SEASONS)}, names such as 'jan,feb' or numbers from 1 to 12, got "
+            f"{missing!r}."
+        )
+    months = tuple(sorted({int(number) - 1 for number in numbers}))
+    return ", ".join(MONTH_NAMES[month] for month in months), months
+
+
+def _merge(series: np.ndarray, months: np.ndarray, num_looks: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    if num_looks < 1 or MONTHS_PER_YEAR % num_looks or num_looks > series.shape[1]:
+        raise ValueError(
+            f"{name} has {series.shape[1]} looks a year, which cannot become {num_looks}: ask for a divisor of 12 that "
+            "is no larger."
+        )
+    periods = (np.rint(months).astype(np.int64) % MONTHS_PER_YEAR) * num_looks // MONTHS_PER_YEAR
+    merged, _ = composite(series, ~np.isnan(series), periods, num_periods=num_looks)
+    return merged, np.broadcast_to(np.asarray(month_places(num_looks), dtype=np.float32), merged.shape[:2]).copy()
+
+
+def _rows(table: Any, column: str) -> np.ndarray:
+    return np.asarray(table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False))
+
+
+def _labels(dataset: Any, name: str, texts: Collection[str]) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """Class columns by their own names, and columns of text by the values they have; empty text is not known."""
+    labels, class_names = {}, {}
+    for column, feature in dataset.features.items():
+        if hasattr(feature, "names"):
+            indices = np.asarray([UNKNOWN if one is None else one for one in dataset[column]], dtype=np.int64)
+            wrong = np.flatnonzero((indices < UNKNOWN) | (indices >= len(feature.names)))
+            if len(wrong):
+                raise ValueError(
+                    f"Row {wrong[0]} of {name} has the label {indices[wrong[0]]} in {column!r}, which has "
+                    f"{len(feature.names)} classes: labels are -1 (not known) to {len(feature.names) - 1}."
+                )
+            labels[column], class_names[column] = indices, list(feature.names)
+        elif column in texts:
+            said = np.asarray(["" if one is None else str(one).strip() for one in dataset[column]])
+            values = sorted(set(said.tolist()) - {""})
+            if values:
+                places = np.searchsorted(values, said)
+                labels[column], class_names[column] = np.where(said == "", UNKNOWN, places), values
+    return labels, class_names
+
+
+def _photo_embeds(dataset: Any) -> torch.Tensor | None:
+    """The mean of the unit embeddings of each row's photos."""
+    photos = dataset.features.get("photos")
+    if photos is None or "embedding" not in photos.feature:
+        return None
+    size = photos.feature["embedding"].length
+    means = np.full((len(dataset), size), np.nan, dtype=np.float32)
+    for row, shown in enumerate(dataset["photos"]):
+        embeds = [photo["embedding"] for photo in shown or () if photo["embedding"] is not None]
+        if embeds:
+            means[row] = torch.nn.functional.normalize(torch.tensor(embeds), dim=-1).mean(dim=0).numpy()
+    known = torch.from_numpy(means)
+    return None if bool(known.isnan().all()) else torch.nn.functional.normalize(known, dim=-1)

@@ -1,0 +1,157 @@
+"""A task: a column of labels, the label set that its classes are named by, and the prompts to score them with.
+
+Labels are matched by name or code, never by index, so that a column cannot be scored with another one's classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.schema import CLASS_TAXONOMIES, UNKNOWN
+from ..models.timesenclip.zero_shot_timesenclip import expand_prompts, read_labels
+from ..taxonomies import Label, Taxonomy, load_taxonomy
+from .samples import Samples
+
+# What the text tower reads of a class: its name, or its generic phrases, in the templates of the checkpoint; its bare
+# name; five descriptions of it on the ground and five from above, or one of the two.
+PROMPTS = ("generic", "class_name", "descriptive", "ground", "aerial")
+_VIEWS = {"descriptive": ("ground", "aerial"), "ground": ("ground",), "aerial": ("aerial",)}
+# Columns of text of the schema that are no task unless they are asked for: `land_cover` and its like say the same.
+_DETAILS = {"lc1": "lucas_lc1", "lu1": "lucas_lu1"}
+_DEFAULT_TAXONOMIES = {**CLASS_TAXONOMIES, **_DETAILS, "country": "countries"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked of the samples.
+
+    Attributes:
+        name: to call it.
+        column: of the labels.
+        taxonomy: the label set of that column; its classes are the candidates.
+    """
+
+    name: str
+    column: str
+    taxonomy: Taxonomy
+
+    @property
+    def labels(self) -> list[str]:
+        """The candidates."""
+        return self.taxonomy.class_names
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Of `PROMPTS`, those that every class has."""
+        return tuple(
+            prompts
+            for prompts in PROMPTS
+            if all(label.prompts.get(view) for view in _VIEWS.get(prompts, ()) for label in self.taxonomy.labels)
+        )
+
+    def truth(self, samples: Samples) -> np.ndarray:
+        """Index of each sample's class among the candidates, int64, -1 where it is not known.
+
+        Raises:
+            ValueError: there is no such column, none of its labels is known, or one of them is no class of the
+                label set.
+        """
+        if self.column not in samples.labels:
+            raise ValueError(
+                f"{samples.name} has no label column {self.column!r}: its label columns are "
+                f"{', '.join(samples.labels) or 'none'}."
+            )
+        indices, names = samples.labels[self.column], samples.class_names[self.column]
+        occurring = np.unique(indices[indices != UNKNOWN]).tolist()
+        if not occurring:
+            raise ValueError(
+                f"No label of the column {self.column!r} is known in the split {samples.split!r} of {samples.name}: "
+                "there is nothing to evaluate."
+            )
+        # One place more than there are classes, so that the index -1 finds "not known".
+        places = np.full(len(names) + 1, UNKNOWN, dtype=np.int64)
+        for index in occurring:
+            if not 0 <= index < len(names):
+                raise ValueError(
+                    f"The column {self.column!r} of {samples.name} has {len(names)} classes and the label {index}: "
+                    "labels count from 0, and -1 is not known."
+                )
+            place = self._place(names[index])
+            if place is None:
+                raise ValueError(
+                    f"The label {names[index]!r} of the column {self.column!r} is no class of "
+                    f"{self.taxonomy.name!r}: score {samples.name} with the label set of its own labels."
+                )
+            places[index] = place
+        return np.asarray(places[indices])
+
+    def _place(self, name: str) -> int | None:
+        if name in self.labels:
+            return self.labels.index(name)
+        try:
+            return self.taxonomy.indices[self.taxonomy.find(name).code]
+        except ValueError:
+            return None
+
+    def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
+        """The texts of each candidate.
+
+        Args:
+            prompts: one of `PROMPTS`.
+            templates: of the checkpoint, for "generic".
+
+        Raises:
+            ValueError: no such prompts, or a class without them.
+        """
+        if prompts not in PROMPTS:
+            raise ValueError(f"Prompts are {', '.join(PROMPTS)}, got {prompts!r}.")
+        if prompts == "class_name":
+            return {name: [name] for name in self.labels}
+        if prompts == "generic":
+            return expand_prompts(self.taxonomy.prompts, templates)
+        for label in self.taxonomy.labels:
+            if any(not label.prompts.get(view) for view in _VIEWS[prompts]):
+                raise ValueError(
+                    f"The class {label.name!r} of {self.taxonomy.name!r} has no {prompts} prompts: use "
+                    f"{', '.join(self.views)}, or add them to the label set."
+                )
+        return self.taxonomy.prompts_of(*_VIEWS[prompts])
+
+
+def tasks_of(
+    samples: Samples, columns: Sequence[str] | None = None, taxonomies: Mapping[str, str] | None = None
+) -> list[Task]:
+    """The tasks that the labels of a data set allow.
+
+    Args:
+        samples: with their label columns.
+        columns: label columns to evaluate; those with a label set, by `taxonomies` or by the schema, and at least one
+            known label when left out.
+        taxonomies: label set of a column, by the name or path that [`load_taxonomy`] takes; the schema's for its own
+            columns, and the class names themselves for any other, where none is given.
+
+    Raises:
+        ValueError: no such column or label set, or nothing to evaluate.
+    """
+    given = dict(taxonomies or {})
+    absent = next((column for column in (*(columns or ()), *given) if column not in samples.labels), None)
+    if absent is not None:
+        raise ValueError(
+            f"{samples.name} has no label column {absent!r}: its label columns are "
+            f"{', '.join(samples.labels) or 'none'}."
+        )
+    if columns is None:
+        known = [column for column, indices in samples.labels.items() if (indices != UNKNOWN).any()]
+        columns = [column for column in known if column in given or column not in _DETAILS]
+    if not columns:
+        raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
+    return [Task(column, column, _taxonomy(column, samples, given)) for column in columns]
+
+
+def _taxonomy(column: str, samples: Samples, given: Mapping[str, str]) -> Taxonomy:
+    name = given.get(column, _DEFAULT_TAXONOMIES.get(column))
+    if name is not None:
+        return load_taxonomy(name)
+    names = list(read_labels(samples.class_names[column]))
+    return Taxonomy(f"the column {column!r}", samples.name, "", tuple(Label(name, name) for name in names))

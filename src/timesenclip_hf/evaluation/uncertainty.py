@@ -1,0 +1,319 @@
+"""How sure a figure is: bootstrap intervals by sample or by spatial block, and the spread over seeds of a training.
+
+Neighbouring pixels are alike, so that the samples of a landscape are fewer than they look. Where coordinates exist,
+`blocks` (of `data.splits.block_of`) has whole blocks drawn with replacement in place of single samples; with fewer
+than some twenty blocks an interval is still too narrow. The intervals hold for the samples at hand and one
+checkpoint: what another training run would give is the spread over seeds.
+
+Shares, balanced accuracy and F1 depend on how often each combination of truth, prediction and hits occurs and on
+nothing else, so that these counts are resampled: as sums over the blocks drawn or, by sample, from a multinomial
+distribution, which is exactly what drawing samples with replacement does to counts.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+
+from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, calibration_gaps, macro_f1
+
+Interval = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How an interval is drawn.
+
+    Attributes:
+        resamples: how many; a thousand give the bounds of a 95 % interval to about a tenth of its width.
+        seed: of the draw; equal seeds give equal intervals.
+        level: share of the resamples between the bounds.
+    """
+
+    resamples: int = 1_000
+    seed: int = 0
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise ValueError(f"`resamples` must be at least 1, got {self.resamples}.")
+        if not 0 < self.level < 1:
+            raise ValueError(f"`level` must lie between 0 and 1, such as 0.95, got {self.level}.")
+
+    def bounds(self, values: np.ndarray) -> tuple[float, float]:
+        """The middle part of the resampled values, `level` of them."""
+        low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return float(low), float(high)
+
+
+DEFAULT_RESAMPLING = Resampling()
+
+
+def bootstrap_classification(
+    predicted: ArrayLike,
+    truth: ArrayLike,
+    num_classes: int,
+    blocks: ArrayLike | None = None,
+    *,
+    hits: Mapping[str, ArrayLike] | None = None,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> dict[str, Interval]:
+    """Accuracy, balanced accuracy and macro F1 with percentile intervals.
+
+    A class that a resample lacks is left out of that resample's means, as it is of the figure itself.
+
+    Args:
+        predicted: (samples,) class indices.
+        truth: (samples,) class indices.
+        num_classes: how many classes there are.
+        blocks: (samples,) block of each; single samples are drawn when left out.
+        hits: further shares by name, (samples,) booleans each, such as whether the true class was among the first
+            three.
+        resampling: how many, seed and level.
+
+    Returns:
+        `{"value", "low", "high"}` of `accuracy`, `balanced_accuracy`, `macro_f1` and each of `hits`.
+
+    Raises:
+        ValueError: as the metrics; hits that are no booleans; fewer than two blocks.
+    """
+    classes = as_labels(truth, num_classes)
+    guesses = as_labels(predicted, num_classes, name="predicted", num_samples=len(classes))
+    shares = {"accuracy": guesses == classes, **_as_hits(hits or {}, len(classes))}
+    cells, counts = _resample_cells([classes, guesses, *shares.values()], blocks, resampling)
+    true_class, guess = (np.eye(num_classes)[cells[column]] for column in (0, 1))
+    occurs, claimed, right = counts @ true_class, counts @ guess, counts @ (true_class * guess)
+    present = occurs > 0
+    # Without a sample of a class its recall is 0 / 0, and its F1 is not asked for.
+    recall = np.divide(right, occurs, out=np.zeros_like(right), where=present)
+    f1 = np.divide(2 * right, occurs + claimed, out=np.zeros_like(right), where=present)
+    figures = {
+        "balanced_accuracy": (balanced_accuracy(guesses, classes, num_classes), recall),
+        "macro_f1": (macro_f1(guesses, classes, num_classes), f1),
+    }
+    means = {
+        name: _interval(value, of_classes.sum(axis=1) / present.sum(axis=1), resampling)
+        for name, (value, of_classes) in figures.items()
+    }
+    return _shares(shares, cells[2:], counts, resampling) | means
+
+
+def bootstrap_shares(
+    hits: Mapping[str, ArrayLike],
+    blocks: ArrayLike | None = None,
+    *,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> dict[str, Interval]:
+    """Shares of hits with percentile intervals, such as Recall@1 and Recall@5 from [`metrics.hit_ranks`].
+
+    Args:
+        hits: (samples,) booleans by name, all of the same samples.
+        blocks: (samples,) block of each; single samples are drawn when left out.
+        resampling: how many, seed and level.
+
+    Returns:
+        `{"value", "low", "high"}` of each name.
+
+    Raises:
+        ValueError: no hits, unequal lengths, values that are no booleans, or fewer than two blocks.
+    """
+    if not hits:
+        raise ValueError("There are no hits to resample: give at least one row of booleans by its name.")
+    shares = _as_hits(hits, len(as_array(next(iter(hits.values())))))
+    cells, counts = _resample_cells(list(shares.values()), blocks, resampling)
+    return _shares(shares, cells, counts, resampling)
+
+
+def bootstrap_calibration(
+    probabilities: ArrayLike,
+    truth: ArrayLike,
+    blocks: ArrayLike | None = None,
+    *,
+    bins: int = 15,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> Interval:
+    """Expected calibration error with its interval, and the error that chance alone would show.
+
+    The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of
+    the same confidences would show on average (in each bin the mean absolute value of a normal deviate with the
+    variance of its hits), and an error near it is no evidence of miscalibration. A resample is raised once more
+    than the samples were; the percentiles are moved down by that, so that they say how the figure varies.
+
+    Args:
+        probabilities: (samples, classes), rows that sum to 1.
+        truth: (samples,) class indices.
+        blocks: (samples,) block of each; single samples are drawn when left out.
+        bins: of [`metrics.expected_calibration_error`].
+        resampling: how many, seed and level.
+
+    Returns:
+        `{"value", "low", "high", "floor"}`.
+
+    Raises:
+        ValueError: as [`metrics.expected_calibration_error`], or fewer than two blocks.
+    """
+    places, gaps = calibration_gaps(probabilities, truth, bins)
+    value = float(np.abs(np.bincount(places, weights=gaps)).sum() / len(places))
+    confidence = as_array(probabilities).max(axis=1)
+    variance = np.bincount(places, weights=confidence * (1 - confidence))
+    # Equal seeds draw the same samples, so that the sums and the sizes are of the same resamples.
+    sums = _resample_sums(places, gaps, blocks, resampling)
+    sizes = _resample_sums(np.zeros_like(places), None, blocks, resampling)
+    errors = np.abs(sums).sum(axis=1) / sizes[:, 0]
+    low, high = resampling.bounds(np.maximum(errors - errors.mean() + value, 0))
+    floor = np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(places)
+    return {"value": value, "low": low, "high": high, "floor": float(floor)}
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], float],
+    num_samples: int,
+    blocks: ArrayLike | None = None,
+    *,
+    resampling: Resampling = DEFAULT_RESAMPLING,
+) -> Interval:
+    """Any figure with its percentile interval, computed anew for each resample.
+
+    Example:
+        `bootstrap(lambda rows: kendall_tau(predicted[rows], truth[rows]), len(truth))`
+
+    Args:
+        statistic: the figure of some rows, given as row numbers.
+        num_samples: how many rows there are.
+        blocks: (samples,) block of each; single samples are drawn when left out.
+        resampling: how many, seed and level.
+
+    Raises:
+        ValueError: no samples, or fewer than two blocks.
+    """
+    draws = draw_rows(num_samples, blocks, resampling)
+    return _interval(statistic(np.arange(num_samples)), np.asarray([statistic(rows) for rows in draws]), resampling)
+
+
+def draw_rows(
+    num_samples: int, blocks: ArrayLike | None = None, resampling: Resampling = DEFAULT_RESAMPLING
+) -> Iterator[np.ndarray]:
+    """Row numbers of each resample; by block their number varies with the sizes of the blocks drawn.
+
+    Raises:
+        ValueError: no samples, or fewer than two blocks.
+    """
+    if num_samples < 1:
+        raise ValueError("There are no samples to draw from.")
+    block_of, num_blocks = _as_blocks(blocks, num_samples)
+    members = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
+    rng = np.random.default_rng(resampling.seed)
+    draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
+    return (drawn if blocks is None else np.concatenate([members[place] for place in drawn]) for drawn in draws)
+
+
+def average_over_seeds(runs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float | dict[str, float]]]:
+    """Mean and standard deviation of each metric over several training runs that differ by their seed.
+
+    Args:
+        runs: the metrics of each run, by its seed or name.
+
+    Returns:
+        For each metric `mean`, `std` (of a sample: divided by the runs less one), and `values` by run.
+
+    Raises:
+        ValueError: fewer than two runs, or runs with other metrics than the first.
+    """
+    if len(runs) < 2:
+        raise ValueError(f"A spread over seeds needs at least 2 runs, got {len(runs)}.")
+    names = list(next(iter(runs.values())))
+    for run, metrics in runs.items():
+        odd = set(names) ^ set(metrics)
+        if odd:
+            raise ValueError(f"Run {run} and the first differ in the metric {min(odd)!r}: evaluate all runs alike.")
+    result: dict[str, dict[str, float | dict[str, float]]] = {}
+    for name in names:
+        values = {str(run): float(metrics[name]) for run, metrics in runs.items()}
+        column = np.asarray(list(values.values()))
+        result[name] = {"mean": float(column.mean()), "std": float(column.std(ddof=1)), "values": values}
+    return result
+
+
+def _interval(value: float, resampled: np.ndarray, resampling: Resampling) -> Interval:
+    low, high = resampling.bounds(resampled)
+    return {"value": float(value), "low": low, "high": high}
+
+
+def _shares(
+    shares: Mapping[str, np.ndarray], cells: Sequence[np.ndarray], counts: np.ndarray, resampling: Resampling
+) -> dict[str, Interval]:
+    sizes = counts.sum(axis=1)
+    return {
+        name: _interval(float(values.mean()), counts @ hit / sizes, resampling)
+        for (name, values), hit in zip(shares.items(), cells, strict=True)
+    }
+
+
+def _as_hits(hits: Mapping[str, ArrayLike], num_samples: int) -> dict[str, np.ndarray]:
+    arrays = {name: as_array(values) for name, values in hits.items()}
+    for name, values in arrays.items():
+        if values.shape != (num_samples,) or values.dtype != np.bool_ or not num_samples:
+            raise ValueError(
+                f"The hits {name!r} must be one boolean for each of the {num_samples} samples, at least one, got "
+                f"{values.dtype} of shape {values.shape}."
+            )
+    return arrays
+
+
+def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, int]:
+    """Blocks numbered from 0, each sample its own where there are none, and how many there are."""
+    if blocks is None:
+        return np.arange(num_samples), num_samples
+    values = as_array(blocks)
+    if values.shape != (num_samples,):
+        raise ValueError(f"Give one block for each of the {num_samples} samples, got {values.shape}.")
+    names, block_of = np.unique(values, return_inverse=True)
+    if len(names) < 2:
+        raise ValueError(
+            f"All {num_samples} samples lie in one block, which says nothing of other blocks: use smaller blocks, or "
+            "draw single samples."
+        )
+    return block_of, len(names)
+
+
+def _resample_cells(
+    columns: Sequence[np.ndarray], blocks: ArrayLike | None, resampling: Resampling
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Resamples how often each combination of values occurs.
+
+    Args:
+        columns: (samples,) whole numbers or booleans.
+        blocks: (samples,) block of each, or None.
+        resampling: how many, and the seed.
+
+    Returns:
+        The combinations that occur, one (cells,) array for each column, and the counts (resamples, cells), float64.
+    """
+    sizes = tuple(int(column.max()) + 1 for column in columns)
+    codes, cell_of = np.unique(
+        np.ravel_multi_index(tuple(column.astype(np.int64) for column in columns), sizes), return_inverse=True
+    )
+    return list(np.unravel_index(codes, sizes)), _resample_sums(cell_of, None, blocks, resampling)
+
+
+def _resample_sums(
+    groups: np.ndarray, weights: np.ndarray | None, blocks: ArrayLike | None, resampling: Resampling
+) -> np.ndarray:
+    """Sums of the weights (of ones without them) by group in each resample, (resamples, groups), float64.
+
+    Args:
+        groups: (samples,) numbers from 0, each of which occurs or is below one that does.
+        weights: (samples,), or None.
+        blocks: (samples,) block of each, or None.
+        resampling: how many, and the seed.
+    """
+    rng, num_samples = np.random.default_rng(resampling.seed), len(groups)
+    block_of, num_blocks = _as_blocks(blocks, num_samples)
+    if blocks is None and weights is None:
+        return rng.multinomial(num_samples, np.bincount(groups) / num_samples, size=resampling.resamples).astype(float)
+    ones = np.ones(num_samples) if weights is None else weights
+    # What falls on the same place of the table is added up.
+    table = coo_array((ones, (groups, block_of)), shape=(int(groups.max()) + 1, num_blocks)).tocsr()
+    draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
+    return np.stack([table @ np.bincount(drawn, minlength=num_blocks) for drawn in draws])

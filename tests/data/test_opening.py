@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+from datasets import Dataset, DatasetDict
+
+from timesenclip_hf.data.arrays import dataset_from_series, write_dataset
+from timesenclip_hf.data.opening import read_dataset
+from timesenclip_hf.data.simulated import simulate
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return dataset_from_series(simulate(6, seed=0).series, problems=[])
+
+
+def test_an_import_is_read_by_its_split(dataset: Dataset, tmp_path: Path):
+    write_dataset(dataset, tmp_path / "import", identity={"kind": "test"})
+    for split in ("train", "all"):
+        assert read_dataset(tmp_path / "import", split)["series"][:] == dataset["series"][:]
+    with pytest.raises(ValueError, match="no split 'test': its splits are train"):
+        read_dataset(tmp_path / "import", "test")
+
+
+def test_what_save_to_disk_wrote_is_read_whole_and_by_split(dataset: Dataset, tmp_path: Path):
+    dataset.save_to_disk(tmp_path / "one")
+    DatasetDict(train=dataset.select(range(4)), test=dataset.select(range(4, 6))).save_to_disk(tmp_path / "two")
+    assert len(read_dataset(tmp_path / "one")) == 6
+    assert read_dataset(tmp_path / "two", "test")["point_id"][:] == ["4", "5"]
+    assert read_dataset(tmp_path / "two")["point_id"][:] == dataset["point_id"][:]
+    with pytest.raises(ValueError, match="no split 'validation': its splits are train, test"):
+        read_dataset(tmp_path / "two", "validation")
+
+
+def test_a_folder_without_a_dataset_is_named(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"No dataset in .*: make one with `timesenclip import`"):
+        read_dataset(tmp_path)
