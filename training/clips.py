@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, CLIPConfig, CLIPModel
 
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelModel, TimeSenCLIPProcessor
 from timesenclip_hf.tensor_files import first_line
 
 CLIP, TIMESENCLIP = "clip", "timesenclip"
-UNREADABLE = (OSError, ValueError, RuntimeError)
+UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)
 
 
 def kind_of(name_or_path: str) -> str:
@@ -34,10 +35,13 @@ def extract_clip(name_or_path: str, folder: Path) -> TimeSenCLIPProcessor:
         The checkpoint's processor.
 
     Raises:
-        ValueError: it has no vision tower.
+        ValueError: it cannot be read, or has no vision tower.
     """
-    full = TimeSenCLIPModel.from_pretrained(name_or_path)
-    processor = TimeSenCLIPProcessor.from_pretrained(name_or_path)
+    try:
+        full = TimeSenCLIPModel.from_pretrained(name_or_path)
+        processor = TimeSenCLIPProcessor.from_pretrained(name_or_path)
+    except UNREADABLE as error:
+        raise ValueError(f"No checkpoint can be read from {name_or_path} ({first_line(error)}).") from None
     if full.vision_model is None:
         raise ValueError(f"{name_or_path} has no vision tower to embed photos with: name a CLIP (clip_name_or_path).")
     if not folder.exists():
