@@ -40,7 +40,7 @@ from timesenclip_hf.tensor_files import first_line
 from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
 from training.batches import TensorRows
 from training.checkpoints import Progress, describe_code, open_run, read_progress
-from training.clips import CLIP, extract_clip, kind_of, read_clip, read_tower
+from training.clips import CLIP, extract_clip, kind_of, read_clip, read_extractor, read_tower
 from training.curves import draw_curves
 from training.evaluate import describe, simulated
 from training.loop import Fit
@@ -224,16 +224,17 @@ class Run:
         return full.eval(), processor
 
     def build_processor(self, clip_folder: str) -> TimeSenCLIPProcessor:
-        """How the model reads series, words and photos."""
-        if self.processor is not None:
-            return self.processor
-        return TimeSenCLIPProcessor(
+        """How the model reads series, words and photos; series as the tower to go on from does."""
+        processor = self.processor or TimeSenCLIPProcessor(
             TimeSenCLIPFeatureExtractor(),
             CLIPImageProcessor.from_pretrained(clip_folder),
             AutoTokenizer.from_pretrained(clip_folder),
             hypothesis_template=TEMPLATES,
             known_words=caption_vocabulary() if self.model.clip_name_or_path is None else None,
         )
+        if self.model.model_name_or_path is not None:
+            processor.feature_extractor = read_extractor(self.model.model_name_or_path)
+        return processor
 
     def build_tower(self, projection_dim: int) -> TimeSenCLIPPixelModel:
         """A fresh tower, or that of the checkpoint to go on from."""
