@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real bench evidence-foundation evidence-data pictures cards clean
+.PHONY: help demo test check real bench evidence-foundation evidence-data evidence-training embedded pictures cards clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -42,6 +42,13 @@ evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again
 
 evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets again; PARTS="hub compositing" for some
 	$(BIN)/python -m tests.evidence.data $(PARTS)
+
+evidence-training: $(VENV)/.dev ## measure every claim about training again, some 45 minutes; PARTS="objective resume" for some
+	$(BIN)/python -m tests.evidence.training $(PARTS)
+
+embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20 minutes, and put it there
+	$(BIN)/accelerate launch training/train.py training/configs/embedded_default.yaml
+	cp runs/embedded/model/* src/timesenclip_hf/checkpoints/timesenclip-simulated/
 
 pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from tests.benchmarks.test_training_step import measure
 from torch import nn
 from transformers.utils import logging
 
+from tests.benchmarks.test_training_step import measure
 from tests.evidence.claims import Ledger, run_parts
 from tests.test_objectives import OVER_PROCESSES, half_of_the_batch, train_one_step
 from tests.training.test_train import EVENTFUL, TOWER_ALONE
