@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real bench evidence-foundation evidence-data pictures cards clean
+.PHONY: help demo test check real evaluation bench evidence-foundation evidence-data evidence-evaluation pictures cards clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,8 +31,12 @@ check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA)
-	$(BIN)/python training/evaluate.py real
+real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA), report in runs/real
+	$(BIN)/python training/evaluate.py --dataset real --output runs/real
+
+evaluation: $(VENV)/.dev ## everything on simulated and real pixels: report in runs/evaluation, figures in training/results
+	$(BIN)/python training/evaluate.py --dataset simulated --dataset real --suite all --missing none --missing winter \
+		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json
 
 bench: $(VENV)/.dev ## time composites, reads and whatever else tests/benchmarks has
 	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
@@ -42,6 +46,9 @@ evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again
 
 evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets again; PARTS="hub compositing" for some
 	$(BIN)/python -m tests.evidence.data $(PARTS)
+
+evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
+	$(BIN)/python -m tests.evidence.evaluation $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
