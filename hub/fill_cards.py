@@ -124,11 +124,9 @@ def fill_readme() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = fill_section(text, "example", run_example(text))
     text = fill_section(text, "results", results_table(read("evaluation")))
-    if (RESULTS / "evidence" / "data.json").exists():
-        text = fill_section(text, "data-evidence", evidence_table(read("evidence/data")))
-    if (RESULTS / "evidence" / "evaluation.json").exists():
-        text = fill_section(text, "evaluation-evidence", evidence_table(read("evidence/evaluation")))
-    return fill_section(text, "evidence", evidence_table(read("evidence/foundation")))
+    for file in sorted((RESULTS / "evidence").glob("*.json")):
+        text = fill_section(text, f"{file.stem}-evidence", evidence_table(read(f"evidence/{file.stem}")))
+    return text
 
 
 def filled() -> dict[Path, str]:
