@@ -1,3 +1,4 @@
+import re
 from dataclasses import asdict
 
 import pytest
@@ -103,6 +104,21 @@ def test_accelerate_reads_every_example_of_a_launch(file):
     several = launch.num_processes > 1
     assert launch.distributed_type == (DistributedType.MULTI_GPU if several else DistributedType.NO)
     assert launch.use_cpu == file.stem.startswith("cpu")
+
+
+def test_files_and_options_that_the_documentation_names_exist():
+    text = (ROOT / "docs" / "training.md").read_text()
+    files = set(re.findall(r"training/[\w/]+\.(?:yaml|py)", text)) | {
+        f"training/{folder}/{name}.yaml"
+        for folder, names in (("configs", CONFIGS), ("accelerate", LAUNCHES))
+        for name in {path.stem for path in names}
+        if f"`{name}.yaml`" in text
+    }
+    assert len(files) > len(CONFIGS) + len(LAUNCHES)
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    of_accelerate = {"config_file", "machine_rank", "num_processes"}
+    options = set(re.findall(r"--([a-z]+_[a-z_]+)", text)) - of_accelerate
+    assert options <= set(read())
 
 
 def test_the_command_line_goes_before_the_file(config):
