@@ -52,7 +52,8 @@ evidence-training: $(VENV)/.dev ## measure every claim about training again, som
 	$(BIN)/python -m tests.evidence.training $(PARTS)
 
 embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20 minutes, and put it there
-	$(BIN)/accelerate launch training/train.py training/configs/embedded_default.yaml
+	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
+		training/configs/embedded_default.yaml
 	cp runs/embedded/model/* src/timesenclip_hf/checkpoints/timesenclip-simulated/
 
 evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some

@@ -96,7 +96,8 @@ class SeriesAndPhotos(nn.Module):
         self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
-        return self.pixel_model(**series).pooler_output, self.pooling(photo_embeds, photo_mask)
+        series_embeds = self.pixel_model(**series, pooled_only=True).pooler_output
+        return series_embeds, self.pooling(photo_embeds, photo_mask)
 
 
 class Run:
@@ -242,17 +243,14 @@ class Run:
         model = self.model
         if model.model_name_or_path is not None:
             return read_tower(model.model_name_or_path, projection_dim)
+        sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
+        dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
         return TimeSenCLIPPixelModel(
             TimeSenCLIPPixelConfig(
-                encoder_type=model.encoder_type,
-                patch_size=model.patch_size,
-                hidden_size=model.hidden_size,
-                num_hidden_layers=model.num_hidden_layers,
-                num_attention_heads=model.num_attention_heads,
-                intermediate_size=model.intermediate_size,
+                **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
                 hidden_dropout_prob=model.dropout,
-                attention_dropout=model.dropout,
                 projection_dim=projection_dim,
+                **dropout,
             )
         )
 

@@ -183,7 +183,8 @@ def default(ledger: Ledger) -> None:
     """The embedded checkpoint trained again by its documented command, against what is recorded of it."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder)
-        launch = [sys.executable, "-m", "accelerate.commands.launch", "training/train.py", CONFIG]
+        launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "training/accelerate/cpu.yaml"]
+        launch += ["training/train.py", CONFIG]
         places = ["--output_dir", str(output), "--results_file", str(output / "results.json")]
         subprocess.run([*launch, *places], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         minutes = json.loads((output / "results.json").read_text(encoding="utf-8"))["minutes"]
