@@ -59,8 +59,9 @@ embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20
 evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
 	$(BIN)/python -m tests.evidence.evaluation $(PARTS)
 
-pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
+pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
+	$(BIN)/python training/curves.py training/results/embedded_default.json --output docs
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png
 
