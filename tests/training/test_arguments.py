@@ -64,11 +64,6 @@ def test_the_paper_recipe_has_the_numbers_of_the_paper():
         "memory_bank_size": 2_048,
         "augmentation_probability": 0.5,
         "photo_pooling": "average",
-        "hidden_size": 512,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 8,
-        "intermediate_size": 256,
-        "dropout": 0.2,
     }
     assert {name: settings[name] for name in paper} == paper
     assert settings["metric_for_best_model"] == "retrieval_recall_at_1"

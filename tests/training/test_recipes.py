@@ -12,6 +12,7 @@ from tests.photo_places import write_places
 from timesenclip_hf import TimeSenCLIPProcessor
 from timesenclip_hf.data.simulated import simulate
 from training import train
+from training.arguments import parse_arguments
 
 SMALL = {
     "num_train_epochs": "1",
@@ -85,6 +86,20 @@ def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, 
     if side == 1:
         classify = pipeline("zero-shot-pixel-classification", model=str(tmp_path / "model"), device="cpu")
         assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sizes"),
+    [("transformer", (512, 6, 256, 0.2)), ("mlp", (500, 3, 500, 0.2)), ("tempcnn", (64, 3, 256, 0.5))],
+)
+def test_the_recipe_has_the_published_towers(encoder, sizes):
+    config = str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")
+    tower = train.Run(*parse_arguments([config, "--encoder_type", encoder])).build_tower(512)
+    own = tower.config
+    assert (own.hidden_size, own.num_hidden_layers, own.intermediate_size, own.hidden_dropout_prob) == sizes
+    if encoder == "transformer":
+        # What the released weights hold.
+        assert (tower.num_parameters(), own.num_attention_heads) == (8_169_472, 8)
 
 
 def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, tmp_path, run):
