@@ -34,6 +34,12 @@ from training.loop import Fit, FitSettings
 
 RESULTS = ROOT / "training" / "results"
 CONFIG = "training/configs/embedded_default.yaml"
+# The sets that the embedded checkpoint is meant for. The others hold a few dozen pixels a class, or it is hardly better
+# there than a blind guess, so that two points are well within their chance: printed, not judged.
+JUDGED = (
+    *("ten_covers", "all_covers", "land_cover"),
+    *("Flanders 2018", "France 2023", "France 2023, main_crops_and_grassland"),
+)
 # Enough for a tower to learn ten covers; photos are drawn and embedded in each of the two runs.
 SHORT = ("--series_points", "6000", "--steps", "300", "--batch_size", "256", "--held_out_points", "3000")
 
@@ -198,11 +204,12 @@ def default(ledger: Ledger) -> None:
         reports |= real(model)
     except FileNotFoundError as error:
         ledger.skip("the retrained default on real pixels, points from its record", ">=", -2, str(error))
-    for name, report in reports.items():
-        new, old = report["balanced_accuracy"], recorded[name]
-        points = round(100 * (new - old), 1)
+    points = {name: 100 * (report["balanced_accuracy"] - recorded[name]) for name, report in reports.items()}
+    for name in [name for name in JUDGED if name in points]:
         claim = f"the retrained default, {name}: points of balanced accuracy from its record"
-        ledger.add(claim, points, ">=", -2, f"{new:.3f}, recorded {old:.3f}; {note}")
+        ledger.add(claim, round(points[name], 2), ">=", -2, f"recorded {recorded[name]:.3f}; {note}")
+    others = {name: round(value, 1) for name, value in points.items() if name not in JUDGED}
+    print(f"not judged, points from the record: {others}")
     shutil.rmtree(output)
 
 
