@@ -213,8 +213,9 @@ def test_nan_from_a_checkpoint_is_an_error_that_names_it(checkpoint: Checkpoint,
         embeds[3] = torch.nan
         return embeds
 
-    with pytest.raises(ValueError, match=r"gives NaN for 1 of 240 series of simulated, the first at row 3"):
-        evaluate([checkpoint], [simulated], Protocol(resampling=FEW), encode=broken)
+    for suite in ("zero_shot", "robustness"):
+        with pytest.raises(ValueError, match=r"gives NaN for 1 of 240 series of simulated, the first at row 3"):
+            evaluate([checkpoint], [simulated], Protocol(suites=(suite,), resampling=FEW), encode=broken)
 
 
 def test_labels_of_other_classes_end_the_evaluation(checkpoint: Checkpoint):

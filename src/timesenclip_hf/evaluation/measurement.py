@@ -5,7 +5,7 @@ scoring reads those embeddings. Raw scores are what the checkpoint says of one s
 look at all samples at once and are entries of their own.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -63,7 +63,6 @@ class Measurement:
         self.notes = list(given.notes)
         self.pictured: list[EvaluatedSamples] = []
         self.calibration: Calibration | None = None
-        self._embeds: dict[tuple[int, Months], tuple[torch.Tensor, np.ndarray]] = {}
         self._classes: dict[tuple[str, str], torch.Tensor] = {}
         self._truth = {task.name: task.truth(given.samples) for task in given.tasks}
 
@@ -73,7 +72,7 @@ class Measurement:
         Raises:
             ValueError: labels, prompts or scores cannot be used.
         """
-        samples = self.samples
+        samples, _ = self.samples, self._plain  # a checkpoint that gives NaN ends here, whatever is asked
         parts: dict[str, Any] = {"tasks": self.zero_shot() if "zero_shot" in self.protocol.suites else []}
         reasons = {}
         suites = {
@@ -109,14 +108,17 @@ class Measurement:
             for name, months in dict.fromkeys(map(parse_months, map(_hashable, self.protocol.missing))):
                 if months and self.samples.num_looks < MONTHS_PER_YEAR:
                     continue
+                whole = num_looks == self.samples.num_looks and not months
+                embeds, seen = self._plain if whole else self._embedded(num_looks, months)
                 for task in self.given.tasks:
-                    entries += self._score(task, num_looks, name, months)
+                    made = self._score(task, embeds, seen, whole=whole)
+                    entries += [{"task": task.name, "num_looks": num_looks, "missing": name, **entry} for entry in made]
         return entries
 
     def retrieval(self) -> dict[str, Any]:
         """Series to photos and back, where there are photos, and class names to series."""
         task, rows = self.given.tasks[0], self._some_rows(np.arange(len(self.samples)))
-        embeds, seen = self._embedded(self.samples.num_looks)
+        embeds, seen = self._plain
         rows = rows[seen[rows]]
         blocks = None if self._blocks is None else self._blocks[rows]
         return retrieval_report(
@@ -156,7 +158,7 @@ class Measurement:
         task = self.given.tasks[0]
         rows, logits = self._scored_rows(task)
         fit, judge = self._halves(rows)
-        embeds, _ = self._embedded(self.samples.num_looks)
+        embeds, _ = self._plain
         return few_shot_ladder(
             embeds[torch.from_numpy(rows)],
             self.samples.series[rows].reshape(len(rows), -1),
@@ -183,37 +185,30 @@ class Measurement:
         self.calibration = fitted
         return calibration_report(fitted, logits[judge], truth[judge])
 
-    def _score(self, task: Task, num_looks: int, missing: str | None, months: Months) -> list[dict[str, Any]]:
-        embeds, seen = self._embedded(num_looks, months)
+    def _score(self, task: Task, embeds: torch.Tensor, seen: np.ndarray, *, whole: bool) -> Iterator[dict[str, Any]]:
+        """An entry a prompt view and way of scoring; those of whole series have baselines beside them."""
         truth = self._truth[task.name]
         rows = np.flatnonzero((truth != UNKNOWN) & seen)
         if not len(rows):
             raise ValueError(f"No labelled series of {self.samples.name} has a look left for the task {task.name!r}.")
         blocks = None if self._blocks is None else _if_several(self._blocks[rows])
         scored = embeds[torch.from_numpy(rows)]
-        whole = num_looks == self.samples.num_looks and not months
         baselines = self._baselines(task, rows) if whole else {}
-        entries = []
         for prompts in self.protocol.prompts or task.views:
             for centring in self.protocol.centrings:
                 raw = centring == "none"
                 logits = self._logits(scored, task, prompts, centring)
-                entries.append(
-                    {
-                        "task": task.name,
-                        "prompts": prompts,
-                        "num_looks": num_looks,
-                        "missing": missing,
-                        "scores": RAW if raw else f"transductive ({centring})",
-                        **self._report(task, logits, truth[rows], blocks, calibrated=raw),
-                        "prompts_of": task.prompts(prompts, self.processor.hypothesis_template),
-                    }
-                )
+                report = self._report(task, logits, truth[rows], blocks, calibrated=raw)
                 if whole:
-                    entries[-1]["baselines"] |= baselines | self._image_baselines(task, prompts, centring, rows)
+                    report["baselines"] |= baselines | self._image_baselines(task, prompts, centring, rows)
                 if whole and raw and prompts == "generic":
                     self._picture(task, rows, logits)
-        return entries
+                yield {
+                    "prompts": prompts,
+                    "scores": RAW if raw else f"transductive ({centring})",
+                    **report,
+                    "prompts_of": task.prompts(prompts, self.processor.hypothesis_template),
+                }
 
     def _report(
         self, task: Task, logits: torch.Tensor, truth: np.ndarray, blocks: np.ndarray | None, *, calibrated: bool
@@ -293,14 +288,15 @@ class Measurement:
     def _blocks(self) -> np.ndarray | None:
         return None if self._block_km is None else self.samples.blocks(self._block_km)
 
+    @cached_property
+    def _plain(self) -> tuple[torch.Tensor, np.ndarray]:
+        """All samples with all their looks."""
+        return self._embedded(self.samples.num_looks)
+
     def _embedded(self, num_looks: int, months: Months = ()) -> tuple[torch.Tensor, np.ndarray]:
         """Embeddings of all samples, and which of them have a look."""
-        key = (num_looks, months)
-        if key not in self._embeds:
-            features = self.samples.features(self.processor.feature_extractor, num_looks, months)
-            seen = features["series_mask"].any(dim=1).numpy()
-            self._embeds[key] = (self._encoded(features), seen)
-        return self._embeds[key]
+        features = self.samples.features(self.processor.feature_extractor, num_looks, months)
+        return self._encoded(features), features["series_mask"].any(dim=1).numpy()
 
     def _encoded(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         embeds = self._encode(self.model, features, batch_size=self.protocol.batch_size)
@@ -339,7 +335,7 @@ class Measurement:
 
     def _scored_rows(self, task: Task) -> tuple[np.ndarray, torch.Tensor]:
         """Some labelled rows with a look, and their logits with generic prompts."""
-        embeds, seen = self._embedded(self.samples.num_looks)
+        embeds, seen = self._plain
         rows = self._some_rows(np.flatnonzero((self._truth[task.name] != UNKNOWN) & seen))
         return rows, self._logits(embeds[torch.from_numpy(rows)], task, "generic")
 

@@ -20,6 +20,9 @@ from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, calibrat
 
 Interval = dict[str, float]
 
+# Steps to 1 of a gap of confidence and hit that are told apart where it is drawn.
+GAP_STEPS = 200
+
 
 @dataclass(frozen=True)
 class Resampling:
@@ -81,8 +84,9 @@ def bootstrap_classification(
     classes = as_labels(truth, num_classes)
     guesses = as_labels(predicted, num_classes, name="predicted", num_samples=len(classes))
     shares = {"accuracy": guesses == classes, **_as_hits(hits or {}, len(classes))}
-    cells, counts = _resample_cells([classes, guesses, *shares.values()], blocks, resampling)
-    true_class, guess = (np.eye(num_classes)[cells[column]] for column in (0, 1))
+    # Each interval stands by itself, so that the shares need not be drawn together with the classes.
+    cells, counts = _resample_cells([classes, guesses], blocks, resampling)
+    true_class, guess = (np.eye(num_classes)[column] for column in cells)
     occurs, claimed, right = counts @ true_class, counts @ guess, counts @ (true_class * guess)
     present = occurs > 0
     # Without a sample of a class its recall is 0 / 0, and its F1 is not asked for.
@@ -96,7 +100,7 @@ def bootstrap_classification(
         name: _interval(value, of_classes.sum(axis=1) / present.sum(axis=1), resampling)
         for name, (value, of_classes) in figures.items()
     }
-    return _shares(shares, cells[2:], counts, resampling) | means
+    return bootstrap_shares(shares, blocks, resampling=resampling) | means
 
 
 def bootstrap_shares(
@@ -138,7 +142,9 @@ def bootstrap_calibration(
     The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of
     the same confidences would show on average (in each bin the mean absolute value of a normal deviate with the
     variance of its hits), and an error near it is no evidence of miscalibration. A resample is raised once more
-    than the samples were; the percentiles are moved down by that, so that they say how the figure varies.
+    than the samples were; the percentiles are moved down by that, so that they say how the figure varies. Single
+    samples are drawn by kinds whose gap of confidence and hit is the same to a two-hundredth, which takes less than a
+    thousandth off its variance.
 
     Args:
         probabilities: (samples, classes), rows that sum to 1.
@@ -157,10 +163,16 @@ def bootstrap_calibration(
     value = float(np.abs(np.bincount(places, weights=gaps)).sum() / len(places))
     confidence = as_array(probabilities).max(axis=1)
     variance = np.bincount(places, weights=confidence * (1 - confidence))
-    # Equal seeds draw the same samples, so that the sums and the sizes are of the same resamples.
-    sums = _resample_sums(places, gaps, blocks, resampling)
-    sizes = _resample_sums(np.zeros_like(places), None, blocks, resampling)
-    errors = np.abs(sums).sum(axis=1) / sizes[:, 0]
+    if blocks is None:
+        steps = np.rint(GAP_STEPS * (gaps + 1)).astype(np.int64)
+        (bin_of, step_of), counts = _resample_cells([places, steps], None, resampling)
+        sums = counts @ (np.eye(bins)[bin_of] * (step_of / GAP_STEPS - 1)[:, None])
+        errors = np.abs(sums).sum(axis=1) / len(places)
+    else:
+        # Equal seeds draw the same blocks, so that the sums and the sizes are of the same resamples.
+        sums = _resample_sums(places, gaps, blocks, resampling)
+        sizes = _resample_sums(np.zeros_like(places), None, blocks, resampling)
+        errors = np.abs(sums).sum(axis=1) / sizes[:, 0]
     low, high = resampling.bounds(np.maximum(errors - errors.mean() + value, 0))
     floor = np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(places)
     return {"value": value, "low": low, "high": high, "floor": float(floor)}
@@ -291,10 +303,10 @@ def _resample_cells(
         The combinations that occur, one (cells,) array for each column, and the counts (resamples, cells), float64.
     """
     sizes = tuple(int(column.max()) + 1 for column in columns)
-    codes, cell_of = np.unique(
-        np.ravel_multi_index(tuple(column.astype(np.int64) for column in columns), sizes), return_inverse=True
-    )
-    return list(np.unravel_index(codes, sizes)), _resample_sums(cell_of, None, blocks, resampling)
+    codes = np.ravel_multi_index(tuple(column.astype(np.int64) for column in columns), sizes)
+    occurring = np.bincount(codes) > 0  # a tenth of the time of a sort
+    cells = list(np.unravel_index(np.flatnonzero(occurring), sizes))
+    return cells, _resample_sums((np.cumsum(occurring) - 1)[codes], None, blocks, resampling)
 
 
 def _resample_sums(
