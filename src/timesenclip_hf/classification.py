@@ -94,6 +94,11 @@ class PixelClassifier:
 
 
 def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
+    """The pipeline of a checkpoint, the embedded one when left out.
+
+    Raises:
+        OSError: no checkpoint can be read there.
+    """
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name

@@ -128,9 +128,9 @@ def test_the_figures_of_a_training_are_those_of_the_harness(tiny_checkpoint: Pat
 @pytest.mark.slow
 def test_one_process_and_two_write_the_same_bytes(tmp_path: Path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    for processes in (1, 2):
-        call = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-        call += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+    for processes, launch_file in ((1, "cpu"), (2, "cpu_two_processes")):
+        call = [sys.executable, "-m", "accelerate.commands.launch"]
+        call += ["--config_file", f"training/accelerate/{launch_file}.yaml"]
         call += ["training/evaluate.py", "--dataset", "simulated", "--points", "600", "--prompts", "generic"]
         call += ["--output", str(tmp_path / str(processes))]
         done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

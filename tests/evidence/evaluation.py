@@ -72,10 +72,9 @@ def processes(ledger: Ledger) -> None:
     """The encoding dealt out to two processes of gloo."""
     contents = []
     with tempfile.TemporaryDirectory() as folder:
-        for number in ("1", "2"):
-            launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", number, "--num_machines", "1"]
-            launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-            output = Path(folder) / number
+        for launch_file in ("cpu", "cpu_two_processes"):  # `--cpu --num_processes 2` would silently start one
+            launch = ["-m", "accelerate.commands.launch", "--config_file", f"training/accelerate/{launch_file}.yaml"]
+            output = Path(folder) / launch_file
             done = _evaluate("--dataset", "simulated", "--points", "1000", "--output", str(output), launch=launch)
             contents.append((output / "results.json").read_bytes() if done.returncode == 0 else done.stderr)
     ledger.add("results of one process and of two are the same bytes", contents[0] == contents[1], "==", True)

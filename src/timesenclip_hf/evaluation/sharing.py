@@ -26,7 +26,7 @@ def encode_together(
     Returns:
         (series, projection_dim) float32 on the CPU.
     """
-    state = PartialState()
+    state = _state()
     total = len(features["pixel_series"])
     batches = torch.split(torch.arange(total), batch_size)[state.process_index :: state.num_processes]
     rows = torch.cat([torch.arange(0), *batches])
@@ -41,10 +41,15 @@ def encode_together(
 
 def own_device() -> torch.device:
     """Where this process computes: its own graphics card where `accelerate launch` gave it one, else the CPU."""
-    state = PartialState()
+    state = _state()
     return torch.device(state.device) if state.num_processes > 1 else torch.device("cpu")
 
 
 def is_main_process() -> bool:
     """Whether this process writes what all have computed."""
-    return bool(PartialState().is_main_process)
+    return bool(_state().is_main_process)
+
+
+def _state() -> PartialState:
+    # Without a graphics card processes only find each other when they are told that there is none.
+    return PartialState(cpu=not torch.accelerator.is_available())
