@@ -138,6 +138,8 @@ def encoder_share(ledger: Ledger) -> None:
 def _evaluate(*arguments: str, launch: list[str] | None = None) -> subprocess.CompletedProcess[str]:
     call = [sys.executable, *(launch or []), "training/evaluate.py", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    if launch is not None:  # sums split over other numbers of threads round otherwise
+        environment["OMP_NUM_THREADS"] = "1"
     return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
