@@ -94,6 +94,11 @@ class PixelClassifier:
 
 
 def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
+    """A checkpoint as a pipeline, with its model and processor; the embedded one where none is named.
+
+    Raises:
+        OSError: the checkpoint cannot be read; in one line that names it.
+    """
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name
