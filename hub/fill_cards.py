@@ -19,7 +19,10 @@ from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, word
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "training" / "results"
-TRAINED_BY = "accelerate launch training/train.py training/configs/embedded_default.yaml"
+TRAINED_BY = (
+    "accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \\\n"
+    "    training/configs/embedded_default.yaml"
+)
 
 
 def read(name: str) -> Any:
@@ -83,7 +86,7 @@ def fill_card() -> str:
         **training["arguments"],
         "minutes": training["minutes"],
         "command": TRAINED_BY,
-        "pixel_architecture": f"transformer encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
+        "pixel_architecture": f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
         f"{pixel.num_attention_heads} heads",
         "pixel_parameters": f"{model.pixel_model.num_parameters():,}",
         "text_parameters": f"{sum(parameter.numel() for parameter in text):,}",

@@ -94,7 +94,11 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        """As upstream: PyTorch's defaults for linear layers, Xavier for the joint QKV matrix, zero positions."""
+        """As upstream: PyTorch's defaults for linear layers, Xavier for the joint QKV matrix, zero positions.
+
+        Not all of it takes effect: transformers asks only for modules with parameters of their own, so that the linear
+        layers of attention, encoder layers and the projection start at its own N(0, 0.02).
+        """
         super()._init_weights(module)
         if isinstance(module, TimeSenCLIPPixelEmbeddings):
             _init_linear_as_torch(module.band_projection)
