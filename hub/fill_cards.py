@@ -86,8 +86,8 @@ def fill_card() -> str:
         **training["arguments"],
         "minutes": training["minutes"],
         "command": TRAINED_BY,
-        "pixel_architecture": f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
-        f"{pixel.num_attention_heads} heads",
+        "pixel_architecture": f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, "
+        f"{pixel.num_hidden_layers} layers, {pixel.num_attention_heads} heads",
         "pixel_parameters": f"{model.pixel_model.num_parameters():,}",
         "text_parameters": f"{sum(parameter.numel() for parameter in text):,}",
         "vision_parameters": f"{sum(parameter.numel() for parameter in vision):,}",
