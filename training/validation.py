@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from timesenclip_hf.evaluation.metrics import balanced_accuracy, instance_recall_at_k
 from torch import nn
 
 from timesenclip_hf import encode
+from timesenclip_hf.evaluation.metrics import balanced_accuracy, instance_recall_at_k
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts, score
 from training.sources import Source
 
