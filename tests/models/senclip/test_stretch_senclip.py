@@ -16,7 +16,7 @@ def land(seed: int = 0, size: int = 16) -> np.ndarray:
 
 def test_the_stretch_is_linear_up_to_white_and_black_where_nothing_is_known():
     pixels = np.array([[0, WHITE_REFLECTANCE / 2, WHITE_REFLECTANCE], [-0.01, 1.0, np.nan]])
-    assert to_eight_bit(pixels).tolist() == [[0, 127, 255], [0, 255, 0]]
+    assert to_eight_bit(pixels).tolist() == [[0, 128, 255], [0, 255, 0]]
 
 
 def test_digital_numbers_and_four_bands_are_no_picture():
@@ -62,13 +62,9 @@ def test_the_stretch_is_that_of_the_eurosat_pictures(real_data):
 
 
 @pytest.mark.real_data
-def test_of_the_eurosat_pictures_few_are_taken_for_bgr_and_most_are_once_they_are(real_data):
-    pictures = [np.asarray(Image.open(file)) for file in sorted(real_data.glob("eurosat_rgb_2000/*/*.jpg"))]
-    alone = np.array([looks_like_bgr([picture]) for picture in pictures])
-    swapped = np.array([looks_like_bgr([picture[..., ::-1]]) for picture in pictures])
-    assert alone.mean() <= 0.002
-    assert swapped.mean() >= 0.78
-    for start in range(8):
-        batch = pictures[start::250]
+def test_no_batch_of_eurosat_pictures_is_taken_for_bgr_and_every_one_is_once_it_is(real_data):
+    files = sorted(real_data.glob("eurosat_rgb_2000/*/*.jpg"))
+    for start in range(20):
+        batch = [np.asarray(Image.open(file)) for file in files[start::125]]
         assert not looks_like_bgr(batch)
         assert looks_like_bgr([picture[..., ::-1] for picture in batch])

@@ -39,7 +39,7 @@ def to_eight_bit(reflectance: np.ndarray, white: float = WHITE_REFLECTANCE) -> n
         raise ValueError(
             f"Values around {np.nanmedian(values):.4g} are not reflectance of 0 to 1: divide digital numbers by 10,000."
         )
-    return np.asarray(np.clip(np.nan_to_num(values) / white, 0, 1) * 255, dtype=np.uint8)
+    return np.asarray(np.rint(np.clip(np.nan_to_num(values) / white, 0, 1) * 255), dtype=np.uint8)
 
 
 def stretch_each(image: np.ndarray) -> np.ndarray:
