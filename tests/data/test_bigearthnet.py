@@ -1,10 +1,9 @@
-import json
-
 import numpy as np
 import pytest
 from datasets import Dataset, load_dataset
 from PIL import Image as Picture
 
+from tests.image_files import write_patch
 from tests.mapping.small_cubes import write_raster
 from timesenclip_hf.data.bigearthnet import DROPPED, SIDES, import_bigearthnet, multi_hot, read_bigearthnet, read_patch
 from timesenclip_hf.data.schema import as_series
@@ -43,20 +42,6 @@ MERGED = {
         )
     },
 }
-
-
-def write_patch(folder, name, labels=("Pastures",), seed=0, **sides):
-    path = folder / name
-    path.mkdir(parents=True)
-    random = np.random.default_rng(seed)
-    bands = {}
-    for band, side in {**SIDES, **sides}.items():
-        bands[band] = random.integers(0, 3_000, (side, side), dtype=np.uint16)
-        write_raster(path / f"{name}_{band}.tif", bands[band][None], size=1_200 / side)
-    if labels is not None:
-        content = {"labels": list(labels), "acquisition_date": "2017-06-17 11:33:21"}
-        (path / f"{name}_labels_metadata.json").write_text(json.dumps(content))
-    return bands
 
 
 def test_a_patch_is_the_picture_of_its_red_green_and_blue_with_its_labels_place_and_date(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from tests.image_files import write_picture
 from tests.mapping.small_cubes import write_raster
 from timesenclip_hf.data.eurosat import BANDS, import_eurosat, read_eurosat
 from timesenclip_hf.data.schema import as_series
@@ -25,12 +26,6 @@ print(json.dumps([whole["label"][:], whole.features["label"].names, whole["path"
 """
 
 
-def draw(path, size=64, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Picture.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
-    return path
-
-
 def thirteen_bands(seed=0):
     return np.random.default_rng(seed).integers(0, 4_000, (13, 64, 64), dtype=np.uint16)
 
@@ -39,7 +34,7 @@ def thirteen_bands(seed=0):
 def folder(tmp_path):
     """Two classes of pictures."""
     for place, name in enumerate(("River/River_2.jpg", "River/River_1.png", "Forest/Forest_1.JPG")):
-        draw(tmp_path / "eurosat" / name, seed=place)
+        write_picture(tmp_path / "eurosat" / name, seed=place)
     return tmp_path / "eurosat"
 
 
@@ -53,13 +48,13 @@ def test_pictures_of_class_folders_are_rows_with_the_class_indices_of_the_taxono
 
 
 def test_folders_may_have_the_names_of_the_papers(tmp_path):
-    draw(tmp_path / "Sea or Lake" / "a.jpg")
-    draw(tmp_path / "annual_crop" / "b.jpg")
+    write_picture(tmp_path / "Sea or Lake" / "a.jpg")
+    write_picture(tmp_path / "annual_crop" / "b.jpg")
     assert sorted(read_eurosat(tmp_path)["label"]) == [0, 9]
 
 
 def test_an_unknown_folder_is_refused_with_the_names_of_the_ten(folder):
-    draw(folder / "Desert" / "a.jpg")
+    write_picture(folder / "Desert" / "a.jpg")
     with pytest.raises(ValueError, match="'Desert', which is no class of EuroSAT") as caught:
         read_eurosat(folder)
     assert all(name in str(caught.value) for name in NAMES)
@@ -76,7 +71,7 @@ def test_an_empty_folder_and_one_that_is_none_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda path: draw(path, size=32), r"image of another size \(32 x 32 pixels, EuroSAT's are 64 x 64\)"),
+        (lambda path: write_picture(path, size=32), r"image of another size \(32 x 32 pixels, EuroSAT's are 64 x 64\)"),
         (lambda path: path.write_bytes(b"no picture"), "image cannot be read"),
         (lambda path: path.write_bytes(path.read_bytes()[:900]), "image cannot be read"),
         (lambda path: Picture.new("L", (64, 64)).save(path), "image is not RGB"),
@@ -143,7 +138,7 @@ def test_bands_and_places_are_not_asked_of_pictures(folder):
 
 
 def test_an_import_reads_like_its_source_and_carries_its_images(folder, tmp_path):
-    draw(folder / "River" / "River_3.jpg", size=10)
+    write_picture(folder / "River" / "River_3.jpg", size=10)
     report = import_eurosat(folder, tmp_path / "out", workers=1, progress=False)
     assert (report.points, report.rows, report.counts) == (4, 3, {"image of another size": 1})
     before = read_eurosat(folder, problems=[])
@@ -159,7 +154,7 @@ def test_a_copy_on_the_hub_comes_in_our_order_of_classes_and_all_its_splits(hub,
     names = ["SeaLake", "Forest", *(name for name in NAMES if name not in ("SeaLake", "Forest"))]
     features = Features({"image": Image(), "label": ClassLabel(names=names), "image_id": Value("string")})
     for split, label in (("train", 1), ("test", 0)):
-        image = {"path": str(draw(tmp_path / f"{split}.jpg")), "bytes": None}
+        image = {"path": str(write_picture(tmp_path / f"{split}.jpg")), "bytes": None}
         Dataset.from_dict(
             {"image": [image], "label": [label], "image_id": [f"{split}.jpg"]}, features=features
         ).save_to_disk(tmp_path / split)
@@ -176,7 +171,7 @@ def test_what_is_neither_folder_nor_dataset_is_refused_in_one_line():
 
 
 def test_a_dataset_of_other_classes_or_columns_is_refused(tmp_path):
-    image = {"path": str(draw(tmp_path / "a.jpg")), "bytes": None}
+    image = {"path": str(write_picture(tmp_path / "a.jpg")), "bytes": None}
     wrong = {
         "labels": ({"image": [image], "label": [0]}, {"label": ClassLabel(names=["lava"])}, "are not EuroSAT's"),
         "columns": ({"image": [image]}, {}, "must have a column `image` of pictures and a column `label`"),
@@ -195,7 +190,7 @@ def test_a_dataset_of_other_classes_or_columns_is_refused(tmp_path):
 @given(content=st.binary(max_size=300), suffix=st.sampled_from(["jpg", "tif"]))
 def test_any_bytes_are_listed_as_no_image(content, suffix, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
-    draw(folder / "Forest" / "a.png")
+    write_picture(folder / "Forest" / "a.png")
     (folder / "Forest" / f"b.{suffix}").write_bytes(content)
     problems = []
     assert len(read_eurosat(folder, problems=problems)) == 1
