@@ -405,6 +405,80 @@ def import_cube_(
     typer.echo(str(report))
 
 
+@import_app.command("patches")
+def import_patches_(
+    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    points: Annotated[Path, typer.Option(help="CSV of longitude, latitude, and perhaps point_id, date and labels.")],
+    output: Output,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
+    month: Annotated[
+        list[int] | None, typer.Option(help="Calendar month to take looks from; may be repeated; all when left out.")
+    ] = None,
+    min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
+    bands: Bands = None,
+    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
+    offset: Offset = None,
+) -> None:
+    """Import RGB pictures of the clearest look around each point of a cube."""
+    from .data.patches import import_patches
+
+    report = import_patches(
+        cube,
+        output,
+        points=points,
+        size=size,
+        months=month or (),
+        min_clear=min_clear,
+        bands=_names(bands),
+        crs=crs,
+        offset=offset,
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("eurosat")
+def import_eurosat_(
+    source: Annotated[str, typer.Argument(help="Folder of the ten classes, JPEG or GeoTIFF, or timm/eurosat-rgb.")],
+    output: Output,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands of GeoTIFFs to keep beside the picture, with commas.")
+    ] = None,
+    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Import EuroSAT's pictures, or pictures of its GeoTIFFs."""
+    from .data.eurosat import import_eurosat
+
+    report = import_eurosat(
+        source, output, bands=_names(bands) or (), located=located, workers=workers, progress=_progress()
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("bigearthnet")
+def import_bigearthnet_(
+    folder: Annotated[Path, typer.Argument(help="Folder with the folders of patches, of version 1 or 2.")],
+    output: Output,
+    metadata: Annotated[Path | None, typer.Option(help="metadata.parquet of version 2, where it is elsewhere.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None,
+    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Import BigEarthNet's patches with their labels of 19 classes."""
+    from .data.bigearthnet import import_bigearthnet
+
+    report = import_bigearthnet(
+        folder,
+        output,
+        metadata=metadata,
+        bands=_names(bands) or (),
+        located=located,
+        workers=workers,
+        progress=_progress(),
+    )
+    typer.echo(str(report))
+
+
 def _read_labels(text: str) -> Any:
     """Names with commas, or the content of a JSON file."""
     path = Path(text)
