@@ -163,16 +163,20 @@ def map_(
 @app.command()
 def convert(
     checkpoint: Annotated[str, typer.Argument(help="Upstream .ckpt or .pt: a file, or user/repo[:file] on the Hub.")],
-    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint with its text tower.")],
+    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint: text tower and tokenizer.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    band_order: Annotated[str | None, typer.Option(help="Bands of the encoder's input in order, with commas.")] = None,
-    vision_tower: Annotated[bool, typer.Option(help="Keep CLIP's vision tower, for ground photos.")] = True,
+    band_order: Annotated[
+        str | None, typer.Option(help="TimeSenCLIP: bands of the encoder's input in order, with commas.")
+    ] = None,
+    vision_tower: Annotated[
+        bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower, for ground photos.")
+    ] = True,
     revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
 ) -> None:
-    """Convert an upstream TimeSenCLIP checkpoint, and say what became of every key."""
-    from .conversion import convert_timesenclip
+    """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""
+    from .conversion import convert as convert_checkpoint
 
-    report = convert_timesenclip(
+    report = convert_checkpoint(
         checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))

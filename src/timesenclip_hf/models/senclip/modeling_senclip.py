@@ -84,14 +84,17 @@ class SenCLIPModel(CLIPModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, SenCLIPProjectionHead):
-            for layer in (module.fc1, module.fc2):
-                init.zeros_(layer.weight)
-                init.zeros_(layer.bias)
-        elif isinstance(module, PhotoPooling) and module.method != "average":
-            bound = module.score.in_features**-0.5  # PyTorch's default, as upstream
-            init.uniform_(module.score.weight, -bound, bound)
+        # transformers asks for modules with parameters of their own only, and while CLIPModel's constructor runs
+        # there is no head yet.
+        head, pooling = (getattr(self, name, None) for name in ("projection_head", "pooling"))
+        if head is not None and module in (head.fc1, head.fc2):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
+        elif pooling is not None and module is getattr(pooling, "score", None):
+            bound = module.in_features**-0.5  # PyTorch's default, as upstream
+            init.uniform_(module.weight, -bound, bound)
+        else:
+            super()._init_weights(module)
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
