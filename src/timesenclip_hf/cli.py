@@ -241,7 +241,14 @@ def evaluate(
         image_models=[load_image_model(name) for name in image_model or ()],
     )
     taxonomies = dict(_assigned(one) for one in taxonomy or ())
-    sets = open_sets(dataset, split=split, columns=_names(task), taxonomies=taxonomies, num_points=points)
+    sets = open_sets(
+        dataset,
+        split=split,
+        columns=_names(task),
+        taxonomies=taxonomies,
+        num_points=points,
+        images=bool(image_model),
+    )
     checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [_model(None)]]
     evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
     if not is_main_process():
@@ -253,6 +260,48 @@ def evaluate(
         write_record(evaluation.results, record)
     if calibrated is not None:
         save_calibrated(checkpoints[0], evaluation, calibrated)
+    typer.echo(f"wrote {page}")
+
+
+@app.command("evaluate-images")
+def evaluate_images_(
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="simulated, eurosat:SOURCE, bigearthnet:FOLDER, or folder or Hub id; may be repeated."),
+    ],
+    model: Annotated[list[str], typer.Option(help="Folder or Hub id of a CLIP model; may be repeated.")],
+    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")],
+    prompts: Annotated[str, typer.Option(help="Views, with commas.")] = "generic,aerial,ground,mixed",
+    scores: Annotated[str, typer.Option(help="none is raw, the others transductive.")] = "none,class_mean,prompt_mean",
+    top_k: Annotated[int | None, typer.Option(help="Prompts a class to select without labels, and to judge.")] = None,
+    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "all",
+    column: Annotated[str | None, typer.Option(help="Class column of a folder or Hub id.")] = None,
+    images: Annotated[int | None, typer.Option(help="Images at most, of each set.")] = None,
+    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None,
+    seed: Annotated[int, typer.Option(help="Of intervals and splits.")] = 0,
+    device: Device = None,
+) -> None:
+    """Evaluate CLIP models on satellite images and write a report."""
+    from .evaluation.baselines import load_image_model
+    from .evaluation.images import evaluate_images
+    from .evaluation.record import summarise, write_record
+    from .evaluation.report import write_report
+    from .evaluation.sets.images import open_image_sets
+    from .evaluation.uncertainty import Resampling
+
+    results = evaluate_images(
+        [load_image_model(name, device=device or "cpu") for name in model],
+        open_image_sets(dataset, split=split, column=column, num_images=images),
+        views=_names(prompts) or (),
+        centrings=_names(scores) or (),
+        top_k=top_k,
+        resampling=Resampling(seed=seed),
+        progress=_progress(),
+    )
+    page = write_report(results, output)
+    typer.echo(summarise(results))
+    if record is not None:
+        write_record(results, record)
     typer.echo(f"wrote {page}")
 
 
