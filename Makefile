@@ -12,7 +12,8 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real bench evidence-foundation evidence-data pictures cards clean
+.PHONY: help demo test check real evaluation bench pictures cards clean embedded \
+	evidence-foundation evidence-data evidence-training evidence-evaluation
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,8 +32,12 @@ check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
-real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA)
-	$(BIN)/python training/evaluate.py real
+real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA), report in runs/real
+	$(BIN)/python training/evaluate.py --dataset real --output runs/real
+
+evaluation: $(VENV)/.dev ## everything on simulated and real pixels: report in runs/evaluation, figures in training/results
+	$(BIN)/python training/evaluate.py --dataset simulated --dataset real --suite all --missing none --missing winter \
+		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json
 
 bench: $(VENV)/.dev ## time composites, reads and whatever else tests/benchmarks has
 	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
@@ -43,8 +48,20 @@ evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again
 evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets again; PARTS="hub compositing" for some
 	$(BIN)/python -m tests.evidence.data $(PARTS)
 
-pictures: $(VENV)/.dev ## draw the pictures of README again (the map needs the real data)
+evidence-training: $(VENV)/.dev ## measure every claim about training again, some 45 minutes; PARTS="objective resume" for some
+	$(BIN)/python -m tests.evidence.training $(PARTS)
+
+embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20 minutes, and put it there
+	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
+		training/configs/embedded_default.yaml
+	cp runs/embedded/model/* src/timesenclip_hf/checkpoints/timesenclip-simulated/
+
+evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
+	$(BIN)/python -m tests.evidence.evaluation $(PARTS)
+
+pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
+	$(BIN)/python training/curves.py training/results/embedded_default.json --output docs
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png
 

@@ -5,18 +5,21 @@ import io
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from huggingface_hub.utils import yaml_dump
 from transformers import AutoModel, AutoProcessor
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
+from timesenclip_hf.evaluation.report import model_index
+from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, words
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "training" / "results"
 TRAINED_BY = "accelerate launch training/train.py training/configs/embedded_default.yaml"
-NAMES = {"ten_covers": "simulated, ten covers", "all_covers": "simulated, all covers"}
 
 
 def read(name: str) -> Any:
@@ -24,44 +27,41 @@ def read(name: str) -> Any:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def results_table(reports: dict[str, dict[str, Any]]) -> str:
+def headlines(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Data set and entry of what is shown: raw scores with all looks, generic prompts, one a task."""
+    for run in results["runs"]:
+        yield from ((run["dataset"]["name"], entry) for entry in drawn_entries(run))
+
+
+def results_table(results: dict[str, Any]) -> str:
     """A markdown table of balanced accuracies beside the lines to beat."""
     lines = [
-        "| held-out set | classes | pixels | balanced accuracy | commonest class | chance |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| data set | task | candidates, occurring | pixels | balanced accuracy (95 %) | commonest class | chance |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    lines += [
-        f"| {NAMES.get(name, name)} | {len(report['recall'])} | {report['samples']} | "
-        f"**{report['balanced_accuracy']:.3f}** | {report['majority_balanced_accuracy']:.3f} | {report['chance']:.3f} |"
-        for name, report in reports.items()
-    ]
+    for name, entry in headlines(results):
+        present, lines_to_beat = len(entry["recall"]), entry["baselines"]
+        lines.append(
+            f"| {name} | {words(entry['task'])} | {present + len(entry['absent'])}, {present} | {entry['samples']} | "
+            f"**{figure(entry['metrics']['balanced_accuracy'])}** | "
+            f"{lines_to_beat['majority']['balanced_accuracy']:.3f} | {lines_to_beat['chance']:.3f} |"
+        )
     return "\n".join(lines)
 
 
-def recalls(reports: dict[str, dict[str, Any]]) -> str:
-    """One line of recalls a set of few classes."""
-    return "\n".join(
-        f"- {NAMES.get(name, name)}: {', '.join(f'{label} {value:.2f}' for label, value in report['recall'].items())}"
-        for name, report in reports.items()
-        if len(report["recall"]) <= 10
-    )
+def recalls(results: dict[str, Any]) -> str:
+    """One line of recalls a task of few classes."""
+    lines = []
+    for name, entry in headlines(results):
+        if len(entry["recall"]) <= 10:
+            shares = ", ".join(f"{label} {value:.2f}" for label, value in entry["recall"].items())
+            lines.append(f"- {name}, {words(entry['task'])}: {shares}")
+    return "\n".join(lines)
 
 
-def model_index(reports: dict[str, dict[str, Any]]) -> str:
-    """Metadata in the Hub's form, as YAML lines."""
-    entries = []
-    for name, report in reports.items():
-        entries += [
-            "  - task:",
-            "      type: zero-shot-classification",
-            "    dataset:",
-            f"      name: {NAMES.get(name, name)}",
-            f"      type: {re.sub(r'[^a-z0-9]+', '-', name.lower())}",
-            "    metrics:",
-            "    - type: balanced_accuracy",
-            f"      value: {report['balanced_accuracy']:.3f}",
-        ]
-    return "\n".join(entries)
+def metadata(results: dict[str, Any]) -> str:
+    """The `model-index` of the card's head, in the Hub's form, as YAML lines."""
+    return str(yaml_dump(model_index(results), sort_keys=False)).rstrip()
 
 
 def evidence_table(claims: list[dict[str, Any]]) -> str:
@@ -76,7 +76,7 @@ def fill_card() -> str:
     model = AutoModel.from_pretrained(DEFAULT_CHECKPOINT)
     processor = AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT)
     pixel, training = model.config.pixel_config, read("embedded_default")
-    reports = {**read("simulated"), **read("real")}
+    results = read("evaluation")
     text = [*model.text_model.parameters(), *model.text_projection.parameters()]
     vision = [*model.vision_model.parameters(), *model.visual_projection.parameters()]
     values = {
@@ -93,9 +93,9 @@ def fill_card() -> str:
         "projection_dim": model.config.projection_dim,
         "band_names": " ".join(processor.feature_extractor.band_names),
         "known_words": len(processor.known_words),
-        "results_table": results_table(reports),
-        "recalls": recalls(reports),
-        "model_index": model_index(reports),
+        "results_table": results_table(results),
+        "recalls": recalls(results),
+        "model_index": metadata(results),
     }
     return Template((ROOT / "hub" / "cards" / "timesenclip-simulated.md").read_text(encoding="utf-8")).substitute(
         values
@@ -123,10 +123,10 @@ def fill_readme() -> str:
     """README with its example's output and its tables renewed."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = fill_section(text, "example", run_example(text))
-    text = fill_section(text, "results", results_table({**read("simulated"), **read("real")}))
-    if (RESULTS / "evidence" / "data.json").exists():
-        text = fill_section(text, "data-evidence", evidence_table(read("evidence/data")))
-    return fill_section(text, "evidence", evidence_table(read("evidence/foundation")))
+    text = fill_section(text, "results", results_table(read("evaluation")))
+    for file in sorted((RESULTS / "evidence").glob("*.json")):
+        text = fill_section(text, f"{file.stem}-evidence", evidence_table(read(f"evidence/{file.stem}")))
+    return text
 
 
 def filled() -> dict[Path, str]:

@@ -191,7 +191,7 @@ def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["index", "nowhere", "--output", "out"], "No dataset of `timesenclip import` in nowhere."),
+        (["index", "nowhere", "--output", "out"], "No dataset nowhere: there is no such folder, and the Hub gives none"),
         (["search", "rice", "--index", "nowhere"], "The index in nowhere does not exist; `timesenclip index DATASET"),
         (["classify", "nowhere.csv", "--labels", "a"], "No such file: nowhere.csv."),
         (["classify", "TABLE", "--labels", "a,a"], "The label 'a' is given twice"),
@@ -217,7 +217,7 @@ def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table,
         (["import", "patches", "CUBE", "--output", "out", "--points", "nowhere.csv"], "No such file: nowhere.csv."),
         (["import", "cube", "CUBE", "--output", "out"], "Give `points` or `labels`"),
         (["import", "lucas", "--output", "out"], "Give series, a survey, or both."),
-        (["import", "lucas", "--output", "out", "--series", "."], "No dataset of `timesenclip import` in ."),
+        (["import", "lucas", "--output", "out", "--series", "."], "No dataset in .: make one with `timesenclip import`."),
         (["convert", "nowhere.ckpt", "--clip", "nowhere", "--output", "out"], "No such checkpoint: nowhere.ckpt"),
     ],
 )

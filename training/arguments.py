@@ -55,11 +55,11 @@ class ModelArguments:
     )
     encoder_type: str = described("transformer", "transformer, mlp or tempcnn")
     patch_size: int = described(1, "pixels along a side of what is seen at each look")
-    hidden_size: int = 128
-    num_hidden_layers: int = 3
-    num_attention_heads: int = 4
-    intermediate_size: int = 256
-    dropout: float = 0.1
+    hidden_size: int | None = described(None, "width of the encoder; the published one's, as are the sizes below")
+    num_hidden_layers: int | None = None
+    num_attention_heads: int = 8
+    intermediate_size: int | None = None
+    dropout: float | None = None
     photo_pooling: str = described("average", "average, attention_per_image or attention_per_dimension")
     trainable_blocks: int = described(1, "senclip: last blocks of the vision tower that learn; -1 for all of it")
     projection_head: bool = described(True, "senclip: a head on the images, in training only")

@@ -6,7 +6,12 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoConfig, CLIPConfig, CLIPModel
 
-from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelModel, TimeSenCLIPProcessor
+from timesenclip_hf import (
+    TimeSenCLIPFeatureExtractor,
+    TimeSenCLIPModel,
+    TimeSenCLIPPixelModel,
+    TimeSenCLIPProcessor,
+)
 from timesenclip_hf.tensor_files import first_line
 
 CLIP, TIMESENCLIP = "clip", "timesenclip"
@@ -95,3 +100,18 @@ def read_tower(name_or_path: str, projection_dim: int) -> TimeSenCLIPPixelModel:
             f"{projection_dim}: go on with the CLIP that it was trained against."
         )
     return tower
+
+
+def read_extractor(name_or_path: str) -> TimeSenCLIPFeatureExtractor:
+    """The feature extractor of a checkpoint: the bands and the scaling that its tower was trained with.
+
+    Raises:
+        ValueError: it has none.
+    """
+    try:
+        return TimeSenCLIPFeatureExtractor.from_pretrained(name_or_path)
+    except UNREADABLE as error:
+        raise ValueError(
+            f"{name_or_path} has no feature extractor ({first_line(error)}): save the one that its tower was trained "
+            "with beside it."
+        ) from None

@@ -29,7 +29,7 @@ from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
 from timesenclip_hf.objectives import PhotoPooling
 from training.arguments import SYSTEMS, DataArguments, ModelArguments, TrainingArguments
 from training.batches import TensorRows
-from training.clips import read_tower
+from training.clips import read_extractor, read_tower
 from training.evaluate import simulated, simulated_images
 from training.sources import Source, dataset_images, dataset_source, simulated_source
 
@@ -61,7 +61,8 @@ class SeriesAndPhotos(nn.Module):
         self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
-        return self.pixel_model(**series).pooler_output, self.pooling(photo_embeds, photo_mask)
+        series_embeds = self.pixel_model(**series, pooled_only=True).pooler_output
+        return series_embeds, self.pooling(photo_embeds, photo_mask)
 
     def encode(self, rows: TensorRows) -> torch.Tensor:
         """As in [`Views`]."""
@@ -149,7 +150,7 @@ class PixelSystem:
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
         self.setting = setting
-        self.processor = processor or self._build_processor()
+        self.processor = self._build_processor(processor)
         set_seed(setting.training.seed)
         width = setting.clip.config.projection_dim
         self.tower = self._build_tower(width)
@@ -164,31 +165,32 @@ class PixelSystem:
             band_dropout=training.band_dropout,
         )
 
-    def _build_processor(self) -> TimeSenCLIPProcessor:
+    def _build_processor(self, given: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
+        """How the model reads series, words and photos; series as the tower to go on from does."""
         setting = self.setting
-        return TimeSenCLIPProcessor(
+        processor = given or TimeSenCLIPProcessor(
             TimeSenCLIPFeatureExtractor(),
             CLIPImageProcessor.from_pretrained(setting.clip_folder),
             AutoTokenizer.from_pretrained(setting.clip_folder),
             hypothesis_template=TEMPLATES,
             known_words=caption_vocabulary() if setting.model.clip_name_or_path is None else None,
         )
+        if setting.model.model_name_or_path is not None:
+            processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
+        return processor
 
     def _build_tower(self, projection_dim: int) -> TimeSenCLIPPixelModel:
         model = self.setting.model
         if model.model_name_or_path is not None:
             return read_tower(model.model_name_or_path, projection_dim)
+        sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
+        dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
         return TimeSenCLIPPixelModel(
             TimeSenCLIPPixelConfig(
-                encoder_type=model.encoder_type,
-                patch_size=model.patch_size,
-                hidden_size=model.hidden_size,
-                num_hidden_layers=model.num_hidden_layers,
-                num_attention_heads=model.num_attention_heads,
-                intermediate_size=model.intermediate_size,
+                **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
                 hidden_dropout_prob=model.dropout,
-                attention_dropout=model.dropout,
                 projection_dim=projection_dim,
+                **dropout,
             )
         )
 

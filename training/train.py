@@ -28,6 +28,7 @@ from timesenclip_hf.data.reports import write_json
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.data.simulated.captions import write_captions
 from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
+from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
 from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank
 from timesenclip_hf.tensor_files import first_line
 from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
@@ -261,6 +262,8 @@ def main() -> None:
     try:
         run = Run(*parse_arguments())
         accelerator = run.new_accelerator()
+        if accelerator.device.type == "cpu":
+            use_onednn_matmul()
         lock = open_run(run.output, run.arguments) if accelerator.is_main_process else None
         if run.training.push_to_hub and accelerator.is_main_process:
             check_hub()

@@ -240,6 +240,8 @@ def evaluate(
         resampling=Resampling(seed=seed),
         image_models=[load_image_model(name) for name in image_model or ()],
     )
+    if calibrated is not None and ("calibration" not in protocol.suites or len(dataset) + len(model or [""]) > 2):
+        raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
     taxonomies = dict(_assigned(one) for one in taxonomy or ())
     sets = open_sets(
         dataset,

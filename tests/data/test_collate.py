@@ -31,6 +31,16 @@ def test_batches_are_what_the_feature_extractor_makes_of_the_rows(shape):
         torch.testing.assert_close(batch[name], expected[name], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(6, 12, 10), (6, 12, 10, 3, 3)])
+def test_bands_come_in_the_order_of_the_checkpoint_with_its_scaling(shape):
+    _, dataset = make(shape)
+    order = [9, 0, 3, 1, 2, 4, 5, 6, 7, 8]
+    names = ("band_names", "band_low", "band_scale")
+    other = TimeSenCLIPFeatureExtractor(**{name: [getattr(EXTRACT, name)[place] for place in order] for name in names})
+    own, reordered = (SeriesRows(dataset, extractor).__getitems__([2, 0]) for extractor in (EXTRACT, other))
+    torch.testing.assert_close(reordered["pixel_series"], own["pixel_series"][:, :, order], rtol=0, atol=1e-6)
+
+
 def test_a_loader_hands_out_every_row_once_in_shuffled_batches():
     _, dataset = make()
     rows = SeriesRows(dataset.add_column("place", list(range(50))), EXTRACT, ["place"])

@@ -34,3 +34,8 @@ def test_what_save_to_disk_wrote_is_read_whole_and_by_split(dataset: Dataset, tm
 def test_a_folder_without_a_dataset_is_named(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=r"No dataset in .*: make one with `timesenclip import`"):
         read_dataset(tmp_path)
+
+
+def test_a_name_that_is_no_folder_nor_on_the_hub_is_one_line():
+    with pytest.raises(FileNotFoundError, match=r"No dataset nobody/nothing: there is no such folder, and the Hub"):
+        read_dataset("nobody/nothing")

@@ -95,7 +95,7 @@ def test_every_class_column_with_a_known_label_is_a_task_and_codes_are_not():
         soil=(["clay", "sand"], [1]),
     )
     tasks = {task.name: task for task in tasks_of(samples)}
-    assert list(tasks) == ["land_cover", "country", "soil"]
+    assert list(tasks) == ["land_cover", "soil", "country"]
     assert tasks["country"].labels[tasks["country"].truth(samples)[0]] == "United Kingdom"
     assert tasks["soil"].labels == ["clay", "sand"]
     assert [task.taxonomy.name for task in tasks_of(samples, ["lc1"])] == ["LUCAS land cover, LC1"]

@@ -6,12 +6,13 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, BertConfi
 
 from timesenclip_hf import (
     DEFAULT_CHECKPOINT,
+    TimeSenCLIPFeatureExtractor,
     TimeSenCLIPModel,
     TimeSenCLIPPixelConfig,
     TimeSenCLIPPixelModel,
     TimeSenCLIPProcessor,
 )
-from training.clips import CLIP, TIMESENCLIP, extract_clip, kind_of, read_clip, read_tower
+from training.clips import CLIP, TIMESENCLIP, extract_clip, kind_of, read_clip, read_extractor, read_tower
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,15 @@ def test_a_tower_alone_can_be_gone_on_with(tmp_path):
 def test_a_tower_for_another_joint_space_is_refused(tiny_checkpoint):
     with pytest.raises(ValueError, match="ends in 32 dimensions, the CLIP in 512: go on with the CLIP that it was"):
         read_tower(str(tiny_checkpoint), 512)
+
+
+def test_a_checkpoint_says_how_its_tower_reads_series_or_is_refused(tiny_checkpoint, tiny_clip, tmp_path):
+    processor = TimeSenCLIPProcessor.from_pretrained(tiny_checkpoint)
+    processor.feature_extractor = TimeSenCLIPFeatureExtractor(band_names=processor.feature_extractor.band_names[::-1])
+    processor.save_pretrained(tmp_path)
+    assert read_extractor(str(tmp_path)).band_names[0] == "B12"
+    with pytest.raises(ValueError, match="has no feature extractor"):
+        read_extractor(str(tmp_path / "absent"))
 
 
 def test_a_checkpoint_without_tower_is_refused(tiny_clip, bert):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from ..models.timesenclip.feature_extraction_timesenclip import BANDS, TimeSenCLIPFeatureExtractor
 from .schema import MISSING, as_series
 
 with needs_extra("data"):
@@ -106,8 +106,9 @@ def _read_columns(
     table: pa.Table, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str]
 ) -> dict[str, np.ndarray]:
     looks, length = (table.schema.field(name).type.list_size for name in ("observed", "series"))
-    bands = len(extractor.band_names)
-    series = as_series(table, num_bands=bands, crop=int(np.sqrt(length // (looks * bands))))
+    series = as_series(table, crop=int(np.sqrt(length // (looks * len(BANDS)))))
+    if extractor.band_names != list(BANDS):
+        series = series[:, :, [BANDS.index(name) for name in extractor.band_names]]
     read = {name: _flat(table, name) for name in ("observed", "months", *columns)}
     # A copy, because tensors want memory that may be written to.
     return {

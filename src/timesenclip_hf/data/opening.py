@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from ..extras import needs_extra
+from ..tensor_files import first_line
 
 with needs_extra("data"):
     from datasets import Dataset, concatenate_datasets, get_dataset_split_names, load_dataset, load_from_disk
@@ -28,12 +29,21 @@ def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
     if (folder / "dataset_dict.json").exists():
         saved = load_from_disk(str(folder))
         names = list(saved)
-    elif folder.is_dir() and not any(folder.rglob("*.parquet")):
+    elif folder.is_dir() and not any((*folder.glob("*.parquet"), *folder.glob("*/*.parquet"))):
         raise FileNotFoundError(f"No dataset in {folder}: make one with `timesenclip import`.")
     else:
-        saved, names = None, get_dataset_split_names(str(name))
+        saved, names = None, _split_names(str(name))
     if split not in (ALL, *names):
         raise ValueError(f"{name} has no split {split!r}: its splits are {', '.join(names)}.")
     wanted = names if split == ALL else [split]
     parts = [load_dataset(str(name), split=one) if saved is None else saved[one] for one in wanted]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+
+
+def _split_names(name: str) -> list[str]:
+    try:
+        return list(get_dataset_split_names(name))
+    except (OSError, ValueError) as error:
+        raise FileNotFoundError(
+            f"No dataset {name}: there is no such folder, and the Hub gives none ({first_line(error)})."
+        ) from None

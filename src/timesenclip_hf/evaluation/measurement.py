@@ -190,13 +190,14 @@ class Measurement:
         if not len(rows):
             raise ValueError(f"No labelled series of {self.samples.name} has a look left for the task {task.name!r}.")
         blocks = None if self._blocks is None else _if_several(self._blocks[rows])
+        scored = embeds[torch.from_numpy(rows)]
         whole = num_looks == self.samples.num_looks and not months
         baselines = self._baselines(task, rows) if whole else {}
         entries = []
         for prompts in self.protocol.prompts or task.views:
             for centring in self.protocol.centrings:
                 raw = centring == "none"
-                logits = self._logits(embeds[torch.from_numpy(rows)], task, prompts, centring)
+                logits = self._logits(scored, task, prompts, centring)
                 entries.append(
                     {
                         "task": task.name,

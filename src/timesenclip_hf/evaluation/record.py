@@ -2,27 +2,33 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .report.reading import drawn_entries, figure, runs_of
 
-# What an entry is of, and what it says; matrices, prompts and labels are in the report.
+# What an entry is of, and what it says; matrices, prompts and the recalls of entries not drawn are in the report only.
 _OF = ("task", "prompts", "num_looks", "missing", "scores")
-_SAYS = ("samples", "absent", "recall", "metrics", "baselines", "blocks")
+_SAYS = ("samples", "metrics", "baselines", "blocks")
+_DRAWN_SAYS = ("absent", "recall")
 _PARTS = ("model", "dataset", "notes", "retrieval", "robustness", "few_shot", "calibration", "not_run")
 
 
 def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Writes the figures of results as JSON, rounded to six digits."""
-    runs = [
-        {part: run[part] for part in _PARTS}
-        | {"tasks": [{name: one[name] for name in (*_OF, *_SAYS)} for one in run["tasks"]]}
-        for run in runs_of(results)
-    ]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    """Writes the figures of results as JSON, rounded to six digits, a line for each dictionary without another."""
+    runs = []
+    for run in runs_of(results):
+        drawn = drawn_entries(run)
+        tasks = [
+            {name: entry[name] for name in (*_OF, *_SAYS, *(_DRAWN_SAYS if entry in drawn else ()))}
+            for entry in run["tasks"]
+        ]
+        runs.append({part: run[part] for part in _PARTS} | {"tasks": tasks})
     text = json.dumps(_rounded({**results, "runs": runs}), indent=1, ensure_ascii=False)
+    text = re.sub(r"\{[^{}\[\]]*\}", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text + "\n", encoding="utf-8")
 
 

@@ -126,8 +126,7 @@ def tasks_of(
 
     Args:
         samples: with their label columns.
-        columns: label columns to evaluate; those with a label set, by `taxonomies` or by the schema, and at least one
-            known label when left out.
+        columns: label columns to evaluate; all with a known label when left out, but the LUCAS codes, countries last.
         taxonomies: label set of a column, by the name or path that [`load_taxonomy`] takes; the schema's for its own
             columns, and the class names themselves for any other, where none is given.
 
@@ -144,6 +143,7 @@ def tasks_of(
     if columns is None:
         known = [column for column, indices in samples.labels.items() if (indices != UNKNOWN).any()]
         columns = [column for column in known if column in given or column not in _DETAILS]
+        columns.sort(key=lambda column: column == "country")  # the other suites take the first, which a country is not
     if not columns:
         raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
     return [Task(column, column, _taxonomy(column, samples, given)) for column in columns]

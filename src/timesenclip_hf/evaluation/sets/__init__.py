@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -94,7 +95,8 @@ def dataset_set(
     if num_rows is not None:
         rows = rows.select(range(min(num_rows, len(rows))))
     texts = (*TEXTS, *(columns or ()), *(taxonomies or {}))
-    samples = Samples.from_dataset(rows, name=name, split=split, texts=texts)
+    shown = Path(name).resolve().name if Path(name).is_dir() else name
+    samples = Samples.from_dataset(rows, name=shown, split=split, texts=texts)
     images = _rgb(samples.series) if samples.series.ndim == 5 else None
     return EvaluationSet(samples, tasks_of(samples, columns, taxonomies), images=images)
 

@@ -63,3 +63,38 @@ def encode(
         bar.close()
         pixel_model.to(home).train(training)
     return embeds
+
+
+def use_onednn_matmul() -> bool:
+    """Lets oneDNN compute the process's float32 matrix products on the CPU, where none loses precision by it.
+
+    PyTorch leaves them to MKL, which on AMD's processors is far from the fastest way. The switch to oneDNN is the
+    permission to round (`torch.set_float32_matmul_precision("medium")`), which oneDNN uses only where a processor has
+    matrix units for bfloat16, such as AMX. Such a processor is known by a product that does not survive rounding,
+    and is left as it was; so is a process with a GPU, whose products the same permission would round to TF32.
+
+    Results differ from MKL's by the order of summation. The switch is the whole process's: for a program to set at
+    its start, as a training script does; not for a library, nor between runs that are compared to the last bit.
+
+    Returns:
+        Whether oneDNN was switched to.
+    """
+    if torch.cuda.is_available() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    if all(_is_exact(*shape) for shape in _PROBED_SHAPES):
+        return True
+    torch.set_float32_matmul_precision(before)
+    return False
+
+
+# Rows, columns and terms of products: few and many rows of a layer, the gradient of its weights, a scalar product.
+_PROBED_SHAPES = ((7, 512, 512), (1024, 256, 512), (512, 512, 1024), (1, 1, 1024))
+
+
+def _is_exact(rows: int, columns: int, terms: int) -> bool:
+    # 1 + 2^-12 is 1 in bfloat16 and in TF32; its multiples up to 1024 are float32 numbers, summed in any order.
+    value = 1 + 2**-12
+    product = torch.full((rows, terms), value) @ torch.ones(terms, columns)
+    return bool((product == terms * value).all())

@@ -194,10 +194,11 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
                 observed look gives an embedding that is finite, the same for all, and meaningless.
             months: (time,) or (batch, time) places in the year, 0 = January, circular; whole numbers are the
                 learned positions, others lie between them. May be left out with twelve looks, January first.
-            pooled_only: leave out what `pooler_output` does not need, which costs a tenth of the transformer's work:
+            pooled_only: leave out what `pooler_output` does not need, a tenth of the work of the published transformer:
                 its last layer is then computed for the class token alone, and `last_hidden_state` is `None`. What is
                 recorded of that layer with `output_hidden_states` or `output_attentions` is the class token's.
-            **kwargs: transformers' `output_hidden_states`, `output_attentions` and the like.
+            **kwargs: transformers' `output_hidden_states`, `output_attentions` and the like; the hidden states of
+                TempCNN come as its convolutions make them, (batch, channels, num_months).
 
         Returns:
             `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`: of the transformer

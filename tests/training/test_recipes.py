@@ -1,0 +1,136 @@
+"""The configurations of the paper's recipe, for a few steps on small datasets of the right layout."""
+
+import json
+import sys
+
+import pytest
+from transformers import AutoModel, pipeline
+from transformers.utils import logging
+
+from tests.conftest import ROOT
+from tests.photo_places import write_places
+from timesenclip_hf import TimeSenCLIPProcessor
+from timesenclip_hf.data.simulated import simulate
+from training import train
+from training.arguments import parse_arguments
+
+SMALL = {
+    "num_train_epochs": "1",
+    "batch_size": "8",
+    "memory_bank_size": "16",
+    "hidden_size": "32",
+    "num_hidden_layers": "1",
+    "num_attention_heads": "4",
+    "intermediate_size": "16",
+    "eval_steps": "2",
+    "logging_steps": "1",
+    "dataloader_num_workers": "0",
+}
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs the script in this process, and gives transformers its voice back."""
+    verbosity = logging.get_verbosity()
+
+    def run_script(*argv):
+        monkeypatch.setattr(sys, "argv", ["train.py", *argv])
+        train.main()
+
+    yield run_script
+    logging.set_verbosity(verbosity)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Folders of 36 places, 12 of them for the validation, by the pixels along a side."""
+    made = {}
+
+    def make(side):
+        if side not in made:
+            made[side] = write_places(tmp_path_factory.mktemp(f"places{side}"), 36, size=32, crop=side, validation=12)
+        return str(made[side])
+
+    return make
+
+
+def arguments(config, dataset, clip, output, **settings):
+    """The command line: a configuration, and what makes it small."""
+    folders = {"dataset_name_or_path": dataset, "clip_name_or_path": str(clip), "output_dir": str(output)}
+    words = [word for name, value in {**SMALL, **folders, **settings}.items() for word in (f"--{name}", value)]
+    return [str(ROOT / "training" / "configs" / f"{config}.yaml"), *words]
+
+
+@pytest.mark.parametrize(
+    ("config", "side"),
+    [
+        ("timesenclip_vitb32", 1),
+        ("timesenclip_vitb32_5x5", 5),
+        pytest.param("timesenclip_vitb32_9x9", 9, marks=pytest.mark.slow),
+    ],
+)
+def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, side, places, tiny_clip, tmp_path, run):
+    run(*arguments(config, places(side), tiny_clip, tmp_path))
+    results = json.loads((tmp_path / "results.json").read_text())
+    # 24 places are three batches of 8.
+    assert [entry["step"] for entry in results["curves"]["series_and_photos"]] == [1, 2, 3]
+    measured = results["evaluations"]["series_and_photos"]
+    assert [entry["step"] for entry in measured] == [2, 3]
+    assert {"retrieval_recall_at_1", "retrieval_recall_at_10", "zero_shot_land_cover"} <= set(measured[0])
+    assert results["best"]["series_and_photos"] in measured
+    assert (tmp_path / "curves_series_and_photos.png").exists()
+    model = AutoModel.from_pretrained(tmp_path / "model")
+    assert model.config.pixel_config.patch_size == side
+    assert model.config.pixel_config.hidden_dropout_prob == 0.2
+    assert model.vision_model is not None
+    if side == 1:
+        classify = pipeline("zero-shot-pixel-classification", model=str(tmp_path / "model"), device="cpu")
+        assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("encoder", "sizes"),
+    [("transformer", (512, 6, 256, 0.2)), ("mlp", (500, 3, 500, 0.2)), ("tempcnn", (64, 3, 256, 0.5))],
+)
+def test_the_recipe_has_the_published_towers(encoder, sizes):
+    config = str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")
+    tower = train.Run(*parse_arguments([config, "--encoder_type", encoder])).build_tower(512)
+    own = tower.config
+    assert (own.hidden_size, own.num_hidden_layers, own.intermediate_size, own.hidden_dropout_prob) == sizes
+    if encoder == "transformer":
+        # What the released weights hold.
+        assert (tower.num_parameters(), own.num_attention_heads) == (8_169_472, 8)
+
+
+def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, tmp_path, run):
+    run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "first"))
+    checkpoint = tmp_path / "first" / "model"
+    processor = TimeSenCLIPProcessor.from_pretrained(checkpoint)
+    processor.feature_extractor.band_low = [0.0] * 10
+    processor.save_pretrained(checkpoint)
+    # At no learning rate nothing changes.
+    changes = {"learning_rate": "0", "model_name_or_path": str(checkpoint)}
+    run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "second", **changes))
+    first, second = (AutoModel.from_pretrained(tmp_path / name / "model").state_dict() for name in ("first", "second"))
+    differing = [name for name in first if not first[name].equal(second[name])]
+    assert set(differing) <= {"logit_scale"}
+    processor = TimeSenCLIPProcessor.from_pretrained(tmp_path / "second" / "model")
+    assert processor.feature_extractor.band_low == [0.0] * 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"patch_size": "5"}, "are 1 x 1 pixels, `patch_size` is 5"),
+        ({"train_split": "all"}, "has no split 'all', but train, validation"),
+        ({"batch_size": "1000"}, "`batch_size` must lie between 1 and the number of rows, 24, got 1000"),
+        ({"gradient_accumulation_steps": "3"}, "`gradient_accumulation_steps` must divide the 8 rows"),
+        ({"metric_for_best_model": "recall"}, "`metric_for_best_model` must be one of retrieval_recall_at_1, "),
+        ({"photo_pooling": "max"}, "`method` must be one of average, attention_per_image"),
+        ({"learning_rat": "1"}, "not used by the HfArgumentParser"),
+    ],
+)
+def test_what_does_not_fit_ends_in_one_line(settings, sentence, places, tiny_clip, tmp_path, run):
+    with pytest.raises(SystemExit, match=rf"^error: .*{sentence}") as caught:
+        run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path, **settings))
+    assert "\n" not in str(caught.value)
