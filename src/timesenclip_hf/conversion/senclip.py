@@ -136,8 +136,9 @@ def convert_senclip(
 ) -> SenCLIPConversionReport:
     """Writes a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
 
-    Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU.
-    Every key of the CLIP must be known and present.
+    Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU. Keys
+    do not tell it: open_clip's ViT-B-32, and RemoteCLIP with it, have the same keys but GELU, and would come out wrong.
+    Every key of the CLIP must be known and present. Tried with random weights, not with the released ones.
 
     Args:
         checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository

@@ -129,8 +129,9 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
 
     `openai/clip-vit-base-patch32` is one. RemoteCLIP (`chendelong/RemoteCLIP`) and GeoRSCLIP (`Zilun/GeoRSCLIP`) are
     published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`, without the `config.json`
-    that transformers wants: they must be converted to a folder of `CLIPModel` first, and until then are refused in
-    one line. This function was tried with checkpoints of random weights only, not with those of the four models.
+    that transformers wants: they must be converted to a folder of `CLIPModel` first (SenCLIP's by `timesenclip
+    convert`), and until then are refused in one line. This function was tried with checkpoints of random weights only,
+    not with those of the four models.
 
     Args:
         checkpoint: folder or Hub id.
