@@ -5,7 +5,7 @@ Each says what its rows and views are, what happens to its rows in training, and
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -40,15 +40,6 @@ SERIES = ("pixel_series", "series_mask", "months")
 IMAGES_AT_A_TIME = 128
 
 
-class Views(Protocol):
-    """What a system's module has beside its forward."""
-
-    pooling: nn.Module
-
-    def encode(self, rows: TensorRows) -> torch.Tensor:
-        """Unit embeddings (rows, dim) of the places, on the CPU, as the published model gives them."""
-
-
 class SeriesAndPhotos(nn.Module):
     """The pixel tower's view, and the pooled frozen embeddings of the photos of the same place."""
 
@@ -65,7 +56,7 @@ class SeriesAndPhotos(nn.Module):
         return series_embeds, self.pooling(photo_embeds, photo_mask)
 
     def encode(self, rows: TensorRows) -> torch.Tensor:
-        """As in [`Views`]."""
+        """Unit embeddings (rows, dim) of the series, on the CPU, as the published model gives them."""
         batch = rows.__getitems__(list(range(len(rows))))
         return encode(self.pixel_model, {name: batch[name] for name in SERIES if name in batch})
 
@@ -91,7 +82,7 @@ class ImagesAndPhotos(nn.Module):
 
     @torch.no_grad()
     def encode(self, rows: TensorRows) -> torch.Tensor:
-        """As in [`Views`]: without the projection head, which is for training alone."""
+        """Unit embeddings (rows, dim) of the images, on the CPU; without the head, which is for training alone."""
         device, embeds = next(self.parameters()).device, []
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
             batch = rows.__getitems__(list(range(start, min(start + IMAGES_AT_A_TIME, len(rows)))))
@@ -153,7 +144,7 @@ class PixelSystem:
         self.processor = self._build_processor(processor)
         set_seed(setting.training.seed)
         width = setting.clip.config.projection_dim
-        self.tower = self._build_tower(width)
+        self.tower = build_tower(setting.model, width)
         self.views = SeriesAndPhotos(self.tower, PhotoPooling(setting.model.photo_pooling, width))
         training = setting.training
         self.augment = TemporalAugmentation(
@@ -179,21 +170,6 @@ class PixelSystem:
             processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
         return processor
 
-    def _build_tower(self, projection_dim: int) -> TimeSenCLIPPixelModel:
-        model = self.setting.model
-        if model.model_name_or_path is not None:
-            return read_tower(model.model_name_or_path, projection_dim)
-        sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
-        dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
-        return TimeSenCLIPPixelModel(
-            TimeSenCLIPPixelConfig(
-                **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
-                hidden_dropout_prob=model.dropout,
-                projection_dim=projection_dim,
-                **dropout,
-            )
-        )
-
     def read(self, *, held_out: bool) -> Source:
         """Rows to train on, or to validate with."""
         setting = self.setting
@@ -217,6 +193,22 @@ class PixelSystem:
     def measure(self) -> dict[str, dict[str, Any]]:
         """The finished checkpoint on held-out simulated points."""
         return simulated(self.full, self.processor, self.setting.data.held_out_points)
+
+
+def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelModel:
+    """A fresh pixel tower, or that of the checkpoint to go on from."""
+    if model.model_name_or_path is not None:
+        return read_tower(model.model_name_or_path, projection_dim)
+    sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
+    dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
+    return TimeSenCLIPPixelModel(
+        TimeSenCLIPPixelConfig(
+            **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
+            hidden_dropout_prob=model.dropout,
+            projection_dim=projection_dim,
+            **dropout,
+        )
+    )
 
 
 class ImageSystem:
