@@ -13,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: help demo test check real evaluation bench pictures cards clean embedded \
-	evidence-foundation evidence-data evidence-training evidence-evaluation
+	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -58,6 +58,9 @@ embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20
 
 evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
 	$(BIN)/python -m tests.evidence.evaluation $(PARTS)
+
+evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 15 minutes; PARTS="parity learning" for some
+	$(BIN)/python -m tests.evidence.senclip $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timesenclip_hf.augmentation import TemporalAugmentation
+from timesenclip_hf.augmentation import ImageAugmentation, TemporalAugmentation
 from timesenclip_hf.data.schema import month_places
 
 ONLY = {
@@ -203,3 +203,35 @@ def test_the_same_seed_gives_the_same_augmentation():
 def test_a_setting_out_of_range_is_an_error_that_names_it(options, message):
     with pytest.raises(ValueError, match=message):
         TemporalAugmentation(**options)
+
+
+def all_ways(image: torch.Tensor) -> list[torch.Tensor]:
+    """The eight symmetries of a square, by numpy."""
+    turned = [np.rot90(image.numpy(), quarters, axes=(1, 2)).copy() for quarters in range(4)]
+    return [torch.from_numpy(one) for one in turned] + [torch.from_numpy(one[:, :, ::-1].copy()) for one in turned]
+
+
+def test_an_image_is_laid_in_one_of_the_eight_ways_and_each_is_as_likely():
+    torch.manual_seed(0)
+    image = torch.rand(3, 5, 5)
+    batch = {"pixel_values": image.repeat(4_000, 1, 1, 1), "photo_embeds": torch.rand(4_000, 2)}
+    augmented = ImageAugmentation()(batch)
+    matches = torch.stack([(augmented["pixel_values"] == way).flatten(1).all(dim=1) for way in all_ways(image)])
+    assert matches.sum(dim=0).eq(1).all()
+    # Of 4,000 draws among eight, 500 each; 4.5 standard deviations are 94.
+    assert (matches.sum(dim=1) - 500).abs().max() < 94
+    assert (batch["pixel_values"] == image).all(), "the batch itself was changed"
+    assert augmented["photo_embeds"] is batch["photo_embeds"]
+
+
+@pytest.mark.parametrize("augmentation", [ImageAugmentation(enabled=False), ImageAugmentation().eval()])
+def test_images_are_left_alone_in_evaluation_and_where_it_is_off(augmentation):
+    state = torch.get_rng_state()
+    batch = {"pixel_values": torch.rand(3, 3, 4, 4, generator=torch.Generator().manual_seed(0))}
+    assert augmentation(batch)["pixel_values"] is batch["pixel_values"]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_images_that_are_no_squares_cannot_be_turned():
+    with pytest.raises(ValueError, match=r"Only square images can be turned by quarters, got \(2, 3, 4, 6\)"):
+        ImageAugmentation()({"pixel_values": torch.rand(2, 3, 4, 6)})

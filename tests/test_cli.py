@@ -9,14 +9,17 @@ import pandas as pd
 import pytest
 import rasterio
 from datasets import load_dataset
+from rasterio.warp import transform
 from typer.testing import CliRunner
 
-from tests.mapping.small_cubes import grid, make_cube, write_raster
+from tests.image_files import write_patch, write_picture
+from tests.mapping.small_cubes import CRS, grid, make_cube, write_raster
 from tests.sen4map_files import write_derived
 from timesenclip_hf.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 LABELS = "maize,woodland,water"
+SOURCES = ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
 
 
 def run(*arguments):
@@ -41,7 +44,7 @@ def test_help_names_the_commands():
     result = run("--help")
     assert result.exit_code == 0
     assert all(command in result.stdout for command in ("classify", "map", "convert", "import", "index", "search"))
-    assert all(source in run("import", "--help").stdout for source in ("sen4map", "lucas", "table", "cube"))
+    assert all(source in run("import", "--help").stdout for source in SOURCES)
 
 
 def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_checkpoint):
@@ -131,6 +134,24 @@ def test_a_cube_is_imported_under_a_raster_of_labels(tmp_path, cube):
     assert sorted(dataset["label"]) == [0] * 4 + [1] * 4
 
 
+def test_pictures_of_eurosat_of_bigearthnet_and_around_points_of_a_cube_are_imported(tmp_path, cube):
+    write_picture(tmp_path / "eurosat" / "River" / "River_1.jpg")
+    options = ["--output", tmp_path / "pictures", "--workers", 1]
+    dataset = imported(run("import", "eurosat", tmp_path / "eurosat", *options), tmp_path / "pictures")
+    assert dataset.features["label"].int2str(dataset["label"][0]) == "River"
+    write_patch(tmp_path / "bigearthnet", "S2A_1")
+    options = ["--output", tmp_path / "patches", "--workers", 1, "--bands", "B08", "--located"]
+    dataset = imported(run("import", "bigearthnet", tmp_path / "bigearthnet", *options), tmp_path / "patches")
+    assert dataset["point_id"][:] == ["S2A_1"]
+    points = tmp_path / "points.csv"
+    longitude, latitude = transform(CRS, "EPSG:4326", [grid(6, 5)["x"][2]], [grid(6, 5)["y"][3]])
+    points.write_text(f"longitude,latitude\n{longitude[0]},{latitude[0]}\n3.1,50.5\n")
+    options = ["--output", tmp_path / "windows", "--points", points, "--size", 2, "--month", 5, "--month", 7]
+    result = run("import", "patches", cube, *options)
+    assert imported(result, tmp_path / "windows")["date"][:] == ["2018-05-15"]
+    assert "outside the cube: 1" in result.stdout
+
+
 def test_sen4map_files_are_imported_and_paired_with_references_to_photos(tmp_path):
     write_derived(tmp_path / "points.h5", 3)
     series = tmp_path / "series"
@@ -191,6 +212,9 @@ def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table,
         ),
         (["import", "sen4map", "nowhere.h5", "--output", "out"], "No such file: nowhere.h5."),
         (["import", "table", "nowhere.csv", "--output", "out"], "No such file: nowhere.csv."),
+        (["import", "eurosat", ".", "--output", "out"], "holds no image in folders named AnnualCrop"),
+        (["import", "bigearthnet", "nowhere", "--output", "out"], "No such folder: nowhere."),
+        (["import", "patches", "CUBE", "--output", "out", "--points", "nowhere.csv"], "No such file: nowhere.csv."),
         (["import", "cube", "CUBE", "--output", "out"], "Give `points` or `labels`"),
         (["import", "lucas", "--output", "out"], "Give series, a survey, or both."),
         (["import", "lucas", "--output", "out", "--series", "."], "No dataset in .: make one with `timesenclip"),

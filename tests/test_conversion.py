@@ -240,11 +240,11 @@ def test_a_hub_id_is_downloaded_and_its_only_checkpoint_found(convert, tmp_path,
     torch.save(random_upstream_encoder().state_dict(), tmp_path / "upstream.ckpt")
     asked = []
     monkeypatch.setattr(
-        "timesenclip_hf.conversion.list_repo_files",
+        "timesenclip_hf.conversion.files.list_repo_files",
         lambda repo, revision: ["README.md", "TimeSenCLIP_1x1.ckpt"],
     )
     monkeypatch.setattr(
-        "timesenclip_hf.conversion.hf_hub_download",
+        "timesenclip_hf.conversion.files.hf_hub_download",
         lambda repo, file, revision: asked.append((repo, file, revision)) or str(tmp_path / "upstream.ckpt"),
     )
     for name in ("someone/TimeSenCLIP", "someone/TimeSenCLIP:TimeSenCLIP_1x1.ckpt"):
@@ -254,7 +254,7 @@ def test_a_hub_id_is_downloaded_and_its_only_checkpoint_found(convert, tmp_path,
 
 
 def test_a_hub_repository_with_several_checkpoints_asks_which(tiny_clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("timesenclip_hf.conversion.list_repo_files", lambda repo, revision: ["a.ckpt", "b.ckpt"])
+    monkeypatch.setattr("timesenclip_hf.conversion.files.list_repo_files", lambda repo, revision: ["a.ckpt", "b.ckpt"])
     with pytest.raises(ValueError, match=r"found a\.ckpt, b\.ckpt: name one as some/one:FILE"):
         convert_timesenclip("some/one", tiny_clip, tmp_path / "converted")
 

@@ -74,7 +74,7 @@ def test_a_file_imports_only_what_its_layer_may(file: Path):
     assert wrong == [], f"layer `{layer}` may import {sorted(LAYERS[layer])}"
 
 
-@pytest.mark.parametrize("file", sorted((SOURCE / PACKAGE / "models").glob("*/*_*.py")), ids=module_name)
+@pytest.mark.parametrize("file", [f for f in FILES if layer_of(module_name(f)) == "models"], ids=module_name)
 def test_a_file_that_travels_to_the_hub_names_its_siblings_as_the_remote_loader_reads_them(file: Path):
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:

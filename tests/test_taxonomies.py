@@ -63,6 +63,15 @@ def test_every_published_class_has_five_ground_and_five_aerial_prompts_that_no_o
     assert [text for text, count in Counter(map(str.casefold, prompts)).items() if count > 1] == []
 
 
+@pytest.mark.parametrize("name", ["eurosat", "bigearthnet19"])
+def test_every_class_of_satellite_pictures_has_ten_prompts_of_each_view(name: str):
+    taxonomy = load_taxonomy(name)
+    fewest = min(len(label.prompts[view]) for label in taxonomy.labels for view in VIEWS)
+    assert fewest >= 10
+    mixed = taxonomy.prompts_of("aerial", "ground")
+    assert min(len(set(prompts)) for prompts in mixed.values()) >= 20
+
+
 @pytest.mark.parametrize("name", list_taxonomies())
 def test_every_file_is_clean_text_with_source_and_licence(name: str):
     text = (FOLDER / f"{name}.json").read_bytes().decode("utf-8")

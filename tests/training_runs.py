@@ -59,10 +59,12 @@ def refuse(output: Path, *settings: str, **variables: str) -> str:
     return done.stderr.strip().splitlines()[-1]
 
 
-def kill(output: Path, *settings: str, checkpoint: Path, after: float = 0.0, processes: int = 1) -> None:
+def kill(
+    output: Path, *settings: str, checkpoint: Path, after: float = 0.0, processes: int = 1, config: Path = SMOKE
+) -> None:
     """Starts a run and ends it with SIGKILL, all its processes at once, some time after a checkpoint is there."""
     process = subprocess.Popen(
-        command(output, *settings, processes=processes),
+        command(output, *settings, processes=processes, config=config),
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from transformers import HfArgumentParser
 from training.loop import FitSettings
 
 PRECISIONS = ("no", "bf16", "fp16")
+SYSTEMS = ("timesenclip", "senclip")
 
 
 def described(default: Any, text: str) -> Any:
@@ -23,7 +24,7 @@ def described(default: Any, text: str) -> Any:
 
 @dataclass
 class DataArguments:
-    """A dataset of series with photo embeddings; without one, simulated points, and how many of them."""
+    """A dataset of series, or images, with photo embeddings; without one, simulated points, and how many of them."""
 
     dataset_name_or_path: str | None = described(
         None, "Hub id or folder of a dataset with photo embeddings; without it places are simulated"
@@ -33,9 +34,9 @@ class DataArguments:
     label_columns: list[str] = field(
         default_factory=lambda: ["land_cover"], metadata={"help": "class columns of the zero-shot validation"}
     )
-    shuffle_photos: bool = described(False, "give every series another place's photos: a control that must not learn")
+    shuffle_photos: bool = described(False, "give every row another place's photos: a control that must not learn")
     photo_points: int = described(12_000, "simulated points whose photos and captions train the small CLIP")
-    series_points: int = described(30_000, "simulated points whose series and photos train the tower")
+    series_points: int = described(30_000, "simulated points that train the tower")
     validation_points: int = described(2_000, "points of the validation, simulated or of the split, at most")
     held_out_points: int = described(6_000, "simulated points of the final evaluation, which nothing is trained on")
     workers: int = described(2, "processes that draw photos")
@@ -43,8 +44,9 @@ class DataArguments:
 
 @dataclass
 class ModelArguments:
-    """The CLIP to align with, and the pixel tower."""
+    """The CLIP to align with, and the tower: of series, or the CLIP's own for images."""
 
+    system: str = described("timesenclip", "timesenclip reads series of pixels, senclip reads images")
     clip_name_or_path: str | None = described(
         None, "a CLIP or TimeSenCLIP checkpoint; without it a small CLIP is trained first, on simulated photos"
     )
@@ -59,6 +61,16 @@ class ModelArguments:
     intermediate_size: int | None = None
     dropout: float | None = None
     photo_pooling: str = described("average", "average, attention_per_image or attention_per_dimension")
+    trainable_blocks: int = described(1, "senclip: last blocks of the vision tower that learn; -1 for all of it")
+    projection_head: bool = described(True, "senclip: a head on the images, in training only")
+    stretch: str = described("fixed", "senclip: of reflectance to 8 bits, fixed or per_image")
+    crop: int | None = described(None, "senclip: pixels along a side that are kept, in the middle of an image")
+
+    def __post_init__(self) -> None:
+        if self.system not in SYSTEMS:
+            raise ValueError(f"`system` must be {' or '.join(SYSTEMS)}, got {self.system!r}.")
+        if self.system == "senclip" and self.model_name_or_path is not None:
+            raise ValueError("A senclip starts from a CLIP: name it in `clip_name_or_path`, not `model_name_or_path`.")
 
 
 @dataclass
@@ -98,6 +110,7 @@ class TrainingArguments:
     augment_random_subset: float = described(1.0, "weight of keeping a random part of the months")
     month_dropout: float = described(0.3, "half of the series lose up to twice this share of their months")
     band_dropout: float = described(0.0, "probability that a series loses a band")
+    image_augmentation: bool = described(True, "senclip: images are mirrored and turned by quarters at random")
     logging_steps: int = 25
     save_steps: int = described(100, "steps between checkpoints; what is killed loses at most these")
     save_total_limit: int = described(2, "checkpoints kept")

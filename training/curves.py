@@ -27,6 +27,7 @@ FEW_POINTS = 40
 CANDIDATES = {
     "photos_and_captions": ("clip_batch_size",),
     "series_and_photos": ("batch_size", "memory_bank_size"),
+    "images_and_photos": ("batch_size", "memory_bank_size"),
 }
 PANELS = {"loss": "training loss", "learning_rate": "learning rate", "logit_scale": "inverse temperature"}
 

@@ -15,7 +15,9 @@ from typing import Any
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.cli import app
+from timesenclip_hf.evaluation.baselines import ImageModel
 from timesenclip_hf.evaluation.harness import evaluate
+from timesenclip_hf.evaluation.images import ImageSet, evaluate_images
 from timesenclip_hf.evaluation.protocol import Checkpoint, EvaluationSet, Protocol
 from timesenclip_hf.evaluation.sets import open_sets, simulated_set
 
@@ -28,6 +30,13 @@ def simulated(model: Any, processor: Any, num_points: int = 6_000) -> dict[str, 
     """Held-out simulated points: ten covers in plain words, all covers by their names, and the LUCAS land cover."""
     entries = _plain_entries(Checkpoint("checkpoint", model, processor), [simulated_set(num_points)])
     return {entry["task"]: _report(entry) for _, entry in entries}
+
+
+def simulated_images(image_model: ImageModel, num_points: int = 6_000) -> dict[str, dict[str, Any]]:
+    """The same points as [`simulated`]'s by the patch around each, for a CLIP."""
+    points = ImageSet.of_points(simulated_set(num_points, images=True))
+    results = evaluate_images([image_model], [points], views=("generic",), centrings=("none",))
+    return {entry["task"]: _report(entry) for run in results["runs"] for entry in run["tasks"]}
 
 
 def real(model: str | None = None) -> dict[str, dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""Where the tower's rows come from: simulated places, or a dataset with photo embeddings.
+"""Where a tower's rows come from: simulated places, or a dataset with photo embeddings.
 
-Either way a row is a series, the frozen embeddings of the photos taken at its place, (photos, dim) with a mask, and
-an id that rows of one place share.
+Either way a row is a series or an image, the frozen embeddings of the photos taken at its place, (photos, dim) with a
+mask, and an id that rows of one place share.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from transformers import CLIPImageProcessor, CLIPModel
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.collate import SeriesRows
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES, DIRECTIONS, taxonomy_of
-from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.simulated import SimulatedPoints, simulate
 from timesenclip_hf.data.simulated.classes import CLASS_NAMES
+from timesenclip_hf.data.simulated.patches import simulate_patches
 from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.extras import needs_extra
 from timesenclip_hf.tensor_files import first_line
@@ -36,6 +37,8 @@ EMBEDDED_AT_A_TIME = 2_000
 PHOTOS_AT_A_TIME = 256
 # The views of the papers: north, east, south, west, and neither the point itself nor the crop from close by.
 VIEWS = DIRECTIONS[:4]
+# Images or pictures to what a model takes, (images, 3, height, width).
+Prepare = Callable[[Sequence[Any]], torch.Tensor]
 HOW_TO_EMBED = "embed the photos with training/embed_photos.py and add them with data.embedding_shards.add_embeddings"
 
 
@@ -49,6 +52,32 @@ class PairedRows(TensorRows):
     def __getitems__(self, rows: list[int]) -> Batch:
         """Rows as one batch."""
         return self.series.__getitems__(rows) | super().__getitems__(rows)
+
+
+class ImageRows(TensorRows):
+    """Images, read and prepared batch by batch, beside the tensors of their photos.
+
+    Args:
+        read: images of some rows.
+        prepare: images to what the model takes.
+        names: as for [`TensorRows`].
+        **columns: as for [`TensorRows`].
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[int]], Sequence[Any]],
+        prepare: Prepare,
+        names: Sequence[str],
+        **columns: torch.Tensor,
+    ) -> None:
+        super().__init__(names, **columns)
+        self.read = read
+        self.prepare = prepare
+
+    def __getitems__(self, rows: list[int]) -> Batch:
+        """Rows as one batch."""
+        return {"pixel_values": self.prepare(self.read(rows))} | super().__getitems__(rows)
 
 
 @dataclass(frozen=True)
@@ -75,6 +104,8 @@ def simulated_source(
     accelerator: Accelerator,
     folder: Path,
     workers: int,
+    *,
+    prepare: Prepare | None = None,
 ) -> Source:
     """Simulated places, and their drawn photos as the given CLIP embeds them.
 
@@ -86,9 +117,39 @@ def simulated_source(
         accelerator: its processes share the photos.
         folder: for embeddings, so that a stopped run does not embed again.
         workers: processes that draw photos.
+        prepare: for an image of each place from above in place of its series; images to what the model takes.
     """
     points = simulate(num_points, seed=seed)
-    states = visit_states(points.ground)
+    photo_embeds = _simulated_photo_embeds(points, seed, clip, image_processor, accelerator, folder, workers)
+    features = TimeSenCLIPFeatureExtractor()(points.series, allow_empty=True, return_tensors="pt")
+    seen = features["series_mask"].any(dim=1)
+    names = [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()]
+    paired = {
+        "photo_embeds": photo_embeds[seen],
+        "photo_mask": torch.ones(photo_embeds[seen].shape[:2], dtype=torch.bool),
+        "ids": torch.arange(int(seen.sum())),
+    }
+    if prepare is None:
+        series = {name: features[name][seen] for name in ("pixel_series", "series_mask", "months")}
+        rows = TensorRows(names, **series, **paired)
+    else:
+        patches = simulate_patches(points, seed=seed)[seen.numpy()]
+        rows = ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired)
+    covers = Labels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
+    return Source(rows, {"cover": covers})
+
+
+def _simulated_photo_embeds(
+    points: SimulatedPoints,
+    seed: int,
+    clip: CLIPModel,
+    image_processor: CLIPImageProcessor,
+    accelerator: Accelerator,
+    folder: Path,
+    workers: int,
+) -> torch.Tensor:
+    """(points, photos, dim), drawn and embedded where no earlier start has done it."""
+    num_points, states = len(points.class_index), visit_states(points.ground)
     starts = range(0, num_points, EMBEDDED_AT_A_TIME)
     files = [folder / f"{seed}-{num_points}-{start:08d}.safetensors" for start in starts]
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,20 +162,7 @@ def simulated_source(
             save_file({"photo_embeds": _embed(photos, clip, image_processor)}, partial)
             partial.replace(file)
     accelerator.wait_for_everyone()
-    photo_embeds = torch.cat([load_file(file)["photo_embeds"] for file in files])
-    features = TimeSenCLIPFeatureExtractor()(points.series, allow_empty=True, return_tensors="pt")
-    seen = features["series_mask"].any(dim=1)
-    rows = TensorRows(
-        [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()],
-        pixel_series=features["pixel_series"][seen],
-        series_mask=features["series_mask"][seen],
-        months=features["months"][seen],
-        photo_embeds=photo_embeds[seen],
-        photo_mask=torch.ones(photo_embeds[seen].shape[:2], dtype=torch.bool),
-        ids=torch.arange(int(seen.sum())),
-    )
-    covers = Labels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
-    return Source(rows, {"cover": covers})
+    return torch.cat([load_file(file)["photo_embeds"] for file in files])
 
 
 @torch.no_grad()
@@ -155,12 +203,7 @@ def dataset_source(
         ValueError: no such split or column, no photo embeddings, or sizes that do not fit the model.
     """
     dataset = open_split(name_or_path, split)
-    embeds, mask, shared = _photo_embeddings(dataset, name_or_path)
-    if projection_dim is not None and embeds.shape[2] != projection_dim:
-        raise ValueError(
-            f"The photo embeddings of {name_or_path} have {embeds.shape[2]} numbers, the CLIP's joint space has "
-            f"{projection_dim}: embed the photos with the CLIP that is trained against (training/embed_photos.py)."
-        )
+    embeds, mask, shared = _photo_embeddings(dataset, name_or_path, projection_dim)
     series = SeriesRows(dataset, extractor, _class_columns(dataset, label_columns, name_or_path))
     kept = np.flatnonzero(mask.any(axis=1) & series.columns["observed"].any(axis=1))[:limit]
     if not len(kept):
@@ -174,21 +217,66 @@ def dataset_source(
             f"The series of {name_or_path} are {side} x {side} pixels, `patch_size` is {patch_size}: import "
             f"with --crop {patch_size}, or set `patch_size` to {side}."
         )
-    points = np.asarray(dataset["point_id"])[kept]
-    ids = shared[kept] if soft_positives else np.unique(points, return_inverse=True)[1]
     labels = {
         column: _labels(dataset, column, series.columns.pop(column))
         for column in label_columns
         if column in series.columns
     }
-    rows = PairedRows(
-        series,
-        [f"point {point}" for point in points],
-        photo_embeds=torch.from_numpy(embeds[kept]),
-        photo_mask=torch.from_numpy(mask[kept]),
-        ids=torch.from_numpy(ids.astype(np.int64)),
-    )
-    return Source(rows, labels)
+    names, paired = _paired(dataset, kept, embeds, mask, shared if soft_positives else None)
+    return Source(PairedRows(series, names, **paired), labels)
+
+
+def dataset_images(
+    name_or_path: str,
+    split: str,
+    prepare: Prepare,
+    *,
+    label_columns: Sequence[str] = (),
+    projection_dim: int | None = None,
+    soft_positives: bool = False,
+    limit: int | None = None,
+) -> Source:
+    """Places of a dataset with an image of each from above, in a column `image`, and photos that carry embeddings.
+
+    Args:
+        name_or_path: as for [`dataset_source`], and so are the others.
+        split: as there.
+        prepare: images to what the model takes.
+        label_columns: as there.
+        projection_dim: as there.
+        soft_positives: as there.
+        limit: as there.
+
+    Raises:
+        ValueError: no such split or column, no images, or no photo embeddings of the size that is needed.
+    """
+    dataset = open_split(name_or_path, split)
+    if "image" not in dataset.column_names:
+        raise ValueError(f"{name_or_path} has no column 'image': its columns are {', '.join(dataset.column_names)}.")
+    embeds, mask, shared = _photo_embeddings(dataset, name_or_path, projection_dim)
+    kept = np.flatnonzero(mask.any(axis=1))[:limit]
+    if not len(kept):
+        raise ValueError(f"No place of {name_or_path}, split {split}, has a photo embedding: {HOW_TO_EMBED}.")
+    labels = {
+        column: _labels(dataset, column, np.asarray(dataset[column])[kept])
+        for column in _class_columns(dataset, label_columns, name_or_path)
+    }
+    names, paired = _paired(dataset, kept, embeds, mask, shared if soft_positives else None)
+    images = dataset.select(kept).select_columns("image")
+    return Source(ImageRows(lambda rows: images[rows]["image"], prepare, names, **paired), labels)
+
+
+def _paired(
+    dataset: Any, kept: np.ndarray, embeds: np.ndarray, mask: np.ndarray, shared: np.ndarray | None
+) -> tuple[list[str], Batch]:
+    """Names of the rows that are kept, and the tensors of their photos; rows of one point share an id, or `shared`."""
+    points = np.asarray(dataset["point_id"])[kept]
+    ids = np.unique(points, return_inverse=True)[1] if shared is None else shared[kept]
+    return [f"point {point}" for point in points], {
+        "photo_embeds": torch.from_numpy(embeds[kept]),
+        "photo_mask": torch.from_numpy(mask[kept]),
+        "ids": torch.from_numpy(ids.astype(np.int64)),
+    }
 
 
 def open_split(name_or_path: str, split: str) -> Any:
@@ -211,12 +299,17 @@ def open_split(name_or_path: str, split: str) -> Any:
     return splits[split]
 
 
-def _photo_embeddings(dataset: Any, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _photo_embeddings(dataset: Any, name: str, projection_dim: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Embeddings (rows, photos, dim) of the survey's four directions, which are there, and an id of each set."""
     feature = dataset.features.get("photos")
     size = getattr(getattr(feature, "feature", {}).get("embedding"), "length", None) if feature is not None else None
     if size is None:
         raise ValueError(f"The photos of {name} carry no embeddings: {HOW_TO_EMBED}.")
+    if projection_dim not in (None, size):
+        raise ValueError(
+            f"The photo embeddings of {name} have {size} numbers, the CLIP's joint space has {projection_dim}: embed "
+            "the photos with the CLIP that is trained against (training/embed_photos.py)."
+        )
     embeds = np.zeros((len(dataset), len(VIEWS), size), dtype=np.float32)
     mask = np.zeros(embeds.shape[:2], dtype=bool)
     for start, table in _batches(dataset.select_columns("photos").with_format("arrow")):

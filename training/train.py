@@ -1,9 +1,9 @@
-"""Trains a pixel tower against photos of the same places: `accelerate launch training/train.py CONFIG.yaml`.
+"""Trains a tower against photos of the same places: `accelerate launch training/train.py CONFIG.yaml`.
 
 Stages, each kept in the output folder: a small CLIP on simulated photos and captions (unless a CLIP checkpoint is
-given), the frozen embeddings of simulated photos (unless a dataset brings its own), the pixel tower against those
-embeddings, and the measured results. The same command goes on where a stopped run was. Labels and words never reach
-the pixel tower.
+given), the frozen embeddings of simulated photos (unless a dataset brings its own), the tower against those
+embeddings, and the measured results. The tower reads a year of one pixel (`system: timesenclip`) or an image (`system:
+senclip`). The same command goes on where a stopped run was. Labels and words never reach the tower.
 """
 
 import sys
@@ -23,27 +23,20 @@ from torch import nn
 from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
-from timesenclip_hf import (
-    TimeSenCLIPFeatureExtractor,
-    TimeSenCLIPModel,
-    TimeSenCLIPPixelConfig,
-    TimeSenCLIPPixelModel,
-    TimeSenCLIPProcessor,
-)
-from timesenclip_hf.augmentation import TemporalAugmentation
+from timesenclip_hf import TimeSenCLIPProcessor
 from timesenclip_hf.data.reports import write_json
 from timesenclip_hf.data.simulated import simulate
-from timesenclip_hf.data.simulated.captions import caption_vocabulary, write_captions
+from timesenclip_hf.data.simulated.captions import write_captions
 from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank, PhotoPooling
+from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank
 from timesenclip_hf.tensor_files import first_line
 from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
 from training.batches import TensorRows
 from training.checkpoints import Progress, describe_code, open_run, read_progress
-from training.clips import CLIP, extract_clip, kind_of, read_clip, read_extractor, read_tower
+from training.clips import CLIP, extract_clip, kind_of, read_clip
 from training.curves import draw_curves
-from training.evaluate import describe, simulated
+from training.evaluate import describe
 from training.loop import Fit
 from training.small_clip import (
     build_image_processor,
@@ -53,12 +46,12 @@ from training.small_clip import (
     tokenize,
     train_tokenizer,
 )
-from training.sources import Source, dataset_source, shuffle_photos, simulated_source
+from training.sources import shuffle_photos
+from training.systems import SYSTEM_CLASSES, Setting, System
 from training.validation import build_validation
 
-# Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
-PHOTO_SEED, SERIES_SEED, VALIDATION_SEED = 1, 2, 4
-TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
+# Of the points of stage one; those of the others are in `systems`.
+PHOTO_SEED = 1
 PLACES = ("output_dir", "results_file")  # where files lie is nothing that was measured
 
 
@@ -82,22 +75,6 @@ class PhotosAndCaptions(nn.Module):
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
         return images, texts
-
-
-class SeriesAndPhotos(nn.Module):
-    """Views of stage two: the pixel tower's, and the pooled frozen embeddings of the photos of the same place."""
-
-    def __init__(self, pixel_model: TimeSenCLIPPixelModel, pooling: PhotoPooling) -> None:
-        super().__init__()
-        self.pixel_model = pixel_model
-        self.pooling = pooling
-
-    def forward(
-        self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
-        series_embeds = self.pixel_model(**series, pooled_only=True).pooler_output
-        return series_embeds, self.pooling(photo_embeds, photo_mask)
 
 
 class Run:
@@ -183,22 +160,21 @@ class Run:
         finish_stage(accelerator)
         return str(folder)
 
-    def train_tower(self, clip_folder: str) -> tuple[TimeSenCLIPModel, TimeSenCLIPProcessor]:
-        """Stage two; the full model, with the temperature that the series learned against photos."""
-        training, stage = self.training, self.output / "series_and_photos"
+    def train_system(self, clip_folder: str) -> System:
+        """Stage two; the finished system, with the temperature that it learned against photos."""
+        training, kind = self.training, SYSTEM_CLASSES[self.model.system]
+        stage = self.output / kind.stage
         accelerator = self.new_accelerator(stage.name)
         clip = read_clip(clip_folder).to(accelerator.device)
-        processor = self.build_processor(clip_folder)
-        set_seed(training.seed)
-        tower = self.build_tower(clip.config.projection_dim)
-        source = self.read_source(accelerator, clip, processor, held_out=False)
+        setting = Setting(self.data, self.model, training, accelerator, clip, clip_folder)
+        system = kind(setting, self.processor)
+        source = system.read(held_out=False)
         if self.data.shuffle_photos:
             source = shuffle_photos(source, training.seed)
         evaluate = None
         if training.eval_steps:
-            held_out = self.read_source(accelerator, clip, processor, held_out=True)
-            evaluate = build_validation(held_out, clip, processor.tokenizer, TEMPLATES)
-        views = SeriesAndPhotos(tower, PhotoPooling(self.model.photo_pooling, clip.config.projection_dim))
+            tokenizer = AutoTokenizer.from_pretrained(clip_folder)
+            evaluate = build_validation(system.read(held_out=True), clip, tokenizer, system.templates)
         objective = CrossViewContrastiveLoss(
             bidirectional=training.bidirectional,
             logit_scale_init_value=training.logit_scale_init_value,
@@ -208,89 +184,20 @@ class Run:
         bank = MemoryBank(training.memory_bank_size, clip.config.projection_dim) if training.memory_bank_size else None
         self.progress[stage.name] = Fit(
             accelerator,
-            views,
+            system.views,
             objective,
             source.rows,
             training.tower_stage(len(source.rows)),
             folder=stage,
-            description="series and photos",
-            augment=self.build_augmentation(),
+            description=system.description,
+            augment=system.augment,
             evaluate=evaluate,
             bank=bank,
         ).run()
-        full = TimeSenCLIPModel.from_clip(tower.to("cpu"), clip_folder)
-        with torch.no_grad():
-            full.logit_scale.copy_(objective.logit_scale)
+        system.finish(objective.logit_scale)
         accelerator.wait_for_everyone()
         finish_stage(accelerator)
-        return full.eval(), processor
-
-    def build_processor(self, clip_folder: str) -> TimeSenCLIPProcessor:
-        """How the model reads series, words and photos; series as the tower to go on from does."""
-        processor = self.processor or TimeSenCLIPProcessor(
-            TimeSenCLIPFeatureExtractor(),
-            CLIPImageProcessor.from_pretrained(clip_folder),
-            AutoTokenizer.from_pretrained(clip_folder),
-            hypothesis_template=TEMPLATES,
-            known_words=caption_vocabulary() if self.model.clip_name_or_path is None else None,
-        )
-        if self.model.model_name_or_path is not None:
-            processor.feature_extractor = read_extractor(self.model.model_name_or_path)
-        return processor
-
-    def build_tower(self, projection_dim: int) -> TimeSenCLIPPixelModel:
-        """A fresh tower, or that of the checkpoint to go on from."""
-        model = self.model
-        if model.model_name_or_path is not None:
-            return read_tower(model.model_name_or_path, projection_dim)
-        sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
-        dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
-        return TimeSenCLIPPixelModel(
-            TimeSenCLIPPixelConfig(
-                **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
-                hidden_dropout_prob=model.dropout,
-                projection_dim=projection_dim,
-                **dropout,
-            )
-        )
-
-    def build_augmentation(self) -> TemporalAugmentation:
-        """What happens to series in training."""
-        training = self.training
-        return TemporalAugmentation(
-            training.augmentation_probability,
-            median=training.augment_median,
-            drop_quarter=training.augment_drop_quarter,
-            random_subset=training.augment_random_subset,
-            month_dropout=training.month_dropout,
-            band_dropout=training.band_dropout,
-        )
-
-    def read_source(
-        self, accelerator: Accelerator, clip: CLIPModel, processor: TimeSenCLIPProcessor, *, held_out: bool
-    ) -> Source:
-        """Rows to train on, or to validate with."""
-        data = self.data
-        if data.dataset_name_or_path is None:
-            return simulated_source(
-                data.validation_points if held_out else data.series_points,
-                VALIDATION_SEED if held_out else SERIES_SEED,
-                clip.eval(),
-                processor.image_processor,
-                accelerator,
-                self.output / "photo_embeds",
-                data.workers,
-            )
-        return dataset_source(
-            data.dataset_name_or_path,
-            data.validation_split if held_out else data.train_split,
-            processor.feature_extractor,
-            label_columns=data.label_columns if held_out else (),
-            patch_size=self.model.patch_size,
-            projection_dim=clip.config.projection_dim,
-            soft_positives=self.training.soft_positives and not held_out,
-            limit=data.validation_points if held_out else None,
-        )
+        return system
 
     def push(self) -> None:
         """The checkpoint to the Hub, in one commit.
@@ -307,15 +214,12 @@ class Run:
                 f"The model could not be pushed to {name} ({first_line(error)}); it is in {self.output / 'model'}."
             ) from None
 
-    def write(self, full: TimeSenCLIPModel, processor: TimeSenCLIPProcessor) -> None:
+    def write(self, system: System) -> None:
         """The checkpoint, its settings beside it, and what was measured."""
         folder = self.output / "model"
-        full.save_pretrained(folder)
-        processor.save_pretrained(folder)
+        system.save(folder)
         settings = {name: value for name, value in self.arguments.items() if name not in PLACES}
-        reports = {}
-        if self.data.dataset_name_or_path is None:
-            reports = simulated(full, processor, self.data.held_out_points)
+        reports = system.measure() if self.data.dataset_name_or_path is None else {}
         seconds = sum(progress.seconds for progress in self.progress.values())
         results = {
             "arguments": settings,
@@ -364,9 +268,9 @@ def main() -> None:
         if run.training.push_to_hub and accelerator.is_main_process:
             check_hub()
         accelerator.wait_for_everyone()
-        full, processor = run.train_tower(run.prepare_clip())
+        system = run.train_system(run.prepare_clip())
         if accelerator.is_main_process:
-            run.write(full, processor)
+            run.write(system)
             if run.training.push_to_hub:
                 run.push()
         accelerator.wait_for_everyone()

@@ -1,13 +1,12 @@
-"""What is measured while the tower is trained: retrieval of a place's own photos, and zero-shot classes."""
+"""What is measured while a tower is trained: retrieval of a place's own photos, and zero-shot classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from timesenclip_hf import encode
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, instance_recall_at_k
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts, score
 from training.sources import Source
@@ -17,9 +16,9 @@ RETRIEVAL_DEPTHS = (1, 10)
 
 
 def build_validation(
-    source: Source, clip: Any, tokenizer: Any, templates: list[str]
+    source: Source, clip: Any, tokenizer: Any, templates: Sequence[str]
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """A function that measures a `SeriesAndPhotos`.
+    """A function that measures the views of a system.
 
     Args:
         source: held-out rows.
@@ -28,24 +27,23 @@ def build_validation(
         templates: to put class names into.
 
     Returns:
-        Of a module its `retrieval_recall_at_1` and `_10`, from a series to the photos of its place among all, and
+        Of a module its `retrieval_recall_at_1` and `_10`, from a place to its own photos among all, and
         `zero_shot_<column>`, balanced accuracy over the classes that occur.
     """
-    batch = source.rows.__getitems__(list(range(len(source.rows))))
-    features = {name: batch[name] for name in ("pixel_series", "series_mask", "months") if name in batch}
-    ids = batch["ids"].numpy()
+    columns = source.rows.columns
+    ids = columns["ids"].numpy()
     classes = {
         column: embed_classes(clip, tokenizer, expand_prompts(labels.prompts, templates)).cpu()
         for column, labels in source.labels.items()
     }
 
     def evaluate(views: nn.Module) -> dict[str, float]:
-        series = encode(views.pixel_model, features)
+        places = views.encode(source.rows)
         device = next(views.parameters()).device
         with torch.no_grad():
-            photos = views.pooling(batch["photo_embeds"].to(device), batch["photo_mask"].to(device)).float().cpu()
+            photos = views.pooling(columns["photo_embeds"].to(device), columns["photo_mask"].to(device)).float().cpu()
         measured = {
-            f"retrieval_recall_at_{depth}": instance_recall_at_k(series, photos, ids, ids, depth)
+            f"retrieval_recall_at_{depth}": instance_recall_at_k(places, photos, ids, ids, depth)
             for depth in RETRIEVAL_DEPTHS
             if depth <= len(photos)
         }
@@ -53,7 +51,7 @@ def build_validation(
             truth = source.labels[column].truth
             known = np.flatnonzero(truth >= 0)
             if len(known):
-                best = score(series[torch.from_numpy(known)], embeds).argmax(dim=1).numpy()
+                best = score(places[torch.from_numpy(known)], embeds).argmax(dim=1).numpy()
                 measured[f"zero_shot_{column}"] = balanced_accuracy(best, truth[known], len(embeds))
         return {name: float(value) for name, value in measured.items()}
 

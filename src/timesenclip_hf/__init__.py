@@ -6,9 +6,12 @@ its pipelines; nothing else happens.
 
 from pathlib import Path
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
 
+from .models.senclip.configuration_senclip import SenCLIPConfig
+from .models.senclip.image_processing_senclip import SenCLIPImageProcessor
+from .models.senclip.modeling_senclip import SenCLIPModel, SenCLIPOutput
 from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
@@ -32,6 +35,9 @@ AutoModel.register(TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, exist_ok=True)
 AutoModel.register(TimeSenCLIPConfig, TimeSenCLIPModel, exist_ok=True)
 AutoFeatureExtractor.register(TimeSenCLIPConfig, TimeSenCLIPFeatureExtractor, exist_ok=True)
 AutoProcessor.register(TimeSenCLIPConfig, TimeSenCLIPProcessor, exist_ok=True)
+AutoConfig.register(SenCLIPConfig.model_type, SenCLIPConfig, exist_ok=True)
+AutoModel.register(SenCLIPConfig, SenCLIPModel, exist_ok=True)
+AutoImageProcessor.register(SenCLIPConfig, image_processor_classes={"pil": SenCLIPImageProcessor}, exist_ok=True)
 PIPELINE_REGISTRY.register_pipeline(
     TASK,
     pipeline_class=ZeroShotPixelClassificationPipeline,
@@ -42,6 +48,10 @@ PIPELINE_REGISTRY.register_pipeline(
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
+    "SenCLIPConfig",
+    "SenCLIPImageProcessor",
+    "SenCLIPModel",
+    "SenCLIPOutput",
     "TimeSenCLIPConfig",
     "TimeSenCLIPFeatureExtractor",
     "TimeSenCLIPModel",

@@ -1,4 +1,4 @@
-"""Augmentation of series in training, by months of the year and not by places in an array."""
+"""Augmentation in training: of series by months of the year, not by places in an array, and of images."""
 
 import math
 from collections.abc import Mapping
@@ -92,6 +92,48 @@ class TemporalAugmentation(nn.Module):
             augmented["series_mask"] = _drop_months(augmented["series_mask"], self.month_dropout)
         if self.band_dropout:
             augmented["pixel_series"] = _drop_bands(augmented["pixel_series"], self.band_dropout)
+        return augmented
+
+
+class ImageAugmentation(nn.Module):
+    """Shows each image in one of the eight ways to lay a square on itself: turned by quarters, mirrored or not.
+
+    From above no direction is upright. Pixels only change places, so that nothing is interpolated or filled in;
+    SenCLIP's paper turns by any angle, its released code uses RandAugment. In evaluation nothing is touched. All
+    randomness is torch's global generator's.
+
+    Args:
+        enabled: False leaves images alone in training too.
+    """
+
+    def __init__(self, enabled: bool = True) -> None:
+        super().__init__()
+        self.enabled = enabled
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Augments a batch.
+
+        Args:
+            batch: `pixel_values` (batch, channel, side, side); other entries pass through.
+
+        Returns:
+            A new dict; the tensors of `batch` are not changed.
+
+        Raises:
+            ValueError: the images are not square.
+        """
+        augmented = dict(batch)
+        if not self.training or not self.enabled:
+            return augmented
+        images = batch["pixel_values"]
+        if images.shape[-1] != images.shape[-2]:
+            raise ValueError(f"Only square images can be turned by quarters, got {tuple(images.shape)}.")
+        augmented["pixel_values"] = images.clone()
+        ways = torch.randint(8, (len(images),))
+        for way in range(1, 8):
+            rows = (ways == way).nonzero()[:, 0].to(images.device)
+            turned = images[rows].rot90(way % 4, dims=(-2, -1))
+            augmented["pixel_values"][rows] = turned.flip(-1) if way >= 4 else turned
         return augmented
 
 

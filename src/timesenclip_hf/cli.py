@@ -163,16 +163,20 @@ def map_(
 @app.command()
 def convert(
     checkpoint: Annotated[str, typer.Argument(help="Upstream .ckpt or .pt: a file, or user/repo[:file] on the Hub.")],
-    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint with its text tower.")],
+    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint: text tower and tokenizer.")],
     output: Annotated[Path, typer.Option(help="Folder to write.")],
-    band_order: Annotated[str | None, typer.Option(help="Bands of the encoder's input in order, with commas.")] = None,
-    vision_tower: Annotated[bool, typer.Option(help="Keep CLIP's vision tower, for ground photos.")] = True,
+    band_order: Annotated[
+        str | None, typer.Option(help="TimeSenCLIP: bands of the encoder's input in order, with commas.")
+    ] = None,
+    vision_tower: Annotated[
+        bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower, for ground photos.")
+    ] = True,
     revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
 ) -> None:
-    """Convert an upstream TimeSenCLIP checkpoint, and say what became of every key."""
-    from .conversion import convert_timesenclip
+    """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""
+    from .conversion import convert as convert_checkpoint
 
-    report = convert_timesenclip(
+    report = convert_checkpoint(
         checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))
@@ -239,7 +243,14 @@ def evaluate(
     if calibrated is not None and ("calibration" not in protocol.suites or len(dataset) + len(model or [""]) > 2):
         raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
     taxonomies = dict(_assigned(one) for one in taxonomy or ())
-    sets = open_sets(dataset, split=split, columns=_names(task), taxonomies=taxonomies, num_points=points)
+    sets = open_sets(
+        dataset,
+        split=split,
+        columns=_names(task),
+        taxonomies=taxonomies,
+        num_points=points,
+        images=bool(image_model),
+    )
     checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [_model(None)]]
     evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
     if not is_main_process():
@@ -251,6 +262,48 @@ def evaluate(
         write_record(evaluation.results, record)
     if calibrated is not None:
         save_calibrated(checkpoints[0], evaluation, calibrated)
+    typer.echo(f"wrote {page}")
+
+
+@app.command("evaluate-images")
+def evaluate_images_(
+    dataset: Annotated[
+        list[str],
+        typer.Option(help="simulated, eurosat:SOURCE, bigearthnet:FOLDER, or folder or Hub id; may be repeated."),
+    ],
+    model: Annotated[list[str], typer.Option(help="Folder or Hub id of a CLIP model; may be repeated.")],
+    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")],
+    prompts: Annotated[str, typer.Option(help="Views, with commas.")] = "generic,aerial,ground,mixed",
+    scores: Annotated[str, typer.Option(help="none is raw, the others transductive.")] = "none,class_mean,prompt_mean",
+    top_k: Annotated[int | None, typer.Option(help="Prompts a class to select without labels, and to judge.")] = None,
+    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "all",
+    column: Annotated[str | None, typer.Option(help="Class column of a folder or Hub id.")] = None,
+    images: Annotated[int | None, typer.Option(help="Images at most, of each set.")] = None,
+    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None,
+    seed: Annotated[int, typer.Option(help="Of intervals and splits.")] = 0,
+    device: Device = None,
+) -> None:
+    """Evaluate CLIP models on satellite images and write a report."""
+    from .evaluation.baselines import load_image_model
+    from .evaluation.images import evaluate_images
+    from .evaluation.record import summarise, write_record
+    from .evaluation.report import write_report
+    from .evaluation.sets.images import open_image_sets
+    from .evaluation.uncertainty import Resampling
+
+    results = evaluate_images(
+        [load_image_model(name, device=device or "cpu") for name in model],
+        open_image_sets(dataset, split=split, column=column, num_images=images),
+        views=_names(prompts) or (),
+        centrings=_names(scores) or (),
+        top_k=top_k,
+        resampling=Resampling(seed=seed),
+        progress=_progress(),
+    )
+    page = write_report(results, output)
+    typer.echo(summarise(results))
+    if record is not None:
+        write_record(results, record)
     typer.echo(f"wrote {page}")
 
 
@@ -403,6 +456,80 @@ def import_cube_(
         composite=composite,
         year=year,
         offset=offset,
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("patches")
+def import_patches_(
+    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    points: Annotated[Path, typer.Option(help="CSV of longitude, latitude, and perhaps point_id, date and labels.")],
+    output: Output,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
+    month: Annotated[
+        list[int] | None, typer.Option(help="Calendar month to take looks from; may be repeated; all when left out.")
+    ] = None,
+    min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
+    bands: Bands = None,
+    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
+    offset: Offset = None,
+) -> None:
+    """Import RGB pictures of the clearest look around each point of a cube."""
+    from .data.patches import import_patches
+
+    report = import_patches(
+        cube,
+        output,
+        points=points,
+        size=size,
+        months=month or (),
+        min_clear=min_clear,
+        bands=_names(bands),
+        crs=crs,
+        offset=offset,
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("eurosat")
+def import_eurosat_(
+    source: Annotated[str, typer.Argument(help="Folder of the ten classes, JPEG or GeoTIFF, or timm/eurosat-rgb.")],
+    output: Output,
+    bands: Annotated[
+        str | None, typer.Option(help="Bands of GeoTIFFs to keep beside the picture, with commas.")
+    ] = None,
+    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Import EuroSAT's pictures, or pictures of its GeoTIFFs."""
+    from .data.eurosat import import_eurosat
+
+    report = import_eurosat(
+        source, output, bands=_names(bands) or (), located=located, workers=workers, progress=_progress()
+    )
+    typer.echo(str(report))
+
+
+@import_app.command("bigearthnet")
+def import_bigearthnet_(
+    folder: Annotated[Path, typer.Argument(help="Folder with the folders of patches, of version 1 or 2.")],
+    output: Output,
+    metadata: Annotated[Path | None, typer.Option(help="metadata.parquet of version 2, where it is elsewhere.")] = None,
+    bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None,
+    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    workers: Workers = 2,
+) -> None:
+    """Import BigEarthNet's patches with their labels of 19 classes."""
+    from .data.bigearthnet import import_bigearthnet
+
+    report = import_bigearthnet(
+        folder,
+        output,
+        metadata=metadata,
+        bands=_names(bands) or (),
+        located=located,
+        workers=workers,
+        progress=_progress(),
     )
     typer.echo(str(report))
 

@@ -11,14 +11,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, CLIPImageProcessor, CLIPModel
 
 from timesenclip_hf.evaluation.baselines import (
-    WHITE_REFLECTANCE,
     embed_images,
     load_image_model,
     nearest_mean_scores,
     predict_majority,
     score_images,
-    to_eight_bit,
 )
+from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import expand_prompts
 from timesenclip_hf.taxonomies import load_taxonomy
 
@@ -108,18 +107,6 @@ def test_what_cannot_be_compared_is_named(train, labels, series, message):
         nearest_mean_scores(train, np.array(labels, dtype=int), series, 2)
 
 
-def test_the_stretch_is_linear_up_to_white_and_black_where_nothing_is_known():
-    pixels = np.array([[0, WHITE_REFLECTANCE / 2, WHITE_REFLECTANCE], [-0.01, 1.0, np.nan]])
-    assert to_eight_bit(pixels).tolist() == [[0, 127, 255], [0, 255, 0]]
-
-
-def test_digital_numbers_and_four_bands_are_no_picture():
-    with pytest.raises(ValueError, match=r"around 1500 are not reflectance.*divide"):
-        to_eight_bit(np.full((1, 8, 8, 3), 1500))
-    with pytest.raises(ValueError, match=r"red, green and blue, got the shape \(1, 8, 8, 4\)"):
-        to_eight_bit(np.zeros((1, 8, 8, 4)))
-
-
 def test_scores_are_the_logits_of_clip_itself(image_model, tiny_clip):
     pictures = random_pictures(5)
     prompts = expand_prompts(["maize", "a lake", "wood"], "a photo of {}.")
@@ -202,14 +189,3 @@ def test_eurosat_pictures_are_scored_against_all_views_of_their_classes(real_dat
         assert labels == taxonomy.class_names
         assert logits.shape == (30, 10)
         assert torch.isfinite(logits).all()
-
-
-@pytest.mark.real_data
-def test_the_stretch_is_that_of_the_eurosat_pictures(real_data):
-    rasterio = pytest.importorskip("rasterio", reason="GeoTIFF is read by the extra `map`")
-    folder = real_data / "eurosat_ms_rgb_subset100"
-    for file in sorted(folder.glob("tif13/*/*.tif"))[::20]:
-        with rasterio.open(file) as raster:
-            reflectance = np.moveaxis(raster.read([4, 3, 2]), 0, -1) / 10_000
-        picture = np.asarray(Image.open(folder / "rgb" / file.parent.name / f"{file.stem}.png")).astype(int)
-        assert np.abs(picture - to_eight_bit(reflectance)).max() <= 1

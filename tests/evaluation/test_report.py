@@ -15,7 +15,16 @@ from timesenclip_hf.evaluation.samples import Samples
 
 EVIL = '<script>alert("1")</script>|`*$x$'
 LABELS = ["maize", EVIL, "vineyard"]
-PARTS = ["Retrieval", "Robustness", "Few-shot ladder", "Calibration", "Reliability", "Map of errors", "Sample series"]
+PARTS = [
+    "Retrieval",
+    "Robustness",
+    "Few-shot ladder",
+    "Calibration",
+    "Prompt selection",
+    "Reliability",
+    "Map of errors",
+    "Sample series",
+]
 
 
 def metric(value):
@@ -82,6 +91,15 @@ def results():
             "temperature": 1.5,
             "expected_calibration_error": {"before": 0.1, "after": 0.02},
             "reject": None,
+        },
+        "prompt_selection": {
+            "ground": {
+                "top_k": 2,
+                "samples": {"selection": 1_200, "held_out": 800},
+                "scores": {choice: {"balanced_accuracy": metric(0.6)} for choice in ("all", "text", "image")},
+                "gain": {choice: metric(0.0625) for choice in ("text", "image")},
+                "random": {"balanced_accuracy": {"mean": 0.55, "spread": 0.01, "draws": 5}},
+            }
         },
         "notes": ["What the labels are."],
         "versions": {"torch": "2.13.0"},
@@ -158,6 +176,7 @@ def test_a_full_report_has_every_part_and_stands_by_itself(results, samples, tmp
         "torch 2.13.0",
         "What the labels are.",
         "1 of 3: vineyard",
+        "ground: 2 prompts a class, chosen on 1,200 samples without labels, judged on 800 others.",
         "temperature",
     ):
         assert said in page.text

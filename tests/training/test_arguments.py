@@ -76,6 +76,37 @@ def test_a_config_of_patches_is_the_paper_recipe_with_another_patch_size(side):
     assert config_of(name) == config_of("timesenclip_vitb32") | changes
 
 
+def test_the_recipe_of_senclip_has_the_numbers_of_its_paper():
+    settings = config_of("senclip_vitb32")
+    paper = {
+        "system": "senclip",
+        "learning_rate": 1e-4,
+        "num_train_epochs": 20,
+        "batch_size": 32,
+        "trainable_blocks": 1,
+        "projection_head": True,
+        "crop": 32,
+        "stretch": "per_image",
+        "photo_pooling": "average",
+    }
+    assert {name: settings[name] for name in paper} == paper
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--system", "clip"], "`system` must be timesenclip or senclip, got 'clip'"),
+        (
+            ["--system", "senclip", "--model_name_or_path", "x"],
+            "A senclip starts from a CLIP: name it in",
+        ),
+    ],
+)
+def test_a_system_that_is_none_or_starts_elsewhere_is_refused(argv, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        parse_arguments(argv)
+
+
 def test_the_epochs_of_the_paper_are_so_many_steps():
     training = parse_arguments([str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")])[2]
     settings = training.tower_stage(num_rows=140_000)

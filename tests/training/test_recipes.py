@@ -3,8 +3,13 @@
 import json
 import sys
 
+import datasets
+import numpy as np
+import PIL.Image
 import pytest
-from transformers import AutoModel, pipeline
+import torch
+from datasets import Dataset, concatenate_datasets, load_from_disk
+from transformers import AutoModel, CLIPModel, pipeline
 from transformers.utils import logging
 
 from tests.conftest import ROOT
@@ -13,6 +18,7 @@ from timesenclip_hf import TimeSenCLIPProcessor
 from timesenclip_hf.data.simulated import simulate
 from training import train
 from training.arguments import parse_arguments
+from training.systems import build_tower
 
 SMALL = {
     "num_train_epochs": "1",
@@ -88,13 +94,43 @@ def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, 
         assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
 
 
+@pytest.fixture(scope="module")
+def image_places(places, tmp_path_factory):
+    """The same places by an image of 40 pixels in place of their series."""
+    folder, splits = tmp_path_factory.mktemp("images"), load_from_disk(places(1))
+    for name, split in splits.items():
+        pictures = np.random.default_rng(0).integers(0, 256, (len(split), 40, 40, 3), dtype=np.uint8)
+        images = Dataset.from_dict({"image": [PIL.Image.fromarray(picture) for picture in pictures]})
+        rows = split.remove_columns(["series", "observed", "months"])
+        splits[name] = concatenate_datasets([rows, images.cast_column("image", datasets.Image())], axis=1)
+    splits.save_to_disk(folder)
+    return str(folder)
+
+
+@pytest.mark.parametrize("pooling", ["average", "attention_per_image"])
+def test_the_recipe_of_senclip_moves_the_last_block_the_norm_and_the_projection(
+    pooling, image_places, tiny_clip, tmp_path, run
+):
+    run(*arguments("senclip_vitb32", image_places, tiny_clip, tmp_path, photo_pooling=pooling))
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["step"] for entry in results["curves"]["images_and_photos"]] == [1, 2, 3]
+    measured = results["evaluations"]["images_and_photos"]
+    assert {"retrieval_recall_at_1", "zero_shot_land_cover"} <= set(measured[0])
+    before, after = (CLIPModel.from_pretrained(folder).state_dict() for folder in (tiny_clip, tmp_path / "model"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    last = max(int(name.split(".")[3]) for name in before if name.startswith("vision_model.encoder.layers"))
+    learning = (f"vision_model.encoder.layers.{last}.", "vision_model.post_layernorm.", "visual_projection.")
+    assert moved
+    assert all(name.startswith(learning) for name in moved)
+
+
 @pytest.mark.parametrize(
     ("encoder", "sizes"),
     [("transformer", (512, 6, 256, 0.2)), ("mlp", (500, 3, 500, 0.2)), ("tempcnn", (64, 3, 256, 0.5))],
 )
 def test_the_recipe_has_the_published_towers(encoder, sizes):
     config = str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")
-    tower = train.Run(*parse_arguments([config, "--encoder_type", encoder])).build_tower(512)
+    tower = build_tower(parse_arguments([config, "--encoder_type", encoder])[1], 512)
     own = tower.config
     assert (own.hidden_size, own.num_hidden_layers, own.intermediate_size, own.hidden_dropout_prob) == sizes
     if encoder == "transformer":

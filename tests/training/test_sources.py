@@ -1,13 +1,14 @@
 import datasets
 import numpy as np
+import PIL.Image
 import pytest
 import torch
-from datasets import ClassLabel, load_from_disk
+from datasets import ClassLabel, Image, load_from_disk
 
 from tests.photo_places import point_id, write_places, write_series
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.schema import as_series, taxonomy_of
-from training.sources import HOW_TO_EMBED, dataset_source, open_split, shuffle_photos
+from training.sources import HOW_TO_EMBED, dataset_images, dataset_source, open_split, shuffle_photos
 
 SIZE = 6
 
@@ -193,3 +194,51 @@ def test_a_place_that_was_never_seen_is_left_out(places, tmp_path, extractor):
 
     rows = dataset_source(changed(places, tmp_path / "hidden", hide), "train", extractor).rows
     assert f"point {point_id(2)}" not in [rows.name(row) for row in range(len(rows))]
+
+
+def picture(place):
+    """One grey level a place, so that it can be told."""
+    return PIL.Image.new("RGB", (8, 8), (place,) * 3)
+
+
+def levels(images):
+    """A batch in place of pixel values: the grey level of each image."""
+    return torch.tensor([[float(image.getpixel((0, 0))[0])] for image in images])
+
+
+@pytest.fixture(scope="module")
+def image_places(places, tmp_path_factory):
+    """The training split of the places with an image of each in place of its series."""
+    split = load_from_disk(str(places))["train"].remove_columns(["series", "observed", "months"])
+    pictures = datasets.Dataset.from_dict({"image": [picture(place) for place in range(len(split))]})
+    folder = tmp_path_factory.mktemp("images")
+    images = datasets.concatenate_datasets([split, pictures.cast_column("image", Image())], axis=1)
+    images.save_to_disk(folder)
+    return str(folder)
+
+
+def test_a_row_is_a_prepared_image_and_the_embeddings_of_its_own_photos(image_places, source):
+    images = dataset_images(image_places, "train", levels, label_columns=["land_cover"], projection_dim=SIZE)
+    batch = images.rows.__getitems__([8, 3])
+    # Place 7 has no photos and is left out.
+    assert batch["pixel_values"].tolist() == [[9.0], [3.0]]
+    series = source.rows.__getitems__([8, 3])
+    for name in ("photo_embeds", "photo_mask", "ids"):
+        assert torch.equal(batch[name], series[name])
+    assert images.rows.name(8) == f"point {point_id(9)}"
+    assert images.labels["land_cover"].truth.tolist() == [place % 8 for place in range(16) if place != 7]
+
+
+def test_images_with_shuffled_photos_keep_their_places(image_places):
+    after = shuffle_photos(dataset_images(image_places, "train", levels), seed=3).rows
+    assert after.__getitems__([0, 1])["pixel_values"].tolist() == [[0.0], [1.0]]
+
+
+def test_a_dataset_without_images_is_refused(places):
+    with pytest.raises(ValueError, match="has no column 'image': its columns are"):
+        dataset_images(str(places), "train", levels)
+
+
+def test_images_whose_photos_are_of_another_clip_are_refused(image_places):
+    with pytest.raises(ValueError, match="have 6 numbers, the CLIP's joint space has 512"):
+        dataset_images(image_places, "train", levels, projection_dim=512)

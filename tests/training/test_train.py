@@ -7,15 +7,18 @@ import sys
 
 import pytest
 import torch
+from PIL import Image
 from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
 from tests.training_runs import kill, newest_step, outcome, refuse, train
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.simulated.patches import simulate_patches
 
 # Aligned with the embedded checkpoint's own CLIP, so that only the tower is trained.
 TOWER_ALONE = ("--clip_name_or_path", DEFAULT_CHECKPOINT)
+SENCLIP = ROOT / "training" / "configs" / "senclip_smoke.yaml"
 # Everything that has a state: dropout, a bank, augmentation, a curve entry across a checkpoint, validation.
 EVENTFUL = (
     *("--steps", "12", "--clip_steps", "6", "--save_steps", "3", "--logging_steps", "5", "--eval_steps", "4"),
@@ -85,6 +88,45 @@ def test_training_goes_on_from_a_checkpoint_with_the_checkpoint_s_own_clip(train
             assert torch.equal(own.state_dict()[name], weight), name
 
 
+@pytest.fixture(scope="module")
+def senclip(tmp_path_factory):
+    """The folder of a few steps of SenCLIP from the CLIP inside the embedded checkpoint."""
+    folder = tmp_path_factory.mktemp("senclip")
+    train(folder, *TOWER_ALONE, "--held_out_points", "120", config=SENCLIP)
+    return folder
+
+
+def test_a_trained_senclip_is_a_stock_clip_that_classifies_pictures(senclip):
+    results = json.loads((senclip / "results.json").read_text())
+    assert set(results["curves"]) == {"images_and_photos"}
+    assert {"retrieval_recall_at_1", "zero_shot_cover"} <= set(results["evaluations"]["images_and_photos"][-1])
+    assert set(results["zero_shot"]) == {"ten_covers", "all_covers", "land_cover"}
+
+    classify = pipeline("zero-shot-image-classification", model=str(senclip / "model"), device="cpu")
+    assert type(classify.model) is CLIPModel
+    pictures = [Image.fromarray(patch) for patch in simulate_patches(simulate(2, seed=0), seed=0)]
+    said = classify(pictures, candidate_labels=["maize", "water"])
+    assert [len(one) for one in said] == [2, 2]
+
+
+def test_of_a_senclip_the_image_tower_has_moved_and_the_words_have_not(senclip):
+    before, after = (CLIPModel.from_pretrained(senclip / name).state_dict() for name in ("clip", "model"))
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert any(name.startswith("vision_model.encoder") for name in moved)
+    assert all(name.startswith(("vision_model", "visual_projection")) for name in moved)
+
+
+@pytest.mark.slow
+def test_a_senclip_that_was_killed_ends_as_if_it_had_never_stopped(tmp_path):
+    settings = (*TOWER_ALONE, "--steps", "9", "--save_steps", "3", "--eval_steps", "4", "--memory_bank_size", "48")
+    settings = (*settings, "--projection_head", "true", "--photo_pooling", "attention_per_image")
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(whole, *settings, config=SENCLIP)
+    kill(cut, *settings, checkpoint=cut / "images_and_photos" / "checkpoint-00000003", config=SENCLIP)
+    train(cut, *settings, config=SENCLIP)
+    assert outcome(cut) == outcome(whole)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -93,6 +135,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_checkpoint_s_own_clip(train
         (("--memory_bank_size", "-1"), "`memory_bank_size` must be at least 0, got -1"),
         (("--batch_size", "4096"), "`batch_size` must lie between 1 and the number of rows"),
         (("--dataset_name_or_path", "/nowhere"), "No dataset can be read from /nowhere"),
+        (("--system", "senclip", "--trainable_blocks", "9"), "`trainable_blocks` must lie in 0 to 4"),
         (("--push_to_hub", "true", "--hub_model_id", "a/b"), "`push_to_hub` needs a valid token"),
     ],
 )

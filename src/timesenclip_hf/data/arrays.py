@@ -246,13 +246,24 @@ def _dates(items: Any, options: Mapping[str, Any]) -> list[np.ndarray] | None:
 
 
 def _as_dataset(rows: dict[str, list[Any]], problems: list[Problem], native: bool) -> Dataset:
-    count = len(rows["series"])
     sizes = {len(one) for one in rows["series"]}
     looks = len(rows["observed"][0])
     crop = int(np.sqrt(len(rows["series"][0]) // (looks * len(BANDS)))) if not native or len(sizes) == 1 else 1
     features = build_features(looks, native=native or len(sizes) > 1, crop=crop, photos=False)
     if "dates" in features and "dates" not in rows:
         features.pop("dates")
+    return dataset_from_columns(rows, features, problems)
+
+
+def dataset_from_columns(rows: dict[str, list[Any]], features: Features, problems: list[Problem]) -> Dataset:
+    """A dataset of the schema from its columns: places are mended, classes filled, other columns kept.
+
+    Args:
+        rows: values by column, `point_id` among them; taken apart.
+        features: of the schema; a column that is absent is empty or unknown.
+        problems: takes places outside the country and unknown class codes.
+    """
+    count = len(rows["point_id"])
     _mend_places(rows, problems)
     _fill_classes(rows, problems)
     defaults = {"country": "", "lc1": "", "lu1": "", "longitude": np.nan, "latitude": np.nan}
@@ -279,7 +290,7 @@ def _mend_places(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
 
 def _fill_classes(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
     """Classes by name or code to indices, and those that LUCAS codes tell."""
-    count = len(rows["series"])
+    count = len(rows["point_id"])
     codes = {name: [str(code or "").strip() for code in rows.get(name, [""] * count)] for name in ("lc1", "lu1")}
     told = [classes_of_codes(*pair) for pair in zip(codes["lc1"], codes["lu1"], strict=True)]
     strange = [

@@ -51,17 +51,12 @@ def dataset_from_points(
         FileNotFoundError: no such file.
         ValueError: the points have no coordinates, or none lies in the cube under a clear look.
     """
-    columns = dict(points) if isinstance(points, Mapping) else read_labels(points)
-    absent = next((name for name in ("longitude", "latitude") if name not in columns), None)
-    if absent is not None:
-        raise ValueError(f"The points have no column {absent!r}: their columns are {', '.join(columns) or 'none'}.")
-    columns.setdefault("point_id", [str(place) for place in range(len(columns["longitude"]))])
-    places = [np.asarray(columns[name], dtype=np.float64) for name in ("longitude", "latitude")]
-    rows, across = _pixels_at(cube, *places)
+    columns, longitude, latitude = read_points(points)
+    rows, across = pixels_at(cube, longitude, latitude)
     inside = (rows >= 0) & (across >= 0)
     found: list[Problem] = [] if problems is None else problems
     found += [
-        Problem(OUTSIDE, str(columns["point_id"][place]), detail=f"{places[0][place]:g}, {places[1][place]:g}")
+        Problem(OUTSIDE, str(columns["point_id"][place]), detail=f"{longitude[place]:g}, {latitude[place]:g}")
         for place in np.flatnonzero(~inside).tolist()
     ]
     if not inside.any():
@@ -183,7 +178,25 @@ def import_cube(
     return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + skipped)
 
 
-def _pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def read_points(
+    points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Columns of sampling points, a `point_id` among them, and their longitudes and latitudes.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the points have no coordinates.
+    """
+    columns = dict(points) if isinstance(points, Mapping) else read_labels(points)
+    absent = next((name for name in ("longitude", "latitude") if name not in columns), None)
+    if absent is not None:
+        raise ValueError(f"The points have no column {absent!r}: their columns are {', '.join(columns) or 'none'}.")
+    columns.setdefault("point_id", [str(place) for place in range(len(columns["longitude"]))])
+    longitude, latitude = (np.asarray(columns[name], dtype=np.float64) for name in ("longitude", "latitude"))
+    return columns, longitude, latitude
+
+
+def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Row and column of places; -1 outside, and for what is no place."""
     west, south, east, north = transform_bounds(cube.rio.crs, WGS84, *cube.rio.bounds())
     # Places far away lie outside of what a projection can do at all.

@@ -1,8 +1,8 @@
 """What a row of every dataset of this package is: the columns, their types, and the way back to arrays.
 
-A row is one place in one year. Monthly composites are lists of fixed length, which `datasets` reads several times as
-fast as nested or 2-D features; native acquisitions differ in number, so their lists vary. Reflectance is kept as
-16-bit integers, times 10,000 and without offset; -9999 is missing.
+A row is one place in one year: its series, or one picture of it. Monthly composites are lists of fixed length, which
+`datasets` reads several times as fast as nested or 2-D features; native acquisitions differ in number, so their lists
+vary. Reflectance is kept as 16-bit integers, times 10,000 and without offset; -9999 is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,23 +59,46 @@ def build_features(
             f"`num_looks`, `crop` and `embedding_size` must be positive, got {num_looks}, {crop} and {embedding_size}."
         )
     looks = -1 if native else num_looks
-    features: dict[str, Any] = {
-        "point_id": Value("string"),
-        "year": Value("int32"),
-        "longitude": Value("float64"),
-        "latitude": Value("float64"),
-        "country": Value("string"),
+    features = {
+        **_place_features(),
         "series": List(Value("int16"), length=-1 if native else num_looks * len(BANDS) * crop**2),
         "observed": List(Value("bool"), length=looks),
         "months": List(Value("float32"), length=looks),
     }
     if native:
         features["dates"] = List(Value("string"))
-    features |= {"lc1": Value("string"), "lu1": Value("string")}
-    features |= {column: ClassLabel(names=taxonomy_of(column).class_names) for column in CLASS_TAXONOMIES}
+    features |= _class_features()
     if photos:
         features["photos"] = photo_feature(embedding_size)
     return Features(features)
+
+
+def build_image_features(*, photos: bool = True, embedding_size: int | None = None) -> Features:
+    """The features of a dataset of satellite pictures: one 8-bit RGB image of one place on one date, `image`.
+
+    Args:
+        photos: with the column of ground photos.
+        embedding_size: of the frozen embedding beside each photo; none when left out.
+    """
+    features = {**_place_features(), "date": Value("string"), "image": Image(), **_class_features()}
+    if photos:
+        features["photos"] = photo_feature(embedding_size)
+    return Features(features)
+
+
+def _place_features() -> dict[str, Any]:
+    return {
+        "point_id": Value("string"),
+        "year": Value("int32"),
+        "longitude": Value("float64"),
+        "latitude": Value("float64"),
+        "country": Value("string"),
+    }
+
+
+def _class_features() -> dict[str, Any]:
+    classes = {column: ClassLabel(names=taxonomy_of(column).class_names) for column in CLASS_TAXONOMIES}
+    return {"lc1": Value("string"), "lu1": Value("string"), **classes}
 
 
 def photo_feature(embedding_size: int | None = None) -> List:

@@ -13,12 +13,12 @@ import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
-from ..models.timesenclip.radiometry_timesenclip import PLAUSIBLE_REFLECTANCE
+from ..models.senclip.stretch_senclip import to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from ..tensor_files import first_line
 
-# Reflectance that becomes white: EuroSAT's own pictures are digital numbers clipped at 2750 (Helber et al. 2019).
-WHITE_REFLECTANCE = 0.275
+# What generic prompts are put into.
+IMAGE_TEMPLATES = ("{}", "a photo of {}", "a satellite image of {}")
 # Series that are compared at once; 1,024 x 120 values x a handful of float64 arrays stay below 10 MB.
 CHUNK = 1_024
 
@@ -114,12 +114,14 @@ def _known(labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A CLIP model with what prepares its inputs."""
+    """A CLIP model with what prepares its inputs; for words it stands where a [`TimeSenCLIPProcessor`] does."""
 
     name: str
     model: CLIPModel
     image_processor: Any
     tokenizer: Any
+    hypothesis_template: Sequence[str] = IMAGE_TEMPLATES
+    known_words: Sequence[str] | None = None
 
 
 def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> ImageModel:
@@ -127,8 +129,9 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
 
     `openai/clip-vit-base-patch32` is one. RemoteCLIP (`chendelong/RemoteCLIP`) and GeoRSCLIP (`Zilun/GeoRSCLIP`) are
     published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`, without the `config.json`
-    that transformers wants: they must be converted to a folder of `CLIPModel` first, and until then are refused in
-    one line. This function was tried with checkpoints of random weights only, not with those of the four models.
+    that transformers wants: they must be converted to a folder of `CLIPModel` first (SenCLIP's by `timesenclip
+    convert`), and until then are refused in one line. This function was tried with checkpoints of random weights only,
+    not with those of the four models.
 
     Args:
         checkpoint: folder or Hub id.
@@ -159,32 +162,6 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
             "convert its weights to the names of CLIPModel."
         )
     return ImageModel(checkpoint, model.eval().to(device), processor, tokenizer)
-
-
-def to_eight_bit(reflectance: np.ndarray, white: float = WHITE_REFLECTANCE) -> np.ndarray:
-    """RGB reflectance as the 8-bit picture that image models were trained on: linear, black at 0, clipped at `white`.
-
-    The same stretch for every image keeps water dark and sand bright, as EuroSAT's pictures do; SenCLIP's training
-    stretched each image from its own minimum to its own maximum.
-
-    Args:
-        reflectance: (..., 3) red, green and blue (B04, B03, B02), surface reflectance 0 to 1; NaN becomes black.
-        white: reflectance that becomes 255.
-
-    Returns:
-        uint8, same shape.
-
-    Raises:
-        ValueError: no three colours, or values that are not reflectance.
-    """
-    values = np.asarray(reflectance, dtype=np.float32)
-    if values.ndim < 1 or values.shape[-1] != 3:
-        raise ValueError(f"`reflectance` must end in red, green and blue, got the shape {values.shape}.")
-    if values.size and np.median(np.nan_to_num(values)) > PLAUSIBLE_REFLECTANCE[1]:
-        raise ValueError(
-            f"Values around {np.nanmedian(values):.4g} are not reflectance of 0 to 1: divide digital numbers by 10,000."
-        )
-    return np.asarray(np.clip(np.nan_to_num(values) / white, 0, 1) * 255, dtype=np.uint8)
 
 
 @torch.no_grad()

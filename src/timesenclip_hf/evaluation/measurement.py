@@ -25,7 +25,7 @@ from .retrieval import retrieval_report
 from .robustness import robustness_curves
 from .samples import BLOCK_KM, parse_months
 from .tasks import Task
-from .uncertainty import bootstrap_calibration, bootstrap_classification
+from .uncertainty import Resampling, bootstrap_calibration, bootstrap_classification
 from .zero_shot import zero_shot_report
 
 RAW = "raw"
@@ -198,7 +198,9 @@ class Measurement:
             for centring in self.protocol.centrings:
                 raw = centring == "none"
                 logits = self._logits(scored, task, prompts, centring)
-                report = self._report(task, logits, truth[rows], blocks, calibrated=raw)
+                report = score_report(
+                    task.labels, logits, truth[rows], blocks, self.protocol.resampling, calibrated=raw
+                )
                 if whole:
                     report["baselines"] |= baselines | self._image_baselines(task, prompts, centring, rows)
                 if whole and raw and prompts == "generic":
@@ -209,31 +211,6 @@ class Measurement:
                     **report,
                     "prompts_of": task.prompts(prompts, self.processor.hypothesis_template),
                 }
-
-    def _report(
-        self, task: Task, logits: torch.Tensor, truth: np.ndarray, blocks: np.ndarray | None, *, calibrated: bool
-    ) -> dict[str, Any]:
-        """The figures of an entry; transductive scores are no probabilities, so that they have no calibration."""
-        labels, scores = task.labels, logits.numpy()
-        right, named = ([labels[place] for place in places] for places in (truth, scores.argmax(axis=1)))
-        report = zero_shot_report(
-            right, named, labels, scores=scores, blocks=blocks, resampling=self.protocol.resampling
-        )
-        metrics = report["intervals"]
-        if calibrated:
-            probabilities = logits.softmax(dim=1)
-            metrics["expected_calibration_error"] = bootstrap_calibration(
-                probabilities, truth, blocks, resampling=self.protocol.resampling
-            )
-        majority = {name: report[f"majority_{name}"] for name in ("accuracy", "balanced_accuracy")}
-        return {
-            "labels": labels,
-            **{name: report[name] for name in ("absent", "samples")},
-            "metrics": metrics,
-            **{name: report[name] for name in ("recall", "confusion")},
-            "baselines": {"majority": majority, "chance": report["chance"]},
-            "blocks": None if blocks is None else len(np.unique(blocks)),
-        }
 
     def _picture(self, task: Task, rows: np.ndarray, logits: torch.Tensor) -> None:
         truth, predicted = (np.full(len(self.samples), UNKNOWN) for _ in range(2))
@@ -375,6 +352,48 @@ class Measurement:
             unit = torch.nn.functional.normalize(features.float().cpu(), dim=-1)
             means += [part.mean(dim=0) for part in torch.split(unit, [len(shown) for shown in photos])]
         return torch.nn.functional.normalize(torch.stack(means), dim=-1)
+
+
+def score_report(
+    labels: Sequence[str],
+    logits: torch.Tensor,
+    truth: np.ndarray,
+    blocks: np.ndarray | None,
+    resampling: Resampling,
+    *,
+    calibrated: bool,
+) -> dict[str, Any]:
+    """The figures of an entry.
+
+    Args:
+        labels: the candidates.
+        logits: (samples, classes).
+        truth: class indices (samples,).
+        blocks: spatial block of each sample; single samples are drawn without.
+        resampling: of the intervals.
+        calibrated: with the calibration error; transductive scores are no probabilities and have none.
+
+    Raises:
+        ValueError: as [`zero_shot_report`].
+    """
+    scores = logits.numpy()
+    right, named = ([labels[place] for place in places] for places in (truth, scores.argmax(axis=1)))
+    report = zero_shot_report(right, named, labels, scores=scores, blocks=blocks, resampling=resampling)
+    metrics = report["intervals"]
+    if calibrated:
+        probabilities = logits.softmax(dim=1)
+        metrics["expected_calibration_error"] = bootstrap_calibration(
+            probabilities, truth, blocks, resampling=resampling
+        )
+    majority = {name: report[f"majority_{name}"] for name in ("accuracy", "balanced_accuracy")}
+    return {
+        "labels": labels,
+        **{name: report[name] for name in ("absent", "samples")},
+        "metrics": metrics,
+        **{name: report[name] for name in ("recall", "confusion")},
+        "baselines": {"majority": majority, "chance": report["chance"]},
+        "blocks": None if blocks is None else len(np.unique(blocks)),
+    }
 
 
 def _short(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> dict[str, float]:

@@ -56,13 +56,19 @@ def summarise(results: Mapping[str, Any]) -> str:
     for run in runs_of(results):
         lines.append(f"{run['dataset']['name']} ({run['dataset']['samples']:,} samples), {run['model']['name']}")
         for entry in drawn_entries(run):
-            majority = entry["baselines"]["majority"]["balanced_accuracy"]
-            lines.append(
-                f"  {entry['task']:<26} balanced accuracy {figure(entry['metrics']['balanced_accuracy'])}, majority "
-                f"{majority:.3f}, chance {entry['baselines']['chance']:.3f}, {entry['prompts']} prompts"
-            )
+            lines.append(f"  {entry['task']:<26} {_figures(entry)}, {entry['prompts']} prompts")
         lines += [f"  {suite} was not run: {reason}" for suite, reason in run["not_run"].items()]
     return "\n".join(lines)
+
+
+def _figures(entry: Mapping[str, Any]) -> str:
+    metrics, baselines = entry["metrics"], entry["baselines"]
+    if "mean_average_precision" in metrics:
+        return f"mean average precision {figure(metrics['mean_average_precision'])}"
+    return (
+        f"balanced accuracy {figure(metrics['balanced_accuracy'])}, majority "
+        f"{baselines['majority']['balanced_accuracy']:.3f}, chance {baselines['chance']:.3f}"
+    )
 
 
 def _values(results: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], float]]:

@@ -24,14 +24,17 @@ INTERVALS = (
     "In brackets: 95 % bootstrap interval, drawn by whole blocks of land where there are blocks, so that neighbours do "
     "not count as independent; ± is the standard deviation over seeds or draws. Balanced accuracy is the mean recall "
     "of the classes that occur; classes that do not occur are left out of it and of macro F1, and listed. The floor "
-    "of a calibration error is what chance alone would give a perfectly calibrated model on as many samples."
+    "of a calibration error is what chance alone would give a perfectly calibrated model on as many samples, that of "
+    "a mean average precision what a ranking by chance would give."
 )
-RAW = "What the model says of each series by itself."
+RAW = "What the model says of each sample by itself."
 TRANSDUCTIVE = (
-    "These scores are centred over all series of the test set at once, which a model that sees one series cannot do: "
+    "These scores are centred over all samples of the test set at once, which a model that sees one cannot do: "
     "they answer another question than the raw scores, and are not to be compared with them."
 )
 MOST_CONFUSIONS = 10
+# The metric of tasks whose samples have several classes.
+SEVERAL = "mean_average_precision"
 
 
 def evaluated(results: Entry) -> list[Block]:
@@ -57,20 +60,24 @@ def evaluated(results: Entry) -> list[Block]:
 
 def summary(runs: Sequence[Entry]) -> list[Block]:
     """One line a task: the entries that are drawn below."""
-    rows = []
+    rows, several = [], []
     for run in runs:
         for entry in drawn_entries(run):
             metrics = entry.get("metrics") or {}
+            if SEVERAL in metrics:
+                several.append((title_of(run), words(entry["task"]), figure(metrics[SEVERAL]), count(entry["samples"])))
+                continue
             shown = [figure(metrics.get(name)) for name in ("balanced_accuracy", "accuracy")]
             occurring = len(entry.get("labels") or ()) - len(entry.get("absent") or ())
             counts = (str(occurring), count(entry.get("samples")))
             rows.append((title_of(run), words(entry["task"]), *shown, *_lines(entry), *counts))
-    if not rows:
+    if not rows and not several:
         return [Heading(2, "Summary"), Text("Zero-shot classification: not run.")]
     head = ("data set", "task", "balanced accuracy", "accuracy", "commonest class", "blind guess", "classes", "samples")
     return [
         Heading(2, "Summary"),
-        Table(head, rows),
+        *([Table(head, rows)] if rows else []),
+        *([Table(("data set", "task", words(SEVERAL), "samples"), several)] if several else []),
         Text(
             "Raw scores with all months, in the prompts that come first in the results, not the best ones. "
             "Commonest class: balanced accuracy of always naming it. " + INTERVALS
@@ -93,7 +100,7 @@ def scores(run: Entry) -> list[Block]:
 def confusions(entry: Entry) -> list[Block]:
     """The largest confusions, where a matrix is too large to read them from."""
     labels, rows = entry.get("labels") or [], entry.get("confusion") or []
-    if len(labels) <= MOST_NUMBERED_CELLS:
+    if len(labels) <= MOST_NUMBERED_CELLS or not rows:
         return []
     totals = support(entry)
     pairs = sorted(
@@ -132,6 +139,20 @@ def retrieval(found: Entry) -> list[Block]:
                 chance = figure(metric.get("chance")) if isinstance(metric, Mapping) else NONE
                 rows.append((words(direction), words(name), _cell(metric), chance))
     return [Table(("direction", "metric", "value", "chance"), rows), *lists]
+
+
+def selected_prompts(run: Entry) -> list[Block]:
+    """What fewer prompts a class are worth, on places that did not choose them."""
+    blocks: list[Block] = []
+    for name, found in run["prompt_selection"].items():
+        metric = "balanced_accuracy"
+        rows = [(f"{words(choice)} prompts", figure(scores[metric])) for choice, scores in found["scores"].items()]
+        rows.append(("by chance", figure(found["random"][metric]["mean"])))
+        rows += [(f"gain of {choice} over all", figure(gain)) for choice, gain in found["gain"].items()]
+        counts = found["samples"]
+        said = f"{words(name)}: {found['top_k']} prompts a class, chosen on {counts['selection']:,} samples without "
+        blocks += [Text(f"{said}labels, judged on {counts['held_out']:,} others."), Table(("", words(metric)), rows)]
+    return blocks
 
 
 def calibration(fitted: Entry) -> list[Block]:

@@ -22,7 +22,7 @@ from .pictures import (
     slug,
 )
 from .reading import Entry, dataset_of, runs_of, title_of
-from .tables import calibration, evaluated, retrieval, scores, summary
+from .tables import calibration, evaluated, retrieval, scores, selected_prompts, summary
 
 PICTURES = "figures"
 
@@ -100,6 +100,7 @@ _SUITES: dict[str, tuple[str, Callable[[Entry, str], list[Block]]]] = {
     "robustness": ("Robustness", draw_robustness),
     "few_shot": ("Few-shot ladder", draw_few_shot),
     "calibration": ("Calibration", lambda run, prefix: calibration(run["calibration"])),
+    "prompt_selection": ("Prompt selection", lambda run, prefix: selected_prompts(run)),
 }
 # Sample series are those of the first task: more of them would bury the rest.
 _PICTURES: dict[str, Callable[[Sequence[EvaluatedSamples], str], list[Block]]] = {

@@ -14,7 +14,7 @@ from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..protocol import EvaluationSet
 from ..samples import TEXTS, Samples
 from ..tasks import tasks_of
-from .simulated import simulated_set
+from .simulated import NUM_POINTS, simulated_set
 
 # The split that nothing is trained on, by the usual name.
 TEST = "test"
@@ -30,6 +30,7 @@ def open_sets(
     taxonomies: Mapping[str, str] | None = None,
     num_points: int | None = None,
     real_data: str | os.PathLike[str] | None = None,
+    images: bool = False,
 ) -> Iterator[EvaluationSet]:
     """The data sets that names stand for, made one after the other as they are asked for.
 
@@ -40,6 +41,7 @@ def open_sets(
         taxonomies: label set of a column of a folder or Hub id, where it is not the schema's.
         num_points: of the simulated ones; of a folder or Hub id, at most so many rows, the first.
         real_data: folder of the real samples; what TIMESENCLIP_REAL_DATA says when left out.
+        images: with the patch around each simulated point, for image models.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -47,7 +49,7 @@ def open_sets(
     """
     for name in datasets:
         if name == "simulated":
-            yield simulated_set() if num_points is None else simulated_set(num_points)
+            yield simulated_set(NUM_POINTS if num_points is None else num_points, images=images)
         elif name == "real":
             with needs_extra("map"):  # cubes and rasters are read
                 from .real import real_sets

@@ -7,6 +7,7 @@ import numpy as np
 from ...data.arrays import dataset_from_series
 from ...data.simulated import CLASS_NAMES, SimulatedPoints, simulate
 from ...data.simulated.classes import SIMULATED_CLASSES
+from ...data.simulated.patches import simulate_patches
 from ...data.simulated.photos import draw_photos, visit_states
 from ...taxonomies import Label, Taxonomy, load_taxonomy
 from ..protocol import EvaluationSet
@@ -23,12 +24,13 @@ NOTES = (
 )
 
 
-def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED) -> EvaluationSet:
+def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, images: bool = False) -> EvaluationSet:
     """Held-out simulated points: ten covers in plain words, all covers by their names, and the LUCAS land cover.
 
     Args:
         num_points: to simulate; those without a clear look are left out.
         seed: of the simulation.
+        images: draw the patch around each point too, for image models.
     """
     points = simulate(num_points, seed=seed)
     covers = np.asarray(CLASS_NAMES)[points.class_index]
@@ -48,7 +50,8 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED) ->
         Task("land_cover", "land_cover", load_taxonomy("lucas_lc")),
     ]
     kept = np.asarray([int(one) for one in samples.point_ids])
-    return EvaluationSet(samples, tasks, NOTES, photos=_Photos(points, kept, seed))
+    patches = simulate_patches(points, seed=seed)[kept] if images else None
+    return EvaluationSet(samples, tasks, NOTES, photos=_Photos(points, kept, seed), images=patches)
 
 
 class _Photos:

@@ -2,30 +2,31 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from huggingface_hub import hf_hub_download, list_repo_files
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from .models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
-from .models.timesenclip.feature_extraction_timesenclip import (
+from ..models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
+from ..models.timesenclip.feature_extraction_timesenclip import (
     BANDS,
     UPSTREAM_LOW,
     UPSTREAM_SCALE,
     TimeSenCLIPFeatureExtractor,
     canonical_band,
 )
-from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
-from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from .tensor_files import first_line, read_tensors
+from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
+from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+from ..tensor_files import first_line, read_tensors
+from .files import locate
+from .keys import KeyTable, key_lines
 
 # Upstream's key (released code, commit a48994f) to ours. `nn.MultiheadAttention` keeps queries, keys and values in
 # one matrix, which is cut in three. The class token is `time_token` in the release, `class_token` before it.
-KEY_TABLE: dict[str, tuple[str, ...]] = {
+_ENTRIES: dict[str, tuple[str, ...]] = {
     "spectral_embedding.1.weight": ("embeddings.band_projection.weight",),
     "spectral_embedding.1.bias": ("embeddings.band_projection.bias",),
     "time_pos_encoding": ("embeddings.position_embedding",),
@@ -66,7 +67,7 @@ REASONS = {
     "pooling_layer.": "pools ground photos, in training only",
     "logit_scale": "the temperature against photos; CLIP's own, which its texts were trained with, is kept",
 }
-_LAYER = re.compile(r"(?<=transformer\.layers\.)\d+")
+KEY_TABLE = KeyTable(_ENTRIES, re.compile(r"(?<=transformer\.layers\.)\d+"))
 # Keys whose shapes tell the sizes of the encoder, with their number of axes.
 _SIZES_FROM = {
     "spectral_embedding.1.weight": 2,
@@ -74,8 +75,6 @@ _SIZES_FROM = {
     "transformer.layers.0.linear1.weight": 2,
     "mlp_head.1.weight": 2,
 }
-_SUFFIXES = (".ckpt", ".pt", ".pth")
-_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,6 @@ class ConversionReport:
     def __str__(self) -> str:
         config = self.config
         height, width = config.patch_shape
-        width_of_keys = max(map(len, [*self.converted, *self.left_out]))
         return "\n".join(
             [
                 f"{self.checkpoint} -> {self.output}",
@@ -120,10 +118,7 @@ class ConversionReport:
                 f"text and vision towers: {self.clip}",
                 f"band order: {' '.join(self.band_order)}"
                 + ("" if self.band_order_given else " (the default; see the note)"),
-                f"{len(self.converted)} keys converted, found under {self.prefix or 'no prefix'}:",
-                *(f"  {old:<{width_of_keys}}  {', '.join(new)}" for old, new in self.converted.items()),
-                f"{len(self.left_out)} keys left out{':' if self.left_out else ''}",
-                *(f"  {old:<{width_of_keys}}  {reason}" for old, reason in self.left_out.items()),
+                *key_lines(self.prefix, self.converted, self.left_out),
                 *([] if self.band_order_given else [_BAND_ORDER_NOTE]),
             ]
         )
@@ -188,7 +183,7 @@ def convert_timesenclip(
         prefix=upstream.prefix,
         config=upstream.pixel_model.config,
         num_parameters=upstream.pixel_model.num_parameters(),
-        converted={upstream.prefix + key: _our_keys(key) for key in upstream.keys},
+        converted={upstream.prefix + key: KEY_TABLE.ours(key) for key in upstream.keys},
         left_out=upstream.left_out,
         band_order=bands,
         band_order_given=band_order is not None,
@@ -217,35 +212,25 @@ def read_upstream_encoder(
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, or sizes that do not fit.
     """
-    prefix, encoder, left_out = _find_encoder(read_tensors(_locate(checkpoint, revision)), str(checkpoint))
+    prefix, encoder, left_out = _find_encoder(read_tensors(locate(checkpoint, revision)), str(checkpoint))
     _check_keys(encoder, prefix, str(checkpoint))
     config = _infer_config(encoder, num_bands, num_attention_heads)
     return UpstreamEncoder(_build_pixel_model(config, encoder), prefix, list(encoder), left_out)
 
 
-def _locate(checkpoint: str | Path, revision: str | None) -> Path:
-    """The file itself, or the one that a Hub id names, downloaded."""
-    path = Path(checkpoint)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        raise ValueError(f"{checkpoint} is a folder: name the checkpoint file in it.")
-    hub_id = _HUB_ID.fullmatch(str(checkpoint))
-    if isinstance(checkpoint, Path) or hub_id is None or hub_id["repo"].endswith(_SUFFIXES):
-        raise FileNotFoundError(f"No such checkpoint: {checkpoint}; give a file, or a Hub id as user/repo:file.ckpt.")
-    repo, file = hub_id["repo"], hub_id["file"]
-    try:
-        files = [file] if file else [f for f in list_repo_files(repo, revision=revision) if f.endswith(_SUFFIXES)]
-        if len(files) == 1:
-            return Path(hf_hub_download(repo, files[0], revision=revision))
-    except Exception as error:  # the Hub client lets the errors of its HTTP library through
-        raise ValueError(f"{checkpoint} cannot be fetched from the Hub: {first_line(error)}.") from None
-    raise ValueError(f"{repo} must hold one checkpoint, found {', '.join(files) or 'none'}: name one as {repo}:FILE.")
+def holds_encoder(keys: Iterable[str]) -> bool:
+    """Whether the keys of a file are those of a TimeSenCLIP encoder."""
+    return _prefix_of(keys) is not None
+
+
+def _prefix_of(keys: Iterable[str]) -> str | None:
+    held = set(keys)
+    return next((prefix for prefix in PREFIXES if any(prefix + key in held for key in _ENTRIES)), None)
 
 
 def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
     """The encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
-    prefix = next((p for p in PREFIXES if any(p + key in state for key in KEY_TABLE)), None)
+    prefix = _prefix_of(state)
     if prefix is None:
         places = ", ".join(p or "no prefix" for p in PREFIXES)
         raise ValueError(
@@ -267,7 +252,7 @@ def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[
 
 
 def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> None:
-    unknown = [prefix + key for key in encoder if _LAYER.sub("{}", key) not in KEY_TABLE]
+    unknown = [prefix + key for key in encoder if KEY_TABLE.pattern(key) not in _ENTRIES]
     if unknown:
         raise ValueError(f"{name} has keys that no TimeSenCLIP encoder has: {', '.join(unknown)}.")
     tokens = [key for key in ("time_token", "class_token") if key in encoder]
@@ -276,17 +261,13 @@ def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> Non
     token = tokens[0] if tokens else "time_token"
     wanted = [
         key.format(layer)
-        for key in KEY_TABLE
+        for key in _ENTRIES
         if key not in ("time_token", "class_token")
-        for layer in (range(_num_layers(encoder)) if "{}" in key else [0])
+        for layer in (range(KEY_TABLE.num_layers(encoder)) if "{}" in key else [0])
     ]
     missing = [prefix + key for key in [token, *wanted] if key not in encoder]
     if missing:
         raise ValueError(f"{name} lacks keys of the encoder: {', '.join(missing)}.")
-
-
-def _num_layers(encoder: dict[str, torch.Tensor]) -> int:
-    return 1 + max((int(found[0]) for found in map(_LAYER.search, encoder) if found), default=0)
 
 
 def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
@@ -305,31 +286,16 @@ def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) 
         num_months=encoder["time_pos_encoding"].shape[1],
         patch_size=side,
         hidden_size=width,
-        num_hidden_layers=_num_layers(encoder),
+        num_hidden_layers=KEY_TABLE.num_layers(encoder),
         num_attention_heads=heads,
         intermediate_size=len(encoder["transformer.layers.0.linear1.weight"]),
         projection_dim=len(encoder["mlp_head.1.weight"]),
     )
 
 
-def _our_keys(key: str) -> tuple[str, ...]:
-    layer = _LAYER.search(key)
-    return tuple(name.format(layer[0] if layer else "") for name in KEY_TABLE[_LAYER.sub("{}", key)])
-
-
 def _build_pixel_model(config: TimeSenCLIPPixelConfig, encoder: dict[str, torch.Tensor]) -> TimeSenCLIPPixelModel:
     model = TimeSenCLIPPixelModel(config)
-    parameters = model.state_dict()
-    for key, tensor in encoder.items():
-        names = _our_keys(key)
-        targets = [parameters[name] for name in names]
-        rows, *columns = targets[0].shape
-        expected = (len(targets) * rows, *columns)
-        # Upstream's positions and class token carry further axes of 1 in front.
-        if tuple(tensor.shape[-len(expected) :]) != expected or tensor.numel() != math.prod(expected):
-            raise ValueError(f"{key} must have the shape {expected}, got {tuple(tensor.shape)}.")
-        for target, part in zip(targets, tensor.reshape(len(targets), rows, *columns), strict=True):
-            target.copy_(part)
+    KEY_TABLE.copy(encoder, model)
     model.eval()
     return model
 

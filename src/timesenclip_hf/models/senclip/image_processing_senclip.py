@@ -1,0 +1,242 @@
+"""Sentinel-2 images to what CLIP's vision tower reads: bands by name, unit, stretch, crop, size, mean and spread."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from transformers import BatchFeature, CLIPImageProcessorPil, CLIPModel
+from transformers.utils import logging
+
+from ..timesenclip.feature_extraction_timesenclip import BANDS, UNUSED_BANDS, canonical_band
+from ..timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, to_digital_numbers
+from .stretch_senclip import WHITE_REFLECTANCE, looks_like_bgr, stretch_each, to_eight_bit
+
+logger = logging.get_logger(__name__)
+
+RGB = ["B04", "B03", "B02"]
+STRETCHES = ("fixed", "per_image")
+
+
+class SenCLIPImageProcessor(CLIPImageProcessorPil):
+    """CLIP's image processor with SenCLIP's mean and spread, which also reads Sentinel-2 reflectance.
+
+    A call goes: bands by name to red, green and blue, no data and unit, stretch to 8 bits, crop, then CLIP's own
+    resizing, centre crop and normalisation. Pictures of 8 bits are taken as they are. An image of any size and shape
+    is scaled to the tower's size by its shorter side and cut to the square in its middle. Pixels without data become
+    black, as they are in most products.
+
+    Only what comes before the picture needs this class. [`to_clip`] gives the stock processor for everything after,
+    which is what is published: a folder that needs no code of ours.
+
+    Args:
+        stretch: "fixed", the same for every image, from 0 to `white_reflectance`, as EuroSAT's pictures are; or
+            "per_image", from each image's darkest to its brightest value, as SenCLIP was trained.
+        white_reflectance: that becomes white in the fixed stretch.
+        crop: pixels along a side that are kept in the middle of an image, before it is resized; None: all of it.
+            SenCLIP was trained on 32 of 100, and evaluated on whole images.
+        **kwargs: as CLIP's.
+
+    Raises:
+        ValueError: an unknown stretch, or a number that is not positive.
+    """
+
+    # Of the released code: OpenAI's spread, and the mean of Sentinel-2 pictures.
+    image_mean = [0.347, 0.376, 0.296]
+    image_std = [0.269, 0.261, 0.276]
+
+    def __init__(
+        self,
+        stretch: str = "fixed",
+        white_reflectance: float = WHITE_REFLECTANCE,
+        crop: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if stretch not in STRETCHES:
+            raise ValueError(f"`stretch` must be one of {', '.join(STRETCHES)}, got {stretch!r}.")
+        if white_reflectance <= 0:
+            raise ValueError(f"`white_reflectance` must be positive, got {white_reflectance}.")
+        if crop is not None and crop < 1:
+            raise ValueError(f"`crop` must be at least 1 pixel, or None for the whole image, got {crop}.")
+        self.stretch = stretch
+        self.white_reflectance = white_reflectance
+        self.crop = crop
+
+    @classmethod
+    def for_clip(cls, clip: CLIPModel, **kwargs: Any) -> "SenCLIPImageProcessor":
+        """Of the size that a CLIP's vision tower reads; `kwargs` as for the class."""
+        side = clip.config.vision_config.image_size
+        return cls(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **kwargs)
+
+    def to_clip(self) -> CLIPImageProcessorPil:
+        """The stock processor of 8-bit pictures, to the same pixel values.
+
+        The crop alone it cannot do: like upstream's evaluation, it sees whole images. The stretch and the crop stay
+        in its configuration, where this class finds them again.
+        """
+        return CLIPImageProcessorPil(**{**self.to_dict(), "image_processor_type": "CLIPImageProcessor"})
+
+    def preprocess(
+        self,
+        images: Any,
+        *,
+        bands: Sequence[str] | None = None,
+        units: str = "auto",
+        nodata: float | None = None,
+        processing_baseline: str | float | None = None,
+        offset: float | None = None,
+        input_data_format: str | None = None,
+        **kwargs: Any,
+    ) -> BatchFeature:
+        """Prepares one image or several; the arguments are those of a call of the processor.
+
+        Args:
+            images: as for [`to_pictures`].
+            bands: see there.
+            units: see there.
+            nodata: see there.
+            processing_baseline: see there.
+            offset: see there.
+            input_data_format: see there.
+            **kwargs: as CLIP's, such as `return_tensors`.
+
+        Returns:
+            `pixel_values` (images, 3, height, width) float32.
+
+        Raises:
+            ValueError: what is wrong with the images, in one sentence.
+        """
+        pictures = self.to_pictures(
+            images,
+            bands=bands,
+            units=units,
+            nodata=nodata,
+            processing_baseline=processing_baseline,
+            offset=offset,
+            input_data_format=input_data_format,
+        )
+        return super().preprocess(pictures, input_data_format="channels_last", **kwargs)
+
+    def to_pictures(
+        self,
+        images: Any,
+        *,
+        bands: Sequence[str] | None = None,
+        units: str = "auto",
+        nodata: float | None = None,
+        processing_baseline: str | float | None = None,
+        offset: float | None = None,
+        input_data_format: str | None = None,
+    ) -> list[np.ndarray]:
+        """What the processor makes of images before it resizes them, for the eye.
+
+        Args:
+            images: one, several in a list, or an array (images, height, width, bands): pictures of PIL, or arrays
+                (height, width, bands) or (bands, height, width); 8-bit pictures, or reflectance or digital numbers.
+            bands: names of an array's bands, in any order and spelling; red, green and blue when left out.
+            units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto"; of no effect on
+                8-bit pictures, as are the three below.
+            nodata: value that means "missing". Always missing: what is not finite, 65535, -9999, -32768, and a pixel
+                that is 0 in every band.
+            processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted.
+            offset: subtracted from digital numbers; 1000 or 0 instead of a baseline.
+            input_data_format: "channels_last" or "channels_first"; told from the shape when left out.
+
+        Returns:
+            uint8 (height, width, 3) each.
+
+        Raises:
+            ValueError: what is wrong with the images, in one sentence.
+        """
+        places = _places_of(bands)
+        items = list(images) if isinstance(images, (list, tuple)) or getattr(images, "ndim", 3) == 4 else [images]
+        if not items:
+            raise ValueError("There is no image: give at least one.")
+        radiometry = (nodata, units, processing_baseline, offset)
+        pictures = []
+        for index, item in enumerate(items):
+            try:
+                values = _bands_last(item, len(places), bands is not None, input_data_format)[..., places[:3]]
+                pictures.append(self._crop(values if values.dtype == np.uint8 else self._stretch(values, *radiometry)))
+            except ValueError as error:
+                raise ValueError(f"Image {index}: {error}") from None
+        if looks_like_bgr(pictures):
+            logger.warning_once(
+                "The images vary more in their third channel than in their first: blue and red seem to be swapped, "
+                "name the bands in their order (`bands=[...]`) or reverse the channels."
+            )
+        return pictures
+
+    def _stretch(
+        self,
+        values: np.ndarray,
+        nodata: float | None,
+        units: str,
+        processing_baseline: str | float | None,
+        offset: float | None,
+    ) -> np.ndarray:
+        """Red, green and blue (height, width, 3) in any unit as an 8-bit picture."""
+        if values.dtype.kind == "f":
+            values = np.where(np.isfinite(values), values, np.nan)
+        as_look = np.moveaxis(values, -1, 0)[None, None]
+        dn = to_digital_numbers(as_look, None, RGB, nodata, units, processing_baseline, offset)
+        reflectance = np.moveaxis(dn[0, 0], 0, -1) / DN_PER_REFLECTANCE
+        if np.isnan(reflectance).all():
+            raise ValueError("no pixel has data: leave the image out.")
+        if self.stretch == "per_image":
+            return stretch_each(reflectance)
+        return to_eight_bit(reflectance, self.white_reflectance)
+
+    def _crop(self, picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        if self.crop is None:
+            return picture
+        if min(height, width) < self.crop:
+            raise ValueError(
+                f"{height} x {width} pixels are smaller than the crop of {self.crop}: give larger images, or a "
+                "smaller `crop`."
+            )
+        top, left = (height - self.crop) // 2, (width - self.crop) // 2
+        return picture[top : top + self.crop, left : left + self.crop]
+
+
+def _places_of(bands: Sequence[str] | None) -> list[int]:
+    """Places of red, green and blue among the bands, and after them those of all others.
+
+    Raises:
+        ValueError: an unknown band, one named twice, or one of the three is not there.
+    """
+    if bands is None:
+        return [0, 1, 2]
+    names = [canonical_band(band, also=UNUSED_BANDS) for band in bands]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"The band {twice} is named twice: name each band once.")
+    absent = [name for name in RGB if name not in names]
+    if absent:
+        raise ValueError(f"The images lack {', '.join(absent)}: red, green and blue are {', '.join(RGB)}.")
+    chosen = [names.index(name) for name in RGB]
+    return chosen + [place for place in range(len(names)) if place not in chosen]
+
+
+def _bands_last(item: Any, num_bands: int, named: bool, input_data_format: str | None) -> np.ndarray:
+    """An image as numbers (height, width, bands)."""
+    if isinstance(item, Image.Image):
+        values, input_data_format = np.asarray(item.convert("RGB")), "channels_last"
+    else:
+        values = np.asarray(item.detach().cpu() if hasattr(item, "detach") else item)
+    if values.dtype.kind not in "uif" or (values.dtype.itemsize == 1 and values.dtype != np.uint8):
+        raise ValueError(f"its values are {values.dtype}: give 8-bit pictures, reflectance or digital numbers.")
+    if input_data_format is None and values.ndim == 3:
+        input_data_format = "channels_last" if values.shape[2] == num_bands else "channels_first"
+    if input_data_format == "channels_first" and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim != 3 or values.shape[2] != num_bands or not values.size:
+        raise ValueError(
+            f"its shape is {np.shape(item)}, which is no image of the {num_bands} bands that were named."
+            if named
+            else f"its shape is {np.shape(item)}, which is no image of red, green and blue: name its bands with "
+            f"`bands=[...]`, such as {' '.join(BANDS[:3])}."
+        )
+    return values

@@ -1,0 +1,264 @@
+"""SenCLIP in training: a CLIP whose vision tower learns to see from above what ground photos show."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, CLIPConfig, CLIPModel, CLIPVisionModelWithProjection
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+from transformers.utils.generic import can_return_tuple
+
+from ...objectives.pooling import PhotoPooling
+from .configuration_senclip import SenCLIPConfig
+
+
+@dataclass
+class SenCLIPOutput(ModelOutput):
+    """The two views of each place, neither of unit length.
+
+    Attributes:
+        image_embeds: of the satellite images, behind the projection head where there is one (batch, projection_dim).
+        photo_embeds: of the ground photos, pooled (batch, projection_dim); `None` where no photos were given.
+    """
+
+    image_embeds: torch.Tensor | None = None
+    photo_embeds: torch.Tensor | None = None
+
+
+class SenCLIPProjectionHead(nn.Module):
+    """Two linear layers with GELU, a residual of each and LayerNorm, on the satellite side in training only.
+
+    The linear layers start at zero, as in the released code, so that the head starts as the LayerNorm alone.
+
+    Args:
+        dim: of the embeddings.
+        dropout: after the second layer.
+    """
+
+    def __init__(self, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, dim)
+        self.fc2 = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.layer_norm = nn.LayerNorm(dim)
+
+    def forward(self, embeds: torch.Tensor) -> torch.Tensor:
+        """(batch, dim) to (batch, dim)."""
+        hidden = self.fc1(embeds)
+        added = self.dropout(self.fc2(nn.functional.gelu(hidden)))
+        output: torch.Tensor = self.layer_norm(embeds + hidden + added)
+        return output
+
+
+class SenCLIPModel(CLIPModel):
+    """SenCLIP (arXiv 2412.08536): CLIP's vision tower, fine-tuned on Sentinel-2 images against pooled ground photos.
+
+    It is a CLIP, whose text tower stays as it is, with what training needs beside it. The queue of negatives is the
+    training loop's ([`MemoryBank`]), and so is the temperature against photos; `logit_scale` is CLIP's own, which
+    its texts were trained with. What is published is the CLIP inside, [`to_clip`].
+
+    Args:
+        config: of the CLIP and of the training.
+    """
+
+    config: SenCLIPConfig
+
+    def __init__(self, config: SenCLIPConfig) -> None:
+        super().__init__(config)
+        width: Any = config.projection_dim
+        pooling: Any = config.pooling  # one of the methods, as the configuration has checked
+        self.pooling = PhotoPooling(pooling, width)
+        self.projection_head = (
+            SenCLIPProjectionHead(width, config.projection_dropout) if config.projection_head else None
+        )
+        self.ground_model: Any = None
+        if config.ground_tower:
+            ground_config = copy.deepcopy(config.vision_config)
+            ground_config.projection_dim = width
+            self.ground_model = CLIPVisionModelWithProjection._from_config(ground_config)
+        self.post_init()
+        self.freeze()
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        # transformers asks for modules with parameters of their own only, and while CLIPModel's constructor runs
+        # there is no head yet.
+        head, pooling = (getattr(self, name, None) for name in ("projection_head", "pooling"))
+        if head is not None and module in (head.fc1, head.fc2):
+            init.zeros_(module.weight)
+            init.zeros_(module.bias)
+        elif pooling is not None and module is getattr(pooling, "score", None):
+            bound = module.in_features**-0.5  # PyTorch's default, as upstream
+            init.uniform_(module.weight, -bound, bound)
+        else:
+            super()._init_weights(module)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """A saved model to go on with; see `PreTrainedModel.from_pretrained` for the arguments."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        # Loading puts parameters in place of those that were frozen.
+        (loaded[0] if isinstance(loaded, tuple) else loaded).freeze()
+        return loaded
+
+    @classmethod
+    def from_clip(
+        cls,
+        clip_name_or_path: str,
+        *,
+        pooling: str = "average",
+        trainable_blocks: int | None = 1,
+        projection_head: bool = True,
+        projection_dropout: float = 0.1,
+        ground_tower: bool = False,
+        **kwargs: Any,
+    ) -> "SenCLIPModel":
+        """Starts from any CLIP checkpoint, in float32.
+
+        Args:
+            clip_name_or_path: a folder or Hub id of a CLIP checkpoint.
+            pooling: as the others, see [`SenCLIPConfig`].
+            trainable_blocks: see there.
+            projection_head: see there.
+            projection_dropout: see there.
+            ground_tower: see there; the copy is the checkpoint's vision tower.
+            **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...).
+
+        Raises:
+            ValueError: the checkpoint is not CLIP's, lacks weights, or an option does not fit it.
+        """
+        model_type = AutoConfig.from_pretrained(clip_name_or_path, **kwargs).model_type
+        if model_type != "clip":
+            raise ValueError(f"{clip_name_or_path} holds a {model_type} model; a CLIP model is needed.")
+        clip, loading = CLIPModel.from_pretrained(
+            clip_name_or_path, dtype=torch.float32, output_loading_info=True, **kwargs
+        )
+        if loading["missing_keys"]:
+            raise ValueError(f"{clip_name_or_path} is no whole CLIP model: it lacks {min(loading['missing_keys'])}.")
+        model = cls(
+            SenCLIPConfig(
+                **_clip_fields(clip.config),
+                pooling=pooling,
+                trainable_blocks=trainable_blocks,
+                projection_head=projection_head,
+                projection_dropout=projection_dropout,
+                ground_tower=ground_tower,
+            )
+        )
+        weights = clip.state_dict()
+        model.load_state_dict(weights, strict=False)
+        if ground_tower:
+            model.ground_model.load_state_dict({name: weights[name] for name in model.ground_model.state_dict()})
+        model.eval()
+        return model
+
+    def freeze(self) -> None:
+        """Lets learn what the configuration says, and nothing else."""
+        self.requires_grad_(False)
+        tower, blocks = self.vision_model, self.config.trainable_blocks
+        if blocks is None:
+            learning = [tower]
+        else:
+            layers = tower.encoder.layers
+            learning = [*layers[len(layers) - blocks :], tower.post_layernorm]
+        for module in (*learning, self.visual_projection, self.projection_head, self.pooling):
+            if module is not None:
+                module.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> "SenCLIPModel":
+        """Frozen towers stay as they are in evaluation, without dropout."""
+        super().train(mode)
+        for tower in (self.text_model, self.ground_model):
+            if tower is not None:
+                tower.eval()
+        return self
+
+    @can_return_tuple
+    def forward(
+        self,
+        pixel_values: torch.Tensor,
+        photo_embeds: torch.Tensor | None = None,
+        photo_mask: torch.Tensor | None = None,
+        photo_pixel_values: torch.Tensor | None = None,
+    ) -> SenCLIPOutput:
+        """The two views that training brings together.
+
+        Args:
+            pixel_values: satellite images (batch, 3, height, width), as the image processor makes them.
+            photo_embeds: CLIP's embeddings of the ground photos (batch, photos, projection_dim).
+            photo_mask: bool (batch, photos), True where there is a photo; None: all there. What a missing photo holds
+                is not read.
+            photo_pixel_values: the photos themselves (batch, photos, 3, height, width), for the ground tower.
+
+        Raises:
+            ValueError: photos given twice, without the tower that reads them, or in another shape; a row without any.
+        """
+        image_embeds = self.get_image_features(pixel_values).pooler_output
+        if self.projection_head is not None:
+            image_embeds = self.projection_head(image_embeds)
+        if photo_pixel_values is not None:
+            if photo_embeds is not None:
+                raise ValueError("Give the photos once: `photo_embeds` or `photo_pixel_values`.")
+            photo_embeds = self.embed_photos(photo_pixel_values, photo_mask)
+        if photo_embeds is None:
+            return SenCLIPOutput(image_embeds=image_embeds)
+        if photo_embeds.shape[-1] != self.projection_dim:
+            raise ValueError(
+                f"`photo_embeds` must have {self.projection_dim} numbers a photo, got {photo_embeds.shape[-1]}: embed "
+                "the photos with the CLIP that training started from."
+            )
+        return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=self.pooling(photo_embeds, photo_mask))
+
+    @torch.no_grad()
+    def embed_photos(self, photo_pixel_values: torch.Tensor, photo_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Ground photos as the frozen tower sees them, not of unit length.
+
+        Args:
+            photo_pixel_values: (batch, photos, 3, height, width).
+            photo_mask: bool (batch, photos), True where there is a photo; None: all there.
+
+        Returns:
+            (batch, photos, projection_dim); zero where there is no photo.
+
+        Raises:
+            ValueError: there is no ground tower, or the shapes do not fit.
+        """
+        if self.ground_model is None:
+            raise ValueError(
+                "There is no ground tower to embed photos with: make the model with `ground_tower=True`, or give "
+                "`photo_embeds`."
+            )
+        shape = photo_pixel_values.shape[:2]
+        if photo_mask is None:
+            photo_mask = torch.ones(shape, dtype=torch.bool, device=photo_pixel_values.device)
+        if photo_pixel_values.ndim != 5 or photo_mask.shape != shape:
+            raise ValueError(
+                "`photo_pixel_values` must be (batch, photos, 3, height, width) and `photo_mask` (batch, photos), got "
+                f"{tuple(photo_pixel_values.shape)} and {tuple(photo_mask.shape)}."
+            )
+        seen: torch.Tensor = self.ground_model(photo_pixel_values[photo_mask]).image_embeds
+        embeds = seen.new_zeros(*shape, self.projection_dim)
+        embeds[photo_mask] = seen
+        return embeds
+
+    def to_clip(self) -> CLIPModel:
+        """The CLIP inside, with weights of its own: what is published and what every later step uses.
+
+        Its image features are the trained tower's, without the projection head, as in the paper.
+        """
+        clip = CLIPModel(CLIPConfig(**_clip_fields(self.config)))
+        clip.load_state_dict({name: self.state_dict()[name] for name in clip.state_dict()})
+        return clip.to(self.device).eval()
+
+
+def _clip_fields(config: CLIPConfig) -> dict[str, Any]:
+    """What makes a CLIP, copied."""
+    return {
+        "text_config": copy.deepcopy(config.text_config),
+        "vision_config": copy.deepcopy(config.vision_config),
+        "projection_dim": config.projection_dim,
+        "logit_scale_init_value": config.logit_scale_init_value,
+    }

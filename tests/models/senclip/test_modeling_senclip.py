@@ -1,0 +1,225 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import AutoModel, CLIPModel
+
+from timesenclip_hf import SenCLIPConfig, SenCLIPModel
+
+IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+PHOTOS = torch.randn(4, 3, 32, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def senclip(tiny_clip: Path):
+    """A model on the CLIP of two blocks of width 32, in training."""
+
+    def _make(**options: Any) -> SenCLIPModel:
+        torch.manual_seed(0)
+        return SenCLIPModel.from_clip(str(tiny_clip), **options).train()
+
+    return _make
+
+
+def contrast(model: SenCLIPModel, **photos: torch.Tensor) -> torch.Tensor:
+    views = model(IMAGES, **(photos or {"photo_embeds": PHOTOS}))
+    units = [nn.functional.normalize(view, dim=-1) for view in (views.image_embeds, views.photo_embeds)]
+    return nn.functional.cross_entropy(units[0] @ units[1].T / 0.07, torch.arange(len(IMAGES)))
+
+
+def learning(model: nn.Module) -> set[str]:
+    return {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+def assert_same(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+    """Equal but for the order of sums, which follows where in memory equal weights lie."""
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+
+
+ALWAYS = ("vision_model.post_layernorm.", "visual_projection.", "pooling.", "projection_head.")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "prefixes"),
+    [
+        (0, ALWAYS),
+        (1, (*ALWAYS, "vision_model.encoder.layers.1.")),
+        (2, (*ALWAYS, "vision_model.encoder.layers.")),
+        (None, (*ALWAYS, "vision_model.")),
+    ],
+)
+def test_the_gradient_reaches_exactly_the_chosen_blocks(blocks, prefixes, senclip, tmp_path):
+    model = senclip(trainable_blocks=blocks, pooling="attention_per_image", ground_tower=True)
+    model.save_pretrained(tmp_path)
+    for one in (model, AutoModel.from_pretrained(tmp_path).train()):
+        contrast(one).backward()
+        expected = {name for name, _ in one.named_parameters() if name.startswith(prefixes)}
+        assert learning(one) == expected
+
+
+@torch.no_grad()
+def test_it_starts_as_the_clip_it_was_made_from(senclip, tiny_clip):
+    model, clip = senclip(), CLIPModel.from_pretrained(tiny_clip)
+    texts = torch.tensor([[512, 5, 6, 513]])
+    expected = clip.get_image_features(IMAGES).pooler_output
+    assert_same(model.get_image_features(IMAGES).pooler_output, expected)
+    assert_same(model.get_text_features(texts).pooler_output, clip.get_text_features(texts).pooler_output)
+    # The head's linear layers start at zero: what is left of it is the LayerNorm.
+    for linear in (model.projection_head.fc1, model.projection_head.fc2):
+        assert not linear.weight.any()
+        assert not linear.bias.any()
+    views = model.eval()(IMAGES)
+    torch.testing.assert_close(views.image_embeds, nn.functional.layer_norm(expected, (32,)))
+    assert views.photo_embeds is None
+
+
+def test_the_head_is_two_linear_layers_with_a_residual_of_each_and_a_norm(senclip):
+    head = senclip().projection_head.eval()
+    for parameter in head.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    embeds = PHOTOS[:, 0]
+    hidden = embeds @ head.fc1.weight.T + head.fc1.bias
+    gelu = hidden * (1 + torch.erf(hidden / math.sqrt(2))) / 2
+    total = embeds + hidden + gelu @ head.fc2.weight.T + head.fc2.bias
+    normed = (total - total.mean(-1, keepdim=True)) / (total.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(head(embeds), normed * head.layer_norm.weight + head.layer_norm.bias)
+
+
+@pytest.mark.parametrize("pooling", ["average", "attention_per_image", "attention_per_dimension"])
+def test_after_training_the_clip_inside_has_the_trained_features_and_what_was_frozen_is_unchanged(
+    pooling, senclip, tiny_clip, tmp_path
+):
+    model, before = senclip(pooling=pooling), CLIPModel.from_pretrained(tiny_clip)
+    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(8):
+        loss = contrast(model)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+    clip = model.to_clip()
+    assert type(clip) is CLIPModel
+    clip.save_pretrained(tmp_path)
+    texts = torch.tensor([[512, 5, 6, 513]])
+    with torch.no_grad():
+        trained = model.eval().get_image_features(IMAGES).pooler_output
+        assert not torch.allclose(trained, before.get_image_features(IMAGES).pooler_output, atol=1e-2)
+        for one in (clip, CLIPModel.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
+            assert_same(one.get_image_features(IMAGES).pooler_output, trained)
+            assert_same(one.get_text_features(texts).pooler_output, before.get_text_features(texts).pooler_output)
+    frozen = "vision_model.encoder.layers.0.", "vision_model.embeddings.", "text_", "logit_scale"
+    for name, weight in before.state_dict().items():
+        assert torch.equal(clip.state_dict()[name], weight) == name.startswith((*frozen, "vision_model.pre_")), name
+
+
+def test_the_clip_inside_has_weights_of_its_own(senclip):
+    model = senclip()
+    clip = model.to_clip()
+    before = clip.visual_projection.weight.clone()
+    with torch.no_grad():
+        model.visual_projection.weight.add_(1)
+    assert torch.equal(clip.visual_projection.weight, before)
+    assert all(parameter.requires_grad for parameter in clip.parameters())
+
+
+@torch.no_grad()
+def test_a_saved_model_loads_to_the_same_views(senclip, tmp_path):
+    model = senclip(pooling="attention_per_dimension", ground_tower=True, projection_dropout=0.3).eval()
+    for parameter in model.parameters():
+        parameter.add_(0.01 * torch.randn_like(parameter))
+    model.save_pretrained(tmp_path)
+    loaded = AutoModel.from_pretrained(tmp_path)
+    assert isinstance(loaded, SenCLIPModel)
+    assert loaded.config.to_diff_dict() == model.config.to_diff_dict()
+    photos = torch.randn(4, 2, 3, 32, 32)
+    ours, theirs = (one(IMAGES, photo_pixel_values=photos) for one in (model, loaded))
+    assert_same(ours.image_embeds, theirs.image_embeds)
+    assert_same(ours.photo_embeds, theirs.photo_embeds)
+
+
+@torch.no_grad()
+def test_the_ground_tower_sees_as_the_clip_did_and_reads_no_missing_photo(senclip, tiny_clip):
+    model, clip = senclip(ground_tower=True), CLIPModel.from_pretrained(tiny_clip)
+    photos, mask = torch.randn(4, 3, 3, 32, 32), torch.tensor([[True, False, True]] * 4)
+    photos[:, 1] = torch.nan
+    embeds = torch.stack([clip.get_image_features(photos[:, one]).pooler_output for one in (0, 2)], dim=1)
+    torch.testing.assert_close(model.embed_photos(photos, mask)[:, [0, 2]], embeds)
+    pooled = model(IMAGES, photo_mask=mask, photo_pixel_values=photos).photo_embeds
+    torch.testing.assert_close(pooled, nn.functional.normalize(embeds, dim=-1).mean(dim=1))
+    beforehand = model(IMAGES, photo_embeds=model.embed_photos(photos, mask), photo_mask=mask).photo_embeds
+    assert torch.equal(beforehand, pooled)
+
+
+@pytest.mark.parametrize("pooling", ["average", "attention_per_image", "attention_per_dimension"])
+def test_masked_photos_have_no_part_in_any_pooling(pooling, senclip):
+    model = senclip(pooling=pooling)
+    mask = torch.tensor([[True, True, False]] * 4)
+    photos = PHOTOS.clone()
+    photos[:, 2] = torch.nan
+    ours = model(IMAGES, photo_embeds=photos, photo_mask=mask).photo_embeds
+    torch.testing.assert_close(ours, model(IMAGES, photo_embeds=PHOTOS[:, :2]).photo_embeds)
+    if pooling != "average":
+        # PyTorch's own start, which upstream has: uniform up to one over the root of the width.
+        assert 0.8 < model.pooling.score.weight.abs().max() * 32**0.5 <= 1
+    else:
+        torch.testing.assert_close(ours, nn.functional.normalize(PHOTOS[:, :2], dim=-1).mean(dim=1))
+
+
+def test_frozen_towers_stay_in_evaluation_while_the_rest_is_in_training(senclip):
+    model = senclip(ground_tower=True)
+    assert model.training
+    assert model.vision_model.training
+    assert model.projection_head.dropout.training
+    assert not model.text_model.training
+    assert not model.ground_model.training
+
+
+@pytest.mark.parametrize(
+    ("options", "photos", "message"),
+    [
+        ({}, {"photo_pixel_values": torch.zeros(4, 2, 3, 32, 32)}, "no ground tower.*ground_tower=True"),
+        ({}, {"photo_embeds": torch.zeros(4, 3, 48)}, "32 numbers a photo, got 48"),
+        ({}, {"photo_embeds": torch.zeros(4, 32)}, "must be \\(batch, photos, dim\\)"),
+        ({}, {"photo_embeds": PHOTOS, "photo_mask": torch.zeros(4, 3, dtype=torch.bool)}, "Row 0 .*no photo"),
+        (
+            {"ground_tower": True},
+            {"photo_embeds": PHOTOS, "photo_pixel_values": torch.zeros(4, 2, 3, 32, 32)},
+            "photos once",
+        ),
+        ({"ground_tower": True}, {"photo_pixel_values": torch.zeros(4, 3, 32, 32)}, "batch, photos, 3, height, width"),
+    ],
+)
+def test_photos_that_do_not_fit_are_refused_in_one_sentence(options, photos, message, senclip):
+    with pytest.raises(ValueError, match=message) as error:
+        senclip(**options)(IMAGES, **photos)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "max"}, "`pooling` must be one of average.*'max'"),
+        ({"trainable_blocks": 13}, "0 to 12.*got 13"),
+        ({"trainable_blocks": -1}, "got -1"),
+        ({"projection_dropout": 1.0}, r"\[0, 1\), got 1.0"),
+    ],
+)
+def test_a_configuration_that_means_nothing_is_refused(options, message):
+    with pytest.raises(ValueError, match=message) as error:
+        SenCLIPConfig(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_it_starts_from_a_whole_clip_only(tiny_checkpoint, tiny_clip, tmp_path):
+    with pytest.raises(ValueError, match="holds a timesenclip model; a CLIP model is needed"):
+        SenCLIPModel.from_clip(str(tiny_checkpoint))
+    clip = CLIPModel.from_pretrained(tiny_clip)
+    weights = {name: weight for name, weight in clip.state_dict().items() if "post_layernorm" not in name}
+    clip.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(ValueError, match=r"no whole CLIP model: it lacks vision_model\.post_layernorm"):
+        SenCLIPModel.from_clip(str(tmp_path))

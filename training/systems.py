@@ -1,0 +1,266 @@
+"""The two systems that the one loop trains: a year of one pixel, or one image, against photos of the same place.
+
+Each says what its rows and views are, what happens to its rows in training, and what is saved and measured of it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import nn
+from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+
+from timesenclip_hf import (
+    TimeSenCLIPFeatureExtractor,
+    TimeSenCLIPModel,
+    TimeSenCLIPPixelConfig,
+    TimeSenCLIPPixelModel,
+    TimeSenCLIPProcessor,
+    encode,
+)
+from timesenclip_hf.augmentation import ImageAugmentation, TemporalAugmentation
+from timesenclip_hf.data.simulated.captions import caption_vocabulary
+from timesenclip_hf.evaluation.baselines import IMAGE_TEMPLATES, ImageModel
+from timesenclip_hf.models.senclip.image_processing_senclip import SenCLIPImageProcessor
+from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
+from timesenclip_hf.objectives import PhotoPooling
+from training.arguments import SYSTEMS, DataArguments, ModelArguments, TrainingArguments
+from training.batches import TensorRows
+from training.clips import read_extractor, read_tower
+from training.evaluate import simulated, simulated_images
+from training.sources import Source, dataset_images, dataset_source, simulated_source
+
+# Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
+SERIES_SEED, VALIDATION_SEED = 2, 4
+TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
+SERIES = ("pixel_series", "series_mask", "months")
+IMAGES_AT_A_TIME = 128
+
+
+class SeriesAndPhotos(nn.Module):
+    """The pixel tower's view, and the pooled frozen embeddings of the photos of the same place."""
+
+    def __init__(self, pixel_model: TimeSenCLIPPixelModel, pooling: PhotoPooling) -> None:
+        super().__init__()
+        self.pixel_model = pixel_model
+        self.pooling = pooling
+
+    def forward(
+        self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
+        series_embeds = self.pixel_model(**series, pooled_only=True).pooler_output
+        return series_embeds, self.pooling(photo_embeds, photo_mask)
+
+    def encode(self, rows: TensorRows) -> torch.Tensor:
+        """Unit embeddings (rows, dim) of the series, on the CPU, as the published model gives them."""
+        batch = rows.__getitems__(list(range(len(rows))))
+        return encode(self.pixel_model, {name: batch[name] for name in SERIES if name in batch})
+
+
+class ImagesAndPhotos(nn.Module):
+    """The satellite tower's view, and the pooled frozen embeddings of the photos of the same place."""
+
+    def __init__(self, model: SenCLIPModel) -> None:
+        super().__init__()
+        self.model = model
+
+    @property
+    def pooling(self) -> nn.Module:
+        """Of the photos."""
+        return self.model.pooling
+
+    def forward(
+        self, pixel_values: torch.Tensor, photo_embeds: torch.Tensor, photo_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of images and of the photos (batch, photos, dim) that the mask says are there."""
+        output = self.model(pixel_values, photo_embeds=photo_embeds, photo_mask=photo_mask)
+        return output.image_embeds, output.photo_embeds
+
+    @torch.no_grad()
+    def encode(self, rows: TensorRows) -> torch.Tensor:
+        """Unit embeddings (rows, dim) of the images, on the CPU; without the head, which is for training alone."""
+        device, embeds = next(self.parameters()).device, []
+        for start in range(0, len(rows), IMAGES_AT_A_TIME):
+            batch = rows.__getitems__(list(range(start, min(start + IMAGES_AT_A_TIME, len(rows)))))
+            features = self.model.get_image_features(batch["pixel_values"].to(device)).pooler_output
+            embeds.append(nn.functional.normalize(features.float(), dim=-1).cpu())
+        return torch.cat(embeds)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a system is built from: the run's arguments, and the frozen CLIP that it is aligned with."""
+
+    data: DataArguments
+    model: ModelArguments
+    training: TrainingArguments
+    accelerator: Accelerator
+    clip: CLIPModel
+    clip_folder: str
+
+    def photos(self, *, held_out: bool) -> dict[str, Any]:
+        """Of simulated places: how many, and whose photos they have."""
+        data = self.data
+        return {
+            "num_points": data.validation_points if held_out else data.series_points,
+            "seed": VALIDATION_SEED if held_out else SERIES_SEED,
+            "clip": self.clip.eval(),
+            "image_processor": CLIPImageProcessor.from_pretrained(self.clip_folder),
+            "accelerator": self.accelerator,
+            "folder": Path(self.training.output_dir) / "photo_embeds",
+            "workers": data.workers,
+        }
+
+    def places(self, *, held_out: bool) -> dict[str, Any]:
+        """Of a dataset: which of its rows and columns."""
+        data = self.data
+        return {
+            "name_or_path": data.dataset_name_or_path,
+            "split": data.validation_split if held_out else data.train_split,
+            "label_columns": data.label_columns if held_out else (),
+            "projection_dim": self.clip.config.projection_dim,
+            "soft_positives": self.training.soft_positives and not held_out,
+            "limit": data.validation_points if held_out else None,
+        }
+
+
+class PixelSystem:
+    """TimeSenCLIP: a pixel tower from nothing, or from a checkpoint, against frozen photo embeddings.
+
+    Args:
+        setting: what to build it from.
+        processor: of the checkpoint that the CLIP is taken from.
+    """
+
+    stage, description = "series_and_photos", "series and photos"
+    templates = TEMPLATES
+
+    def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
+        self.setting = setting
+        self.processor = self._build_processor(processor)
+        set_seed(setting.training.seed)
+        width = setting.clip.config.projection_dim
+        self.tower = build_tower(setting.model, width)
+        self.views = SeriesAndPhotos(self.tower, PhotoPooling(setting.model.photo_pooling, width))
+        training = setting.training
+        self.augment = TemporalAugmentation(
+            training.augmentation_probability,
+            median=training.augment_median,
+            drop_quarter=training.augment_drop_quarter,
+            random_subset=training.augment_random_subset,
+            month_dropout=training.month_dropout,
+            band_dropout=training.band_dropout,
+        )
+
+    def _build_processor(self, given: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
+        """How the model reads series, words and photos; series as the tower to go on from does."""
+        setting = self.setting
+        processor = given or TimeSenCLIPProcessor(
+            TimeSenCLIPFeatureExtractor(),
+            CLIPImageProcessor.from_pretrained(setting.clip_folder),
+            AutoTokenizer.from_pretrained(setting.clip_folder),
+            hypothesis_template=TEMPLATES,
+            known_words=caption_vocabulary() if setting.model.clip_name_or_path is None else None,
+        )
+        if setting.model.model_name_or_path is not None:
+            processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
+        return processor
+
+    def read(self, *, held_out: bool) -> Source:
+        """Rows to train on, or to validate with."""
+        setting = self.setting
+        if setting.data.dataset_name_or_path is None:
+            return simulated_source(**setting.photos(held_out=held_out))
+        extractor, patch_size = self.processor.feature_extractor, setting.model.patch_size
+        return dataset_source(extractor=extractor, patch_size=patch_size, **setting.places(held_out=held_out))
+
+    def finish(self, logit_scale: torch.Tensor) -> None:
+        """Puts the trained tower beside the CLIP's towers, with the temperature that it learned."""
+        self.full = TimeSenCLIPModel.from_clip(self.tower.to("cpu"), self.setting.clip_folder)
+        with torch.no_grad():
+            self.full.logit_scale.copy_(logit_scale)
+        self.full.eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes the finished checkpoint."""
+        self.full.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """The finished checkpoint on held-out simulated points."""
+        return simulated(self.full, self.processor, self.setting.data.held_out_points)
+
+
+def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelModel:
+    """A fresh pixel tower, or that of the checkpoint to go on from."""
+    if model.model_name_or_path is not None:
+        return read_tower(model.model_name_or_path, projection_dim)
+    sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
+    dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
+    return TimeSenCLIPPixelModel(
+        TimeSenCLIPPixelConfig(
+            **{name: getattr(model, name) for name in (*sizes, "intermediate_size")},
+            hidden_dropout_prob=model.dropout,
+            projection_dim=projection_dim,
+            **dropout,
+        )
+    )
+
+
+class ImageSystem:
+    """SenCLIP: the CLIP's own vision tower fine-tuned on satellite images, against frozen embeddings of photos.
+
+    Args:
+        setting: what to build it from.
+        processor: not needed; images have their own.
+    """
+
+    stage, description = "images_and_photos", "images and photos"
+    templates = IMAGE_TEMPLATES
+
+    def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
+        model = setting.model
+        self.setting = setting
+        set_seed(setting.training.seed)
+        self.model = SenCLIPModel.from_clip(
+            setting.clip_folder,
+            pooling=model.photo_pooling,
+            trainable_blocks=None if model.trainable_blocks < 0 else model.trainable_blocks,
+            projection_head=model.projection_head,
+        )
+        self.views = ImagesAndPhotos(self.model)
+        self.augment = ImageAugmentation(setting.training.image_augmentation)
+        self.image_processor = SenCLIPImageProcessor.for_clip(setting.clip, stretch=model.stretch, crop=model.crop)
+
+    def _prepare(self, images: Any) -> torch.Tensor:
+        values: torch.Tensor = self.image_processor(images, return_tensors="pt")["pixel_values"]
+        return values
+
+    def read(self, *, held_out: bool) -> Source:
+        """Rows to train on, or to validate with."""
+        setting = self.setting
+        if setting.data.dataset_name_or_path is None:
+            return simulated_source(prepare=self._prepare, **setting.photos(held_out=held_out))
+        return dataset_images(prepare=self._prepare, **setting.places(held_out=held_out))
+
+    def finish(self, logit_scale: torch.Tensor) -> None:
+        """Leaves a stock CLIP, whose own temperature stays: it is the one that its words were trained with."""
+        clip, tokenizer = self.model.to("cpu").to_clip(), AutoTokenizer.from_pretrained(self.setting.clip_folder)
+        self.finished = ImageModel("checkpoint", clip, self.image_processor.to_clip(), tokenizer)
+
+    def save(self, folder: Path) -> None:
+        """Writes what every zero-shot image classification can load."""
+        for part in (self.finished.model, self.finished.image_processor, self.finished.tokenizer):
+            part.save_pretrained(folder)
+
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """The finished checkpoint on images of held-out simulated points."""
+        return simulated_images(self.finished, self.setting.data.held_out_points)
+
+
+System = PixelSystem | ImageSystem
+SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem), strict=True))
