@@ -6,11 +6,12 @@ Names are transformers' where it has one. Every field has its default; `training
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import yaml
 from transformers import HfArgumentParser
 
+from timesenclip_hf.objectives.pooling import PoolingMethod
 from training.loop import FitSettings
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -69,6 +70,9 @@ class ModelArguments:
     def __post_init__(self) -> None:
         if self.system not in SYSTEMS:
             raise ValueError(f"`system` must be {' or '.join(SYSTEMS)}, got {self.system!r}.")
+        poolings = get_args(PoolingMethod)
+        if self.photo_pooling not in poolings:
+            raise ValueError(f"`photo_pooling` must be one of {', '.join(poolings)}, got {self.photo_pooling!r}.")
         if self.system == "senclip" and self.model_name_or_path is not None:
             raise ValueError("A senclip starts from a CLIP: name it in `clip_name_or_path`, not `model_name_or_path`.")
 

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -162,6 +163,11 @@ def test_what_is_no_clip_is_refused_in_one_line(tiny_clip, tmp_path):
     BertConfig().save_pretrained(tmp_path / "bert")
     with pytest.raises(ValueError, match="its model is of the type bert"):
         PhotoEncoder(tmp_path / "bert")
+    damaged = shutil.copytree(tiny_clip, tmp_path / "damaged")
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="No CLIP vision tower can be read from .*damaged"):
+        PhotoEncoder(damaged)
     CLIPConfig().save_pretrained(tmp_path / "empty")
     with pytest.raises(ValueError, match="No CLIP vision tower can be read from"):
         PhotoEncoder(tmp_path / "empty")

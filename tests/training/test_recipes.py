@@ -162,7 +162,7 @@ def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_cl
         ({"batch_size": "1000"}, "`batch_size` must lie between 1 and the number of rows, 24, got 1000"),
         ({"gradient_accumulation_steps": "3"}, "`gradient_accumulation_steps` must divide the 8 rows"),
         ({"metric_for_best_model": "recall"}, "`metric_for_best_model` must be one of retrieval_recall_at_1, "),
-        ({"photo_pooling": "max"}, "`method` must be one of average, attention_per_image"),
+        ({"photo_pooling": "max"}, "`photo_pooling` must be one of average, attention_per_image"),
         ({"learning_rat": "1"}, "not used by the HfArgumentParser"),
     ],
 )

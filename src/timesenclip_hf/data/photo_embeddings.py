@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
@@ -64,7 +65,7 @@ class PhotoEncoder:
                 str(clip), config=_vision_config(str(clip)), dtype=getattr(torch, dtype), output_loading_info=True
             )
             self.processor = AutoImageProcessor.from_pretrained(str(clip))
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ValueError(f"No CLIP vision tower can be read from {clip}: {first_line(error)}.") from None
         if loading["missing_keys"]:
             raise ValueError(f"{clip} has no CLIP vision tower: it lacks {min(loading['missing_keys'])}.")
