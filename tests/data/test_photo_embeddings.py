@@ -166,7 +166,7 @@ def test_what_is_no_clip_is_refused_in_one_line(tiny_clip, tmp_path):
     damaged = shutil.copytree(tiny_clip, tmp_path / "damaged")
     weights = damaged / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="No CLIP vision tower can be read from .*damaged"):
+    with pytest.raises(ValueError, match=r"No CLIP vision tower can be read from .*damaged"):
         PhotoEncoder(damaged)
     CLIPConfig().save_pretrained(tmp_path / "empty")
     with pytest.raises(ValueError, match="No CLIP vision tower can be read from"):
