@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real evaluation bench pictures cards clean embedded \
+.PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip
 .DEFAULT_GOAL := help
 
@@ -25,6 +25,13 @@ demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave de
 
 test: $(VENV)/.dev ## run the offline tests
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by apt where absent), screenshots in runs/browser
+	@command -v chromium > /dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null || true; fi
+	@command -v chromium > /dev/null || { echo "chromium is missing and could not be installed here: on Debian," \
+		"run 'apt-get install chromium' as root." >&2; exit 1; }
+	$(BIN)/python -m pytest -q -m browser tests/browser $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/ruff check .
