@@ -87,16 +87,16 @@ def count(split: Dataset) -> SplitCounts:
     classes = [name for name, feature in split.features.items() if isinstance(feature, ClassLabel)]
     counts = SplitCounts(labels={name: _labels_of(name, split.features[name]) for name in classes})
     present = [*(name for name in COUNTED if name in split.column_names), *classes]
-    for table in split.select_columns(present).with_format("arrow").iter(ROWS_AT_A_TIME):
-        counts.rows += table.num_rows
-        counts.points.update(table["point_id"].to_pylist())
-        counts.places.append(np.stack([table["longitude"].to_numpy(), table["latitude"].to_numpy()]))
+    for rows in split.select_columns(present).with_format("arrow").iter(ROWS_AT_A_TIME):
+        counts.rows += rows.num_rows
+        counts.points.update(rows["point_id"].to_pylist())
+        counts.places.append(np.stack([rows["longitude"].to_numpy(), rows["latitude"].to_numpy()]))
         if "observed" in present:
-            observed = pc.list_flatten(table["observed"])
+            observed = pc.list_flatten(rows["observed"])
             counts.looks += len(observed)
             counts.missing_looks += len(observed) - (pc.sum(observed).as_py() or 0)
         for column in classes:
-            found = pc.value_counts(pc.fill_null(table[column], UNKNOWN)).to_pylist()
+            found = pc.value_counts(pc.fill_null(rows[column], UNKNOWN)).to_pylist()
             counts.classes.setdefault(column, Counter()).update({one["values"]: one["counts"] for one in found})
     if "photos" in split.column_names:
         _count_photos(split, counts)
@@ -116,8 +116,8 @@ def labels_of(counts: Mapping[str, SplitCounts], column: str) -> list[tuple[str,
 
 
 def _count_photos(split: Dataset, counts: SplitCounts) -> None:
-    for table in split.select_columns(["photos"]).with_format("arrow").iter(ROWS_AT_A_TIME // 10):
-        column = table["photos"]
+    for rows in split.select_columns(["photos"]).with_format("arrow").iter(ROWS_AT_A_TIME // 10):
+        column = rows["photos"]
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         counts.rows_without_photos += pc.sum(pc.equal(lengths, 0)).as_py()
         photos = pc.list_flatten(column)

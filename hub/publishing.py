@@ -6,6 +6,7 @@ folder in parts, and an upload that breaks off would leave half of them.
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.tensor_files import first_line
 
 STAGING = Path("runs") / "push"
+# In a folder that a script staged, and may empty again.
+MARK = ".staged"
 Push = Annotated[bool, typer.Option("--push/--dry-run", help="Push; without it nothing leaves this machine.")]
 Staging = Annotated[Path | None, typer.Option(help="Folder for what is pushed; runs/push/NAME if left out.")]
 Private = Annotated[bool, typer.Option(help="Only you can see it.")]
@@ -33,21 +36,19 @@ class Staged:
     """A folder that is ready to be published.
 
     Attributes:
-        folder: with README.md, the card.
-        patterns: of the files in it that are published.
+        folder: with README.md, the card; from [`new_folder`].
         summary: what people are shown beside the list of files.
         replaced: patterns of files of an earlier push that go where this one does not have them.
     """
 
     folder: Path
-    patterns: tuple[str, ...]
     summary: str = ""
     replaced: tuple[str, ...] = ()
 
     def files(self) -> list[str]:
         """Paths of what is published, within the folder."""
         present = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
-        return sorted(filter_repo_objects(present, allow_patterns=list(self.patterns)))
+        return sorted(name for name in present if name != MARK)
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,19 @@ class Destination:
     user: str
 
 
-def new_folder(staging: Path | None, repo_id: str, patterns: tuple[str, ...]) -> Path:
-    """The folder to stage in, without what an earlier call left there."""
+def new_folder(staging: Path | None, repo_id: str) -> Path:
+    """An empty folder to stage in; what an earlier call staged there is taken away.
+
+    Raises:
+        ValueError: it holds files that were not staged.
+    """
     folder = staging or STAGING / repo_id.split("/")[-1]
-    for name in Staged(folder, patterns).files():
-        (folder / name).unlink()
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise ValueError(f"{folder} holds files that are not of an earlier push: name another folder to stage in.")
+        shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARK).touch()
     return folder
 
 

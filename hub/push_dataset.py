@@ -20,8 +20,8 @@ from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PE
 from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
 
 MANIFEST = "splits.csv"
-# What is pushed, and what an earlier push left that this one replaces.
-PUSHED = ("README.md", "data/*.parquet", "*.png", MANIFEST)
+# What an earlier push may have left; files of other names are nobody's but their owner's.
+REPLACED = ("data/*.parquet", "*.png", MANIFEST)
 # A row with photos can be megabytes; so many tell how large a row is.
 SAMPLE = 32
 # Series, classes and photos may lack; the card needs these.
@@ -130,7 +130,7 @@ def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
     embedded = sum(sum(one.embedded.values()) for one in counts.values())
     lines = [f"{name}: {one.rows} rows, {len(one.points)} places" for name, one in counts.items()]
     lines += [f"photos: {embedded} in the files, {photos - embedded} as references"] if photos else []
-    return Staged(folder, PUSHED, "\n".join(lines), replaced=PUSHED[1:])
+    return Staged(folder, "\n".join(lines), replaced=REPLACED)
 
 
 def _write_shards(split: Dataset, folder: Path, name: str) -> int:
@@ -172,7 +172,7 @@ def main(
         about = About(repo_id, licence, series_licence, label_licence, note, block_km=block_km)
         if (dataset / REPORT_FILE).exists():
             about = replace(about, report=ImportReport.read(dataset))
-        return stage(keep_photos(splits, embed_licence or []), new_folder(staging, repo_id, PUSHED), about)
+        return stage(keep_photos(splits, embed_licence or []), new_folder(staging, repo_id), about)
 
     with one_line_errors():
         deliver({repo_id: staged}, "dataset", really_push=really_push, private=private, limit_gb=limit_gb)

@@ -19,7 +19,8 @@ from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, deliver, new_fo
 from timesenclip_hf.evaluation import metrics
 
 METRICS = ROOT / "hub" / "metrics"
-PUSHED = ("*",)
+# What an earlier push may have left; files of other names are nobody's but their owner's.
+REPLACED = ("*.py",)
 # What the module imports in a checkout, and beside itself as a Space.
 OURS, BESIDE = f"from {metrics.__name__} import", "from .metrics import"
 # Distributions that `metrics` and the modules need, of those that pyproject.toml asks for.
@@ -43,7 +44,7 @@ def stage(name: str, repo_id: str, folder: Path) -> Staged:
     shutil.copyfile(str(metrics.__file__), folder / "metrics.py")
     (folder / "requirements.txt").write_text("\n".join(requirements(NEEDED)) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(_page(metadata_load(source / "README.md"), repo_id), encoding="utf-8")
-    return Staged(folder, PUSHED, repo_id, replaced=PUSHED)
+    return Staged(folder, repo_id, replaced=REPLACED)
 
 
 def requirements(names: tuple[str, ...]) -> list[str]:
@@ -80,7 +81,7 @@ def main(
 
 
 def _later(name: str, repo_id: str) -> Callable[[], Staged]:
-    return lambda: stage(name, repo_id, new_folder(None, repo_id, PUSHED))
+    return lambda: stage(name, repo_id, new_folder(None, repo_id))
 
 
 if __name__ == "__main__":

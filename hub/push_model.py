@@ -1,8 +1,8 @@
 """Pushes a checkpoint to the Hub with its card: `python hub/push_model.py FOLDER user/name`, dry unless `--push`.
 
-A TimeSenCLIP goes with its processor, its pipeline and the code of all three, so that `trust_remote_code=True` loads it
-where this package is not installed; a SenCLIP goes as the stock `CLIPModel` that it is. The dry run writes into a folder
-what would be pushed, for people to look at; `--push` does the same and uploads that folder in one commit.
+A TimeSenCLIP goes with its processor, its pipeline and the code of all three, so that `trust_remote_code=True` loads
+it where this package is not installed; a SenCLIP goes as the stock `CLIPModel` that it is. The dry run writes into a
+folder what would be pushed, for people to look at; `--push` does the same and uploads that folder in one commit.
 """
 
 import json
@@ -25,8 +25,8 @@ from timesenclip_hf.export import export_remote_code
 from timesenclip_hf.tensor_files import first_line
 
 ARGUMENTS_FILE, RESULTS_FILE = "training_arguments.json", "results.json"
-# What is pushed, and what an earlier push left that this one replaces.
-PUSHED = ("README.md", "LICENSE", "*.json", "*.safetensors", "*.py", "*.txt")
+# What an earlier push may have left; files of other names are nobody's but their owner's.
+REPLACED = ("*.json", "*.safetensors", "*.py", "*.txt")
 
 
 def stage(checkpoint: Path, facts: Facts, folder: Path, limit_gb: float = LIMIT_GB) -> Staged:
@@ -40,7 +40,7 @@ def stage(checkpoint: Path, facts: Facts, folder: Path, limit_gb: float = LIMIT_
 
     Raises:
         FileNotFoundError: no such folder.
-        ValueError: there is a pickle or a secret in it, it holds no model that we publish, or the card cannot be filled.
+        ValueError: there is a pickle or a secret in it, no model that we publish, or the card cannot be filled.
     """
     if not checkpoint.is_dir():
         raise FileNotFoundError(f"No such folder of a checkpoint: {checkpoint}.")
@@ -61,7 +61,7 @@ def stage(checkpoint: Path, facts: Facts, folder: Path, limit_gb: float = LIMIT_
         settings = json.dumps({**content, "arguments": without_paths(content["arguments"])}, indent=1)
         (folder / ARGUMENTS_FILE).write_text(settings + "\n", encoding="utf-8")
     summary = f"{type(model).__name__}, {model.num_parameters():,} parameters"
-    return Staged(folder, PUSHED, summary, replaced=PUSHED[2:])
+    return Staged(folder, summary, replaced=REPLACED)
 
 
 def is_embedded(checkpoint: Path) -> bool:
@@ -145,7 +145,7 @@ def main(
         training = None if embedded else training_of(checkpoint, training_results)
         evaluation = _read(results) if results else None
         facts = Facts(repo_id, licences, origin, hardware, note, training, evaluation)
-        return stage(checkpoint, facts, new_folder(staging, repo_id, PUSHED), limit_gb)
+        return stage(checkpoint, facts, new_folder(staging, repo_id), limit_gb)
 
     logging.disable_progress_bar()
     with one_line_errors():

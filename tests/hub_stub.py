@@ -181,30 +181,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is printed; `HubStub.requests` has it all."""
 
     def _serve(self) -> None:
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
+        self.query = parse_qs(address.query)
         try:
-            for pattern, act in list(self.hub.meanwhile.items()):
+            for pattern, happen in list(self.hub.meanwhile.items()):
                 if re.fullmatch(pattern, f"{self.command} {address.path}"):
-                    act()
+                    happen()
+            with self.hub.lock:
+                self.hub.requests.append(f"{self.command} {address.path}")
+                answer = self._answer(address.path)
         except ConnectionError:
             self.close_connection = True
             return
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.query = parse_qs(address.query)
-        with self.hub.lock:
-            self.hub.requests.append(f"{self.command} {address.path}")
-            try:
-                for methods, pattern, act in _ROUTES:
-                    found = re.fullmatch(pattern, address.path)
-                    if found and self.command in methods.split():
-                        self._check_token(address.path)
-                        # Segments are decoded one by one: a revision may contain a slash.
-                        answer = act(self, *(unquote(part or "") for part in found.groups()))
-                        break
-                else:
-                    raise HubError(HTTPStatus.NOT_FOUND, "", f"No route for {self.command} {address.path}")
-            except HubError as error:
-                answer = error
+        except HubError as error:
+            answer = error
         if isinstance(answer, HubError):
             headers = {"X-Error-Code": answer.code, "X-Error-Message": str(answer)}
             headers |= {"X-Repo-Commit": answer.commit} if answer.commit else {}
@@ -214,6 +205,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status = answer.pop("_status", HTTPStatus.OK) if isinstance(answer, dict) else HTTPStatus.OK
             self._send(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+    def _answer(self, path: str) -> Any:
+        for methods, pattern, act in _ROUTES:
+            found = re.fullmatch(pattern, path)
+            if found and self.command in methods.split():
+                self._check_token(path)
+                # Segments are decoded one by one: a revision may contain a slash.
+                return act(self, *(unquote(part or "") for part in found.groups()))
+        raise HubError(HTTPStatus.NOT_FOUND, "", f"No route for {self.command} {path}")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
 

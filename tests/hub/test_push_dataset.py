@@ -119,6 +119,7 @@ def test_a_dry_run_writes_all_that_would_be_pushed_and_needs_no_hub(run, tmp_pat
     assert "dry run: nothing was pushed" in done.stdout
     staged = tmp_path / "runs" / "push" / "places"
     assert sorted(str(path.relative_to(staged)) for path in staged.rglob("*.*")) == [
+        ".staged",
         "README.md",
         "classes.png",
         "data/test-00000-of-00001.parquet",
@@ -204,11 +205,12 @@ from pathlib import Path
 script, dataset, manifest = map(Path, {paths!r})
 sys.path.insert(0, str(script))
 from publishing import look, new_folder, publish
-from push_dataset import PUSHED, About, read_splits, stage
+from push_dataset import About, read_splits, stage
 
 about, repo = About("tester/places"), "tester/places"
 def push(*cut):
-    return publish(stage(read_splits(dataset, *cut), new_folder(Path("staged"), repo, PUSHED), about), look(repo, "dataset"))
+    staged = stage(read_splits(dataset, *cut), new_folder(Path("staged"), repo), about)
+    return publish(staged, look(repo, "dataset"))
 
 print(json.dumps([push(manifest), push(manifest), push()]))
 """
