@@ -53,9 +53,7 @@ def launch(
         page.block_thread()
 
 
-def serve(
-    page: gr.Blocks, *, host: str | None = None, port: int | None = None, open_browser: bool = False
-) -> None:
+def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
     """Starts to serve a page within the limits, and returns; `page.close()` ends it.
 
     Raises:
@@ -78,6 +76,18 @@ def serve(
         run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
-        theme=gr.themes.Default(font=FONTS, font_mono=FIXED_FONTS),
+        theme=_theme(),
         css_paths=STYLE_FILE,
+    )
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's own, in green, its main buttons dark enough for white text."""
+    theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=FIXED_FONTS)
+    fill, hover = "*primary_700", "*primary_800"
+    return theme.set(
+        button_primary_background_fill=fill,
+        button_primary_background_fill_dark=fill,
+        button_primary_background_fill_hover=hover,
+        button_primary_background_fill_hover_dark=hover,
     )

@@ -17,7 +17,7 @@ from .series import SeriesAnswer
 with needs_extra("demo"):
     from ..mapping.production import NO_CLASS
 
-MONTH_NAMES = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 PHOTO_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 # Of a photo that goes into the page.
 LARGEST_PHOTO = 2**20
@@ -65,14 +65,17 @@ def hits(found: Sequence[Hit]) -> str:
     cards = []
     for hit in found:
         name = escape(hit["point_id"])
-        photos = "".join(_photo(photo["link"], f"{photo['direction'] or 'ground'} photo of {hit['point_id']}")
-                         for photo in hit["photos"] if photo["link"])
-        where = [] if hit["latitude"] is None else [f"{hit['latitude']:.2f}° N, {hit['longitude']:.2f}° E"]
+        photos = "".join(
+            _photo(photo["link"], f"{photo['direction'] or 'ground'} photo of {hit['point_id']}")
+            for photo in hit["photos"]
+            if photo["link"]
+        )
+        where = [] if None in (hit["latitude"], hit["longitude"]) else [_place(hit["latitude"], hit["longitude"])]
         where += [] if hit["year"] is None else [str(hit["year"])]
         cards.append(
             f'<figure class="hit" data-point="{name}" data-score="{hit["score"]:.4f}"><div class="photos">'
-            f'{photos or "<span>no photo</span>"}</div><figcaption><b>{name}</b><br>similarity '
-            f'{hit["score"]:.2f}{"".join(f"<br>{escape(one)}" for one in where)}</figcaption></figure>'
+            f"{photos or '<span>no photo</span>'}</div><figcaption><b>{name}</b><br>similarity "
+            f"{hit['score']:.2f}{''.join(f'<br>{escape(one)}' for one in where)}</figcaption></figure>"
         )
     return f'<div class="hits">{"".join(cards)}</div>'
 
@@ -108,6 +111,10 @@ def score_scale() -> str:
         f'<div class="scale" role="img" aria-label="Colours from dark blue, 0, to yellow, 1"><span>0</span><span '
         f'class="ramp" style="background:linear-gradient(to right, {stops})"></span><span>1</span></div>'
     )
+
+
+def _place(latitude: float, longitude: float) -> str:
+    return f"{abs(latitude):.2f}° {'NS'[latitude < 0]}, {abs(longitude):.2f}° {'EW'[longitude < 0]}"
 
 
 def _described(answer: SeriesAnswer) -> str:

@@ -63,7 +63,9 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
             raise ValueError(f"{file.name} is no {_KINDS[suffix]}, whatever its name says: save it as one.")
     size = sum(file.stat().st_size for file in files)
     if size > LARGEST_FILE_MB * 2**20:
-        raise ValueError(f"The upload has {size / 2**20:.0f} MB, at most {LARGEST_FILE_MB} MB are read: cut out a part.")
+        raise ValueError(
+            f"The upload has {size / 2**20:.0f} MB, at most {LARGEST_FILE_MB} MB are read: cut out a part."
+        )
     values = sum(_count_values(file) for file in files)
     if values > MOST_VALUES:
         raise ValueError(

@@ -1,6 +1,7 @@
 """What the page draws: the year of a series, and maps as images."""
 
 from threading import Lock
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ with needs_extra("demo"):
     from matplotlib.patches import Patch
 
 # Inches; the text has the size of the page's where the chart is as wide as a telephone held upright.
-CHART_SIZE = (4.6, 4.4)
+CHART_SIZE = (4.0, 4.2)
 # Visible bands as they are called; red edge, near and short-wave infrared from light to dark.
 BANDS = {
     "B02": (BLUE, "o"),
@@ -40,7 +41,8 @@ INDICES = {
 MAP_WIDTH = 576
 NO_CLASS_COLOUR = (255, 255, 255)
 SCORE_COLOURS = "viridis"
-MARK_COLOUR = (0, 0, 0)
+# Colours of the frame around a chosen pixel by the reach of each in the picture's pixels, the outer first.
+FRAME = {5: (255, 255, 255), 3: (0, 0, 0)}
 # The settings of matplotlib are the process's, and several visitors are drawn for at once.
 _DRAWING = Lock()
 
@@ -93,15 +95,13 @@ def enlarged(pixels: np.ndarray) -> np.ndarray:
 
 
 def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
-    """The picture with a black and white frame around a pixel of the map."""
+    """The picture with a black and white frame around a pixel of the map, which itself stays as it is."""
     framed = picture.copy()
-    for reach, colour in ((2, (255, 255, 255)), (1, MARK_COLOUR)):
-        edge = factor // 2 * reach // 2 + 1
-        top, left = max(row * factor - edge, 0), max(column * factor - edge, 0)
-        bottom, right = (row + 1) * factor + edge, (column + 1) * factor + edge
-        inside = picture[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor]
-        framed[top:bottom, left:right] = colour
-        framed[row * factor : (row + 1) * factor, column * factor : (column + 1) * factor] = inside
+    inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
+    for width, colour in FRAME.items():
+        around = (slice(max(one.start - width, 0), one.stop + width) for one in inside)
+        framed[tuple(around)] = colour
+    framed[inside] = picture[inside]
     return framed
 
 
@@ -126,10 +126,17 @@ def _series_figure(looks: Looks) -> Figure:
     upper.set(ylabel="reflectance", ylim=(0, max(1.08 * highest, 0.1)))
     lower.set(ylabel="index", ylim=(-1.05, 1.05), xlim=(-0.6, 11.6), xticks=range(12), xticklabels=list(MONTHS))
     lower.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    legend = {"ncols": 5, "fontsize": 8, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "columnspacing": 1.2}
-    upper.legend(**legend, handlelength=1.5)
+    legend: Any = {
+        "ncols": 5,
+        "fontsize": 8,
+        "loc": "lower center",
+        "bbox_to_anchor": (0.5, 1.0),
+        "columnspacing": 1.2,
+        "handlelength": 1.5,
+    }
+    upper.legend(**legend)
     handles, _ = lower.get_legend_handles_labels()
     if len(missing):
         handles.append(Patch(facecolor="0.93", hatch="////", edgecolor="0.75", label="no clear look"))
-    lower.legend(handles=handles, **legend, handlelength=1.5)
+    lower.legend(handles=handles, **legend)
     return figure

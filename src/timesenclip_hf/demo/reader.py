@@ -86,7 +86,9 @@ class Reader:
             ValueError: none, too many, or one twice.
         """
         if len(text) > MOST_CHARACTERS:
-            raise ValueError(f"The class names have {len(text)} characters, at most {MOST_CHARACTERS} are read: give fewer.")
+            raise ValueError(
+                f"The class names have {len(text)} characters, at most {MOST_CHARACTERS} are read: give fewer."
+            )
         labels = tuple(name for part in text.splitlines() for one in part.split(",") if (name := " ".join(one.split())))
         if not labels:
             raise ValueError(f"There are no class names: type at least one, such as {EXAMPLE}.")

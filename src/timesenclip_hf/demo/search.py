@@ -1,7 +1,9 @@
 """The index that the page searches: simulated places with their drawn photos, unless another one is given."""
 
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +30,7 @@ VISITS = {"spring": 0, "summer": 2}
 LICENCE = "MIT, drawn by the simulator"
 
 
-def simulated_index(reader: Reader, folder: str | Path, *, num_points: int = NUM_POINTS) -> SearchIndex:
+def simulated_index(reader: Reader, folder: str | PathLike[str], *, num_points: int = NUM_POINTS) -> SearchIndex:
     """Simulates places, draws their photos, and indexes them; some seconds.
 
     Args:
@@ -39,11 +41,11 @@ def simulated_index(reader: Reader, folder: str | Path, *, num_points: int = NUM
     folder = Path(folder)
     points = simulate(num_points, seed=SEED)
     photos = draw_photos(points.class_index, visit_states(points.ground)[:, list(VISITS.values())], seed=SEED)
-    columns = {
+    columns: dict[str, Sequence[Any]] = {
         "point_id": [f"simulated {CLASS_NAMES[cover]}, place {row}" for row, cover in enumerate(points.class_index)],
-        "longitude": points.longitude,
-        "latitude": points.latitude,
-        "year": points.year,
+        "longitude": points.longitude.tolist(),
+        "latitude": points.latitude.tolist(),
+        "year": points.year.tolist(),
         "row": list(range(num_points)),
     }
     dataset = dataset_from_series(points.series, columns, problems=[])
@@ -52,7 +54,7 @@ def simulated_index(reader: Reader, folder: str | Path, *, num_points: int = NUM
     return _indexed(dataset, folder / "index", reader)
 
 
-def open_index(folder: str | Path, reader: Reader) -> SearchIndex:
+def open_index(folder: str | PathLike[str], reader: Reader) -> SearchIndex:
     """An index that `timesenclip index` wrote.
 
     Raises:
@@ -76,7 +78,7 @@ def search_places(index: SearchIndex, text: str, *, top_k: int = NUM_HITS) -> li
     return index.search(query, top_k=top_k)
 
 
-def _write_photos(photos: np.ndarray, folder: Path, row: int) -> Sequence[dict[str, object]]:
+def _write_photos(photos: np.ndarray, folder: Path, row: int) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for visit, photo in zip(VISITS, photos, strict=True):
