@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from huggingface_hub.repocard import metadata_load
 
 # The Hub takes no larger file ("Storage limits" of its documentation, 2026).
@@ -43,7 +44,10 @@ def check_card(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"{path.parent} has no card, README.md.")
     text = path.read_text(encoding="utf-8")
-    metadata: Any = metadata_load(path) or {}
+    try:
+        metadata: Any = metadata_load(path) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"The head of the card {path} is no YAML: {error}.") from None
     if metadata.get("license") in (None, "", [], "unknown"):
         raise ValueError(f"The card {path} names no licence: give one.")
     body = FENCED.sub("a listing", text.partition("\n---\n")[2])

@@ -34,6 +34,7 @@ def test_a_filled_card_passes(vetting, tmp_path):
     ("card", "sentence"),
     [
         ("# A thing\n", "names no licence"),
+        (CARD.replace("license: mit", "license: [mit"), "is no YAML"),
         (CARD.replace("mit", "unknown"), "names no licence"),
         (CARD.replace("mit", "other"), "no section says which"),
         (CARD + "Trained on $data.\n", r"empty slots: `\$data`"),
