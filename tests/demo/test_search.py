@@ -6,9 +6,9 @@ from timesenclip_hf.demo.search import open_index, search_places, simulated_inde
 
 
 def test_words_find_simulated_places_with_their_photos(index):
-    hits = search_places(index, "a  lake", top_k=3)
-    assert [hit["rank"] for hit in hits] == [1, 2, 3]
-    assert hits[0]["point_id"].startswith("simulated lake")
+    hits = search_places(index, "open  water\n", top_k=3)
+    assert hits == index.search("open water", top_k=3)
+    assert hits[0]["point_id"].split(",")[0] in ("simulated lake", "simulated river")
     for photo in hits[0]["photos"]:
         assert photo["direction"] in ("spring", "summer")
         with Image.open(photo["link"]) as picture:
@@ -16,7 +16,7 @@ def test_words_find_simulated_places_with_their_photos(index):
 
 
 def test_the_same_checkpoint_makes_the_same_index(reader, index, tmp_path):
-    again = simulated_index(reader, tmp_path, num_points=60)
+    again = simulated_index(reader, tmp_path, num_points=150)
     first, second = (search_places(one, "wheat") for one in (index, again))
     assert [hit["point_id"] for hit in first] == [hit["point_id"] for hit in second]
     assert len(open_index(tmp_path / "index", reader).points) == len(again.points)
