@@ -1,3 +1,5 @@
+from logging import NOTSET, getLogger
+
 import pytest
 import torch
 from transformers.utils import logging
@@ -19,6 +21,7 @@ def settings_of_the_process():
         yield
     torch.set_num_threads(threads)
     logging.set_verbosity(verbosity)
+    getLogger("timesenclip_hf").setLevel(NOTSET)
     (logging.enable_progress_bar if bars else logging.disable_progress_bar)()
 
 

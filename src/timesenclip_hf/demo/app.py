@@ -1,6 +1,7 @@
 """Starts the page: what the Space and `timesenclip demo-app` share."""
 
 import os
+from logging import ERROR, getLogger
 from os import PathLike
 from tempfile import TemporaryDirectory
 
@@ -42,7 +43,9 @@ def launch(
         OSError: no such checkpoint or index, or the port is taken.
         ValueError: another checkpoint made the index.
     """
+    # What is to be known about words and series is said on the page.
     logging.set_verbosity_error()
+    getLogger("timesenclip_hf").setLevel(ERROR)
     logging.disable_progress_bar()
     with TemporaryDirectory(prefix="timesenclip-") as folder:
         reader = Reader(model)
