@@ -1,6 +1,7 @@
 """The page as programs see it: served on loopback, called as the browser calls it."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,13 +16,13 @@ from timesenclip_hf.demo.search import NUM_HITS
 
 FIELDS = {
     "series": "example words sets run own file offset number error status scores chart photos",
-    "map": "example words sets run own file offset error status classes legend probability entropy scale",
+    "map": "example words sets run own file offset error status classes legend probability entropy",
     "map-pixel": "heading status scores chart",
     "search": "query run queries error status hits",
     "tab": "series map search",
 }
 IDS = [f"{view}-{field}" for view, fields in FIELDS.items() for field in fields.split()]
-IDS += ["heading", "views", "map-row", "map-column", "map-show"]
+IDS += ["heading", "views", "map-probability-scale", "map-entropy-scale", "map-row", "map-column", "map-show"]
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +73,17 @@ def test_a_table_is_uploaded_and_a_bad_one_named(client, tmp_path):
 def test_a_map_follows_the_words_and_a_pixel_answers(client, tmp_path):
     make_cube(6, 5).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     chosen = (None, [handle_file(tmp_path / "cube.nc")], False)
-    assert "6 × 5 pixels mapped" in text_of(client.predict(*chosen, "maize, water", api_name="/map_cube"))
-    anew = text_of(client.predict(*chosen, "trees, lake", api_name="/relabel"))
-    assert "named anew, from the embeddings that were kept" in anew
+    first = text_of(client.predict(*chosen, "maize, water", api_name="/map_cube"))
+    once = re.search(r"6 × 5 pixels, embedded once in [\d.]+ s", first)[0]
+    gone = (EXAMPLES[0], None, False)  # what was kept is used, not what is chosen
+    anew = text_of(client.predict(*gone, "trees, lake", None, None, api_name="/relabel"))
+    assert once in anew
     assert 'data-label="trees"' in anew
+    assert 'class="score"' not in anew
+    with_pixel = client.predict(*gone, "trees, lake, river", 5, 4, api_name="/relabel")
+    assert text_of(with_pixel).count('class="score" data-label="river"') == 1
+    without = client.predict(*gone, "trees, lake, river", 99, 4, api_name="/relabel")
+    assert 'class="score"' not in text_of(without)
     assert "Row 2, column 3" in text_of(client.predict(*chosen, "trees, lake", 2, 3, api_name="/show_pixel"))
     with pytest.raises(AppError, match="no pixel in row 9"):
         client.predict(*chosen, "trees, lake", 9, 3, api_name="/show_pixel")
@@ -83,8 +91,8 @@ def test_a_map_follows_the_words_and_a_pixel_answers(client, tmp_path):
 
 def test_what_was_put_away_is_mapped_again(page):
     visitor = Client(page.local_url, verbose=False)
-    answer = text_of(visitor.predict(EXAMPLES[0], None, False, "maize, water", api_name="/relabel"))
-    assert "64 × 64 pixels mapped" in answer
+    answer = text_of(visitor.predict(EXAMPLES[0], None, False, "maize, water", None, None, api_name="/relabel"))
+    assert "64 × 64 pixels, embedded once" in answer
 
 
 def test_places_are_found(client):

@@ -33,12 +33,14 @@ class KeptCube:
         width: columns.
         looks: the pixels, row by row, as the checkpoint reads them.
         embeds: (pixels, projection_dim), NaN where no look is clear.
+        seconds: that reading and embedding it took.
     """
 
     height: int
     width: int
     looks: Looks
     embeds: torch.Tensor
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def keep_cube(reader: Reader, cube: xr.Dataset, *, offset: float | None = None) 
     Raises:
         ValueError: the cube is too large, cannot be read, or takes too long.
     """
+    started = time.monotonic()
     values = cube["reflectance"].values
     height, width = values.shape[2:]
     count = height * width
@@ -98,7 +101,8 @@ def keep_cube(reader: Reader, cube: xr.Dataset, *, offset: float | None = None) 
         options["scl"] = cube["scl"].values.reshape(len(values), count).T
     # In one call, so that all pixels are read in one unit and of one year.
     looks = reader.look(np.ascontiguousarray(values.reshape(*values.shape[:2], count).transpose(2, 0, 1)), **options)
-    return KeptCube(height, width, looks, _embed(reader, looks))
+    embeds = _embed(reader, looks, started)
+    return KeptCube(height, width, looks, embeds, time.monotonic() - started)
 
 
 def relabel(reader: Reader, kept: KeptCube, text: str) -> MapAnswer:
@@ -147,8 +151,8 @@ def answer_pixel(reader: Reader, kept: KeptCube, text: str, row: int, column: in
     return SeriesAnswer(words, reader.probabilities(kept.embeds[place], words)[0], looks, [])
 
 
-def _embed(reader: Reader, looks: Looks) -> torch.Tensor:
-    started, parts = time.monotonic(), []
+def _embed(reader: Reader, looks: Looks, started: float) -> torch.Tensor:
+    parts = []
     for first in range(0, len(looks), CHUNK):
         if time.monotonic() - started > MOST_SECONDS:
             raise ValueError(

@@ -58,11 +58,13 @@ def upload_inputs(
     return own, file, newer
 
 
-def picture(title: str, value: object, elem_id: str) -> gr.Image:
-    """A map under its title; a label of Gradio's would lie on its corner."""
+def picture(
+    title: str, value: object, below: str, elem_id: str, below_id: str | None = None
+) -> tuple[gr.Image, gr.HTML]:
+    """A map under its title, which as a label of Gradio's would lie on its corner, and what its colours mean below."""
     with gr.Column(min_width=260):
         gr.HTML(f"<h3>{title}</h3>")
-        return gr.Image(
+        image = gr.Image(
             value,
             label=title,
             alt_text=title,
@@ -73,3 +75,4 @@ def picture(title: str, value: object, elem_id: str) -> gr.Image:
             elem_id=elem_id,
             elem_classes="map",
         )
+        return image, gr.HTML(below, elem_id=below_id or f"{elem_id}-scale")

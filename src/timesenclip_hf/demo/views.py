@@ -6,13 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..evaluation.search import SearchIndex
 from ..extras import needs_extra
 from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
 from . import fragments
-from .cube import KeptCube, MapAnswer, answer_pixel, keep_cube, read_cube, relabel
+from .cube import KeptCube, answer_pixel, keep_cube, read_cube, relabel
 from .events import Updates, bind
 from .inputs import TEN, WORD_SETS, picture, ready_buttons, upload_inputs, words_inputs
 from .landscape import EXAMPLES, example_cube
@@ -20,7 +18,7 @@ from .limits import CUBE_SUFFIXES, KEPT_SECONDS, MOST_CHARACTERS, MOST_PIXELS, S
 from .pictures import enlargement, map_image, marked, score_image
 from .reader import Reader
 from .search import search_places
-from .series import answer_series, choose_series, example_series, read_series
+from .series import SeriesAnswer, answer_series, choose_series, example_series, read_series
 
 with needs_extra("demo"):
     import gradio as gr
@@ -49,10 +47,8 @@ class SeriesView:
             said = f"Series {int(number or 1)} of {len(table)}, {name}, of {Path(file).name}."
         offset = BASELINE_OFFSET if file is not None and newer else None
         answer = answer_series(self.reader, series, text, index=self.index, offset=offset)
-        best = int(answer.probabilities.argmax())
-        said += f" “{answer.words.labels[best]}” fits best, with a probability of {answer.probabilities[best]:.0%}."
         return (
-            fragments.status(said, answer.words.notices),
+            fragments.status(f"{said} {_best(answer)}", answer.words.notices),
             fragments.scores(answer),
             fragments.chart(answer),
             fragments.nearest_photos(answer),
@@ -123,45 +119,60 @@ class MapView:
         return self.examples[example]
 
     def show(self, example: str | None, files: list[str] | None, newer: bool, text: str) -> Updates:
-        """Status, what is kept, maps and legend of the cube that is chosen."""
-        started = time.monotonic()
+        """What `answer` gives for the cube that is chosen, and no pixel of it."""
         self.reader.words(text)  # a wrong word must not cost the embeddings of a cube
-        return self._drawn(self.keep(example, files, newer), text, started, "mapped")
+        return (*self.answer(self.keep(example, files, newer), text), None, None)
 
     def follow(self, kept: KeptCube | None, *chosen: Any) -> Updates:
-        """The same in other words; what was put away, or not yet made, is embedded first."""
-        if kept is None:
-            return self.show(*chosen)
-        return self._drawn(kept, chosen[-1], time.monotonic(), "named anew, from the embeddings that were kept,")
-
-    def pixel(self, kept: KeptCube | None, *chosen: Any) -> Updates:
-        """Status, what is kept, the map with its mark, and scores and chart of one pixel.
+        """What `answer` gives in other words, for the pixel too if there is one to show.
 
         Args:
-            kept: the cube, or `None` where it was put away.
+            kept: the cube, or `None` where it was put away, or not yet made.
             *chosen: example, files, newer, text, row and column.
         """
         *source, text, row, column = chosen
+        self.reader.words(text)
+        kept = kept or self.keep(*source)
+        try:
+            return self.answer(kept, text, row, column)
+        except ValueError:
+            return self.answer(kept, text)
+
+    def pixel(self, kept: KeptCube | None, *chosen: Any) -> Updates:
+        """The same for a pixel that was asked for."""
+        *source, text, row, column = chosen
         if row is None or column is None:
             raise ValueError("There is no pixel: click one of the maps, or give a row and a column, counted from 0.")
-        if kept is None:
-            kept = self.keep(*source)
-        answer = answer_pixel(self.reader, kept, text, int(row), int(column))
-        marks = marked(_classes(relabel(self.reader, kept, text)), int(row), int(column), _enlargement(kept))
-        best = int(answer.probabilities.argmax())
-        said = (
-            f"Row {int(row)}, column {int(column)}: “{answer.words.labels[best]}” fits best, with a probability of "
-            f"{answer.probabilities[best]:.0%}."
-        )
-        return fragments.status(said), kept, marks, fragments.scores(answer), fragments.chart(answer)
+        return self.answer(kept or self.keep(*source), text, row, column)
 
     def clicked(self, event: gr.SelectData, kept: KeptCube | None, *chosen: Any) -> Updates:
         """The same for a click on a map, with the row and column that were clicked."""
-        if kept is None:
-            kept = self.keep(*chosen[:-1])
-        across, down = event.index
-        row, column = down // _enlargement(kept), across // _enlargement(kept)
-        return (*self.pixel(kept, *chosen, row, column), row, column)
+        *source, text = chosen
+        kept = kept or self.keep(*source)
+        row, column = (place // enlargement(kept.height, kept.width) for place in reversed(event.index))
+        return (*self.answer(kept, text, row, column), row, column)
+
+    def answer(self, kept: KeptCube, text: str, row: float | None = None, column: float | None = None) -> Updates:
+        """Status, what is kept, maps and legend; and status, scores and chart of a pixel, which is marked."""
+        started = time.monotonic()
+        answer = relabel(self.reader, kept, text)
+        classes = map_image(answer.classes, len(answer.words.labels))
+        images = [score_image(answer.probability), score_image(answer.entropy)]
+        said = (
+            f"{kept.height} × {kept.width} pixels, embedded once in {kept.seconds:.2f} s, named in these words in "
+            f"{time.monotonic() - started:.2f} s."
+        )
+        chosen = ("", "", "")
+        if row is not None and column is not None:
+            pixel = answer_pixel(self.reader, kept, text, int(row), int(column))
+            classes = marked(classes, int(row), int(column), enlargement(kept.height, kept.width))
+            chosen = (
+                fragments.status(f"Row {int(row)}, column {int(column)}. {_best(pixel)}"),
+                fragments.scores(pixel),
+                fragments.chart(pixel),
+            )
+        drawn = (kept, classes, fragments.legend(answer), *images)
+        return (fragments.status(said, answer.words.notices), *drawn, *chosen)
 
     def layout(self) -> None:
         """Lays the view out, with its first map."""
@@ -178,33 +189,47 @@ class MapView:
         failed = gr.HTML(elem_id="map-error")
         said = gr.HTML(first[0], elem_id="map-status")
         with gr.Row(equal_height=False):
-            classes = picture("Land cover", first[2], "map-classes")
-            probability = picture("Probability of that class", first[4], "map-probability")
-            entropy = picture("Entropy: how undecided", first[5], "map-entropy")
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=260):
-                legend = gr.HTML(first[3], elem_id="map-legend")
-            with gr.Column(scale=1, min_width=260):
-                gr.HTML(fragments.score_scale(), elem_id="map-scale")
-        source, outputs = [example, file, newer], [failed, said, state, classes, legend, probability, entropy]
-        bind([run.click, newer.input], self.show, [*source, words], outputs, "map_cube")
-        bind([words.submit], self.follow, [state, *source, words], outputs, "relabel")
+            classes, legend = picture("Land cover", first[2], first[3], "map-classes", "map-legend")
+            scale = fragments.score_scale()
+            probability, _ = picture("Probability of that class", first[4], scale, "map-probability")
+            entropy, _ = picture("Entropy: how undecided", first[5], scale, "map-entropy")
+        look, row, column, *pixel = self._pixel_fields()
+
+        source, place = [example, file, newer], [row, column]
+        outputs = [failed, said, state, classes, legend, probability, entropy, *pixel]
+        bind([run.click, newer.input], self.show, [*source, words], [*outputs, *place], "map_cube")
+        bind([words.submit], self.follow, [state, *source, words, *place], outputs, "relabel")
         for name, button in sets.items():
-            follow = partial(_with_words, self.follow, WORD_SETS[name])
-            bind([button.click], follow, [state, *source], [*outputs, words])
+            bind(
+                [button.click],
+                partial(self._follow_in_set, WORD_SETS[name]),
+                [state, *source, *place],
+                [*outputs, words],
+            )
         # One of the two is chosen, an example or a file.
         bind(
-            [file.upload], lambda *chosen: (*self.show(None, *chosen), None), [file, newer, words], [*outputs, example]
+            [file.upload],
+            lambda *chosen: (*self.show(None, *chosen), None),
+            [file, newer, words],
+            [*outputs, *place, example],
         )
         bind(
             [example.input],
             lambda chosen, text: (*self.show(chosen, None, False, text), None),
             [example, words],
-            [*outputs, file],
+            [*outputs, *place, file],
         )
-        self._pixel_layout(failed, [state, *source, words], [state, classes], [classes, probability, entropy])
+        triggers = [look.click, row.submit, column.submit]
+        bind(triggers, self.pixel, [state, *source, words, *place], outputs, "show_pixel")
+        for shown in (classes, probability, entropy):
+            bind([shown.select], self.clicked, [state, *source, words], [*outputs, *place])
 
-    def _pixel_layout(self, failed: gr.HTML, inputs: list[Any], outputs: list[Any], pictures: list[gr.Image]) -> None:
+    def _follow_in_set(self, text: str, kept: KeptCube | None, *chosen: Any) -> Updates:
+        *source, row, column = chosen
+        return (*self.follow(kept, *source, text, row, column), text)
+
+    def _pixel_fields(self) -> list[Any]:
+        """The button, row and column of a pixel, and its status, scores and chart."""
         gr.HTML("<h3>The year of a pixel</h3><p>Click any of the maps, or say which.</p>", elem_id="map-pixel-heading")
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300):
@@ -218,17 +243,7 @@ class MapView:
                 scores = gr.HTML(elem_id="map-pixel-scores")
             with gr.Column(scale=3, min_width=300):
                 chart = gr.HTML(elem_id="map-pixel-chart")
-        outputs = [failed, said, *outputs, scores, chart]
-        triggers = [look.click, row.submit, column.submit]
-        bind(triggers, self.pixel, [*inputs, row, column], outputs, "show_pixel")
-        for shown in pictures:
-            bind([shown.select], self.clicked, inputs, [*outputs, row, column])
-
-    def _drawn(self, kept: KeptCube, text: str, started: float, how: str) -> Updates:
-        answer = relabel(self.reader, kept, text)
-        images = [_classes(answer), score_image(answer.probability), score_image(answer.entropy)]
-        said = f"{kept.height} × {kept.width} pixels {how} in {time.monotonic() - started:.2f} s."
-        return fragments.status(said, answer.words.notices), kept, images[0], fragments.legend(answer), *images[1:]
+        return [look, row, column, said, scores, chart]
 
 
 class SearchView:
@@ -284,9 +299,6 @@ def _example(name: str | None) -> dict[str, Any]:
     return examples[name]
 
 
-def _classes(answer: MapAnswer) -> np.ndarray:
-    return map_image(answer.classes, len(answer.words.labels))
-
-
-def _enlargement(kept: KeptCube) -> int:
-    return enlargement(kept.height, kept.width)
+def _best(answer: SeriesAnswer) -> str:
+    best = int(answer.probabilities.argmax())
+    return f"“{answer.words.labels[best]}” fits best, with a probability of {answer.probabilities[best]:.0%}."
