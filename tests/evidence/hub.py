@@ -19,13 +19,16 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import disable_progress_bars, load_from_disk
-from transformers import AutoModel, AutoProcessor
+from PIL import Image
+from transformers import AutoModel, AutoProcessor, pipeline
 
 from tests.conftest import write_tiny_clip
+from tests.evidence import hub_space
 from tests.evidence.claims import Ledger, run_parts
 from tests.hub.test_metrics import cases
 from tests.hub_store import StoredFile
 from tests.hub_stub import HubStub
+from tests.openai_clip import random_openai_clip
 from tests.reference import KEY_FORMS, UpstreamEncoder, random_upstream_encoder
 from timesenclip_hf import DEFAULT_CHECKPOINT, ZeroShotPixelClassificationPipeline
 from timesenclip_hf.conversion import convert
@@ -66,6 +69,14 @@ print(json.dumps({{
         for name, arguments in json.loads({metrics!r}).items()
     }},
 }}))
+"""
+
+SEE = """
+import sys
+sys.modules["timesenclip_hf"] = None
+from transformers import pipeline
+classify = pipeline("zero-shot-image-classification", model="tester/senclip")
+print(json.dumps(classify({picture!r}, candidate_labels={labels!r})))
 """
 
 
@@ -268,6 +279,24 @@ def converted(ledger: Ledger) -> None:
             "<=",
             1e-4,
         )
+    converted_senclip(ledger)
+
+
+def converted_senclip(ledger: Ledger) -> None:
+    """A CLIP in OpenAI's layout, as SenCLIP's files are, converted, published, and used as the stock model it is."""
+    with workplace() as (server, folder):
+        torch.save(random_openai_clip().state_dict(), folder / "upstream.pt")
+        (folder / "clip").mkdir()
+        write_tiny_clip(folder / "clip")
+        convert(folder / "upstream.pt", folder / "clip", folder / "converted")
+        published(server, folder, "push_model", folder / "converted", "tester/senclip", *LICENCES)
+        pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        picture = str(folder / "patch.png")
+        Image.fromarray(pixels).save(picture)
+        there = server.run(folder / "another_home", SEE.format(picture=picture, labels=LABELS))
+        here = pipeline("zero-shot-image-classification", model=str(folder / "converted"))
+        claim = "a converted SenCLIP, published and read without the package: scores of a picture are the same"
+        ledger.add(claim, there == here(picture, candidate_labels=LABELS), "==", True)
 
 
 @torch.no_grad()
@@ -280,14 +309,13 @@ def apart_from(encoder: UpstreamEncoder, checkpoint: Path, series: np.ndarray, t
 def refusals(ledger: Ledger) -> None:
     """What must end in one line, with nothing changed on the Hub."""
     with workplace() as (server, folder):
-        checkpoint = other_weights(folder / "mine")
+        other_weights(folder / "mine")
+        checkpoint = Path("mine")
         published(server, folder, "push_model", checkpoint, "tester/mine", *LICENCES)
         server.create({"name": "theirs", "organization": "somebody"})
-        bad = {name: folder / name for name in ("pickle", "secret")}
-        for copy in bad.values():
-            shutil.copytree(checkpoint, copy)
-        (bad["pickle"] / "optimizer.pt").write_bytes(b"")
-        (bad["secret"] / "notes.txt").write_text("hf_" + "x" * 34)
+        for name, file, content in (("pickle", "optimizer.pt", ""), ("secret", "notes.txt", "hf_" + "x" * 34)):
+            shutil.copytree(folder / checkpoint, folder / name)
+            (folder / name / file).write_text(content)
         state = snapshot(server)
         good = (checkpoint, "tester/mine", *LICENCES, "--note", "New.")
         cases_of = {
@@ -295,8 +323,8 @@ def refusals(ledger: Ledger) -> None:
             "a repository of somebody else": ((checkpoint, "somebody/theirs", *LICENCES), {}),
             "a name of somebody else": ((checkpoint, "somebody/new", *LICENCES), {}),
             "a file over the limit": ((*good, "--limit-gb", "0.001"), {}),
-            "a pickle among the files": ((bad["pickle"], "tester/mine", *LICENCES), {}),
-            "a secret in the files": ((bad["secret"], "tester/mine", *LICENCES), {}),
+            "a pickle among the files": (("pickle", "tester/mine", *LICENCES), {}),
+            "a secret in the files": (("secret", "tester/mine", *LICENCES), {}),
             "a missing licence": ((checkpoint, "tester/mine", *LICENCES, "--licence", ""), {}),
             "a card with an empty slot": ((*good, "--note", "$note"), {}),
         }
@@ -343,6 +371,7 @@ PARTS: dict[str, Callable[[Ledger], None]] = {
     "interrupted": interrupted,
     "converted": converted,
     "refusals": refusals,
+    **hub_space.PARTS,
 }
 
 
