@@ -23,6 +23,8 @@ from .series import SeriesAnswer, answer_series, choose_series, example_series, 
 with needs_extra("demo"):
     import gradio as gr
 
+# Row and column of the example's pixel that is shown first.
+FIRST_PIXEL = (24, 28)
 QUERIES = ["flooded rice paddy", "yellow flowers of rapeseed", "snow and ice", "rows of vines"]
 
 
@@ -176,7 +178,7 @@ class MapView:
 
     def layout(self) -> None:
         """Lays the view out, with its first map."""
-        first = self.show(EXAMPLES[0], None, False, TEN)
+        first = self.answer(self.keep(EXAMPLES[0], None, False), TEN, *FIRST_PIXEL)
         state = gr.State(None, time_to_live=KEPT_SECONDS)
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
@@ -193,7 +195,7 @@ class MapView:
             scale = fragments.score_scale()
             probability, _ = picture("Probability of that class", first[4], scale, "map-probability")
             entropy, _ = picture("Entropy: how undecided", first[5], scale, "map-entropy")
-        look, row, column, *pixel = self._pixel_fields()
+        look, row, column, *pixel = _pixel_fields(*first[6:])
 
         source, place = [example, file, newer], [row, column]
         outputs = [failed, said, state, classes, legend, probability, entropy, *pixel]
@@ -227,23 +229,6 @@ class MapView:
     def _follow_in_set(self, text: str, kept: KeptCube | None, *chosen: Any) -> Updates:
         *source, row, column = chosen
         return (*self.follow(kept, *source, text, row, column), text)
-
-    def _pixel_fields(self) -> list[Any]:
-        """The button, row and column of a pixel, and its status, scores and chart."""
-        gr.HTML("<h3>The year of a pixel</h3><p>Click any of the maps, or say which.</p>", elem_id="map-pixel-heading")
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=2, min_width=300):
-                with gr.Row():
-                    row, column = (
-                        gr.Number(None, label=name, precision=0, min_width=90, elem_id=f"map-{name.lower()}")
-                        for name in ("Row", "Column")
-                    )
-                look = gr.Button("Show this pixel", elem_id="map-show")
-                said = gr.HTML(elem_id="map-pixel-status")
-                scores = gr.HTML(elem_id="map-pixel-scores")
-            with gr.Column(scale=3, min_width=300):
-                chart = gr.HTML(elem_id="map-pixel-chart")
-        return [look, row, column, said, scores, chart]
 
 
 class SearchView:
@@ -285,6 +270,24 @@ class SearchView:
         bind([run.click, query.submit], self.show, [query], outputs, "search")
         for text, button in ready.items():
             bind([button.click], partial(_with_words, self.show, text), [], [*outputs, query])
+
+
+def _pixel_fields(said: str, scores: str, chart: str) -> list[Any]:
+    """The button, row and column of a pixel, and its status, scores and chart."""
+    gr.HTML("<h3>The year of a pixel</h3><p>Click any of the maps, or say which.</p>", elem_id="map-pixel-heading")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            with gr.Row():
+                row, column = (
+                    # Gradio shows and sends 0 for a number that is empty from the start.
+                    gr.Number(place, label=name, precision=0, min_width=90, elem_id=f"map-{name.lower()}")
+                    for name, place in zip(("Row", "Column"), FIRST_PIXEL, strict=True)
+                )
+            look = gr.Button("Show this pixel", elem_id="map-show")
+            fields = [gr.HTML(said, elem_id="map-pixel-status"), gr.HTML(scores, elem_id="map-pixel-scores")]
+        with gr.Column(scale=3, min_width=300):
+            fields.append(gr.HTML(chart, elem_id="map-pixel-chart"))
+    return [look, row, column, *fields]
 
 
 def _with_words(show: Callable[..., Updates], text: str, *chosen: Any) -> Updates:
