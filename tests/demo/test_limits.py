@@ -4,7 +4,9 @@ import xarray as xr
 
 from tests.mapping.small_cubes import make_cube, write_raster
 from timesenclip_hf.demo import limits
+from timesenclip_hf.demo.cube import read_cube
 from timesenclip_hf.demo.limits import CUBE_SUFFIXES, MOST_FILES, SERIES_SUFFIXES, check_files, check_pixels
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
 
 def test_files_of_the_right_kind_pass(tmp_path):
@@ -24,7 +26,7 @@ def test_files_of_the_right_kind_pass(tmp_path):
         ("series.nc", b"", "series.nc is empty"),
         ("series.nc", b"hello", "series.nc is no NetCDF file, whatever its name says"),
         ("series.npz", b"\x93NUMPY", "series.npz is no NPZ archive"),
-        ("series.npz", b"PK and no archive", "series.npz is damaged"),
+        ("series.npz", b"PK and no archive", "series.npz cannot be read, or not to the end"),
         ("series.nc", b"\x89HDF\r\n\x1a\n and no more", "series.nc cannot be read as NetCDF"),
     ],
 )
@@ -63,3 +65,21 @@ def test_a_large_cube_is_refused_from_its_headers(tmp_path):
         with pytest.raises(ValueError, match=r"200 × 100 = 20,000 pixels, this page maps at most 16,384 \(128 × 128\)"):
             check_files([tmp_path / name], CUBE_SUFFIXES)
     check_pixels(16_384, 128, 128)
+
+
+@pytest.mark.parametrize(("name", "start"), [("cube.tif", b"II*\0 and nothing more"), ("cube.nc", None)])
+def test_a_damaged_cube_is_named_in_a_sentence(tmp_path, name, start):
+    if start is None:
+        make_cube(60, 60).to_netcdf(tmp_path / "whole.nc", engine="h5netcdf")
+        start = (tmp_path / "whole.nc").read_bytes()[:-20_000]
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(ValueError, match=rf"^{name} cannot be read"):
+        read_cube([tmp_path / name])
+
+
+def test_a_raster_cut_short_is_named_in_a_sentence(tmp_path):
+    values = np.random.default_rng(0).integers(1, 4000, (10, 60, 60), dtype=np.uint16)
+    file = write_raster(tmp_path / "S2_2018-05-14.tif", values, names=BANDS)
+    file.write_bytes(file.read_bytes()[:-50_000])
+    with pytest.raises(ValueError, match=r"^S2_2018-05-14.tif cannot be read"):
+        read_cube([file])

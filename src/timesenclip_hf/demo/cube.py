@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from .limits import CUBE_SUFFIXES, MOST_SECONDS, check_files, check_pixels
+from .limits import CUBE_SUFFIXES, MOST_SECONDS, check_files, check_pixels, whole
 from .reader import Looks, Reader, Words
 from .series import SeriesAnswer
 
@@ -71,7 +71,9 @@ def read_cube(paths: Sequence[str | Path]) -> xr.Dataset:
     Raises:
         ValueError: the files cannot be used; the sentence says why.
     """
-    return open_cube([str(file) for file in check_files(paths, CUBE_SUFFIXES)])
+    files = check_files(paths, CUBE_SUFFIXES)
+    with whole(files):
+        return open_cube([str(file) for file in files])
 
 
 def keep_cube(reader: Reader, cube: xr.Dataset, *, offset: float | None = None) -> KeptCube:

@@ -98,7 +98,8 @@ def legend(answer: MapAnswer) -> str:
         entries.append(("no clear month", shares[NO_CLASS], "#ffffff"))
     rows = "".join(
         f'<li class="legend-entry" data-label="{escape(label)}" data-share="{share:.4f}"><span class="swatch" '
-        f'style="background:{colour}"></span><span>{escape(label)}</span><span class="value">{share:.0%}</span></li>'
+        f'style="background:{colour}"></span><span>{escape(label)}</span> <span class="value">{_share(share)}</span>'
+        "</li>"
         for label, share, colour in entries
     )
     return f'<ul class="legend" aria-label="Legend of the map">{rows}</ul>'
@@ -136,6 +137,10 @@ def _photo(link: str, text: str) -> str:
     if kind is None or not file.is_file() or file.stat().st_size > LARGEST_PHOTO:
         return ""
     return f'<img src="data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}" alt="{alt}">'
+
+
+def _share(share: float) -> str:
+    return "&lt;1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def _css(colour: tuple[int, int, int]) -> str:

@@ -32,10 +32,10 @@ def words_inputs(view: str) -> tuple[gr.Textbox, dict[str, gr.Button]]:
     return words, ready_buttons(list(WORD_SETS), f"{view}-sets")
 
 
-def ready_buttons(texts: Sequence[str], elem_id: str) -> dict[str, gr.Button]:
+def ready_buttons(texts: Sequence[str], elem_id: str, min_width: int = 60) -> dict[str, gr.Button]:
     """A button for each text, side by side."""
-    with gr.Row(elem_id=elem_id, elem_classes="ready"):
-        return {text: gr.Button(text, size="sm", min_width=60) for text in texts}
+    with gr.Row(elem_id=elem_id):
+        return {text: gr.Button(text, size="sm", min_width=min_width) for text in texts}
 
 
 def upload_inputs(

@@ -1,7 +1,8 @@
 """What one visitor of the page may ask of two cores, in one place; the sentences that refuse more name these."""
 
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..extras import needs_extra
@@ -75,6 +76,20 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
     return files
 
 
+@contextmanager
+def whole(files: Sequence[Path]) -> Iterator[None]:
+    """Wraps reading: what a library says of a damaged file says little to who uploaded it.
+
+    Raises:
+        ValueError: a file cannot be read to its end.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, zipfile.BadZipFile):
+        names = ", ".join(file.name for file in files)
+        raise ValueError(f"{names} cannot be read, or not to the end: save and upload it again.") from None
+
+
 def check_pixels(pixels: int, height: int, width: int) -> None:
     """Refuses a cube with more pixels than are mapped while a visitor waits.
 
@@ -93,12 +108,9 @@ def _count_values(file: Path) -> int:
     """Numbers in a file, from its headers alone; none where they are as many as its bytes say."""
     suffix = file.suffix.lower()
     if suffix == ".npz":
-        try:
-            with zipfile.ZipFile(file) as archive:
-                # Two bytes a number: the smallest type that holds reflectance.
-                return sum(entry.file_size for entry in archive.infolist()) // 2
-        except zipfile.BadZipFile:
-            raise ValueError(f"{file.name} is damaged: save and upload it again.") from None
+        with whole([file]), zipfile.ZipFile(file) as archive:
+            # Two bytes a number: the smallest type that holds reflectance.
+            return sum(entry.file_size for entry in archive.infolist()) // 2
     if suffix == ".nc":
         with open_dataset(file) as dataset:
             sizes = named_axes(dataset).sizes
@@ -106,7 +118,7 @@ def _count_values(file: Path) -> int:
                 check_pixels(sizes["y"] * sizes["x"], sizes["y"], sizes["x"])
             return sum(int(variable.size) for variable in dataset.data_vars.values())
     if suffix in (".tif", ".tiff"):
-        with rasterio.open(file) as raster:
+        with whole([file]), rasterio.open(file) as raster:
             check_pixels(raster.height * raster.width, raster.height, raster.width)
             return int(raster.count * raster.height * raster.width)
     return 0

@@ -14,7 +14,7 @@ from ..evaluation.search import Hit, SearchIndex
 from ..extras import needs_extra
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..taxonomies import load_taxonomy
-from .limits import MOST_SERIES, SERIES_SUFFIXES, check_files
+from .limits import MOST_SERIES, SERIES_SUFFIXES, check_files, whole
 from .reader import Looks, Reader, Words
 
 with needs_extra("demo"):
@@ -73,7 +73,8 @@ def read_series(path: str | Path) -> SeriesTable:
         ValueError: the file cannot be used; the sentence says why.
     """
     (file,) = check_files([path], SERIES_SUFFIXES)
-    table = _read_netcdf(file) if file.suffix.lower() == ".nc" else read_table(file)
+    with whole([file]):
+        table = _read_netcdf(file) if file.suffix.lower() == ".nc" else read_table(file)
     if len(table) > MOST_SERIES:
         raise ValueError(f"{file.name} has {len(table):,} series, at most {MOST_SERIES:,} are read: upload fewer rows.")
     return table

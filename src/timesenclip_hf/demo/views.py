@@ -262,7 +262,7 @@ class SearchView:
                 )
                 run = gr.Button("Search", variant="primary", elem_id="search-run")
             with gr.Column(scale=2, min_width=300):
-                ready = ready_buttons(QUERIES, "search-queries")
+                ready = ready_buttons(QUERIES, "search-queries", min_width=140)
         failed = gr.HTML(elem_id="search-error")
         said = gr.HTML(first[0], elem_id="search-status")
         found = gr.HTML(first[1], elem_id="search-hits")
