@@ -28,7 +28,7 @@ SECRETS = {
     "a key of Google": rb"AIza[A-Za-z0-9_-]{35}",
     "a token of Slack": rb"xox[abprs]-[A-Za-z0-9-]{20,}",
     "a key of OpenAI or Anthropic": rb"sk-[A-Za-z0-9_-]{32,}",
-    "a password in an address": rb"://[\w.%+-]+:[^\s/@:$<{]{3,}@",
+    "a password in an address": rb"https?://[\w.%+-]+:[^\s/@:$<{]{3,}@",
 }
 # What a card holds where nobody filled it.
 SLOTS = re.compile(r"\$\{?[a-z][a-z_]*\}?|\{\{.*?\}\}|\[More Information Needed\]|\bTODO\b|\bTBD\b|(?<=\| )None(?= \|)")
