@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 # A laptop's window and a phone's, by their width.
 SIZES = {1280: (1280, 900), 390: (390, 844)}
 # For one step, on a machine with other work to do: what is asserted is what appears, never when.
 PATIENCE = 20_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 @contextmanager

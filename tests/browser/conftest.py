@@ -2,18 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import PATIENCE, chromium, visit
-from tests.space_process import ROOT, Space, running_space
-
-# Kept by nobody but the eye: ignored by git, written again by every run.
-SCREENSHOTS = ROOT / "runs" / "browser"
-
-expect.set_options(timeout=PATIENCE)
+from tests.browser.chromium import chromium, visit
+from tests.space_process import Space, running_space
 
 
 @pytest.fixture(scope="session")
@@ -41,10 +35,3 @@ def visitor(space: Space, browser: Browser) -> Iterator[Callable[..., Page]]:
 def page(visitor: Callable[..., Page]) -> Page:
     """The Space, opened on a laptop."""
     return visitor()
-
-
-@pytest.fixture(scope="session")
-def screenshots() -> Path:
-    """The folder of screenshots."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    return SCREENSHOTS

@@ -1,18 +1,21 @@
-"""From a click to what it asks for, by the browser's own clock: no time of the test's own process is counted."""
+"""From a click, an Enter or a file to the answer drawn, by the browser's own clock, not by the test's process."""
 
 from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-# Watches every frame drawn from the first click or Enter until `ready` holds and all pictures named are decoded.
+from tests.browser.views import NO_CLEAR_MONTH
+
+# Watches every frame drawn from the first click, Enter or file until `ready` holds and all pictures named are decoded.
 _WATCH = """([ready, pictures]) => {
+  const starts = ["click", "keydown", "change"];
   const holds = new Function(`return ${ready}`);
   const found = () => pictures.map(one => document.querySelector(one));
   const sources = found().map(image => image?.src);
   window.stopwatch = new Promise(done => {
     const start = event => {
       if (event.type === "keydown" && event.key !== "Enter") return;
-      for (const type of ["click", "keydown"]) removeEventListener(type, start, true);
+      for (const type of starts) removeEventListener(type, start, true);
       const from = performance.now();
       const look = async () => {
         const images = found();
@@ -23,17 +26,17 @@ _WATCH = """([ready, pictures]) => {
       };
       look();
     };
-    for (const type of ["click", "keydown"]) addEventListener(type, start, true);
+    for (const type of starts) addEventListener(type, start, true);
   });
 }"""
 
 
 def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: list[str]) -> float:
-    """Seconds from the click or Enter in `act` until the answer is drawn.
+    """Seconds from the click, the Enter or the choice of a file in `act` until the answer is drawn.
 
     Args:
         page: the page.
-        act: what clicks, or presses Enter, once.
+        act: what does one of these, once.
         ready: JavaScript that is true when the answer's text is there, and false before.
         pictures: CSS selectors of pictures that must have changed and be decoded.
     """
@@ -43,5 +46,9 @@ def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: l
 
 
 def labels_shown(rows: str, labels: list[str]) -> str:
-    """JavaScript that is true when exactly these labels are shown in rows of this selector."""
-    return f"[...document.querySelectorAll({rows!r})].map(row => row.dataset.label).sort().join() === {','.join(sorted(labels))!r}"
+    """JavaScript that is true when rows of this selector show these labels, and none but what has no clear month."""
+    wanted = ",".join(sorted(labels))
+    return (
+        f"[...document.querySelectorAll({rows!r})].map(row => row.dataset.label)"
+        f".filter(label => label !== {NO_CLEAR_MONTH!r}).sort().join() === {wanted!r}"
+    )

@@ -6,9 +6,20 @@ import xarray as xr
 from playwright.sync_api import Page, expect
 from transformers import pipeline
 
-from tests.browser.views import complaint, field, open_view, scores, shares, source, unfold, upload, write
-from tests.mapping.small_cubes import CRS, MONTHS, grid
-from timesenclip_hf.data.simulated import simulate
+from tests.browser.files import write_cube
+from tests.browser.views import (
+    NO_CLEAR_MONTH,
+    complaint,
+    field,
+    open_view,
+    scores,
+    shares,
+    source,
+    unfold,
+    upload,
+    write,
+)
+from tests.mapping.small_cubes import MONTHS, grid
 from timesenclip_hf.mapping import map_cube
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
@@ -34,29 +45,18 @@ def unfolded(view: Page) -> Page:
 
 @pytest.fixture
 def cube(tmp_path: Path) -> Path:
-    """Simulated pixels of any cover side by side, in digital numbers."""
-    series = np.nan_to_num(simulate(HEIGHT * WIDTH, seed=6).series)
-    numbers = np.rint(series * 10_000).astype(np.uint16).reshape(HEIGHT, WIDTH, 12, 10)
-    numbers[numbers == 0] = 65535
-    bands = {
-        band: (("time", "y", "x"), numbers[..., column].transpose(2, 0, 1), {"_FillValue": 65535})
-        for column, band in enumerate(BANDS)
-    }
-    dataset = xr.Dataset(bands, coords={"time": MONTHS, **grid(HEIGHT, WIDTH)}).rio.write_crs(CRS)
-    path = tmp_path / "cube.nc"
-    dataset.to_netcdf(path, engine="h5netcdf")
-    return path
+    return write_cube(tmp_path / "cube.nc", HEIGHT, WIDTH, seed=6)
 
 
 def test_other_words_change_the_maps_and_the_legend(view: Page):
     before = {name: source(view, name) for name in MAPS}
     write(view, "map-words", ", ".join(WORDS))
-    assert set(shares(view, [*WORDS, "no clear month"])) == {*WORDS, "no clear month"}
+    assert set(shares(view, [*WORDS, NO_CLEAR_MONTH])) == {*WORDS, NO_CLEAR_MONTH}
     for name in MAPS:
         expect(view.locator(f"#{name} img")).not_to_have_attribute("src", before[name])
     three = {name: source(view, name) for name in MAPS}
     write(view, "map-words", "water, houses")
-    found = shares(view, ["water", "houses", "no clear month"])
+    found = shares(view, ["water", "houses", NO_CLEAR_MONTH])
     assert sum(found.values()) == pytest.approx(1, abs=0.001)
     for name in MAPS:
         expect(view.locator(f"#{name} img")).not_to_have_attribute("src", three[name])

@@ -1,53 +1,21 @@
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import SIZES, visit
-from tests.browser.views import choose, complaint, field, open_view, scores, source, unfold, upload, write
+from tests.browser.screenshots import SCREENSHOTS, keep, views
+from tests.browser.views import open_view, scores, write
 from tests.space_process import COMMAND, Space, running_space
 
 pytestmark = pytest.mark.browser
 
 
-def keep(page: Page, folder: Path, name: str, width: int) -> None:
-    """A screenshot of the whole view, if it is no wider than its window."""
-    page.mouse.move(0, 0)
-    page.evaluate("document.activeElement.blur()")
-    page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    overhang = page.evaluate(
-        "() => [...document.querySelectorAll('main *, .gradio-container *')].filter(one => one.checkVisibility() && "
-        "one.getBoundingClientRect().right > innerWidth + 1).map(one => one.outerHTML.slice(0, 120))"
-    )
-    assert not overhang
-
-
 @pytest.mark.parametrize("width", SIZES)
-def test_every_view_fits_its_window(visitor: Callable[..., Page], screenshots: Path, tmp_path: Path, width: int):
+def test_every_view_fits_its_window(visitor: Callable[..., Page], width: int):
     page = visitor(width)
-    choose(page, "series-example", "maize, half the year in cloud")
-    expect(page.locator("#series-chart figcaption")).to_contain_text("No clear look")
-    source(page, "series-chart")
-    keep(page, screenshots, "series", width)
-
-    open_view(page, "Map")
-    field(page, "map-row").fill("10")
-    write(page, "map-column", "20")
-    expect(page.locator("#map-pixel-chart img")).to_be_visible()
-    keep(page, screenshots, "map", width)
-
-    open_view(page, "Search")
-    source(page, "search-hits")
-    keep(page, screenshots, "search", width)
-
-    open_view(page, "Series")
-    (tmp_path / "table.csv").write_text("this,is\nnot,a table\n", encoding="utf-8")
-    unfold(page, "series")
-    upload(page, "series", tmp_path / "table.csv")
-    complaint(page, "series")
-    keep(page, screenshots, "error", width)
+    for name in views(page):
+        assert keep(page, SCREENSHOTS / f"{name}-{width}.png") == []
 
 
 def test_visitors_do_not_see_each_others_words(visitor: Callable[..., Page]):

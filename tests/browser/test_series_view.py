@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from transformers import pipeline
 
+from tests.browser.files import write_series
 from tests.browser.views import choose, complaint, field, scores, source, unfold, upload, write
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
@@ -12,11 +13,6 @@ from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 pytestmark = pytest.mark.browser
 
 WORDS = ["maize", "woodland", "water"]
-
-
-def write_series(path: Path, series: np.ndarray) -> Path:
-    np.savez(path, series=series)
-    return path
 
 
 def test_new_class_names_bring_their_own_probabilities(page: Page):

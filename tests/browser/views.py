@@ -7,6 +7,9 @@ from playwright.sync_api import Locator, Page, expect
 
 SENTENCE = re.compile(r"^\s*\S[^\n]*[.!?]\s*$")
 
+# In the legend of a map, beside its classes.
+NO_CLEAR_MONTH = "no clear month"
+
 
 def open_view(page: Page, name: str) -> None:
     """Goes to the view `Series`, `Map` or `Search`."""
