@@ -72,8 +72,9 @@ evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 
 evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
 	$(BIN)/python -m tests.evidence.hub $(PARTS)
 
-pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
+pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
+	$(BIN)/python -m tests.browser.screenshots docs
 	$(BIN)/python training/curves.py training/results/embedded_default.json --output docs
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png

@@ -15,8 +15,7 @@ from tests.browser.views import SENTENCE, choose, field, open_view, source, unfo
 from tests.space_process import ROOT, running_space
 
 SCREENSHOTS = ROOT / "runs" / "browser"
-# Of the documentation: which view, at which width.
-DOCUMENTED = (("series", 1280), ("map", 1280), ("search", 1280), ("map", 390))
+DOCUMENTED = ("series", "map", "search")
 # Elements that are seen and reach beyond the window's right edge; a pixel is a rounding.
 _OVERHANGING = """() => [...document.querySelectorAll("main *")]
   .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
@@ -67,12 +66,10 @@ def keep(page: Page, path: Path) -> list[str]:
 
 def main(folder: str) -> None:
     """Draws the pictures of the documentation."""
-    with running_space() as space, chromium() as browser:
-        for width in dict.fromkeys(width for _, width in DOCUMENTED):
-            with visit(browser, space.url, width) as page:
-                for name in views(page):
-                    if (name, width) in DOCUMENTED:
-                        keep(page, Path(folder) / f"space_{name}_{width}.png")
+    with running_space() as space, chromium() as browser, visit(browser, space.url) as page:
+        for name in views(page):
+            if name in DOCUMENTED:
+                keep(page, Path(folder) / f"space_{name}.png")
 
 
 if __name__ == "__main__":
