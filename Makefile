@@ -12,8 +12,8 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test check real evaluation bench pictures cards clean embedded \
-	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip
+.PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded \
+	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-hub
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,6 +25,13 @@ demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave de
 
 test: $(VENV)/.dev ## run the offline tests
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by apt where absent), screenshots in runs/browser
+	@command -v chromium > /dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null || true; fi
+	@command -v chromium > /dev/null || { echo "chromium is missing and could not be installed here: on Debian," \
+		"run 'apt-get install chromium' as root." >&2; exit 1; }
+	$(BIN)/python -m pytest -q -m browser tests/browser $(PYTEST_ARGS)
 
 check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/ruff check .
@@ -62,8 +69,12 @@ evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again;
 evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 15 minutes; PARTS="parity learning" for some
 	$(BIN)/python -m tests.evidence.senclip $(PARTS)
 
-pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
+evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
+	$(BIN)/python -m tests.evidence.hub $(PARTS)
+
+pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
+	$(BIN)/python -m tests.browser.screenshots docs
 	$(BIN)/python training/curves.py training/results/embedded_default.json --output docs
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png

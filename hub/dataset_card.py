@@ -2,10 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import Template
 from textwrap import shorten
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
+from filling import CARDS, TAGS, citation, fill, table
 from huggingface_hub import DatasetCardData
 from matplotlib.figure import Figure
 
@@ -21,7 +21,6 @@ from timesenclip_hf.data.schema import CLASS_TAXONOMIES, UNKNOWN, taxonomy_of
 from timesenclip_hf.mapping.export import COLOURS
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
-TEMPLATE = Path(__file__).parent / "cards" / "dataset_card.md"
 MAP_PICTURE, CLASS_PICTURE = "map.png", "classes.png"
 NOT_STATED = "not stated: ask the source before you redistribute"
 # A class of fewer rows is named among the limits; our choice.
@@ -88,16 +87,16 @@ def count(split: Dataset) -> SplitCounts:
     classes = [name for name, feature in split.features.items() if isinstance(feature, ClassLabel)]
     counts = SplitCounts(labels={name: _labels_of(name, split.features[name]) for name in classes})
     present = [*(name for name in COUNTED if name in split.column_names), *classes]
-    for table in split.select_columns(present).with_format("arrow").iter(ROWS_AT_A_TIME):
-        counts.rows += table.num_rows
-        counts.points.update(table["point_id"].to_pylist())
-        counts.places.append(np.stack([table["longitude"].to_numpy(), table["latitude"].to_numpy()]))
+    for rows in split.select_columns(present).with_format("arrow").iter(ROWS_AT_A_TIME):
+        counts.rows += rows.num_rows
+        counts.points.update(rows["point_id"].to_pylist())
+        counts.places.append(np.stack([rows["longitude"].to_numpy(), rows["latitude"].to_numpy()]))
         if "observed" in present:
-            observed = pc.list_flatten(table["observed"])
+            observed = pc.list_flatten(rows["observed"])
             counts.looks += len(observed)
             counts.missing_looks += len(observed) - (pc.sum(observed).as_py() or 0)
         for column in classes:
-            found = pc.value_counts(pc.fill_null(table[column], UNKNOWN)).to_pylist()
+            found = pc.value_counts(pc.fill_null(rows[column], UNKNOWN)).to_pylist()
             counts.classes.setdefault(column, Counter()).update({one["values"]: one["counts"] for one in found})
     if "photos" in split.column_names:
         _count_photos(split, counts)
@@ -117,8 +116,8 @@ def labels_of(counts: Mapping[str, SplitCounts], column: str) -> list[tuple[str,
 
 
 def _count_photos(split: Dataset, counts: SplitCounts) -> None:
-    for table in split.select_columns(["photos"]).with_format("arrow").iter(ROWS_AT_A_TIME // 10):
-        column = table["photos"]
+    for rows in split.select_columns(["photos"]).with_format("arrow").iter(ROWS_AT_A_TIME // 10):
+        column = rows["photos"]
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         counts.rows_without_photos += pc.sum(pc.equal(lengths, 0)).as_py()
         photos = pc.list_flatten(column)
@@ -157,7 +156,7 @@ def fill_card(
         "map_picture": MAP_PICTURE,
         "class_picture": CLASS_PICTURE,
         "size_table": _size_table(counts, num_bytes),
-        "features_table": _table(
+        "features_table": table(
             ("column", "type", "what"),
             ((f"`{name}`", _type_name(feature), COLUMNS.get(name, "")) for name, feature in features.items()),
         ),
@@ -165,9 +164,10 @@ def fill_card(
         "licence_table": _licence_table(counts, about),
         "photo_note": _photo_note(counts),
         "built": _built(about),
+        "citation": citation(),
         "limits": "\n".join(f"- {limit}" for limit in _limits(counts, about)),
     }
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(values)
+    return fill(CARDS / "dataset_card.md", values)
 
 
 def _series_note(features: Features) -> str:
@@ -201,7 +201,7 @@ def _metadata(
     data = DatasetCardData(
         license=about.licence,
         task_categories=["zero-shot-classification", "image-classification"],
-        tags=["sentinel-2", "time-series", "land-cover", "remote-sensing", "timesenclip_hf"],
+        tags=list(TAGS),
         size_categories=[_size_category(sum(one.rows for one in counts.values()))],
         configs=[
             {
@@ -222,13 +222,8 @@ def _size_category(rows: int) -> str:
     return "1M<n<10M"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    return "\n".join(lines + [f"| {' | '.join(map(str, row))} |" for row in rows])
-
-
 def _size_table(counts: Mapping[str, SplitCounts], num_bytes: Mapping[str, int]) -> str:
-    return _table(
+    return table(
         ("split", "rows", "places", "looks", "missing looks", "photos", "megabytes"),
         (
             (
@@ -270,7 +265,7 @@ def _class_tables(counts: Mapping[str, SplitCounts]) -> str:
         labels = labels_of(counts, column)
         rows = [(*labels[index], *(f"{one.classes[column][index]:,}" for one in counts.values())) for index in indices]
         rows.append(("", "not known", *(f"{one.classes[column][UNKNOWN]:,}" for one in counts.values())))
-        tables.append(f"### `{column}`\n" + _table(("code", "class", *counts), rows))
+        tables.append(f"### `{column}`\n" + table(("code", "class", *counts), rows))
     return "\n\n".join(tables) or "No class is known of any row."
 
 
@@ -287,7 +282,7 @@ def _licence_table(counts: Mapping[str, SplitCounts], about: About) -> str:
             rows.append(("photos", f"{embedded[licence]:,}", "yes", licence))
         if number > embedded[licence]:
             rows.append(("photos", f"{number - embedded[licence]:,}", "no, as URLs", licence))
-    return _table(("what", "how many", "in the files", "licence"), rows)
+    return table(("what", "how many", "in the files", "licence"), rows)
 
 
 def _photo_note(counts: Mapping[str, SplitCounts]) -> str:
@@ -314,7 +309,7 @@ def _built(about: About) -> str:
         f"{report.points:,} points were written. SHA-256 of the imported rows: `{report.content_hash}`.",
     ]
     if report.counts:
-        lines.append(_table(("what the import found", "how often"), report.counts.items()))
+        lines.append(table(("what the import found", "how often"), report.counts.items()))
     return "\n\n".join(lines)
 
 

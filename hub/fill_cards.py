@@ -5,20 +5,28 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from huggingface_hub.utils import yaml_dump
+from filling import CARDS, ROOT, citation, fill, table
+from model_card import Licences, carbon, describe_timesenclip, head, headlines, results_of, results_table, usage
 from transformers import AutoModel, AutoProcessor
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
-from timesenclip_hf.evaluation.report import model_index
-from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, words
+from timesenclip_hf.evaluation.report.reading import words
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "training" / "results"
+HARDWARE = "two CPU cores"
+LICENCES = Licences(
+    weights="mit", clip="none: its towers were trained from nothing", data="none: simulated by the code of this package"
+)
+USAGE = """```python
+from transformers import pipeline
+import timesenclip_hf
+
+classify = pipeline("zero-shot-pixel-classification")  # this checkpoint
+classify(series, candidate_labels=["maize", "grassland", "buildings"])
+```"""
 TRAINED_BY = (
     "accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \\\n"
     "    training/configs/embedded_default.yaml"
@@ -28,28 +36,6 @@ TRAINED_BY = (
 def read(name: str) -> Any:
     """One results file."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def headlines(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Data set and entry of what is shown: raw scores with all looks, generic prompts, one a task."""
-    for run in results["runs"]:
-        yield from ((run["dataset"]["name"], entry) for entry in drawn_entries(run))
-
-
-def results_table(results: dict[str, Any]) -> str:
-    """A markdown table of balanced accuracies beside the lines to beat."""
-    lines = [
-        "| data set | task | candidates, occurring | pixels | balanced accuracy (95 %) | commonest class | chance |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for name, entry in headlines(results):
-        present, lines_to_beat = len(entry["recall"]), entry["baselines"]
-        lines.append(
-            f"| {name} | {words(entry['task'])} | {present + len(entry['absent'])}, {present} | {entry['samples']} | "
-            f"**{figure(entry['metrics']['balanced_accuracy'])}** | "
-            f"{lines_to_beat['majority']['balanced_accuracy']:.3f} | {lines_to_beat['chance']:.3f} |"
-        )
-    return "\n".join(lines)
 
 
 def recalls(results: dict[str, Any]) -> str:
@@ -62,47 +48,40 @@ def recalls(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def metadata(results: dict[str, Any]) -> str:
-    """The `model-index` of the card's head, in the Hub's form, as YAML lines."""
-    return str(yaml_dump(model_index(results), sort_keys=False)).rstrip()
-
-
 def evidence_table(claims: list[dict[str, Any]]) -> str:
     """A markdown table of claims, figures and bars."""
-    lines = ["| claim | figure | bar |", "| --- | --- | --- |"]
-    lines += [f"| {entry['claim']} | {entry['figure']} | {entry['bar']} |" for entry in claims]
-    return "\n".join(lines)
+    return table(("claim", "figure", "bar"), ((entry["claim"], entry["figure"], entry["bar"]) for entry in claims))
 
 
-def fill_card() -> str:
-    """The model card of the embedded checkpoint."""
+def fill_card(repo_id: str | None = None) -> str:
+    """The model card of the embedded checkpoint.
+
+    Args:
+        repo_id: where it is published; None for the card in this repository.
+
+    Raises:
+        ValueError: the recorded figures are of other weights.
+    """
     model = AutoModel.from_pretrained(DEFAULT_CHECKPOINT)
     processor = AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT)
-    pixel, training = model.config.pixel_config, read("embedded_default")
-    results = read("evaluation")
-    text = [*model.text_model.parameters(), *model.text_projection.parameters()]
-    vision = [*model.vision_model.parameters(), *model.visual_projection.parameters()]
+    training, results = read("embedded_default"), results_of(model, read("evaluation"))
     values = {
         **training["arguments"],
+        **describe_timesenclip(model, processor),
+        "title": (repo_id or DEFAULT_CHECKPOINT).split("/")[-1],
+        "head": head(LICENCES, "zero-shot-classification", results, "clip", "simulated-data"),
+        "usage": usage(repo_id) if repo_id else USAGE,
         "minutes": training["minutes"],
+        "hardware": HARDWARE,
         "command": TRAINED_BY,
-        "pixel_architecture": f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, "
-        f"{pixel.num_hidden_layers} layers, {pixel.num_attention_heads} heads",
-        "pixel_parameters": f"{model.pixel_model.num_parameters():,}",
-        "text_parameters": f"{sum(parameter.numel() for parameter in text):,}",
-        "vision_parameters": f"{sum(parameter.numel() for parameter in vision):,}",
-        "vocab_size": f"{model.config.text_config.vocab_size:,}",
-        "image_size": model.config.vision_config.image_size,
-        "projection_dim": model.config.projection_dim,
-        "band_names": " ".join(processor.feature_extractor.band_names),
         "known_words": len(processor.known_words),
         "results_table": results_table(results),
         "recalls": recalls(results),
-        "model_index": metadata(results),
+        "licence_table": LICENCES.table(),
+        "carbon": carbon(training["minutes"], HARDWARE),
+        "citation": citation(),
     }
-    return Template((ROOT / "hub" / "cards" / "timesenclip-simulated.md").read_text(encoding="utf-8")).substitute(
-        values
-    )
+    return fill(CARDS / "timesenclip-simulated.md", values)
 
 
 def fill_section(text: str, name: str, content: str) -> str:

@@ -6,39 +6,27 @@ unless their licence is named.
 """
 
 import math
-import re
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
 
 from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
 from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
 from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
 
 MANIFEST = "splits.csv"
-# What is pushed, and what an earlier push left that this one replaces.
-PUSHED = ["README.md", "data/*.parquet", "*.png", MANIFEST]
+# What an earlier push may have left; files of other names are nobody's but their owner's.
+REPLACED = ("data/*.parquet", "*.png", MANIFEST)
 # A row with photos can be megabytes; so many tell how large a row is.
 SAMPLE = 32
 # Series, classes and photos may lack; the card needs these.
 PLACE = ("point_id", "longitude", "latitude")
 REQUIRED = (*PLACE, "year")
-
-
-@dataclass(frozen=True)
-class Staged:
-    """A folder that is ready to be pushed."""
-
-    folder: Path
-    about: About
-    text: str
 
 
 def read_splits(
@@ -131,21 +119,18 @@ def _with_image(photo: dict[str, Any], licences: list[str]) -> dict[str, Any]:
 
 def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
     """Writes Parquet files, pictures and the card as they would be pushed."""
-    shutil.rmtree(folder / "data", ignore_errors=True)
-    (folder / "data").mkdir(parents=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
     counts = {name: count(split) for name, split in splits.items()}
     write_manifest(folder / MANIFEST, homes(splits))
     draw_map(counts, folder / MAP_PICTURE)
     draw_classes(counts, folder / CLASS_PICTURE)
     (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")
-    files = sorted(path for pattern in PUSHED for path in folder.glob(pattern))
     photos = sum(sum(one.photos.values()) for one in counts.values())
     embedded = sum(sum(one.embedded.values()) for one in counts.values())
     lines = [f"{name}: {one.rows} rows, {len(one.points)} places" for name, one in counts.items()]
     lines += [f"photos: {embedded} in the files, {photos - embedded} as references"] if photos else []
-    lines += [f"{path.relative_to(folder)}  {path.stat().st_size / 1e6:.2f} MB" for path in files]
-    return Staged(folder, about, "\n".join(lines))
+    return Staged(folder, "\n".join(lines), replaced=REPLACED)
 
 
 def _write_shards(split: Dataset, folder: Path, name: str) -> int:
@@ -160,37 +145,11 @@ def _write_shards(split: Dataset, folder: Path, name: str) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def push(staged: Staged, *, private: bool = False) -> str:
-    """Uploads a staged folder in one commit, and returns its address; files of an earlier push are replaced.
-
-    Raises:
-        PermissionError: the token may not write there, or there is none.
-    """
-    api, repo_id = HfApi(), staged.about.repo_id
-    try:
-        api.create_repo(repo_id, repo_type="dataset", private=private, exist_ok=True)
-    except HfHubHTTPError as error:
-        if error.response.status_code not in (401, 403):
-            raise
-        raise PermissionError(
-            f"The Hub does not let you write {repo_id}: run `hf auth login`, or set HF_TOKEN, with a token that may."
-        ) from None
-    commit = api.upload_folder(
-        folder_path=staged.folder,
-        repo_id=repo_id,
-        repo_type="dataset",
-        commit_message="Push the dataset with its card",
-        allow_patterns=PUSHED,
-        delete_patterns=PUSHED[1:],
-    )
-    return str(commit.commit_url)
-
-
 def main(
     dataset: Annotated[Path, typer.Argument(help="Folder of an import, or of `save_to_disk`.")],
     repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
-    really_push: Annotated[bool, typer.Option("--push", help="Push; without it nothing leaves this machine.")] = False,
-    staging: Annotated[Path | None, typer.Option(help="Folder for what is pushed; runs/push/NAME if left out.")] = None,
+    really_push: Push = False,
+    staging: Staging = None,
     manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None,
     block_km: Annotated[
         float | None, typer.Option(help="No block of this side straddles two splits; cuts what is one piece.")
@@ -203,26 +162,20 @@ def main(
     series_licence: Annotated[str, typer.Option(help="Of the reflectance.")] = NOT_STATED,
     label_licence: Annotated[str, typer.Option(help="Of codes and classes.")] = NOT_STATED,
     note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = "",
-    private: Annotated[bool, typer.Option(help="Only you can see it.")] = False,
+    private: Private = False,
+    limit_gb: LimitGb = LIMIT_GB,
 ) -> None:
     """Fills the card and shows what would be pushed; `--push` pushes it."""
-    try:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
-            raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
+
+    def staged() -> Staged:
         splits = read_splits(dataset, manifest, block_km=block_km, seed=seed)
         about = About(repo_id, licence, series_licence, label_licence, note, block_km=block_km)
         if (dataset / REPORT_FILE).exists():
             about = replace(about, report=ImportReport.read(dataset))
-        folder = staging or Path("runs") / "push" / repo_id.split("/")[-1]
-        staged = stage(keep_photos(splits, embed_licence or []), folder, about)
-        typer.echo(staged.text)
-        if really_push:
-            typer.echo(f"pushed: {push(staged, private=private)}")
-        else:
-            typer.echo(f"dry run: nothing was pushed; look at {folder / 'README.md'}, then add --push")
-    except (ValueError, OSError) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(1) from None
+        return stage(keep_photos(splits, embed_licence or []), new_folder(staging, repo_id), about)
+
+    with one_line_errors():
+        deliver({repo_id: staged}, "dataset", really_push=really_push, private=private, limit_gb=limit_gb)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,13 @@ def hub() -> Iterator[HubStub]:
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CLIP checkpoint of 32-dimensional towers with random weights: model, image processor and tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny_clip")
+    write_tiny_clip(folder)
+    return folder
+
+
+def write_tiny_clip(folder: Path, projection_dim: int = 32) -> None:
+    """Writes the checkpoint of `tiny_clip`, or one of another joint space."""
     # Not at the head of the file: the environment must be set before transformers is imported.
     import torch
     from tokenizers.pre_tokenizers import ByteLevel
@@ -69,13 +76,11 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
         **sizes,
     )
     vision = CLIPVisionConfig(image_size=32, patch_size=16, **sizes)
-    folder = tmp_path_factory.mktemp("tiny_clip")
     torch.manual_seed(0)
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=32)).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=projection_dim)).save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
     vocab = {token: index for index, token in enumerate(tokens)}
     CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A stand-in for the Hugging Face Hub on loopback, for tests and evidence that must not reach the network.
 
 It speaks the protocol of `huggingface_hub` over plain LFS: repositories of all kinds, commits, branches, tags, pull
-requests, and files with ranges. It keeps everything in memory, wants any token for what changes something, and lists
-every request, so that a test can say what was not asked.
+requests, and files with ranges. It keeps everything in memory, wants any token for what changes something, lets that
+token write under its user's name only, and lists every request, so that a test can say what was not asked.
 
     with HubStub() as hub:
         sha = hub.run(tmp_path, "print(json.dumps(HfApi().model_info('tester/model').sha))")
@@ -41,6 +41,9 @@ class HubStub:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.large: dict[str, bytes] = {}
         self.requests: list[str] = []
+        # What happens before a request, "METHOD /path", that a pattern names, is answered: somebody else's commit, an
+        # error, or a `ConnectionError`, which cuts the line.
+        self.meanwhile: dict[str, Callable[[], None]] = {}
         self.lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._server.daemon_threads = True
@@ -70,6 +73,8 @@ class HubStub:
             # There is no negotiation: with xet the client would not even try LFS.
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            # `evaluate` counts its loads elsewhere.
+            "HF_UPDATE_DOWNLOAD_COUNTS": "0",
             "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0" if token else "1",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
@@ -179,20 +184,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         address = urlsplit(self.path)
         self.query = parse_qs(address.query)
-        with self.hub.lock:
-            self.hub.requests.append(f"{self.command} {address.path}")
-            try:
-                for methods, pattern, act in _ROUTES:
-                    found = re.fullmatch(pattern, address.path)
-                    if found and self.command in methods.split():
-                        self._check_token(address.path)
-                        # Segments are decoded one by one: a revision may contain a slash.
-                        answer = act(self, *(unquote(part or "") for part in found.groups()))
-                        break
-                else:
-                    raise HubError(HTTPStatus.NOT_FOUND, "", f"No route for {self.command} {address.path}")
-            except HubError as error:
-                answer = error
+        try:
+            for pattern, happen in list(self.hub.meanwhile.items()):
+                if re.fullmatch(pattern, f"{self.command} {address.path}"):
+                    happen()
+            with self.hub.lock:
+                self.hub.requests.append(f"{self.command} {address.path}")
+                answer = self._answer(address.path)
+        except ConnectionError:
+            self.close_connection = True
+            return
+        except HubError as error:
+            answer = error
         if isinstance(answer, HubError):
             headers = {"X-Error-Code": answer.code, "X-Error-Message": str(answer)}
             headers |= {"X-Repo-Commit": answer.commit} if answer.commit else {}
@@ -202,6 +205,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             status = answer.pop("_status", HTTPStatus.OK) if isinstance(answer, dict) else HTTPStatus.OK
             self._send(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+    def _answer(self, path: str) -> Any:
+        for methods, pattern, act in _ROUTES:
+            found = re.fullmatch(pattern, path)
+            if found and self.command in methods.split():
+                self._check_token(path)
+                # Segments are decoded one by one: a revision may contain a slash.
+                return act(self, *(unquote(part or "") for part in found.groups()))
+        raise HubError(HTTPStatus.NOT_FOUND, "", f"No route for {self.command} {path}")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
 
@@ -220,6 +232,10 @@ class _Handler(BaseHTTPRequestHandler):
             if not authorization.startswith(("Bearer ", "Basic ")):
                 raise HubError(HTTPStatus.UNAUTHORIZED, "", "Invalid username or password.")
 
+    def _check_owner(self, name: str) -> None:
+        if name.split("/")[0] != USER:
+            raise HubError(HTTPStatus.FORBIDDEN, "", f"You don't have the rights to write to {name}.")
+
     def _json(self) -> dict[str, Any]:
         return json.loads(self.body or b"{}")
 
@@ -227,9 +243,11 @@ class _Handler(BaseHTTPRequestHandler):
         return {"type": "user", "name": USER, "fullname": USER, "orgs": [], "auth": {"type": "access_token"}}
 
     def create(self) -> dict[str, Any]:
+        self._check_owner(_kind_and_name(self._json())[1])
         return self.hub.create(self._json())
 
     def delete(self) -> dict[str, Any]:
+        self._check_owner(_kind_and_name(self._json())[1])
         return self.hub.delete(self._json())
 
     def validate(self) -> dict[str, Any]:
@@ -237,6 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def preupload(self, kind: str, name: str, revision: str) -> dict[str, Any]:
         present = self.hub.repository(kind, name).at(revision).files
+        self._check_owner(name)
         answers = []
         for entry in self._json()["files"]:
             path = entry["path"]
@@ -249,6 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def lfs_batch(self, kind: str, name: str) -> dict[str, Any]:
         self.hub.repository(kind or "models", name)
+        self._check_owner(name)
         objects = []
         for entry in self._json()["objects"]:
             known = {} if entry["oid"] in self.hub.large else {"actions": {"upload": self._upload(entry["oid"])}}
@@ -265,7 +285,9 @@ class _Handler(BaseHTTPRequestHandler):
         return {}
 
     def commit(self, kind: str, name: str, revision: str) -> dict[str, Any]:
-        return self.hub.commit(self.hub.repository(kind, name), revision, self.body, "create_pr" in self.query)
+        repository = self.hub.repository(kind, name)
+        self._check_owner(name)
+        return self.hub.commit(repository, revision, self.body, "create_pr" in self.query)
 
     def info(self, kind: str, name: str, revision: str) -> dict[str, Any]:
         repository = self.hub.repository(kind, name)

@@ -347,6 +347,26 @@ def search(
         typer.echo(json.dumps(as_geojson(hits) if format_ == "geojson" else hits, indent=1))
 
 
+@app.command("demo-app")
+def demo_app(
+    model: Model = None,
+    index: Annotated[
+        Path | None, typer.Option(help="Folder that `timesenclip index` wrote; simulated places when left out.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; GRADIO_SERVER_NAME, or this machine alone, when left out.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="GRADIO_SERVER_PORT, or the first free one from 7860, when left out.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+) -> None:
+    """Serve the page of the Space on this machine: name series, map small cubes, search places."""
+    from .demo.app import launch
+
+    launch(_model(model), index, host=host, port=port, open_browser=open_)
+
+
 @import_app.command("sen4map")
 def import_sen4map_(
     sources: Annotated[list[Path], typer.Argument(help="HDF5 files of Sen4Map, or folders of them.")],

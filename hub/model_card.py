@@ -1,0 +1,252 @@
+"""A model card from the checkpoint, its training and its evaluation. No figure is typed by hand."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filling import CARDS, PROJECT, TAGS, citation, fill, table
+from huggingface_hub.utils import yaml_dump
+from transformers import CLIPModel
+
+from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
+from timesenclip_hf.evaluation.report import model_index
+from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, words
+from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
+from timesenclip_hf.tensor_files import weights_hash
+
+# As the Hub names it.
+CODE_LICENCE = PROJECT["license"].lower()
+NOT_EVALUATED = "**It was not evaluated with this package**: try it on your own samples before you rely on it."
+
+
+@dataclass(frozen=True)
+class Licences:
+    """Of each part, as the Hub names them; `data` in words where there is no name."""
+
+    weights: str
+    clip: str
+    data: str
+    link: str = ""
+
+    def check(self) -> None:
+        """Refuses a licence that is missing.
+
+        Raises:
+            ValueError: one is.
+        """
+        for part, licence in (("", self.weights), ("clip-", self.clip), ("data-", self.data)):
+            if not licence:
+                raise ValueError(f"A licence is missing: name it with --{part}licence.")
+        if self.weights == "other" and not self.link:
+            raise ValueError("The licence 'other' says nothing by itself: give its text with --licence-link.")
+
+    def table(self) -> str:
+        """As markdown, with the code's own."""
+        link = f" ([text]({self.link}))" if self.link else ""
+        return table(
+            ("what", "licence"),
+            (
+                ("code in this repository", CODE_LICENCE),
+                ("weights", self.weights + link),
+                ("the CLIP that they started from", self.clip),
+                ("data that they were trained on", self.data),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the checkpoint cannot say of itself.
+
+    Attributes:
+        repo_id: where it goes, user/name.
+        licences: of its parts.
+        origin: where weights come from that were not trained here.
+        hardware: that they were trained on.
+        note: sentence for the head of the card.
+        training: results of the run, as `training/train.py` writes them.
+        results: of an evaluation, as `training/evaluate.py` and `timesenclip evaluate` write them.
+    """
+
+    repo_id: str
+    licences: Licences
+    origin: str = ""
+    hardware: str = ""
+    note: str = ""
+    training: Mapping[str, Any] | None = None
+    results: Mapping[str, Any] | None = None
+
+
+def head(licences: Licences, task: str, results: Mapping[str, Any] | None, *tags: str) -> str:
+    """The card's metadata: licence, task, tags, and figures in the Hub's form."""
+    metadata: dict[str, Any] = {"license": licences.weights}
+    if licences.weights == "other":
+        metadata |= {"license_name": "see-link", "license_link": licences.link}
+    metadata |= {"language": "en", "library_name": "transformers", "pipeline_tag": task, "tags": [*TAGS, *tags]}
+    return str(yaml_dump(metadata | (model_index(results) if results else {}), sort_keys=False)).rstrip()
+
+
+def headlines(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Data set and entry of what is shown: raw scores with all looks, generic prompts, one a task."""
+    for run in results["runs"]:
+        yield from ((run["dataset"]["name"], entry) for entry in drawn_entries(run))
+
+
+def results_table(results: Mapping[str, Any]) -> str:
+    """Balanced accuracies beside the lines to beat; of images of several classes, mean average precision."""
+    rows = []
+    for name, entry in headlines(results):
+        place, size = (name, words(entry["task"])), entry["samples"]
+        if "balanced_accuracy" not in entry["metrics"]:
+            precision = figure(entry["metrics"]["mean_average_precision"])
+            rows.append((*place, "several a sample", size, f"**{precision}** (mean average precision)", "", ""))
+            continue
+        present, lines_to_beat = len(entry["recall"]), entry["baselines"]
+        rows.append(
+            (
+                *place,
+                f"{present + len(entry['absent'])}, {present}",
+                size,
+                f"**{figure(entry['metrics']['balanced_accuracy'])}**",
+                f"{lines_to_beat['majority']['balanced_accuracy']:.3f}",
+                f"{lines_to_beat['chance']:.3f}",
+            )
+        )
+    columns = ("data set", "task", "candidates, occurring", "pixels", "balanced accuracy (95 %)")
+    return table((*columns, "commonest class", "chance"), rows)
+
+
+def results_of(model: Any, results: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The runs of an evaluation that are of these very weights.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if results is None:
+        return None
+    own = weights_hash(model.state_dict())
+    runs = [run for run in results["runs"] if (run["model"] or {}).get("weights_hash") == own]
+    if not runs:
+        raise ValueError(f"The results are of other weights than these ({own}): evaluate this checkpoint.")
+    return {**results, "runs": runs}
+
+
+def carbon(minutes: float, hardware: str) -> str:
+    """What is known of the energy: hours and hardware."""
+    return (
+        f"Trained for {minutes / 60:.2g} hours on {hardware}; the run counted the hours itself, waiting for data "
+        "included. Energy was not measured, so no emissions are given: hours, times the power of that hardware, times "
+        "the carbon intensity of its grid, is the estimate of Lacoste et al. (arXiv 1910.09700). Evaluation and "
+        "earlier trials are not in it."
+    )
+
+
+def describe_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor) -> dict[str, Any]:
+    """Sizes of the towers, and what they read."""
+    pixel, rows = model.config.pixel_config, [("pixel tower", architecture(model), _count(model.pixel_model))]
+    text, vision = model.config.text_config, model.config.vision_config
+    words_of_it = f"CLIP text transformer, {text.num_hidden_layers} layers, {text.vocab_size:,} tokens"
+    rows.append(("text tower", words_of_it, _count(model.text_model, model.text_projection)))
+    if vision is not None:
+        photos = f"CLIP vision transformer for {vision.image_size}-pixel photos in patches of {vision.patch_size}"
+        rows.append(("vision tower", photos, _count(model.vision_model, model.visual_projection)))
+    side = f" of a patch of {pixel.patch_size} x {pixel.patch_size} pixels" if pixel.patch_size > 1 else " at one pixel"
+    return {
+        "parts": table(("part", "what", "parameters"), rows),
+        "place": side,
+        "num_months": pixel.num_months,
+        "band_names": " ".join(processor.feature_extractor.band_names),
+        "projection_dim": model.config.projection_dim,
+    }
+
+
+def architecture(model: TimeSenCLIPModel) -> str:
+    """Of the pixel tower."""
+    pixel = model.config.pixel_config
+    return (
+        f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
+        f"{pixel.num_attention_heads} heads"
+    )
+
+
+def _count(*modules: Any) -> str:
+    return f"{sum(parameter.numel() for module in modules for parameter in module.parameters()):,}"
+
+
+def usage(repo_id: str) -> str:
+    """How the published model is called."""
+    return (
+        "```python\nfrom transformers import pipeline\n\n"
+        f'classify = pipeline("{TASK}", model="{repo_id}", trust_remote_code=True)\n'
+        'classify(series, candidate_labels=["maize", "grassland", "buildings"])\n```\n'
+        "The code comes with the repository; where `timesenclip_hf` is installed, its own model and processor are used."
+    )
+
+
+def fill_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, facts: Facts) -> str:
+    """The card of any TimeSenCLIP checkpoint.
+
+    Raises:
+        ValueError: it cannot be said where the weights come from, or the results are of other weights.
+    """
+    results = results_of(model, facts.results)
+    values = describe_timesenclip(model, processor) | _common(facts, results)
+    values |= {"usage": usage(facts.repo_id), "head": head(facts.licences, "zero-shot-classification", results, "clip")}
+    return fill(CARDS / "timesenclip.md", values)
+
+
+def fill_senclip(model: CLIPModel, facts: Facts) -> str:
+    """The card of a SenCLIP, a stock CLIP that reads Sentinel-2 images; errors as [`fill_timesenclip`]."""
+    results, vision = results_of(model, facts.results), model.config.vision_config
+    values = {
+        "parameters": f"{model.num_parameters():,}",
+        "image_size": vision.image_size,
+        "patch_size": vision.patch_size,
+        "layers": vision.num_hidden_layers,
+        "width": vision.hidden_size,
+        "head": head(facts.licences, "zero-shot-image-classification", results, "clip"),
+    }
+    return fill(CARDS / "senclip.md", values | _common(facts, results))
+
+
+def _common(facts: Facts, results: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What every card has."""
+    return {
+        "repo_id": facts.repo_id,
+        "title": facts.repo_id.split("/")[-1],
+        "note": f" {facts.note}" if facts.note else "",
+        "made": _made(facts),
+        "results": results_table(results) if results else NOT_EVALUATED,
+        "licence_table": facts.licences.table(),
+        "carbon": _carbon(facts),
+        "citation": citation(),
+    }
+
+
+def _made(facts: Facts) -> str:
+    if not (facts.origin or facts.training):
+        raise ValueError("Nobody would know where these weights come from: say it with --origin, or give the results.")
+    if facts.training is None:
+        return facts.origin
+    settings = without_paths(facts.training["arguments"])
+    shown = [(f"`{name}`", value) for name, value in settings.items() if value not in (None, [], "")]
+    code = ", ".join(f"{name} {version}" for name, version in facts.training["code"].items())
+    listing = f"<details><summary>Every setting</summary>\n\n{table(('setting', 'value'), shown)}\n\n</details>"
+    return "\n\n".join(filter(None, [facts.origin, f"Trained with `training/train.py`, {code}.", listing]))
+
+
+def _carbon(facts: Facts) -> str:
+    if facts.training is None:
+        return "Nothing was trained for this repository; what the training cost, its authors may tell."
+    if not facts.hardware:
+        raise ValueError("The card must say what the training cost: name the machine with --hardware.")
+    return carbon(facts.training["minutes"], facts.hardware)
+
+
+def without_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the folders of a machine cut off: the last name says enough, and the rest is nobody's business."""
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for name, value in settings.items()
+    }

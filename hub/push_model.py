@@ -1,0 +1,156 @@
+"""Pushes a checkpoint to the Hub with its card: `python hub/push_model.py FOLDER user/name`, dry unless `--push`.
+
+A TimeSenCLIP goes with its processor, its pipeline and the code of all three, so that `trust_remote_code=True` loads
+it where this package is not installed; a SenCLIP goes as the stock `CLIPModel` that it is. The dry run writes into a
+folder what would be pushed, for people to look at; `--push` does the same and uploads that folder in one commit.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from fill_cards import LICENCES, fill_card
+from filling import ROOT
+from model_card import Facts, Licences, fill_senclip, fill_timesenclip, without_paths
+from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
+from transformers import AutoModel, AutoProcessor, CLIPModel
+from transformers.utils import logging
+from vetting import check_file
+
+from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPModel
+from timesenclip_hf.export import export_remote_code
+from timesenclip_hf.tensor_files import first_line
+
+ARGUMENTS_FILE, RESULTS_FILE = "training_arguments.json", "results.json"
+# What an earlier push may have left; files of other names are nobody's but their owner's.
+REPLACED = ("*.json", "*.safetensors", "*.py", "*.txt")
+
+
+def stage(checkpoint: Path, facts: Facts, folder: Path, limit_gb: float = LIMIT_GB) -> Staged:
+    """Writes model, processor, code and card as they would be pushed.
+
+    Args:
+        checkpoint: folder of it.
+        facts: what it cannot say of itself.
+        folder: to write to.
+        limit_gb: gigabytes that no file may exceed.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: there is a pickle or a secret in it, no model that we publish, or the card cannot be filled.
+    """
+    if not checkpoint.is_dir():
+        raise FileNotFoundError(f"No such folder of a checkpoint: {checkpoint}.")
+    for file in sorted(path for path in checkpoint.iterdir() if path.is_file()):
+        check_file(file, str(file), int(limit_gb * 1e9))
+    model, processor = _load(checkpoint)
+    if isinstance(model, CLIPModel):
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        card = fill_senclip(model, facts)
+    else:
+        export_remote_code(model, processor, folder)
+        card = fill_card(facts.repo_id) if is_embedded(checkpoint) else fill_timesenclip(model, processor, facts)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
+    if (checkpoint / ARGUMENTS_FILE).exists():
+        content = _read(checkpoint / ARGUMENTS_FILE)
+        settings = json.dumps({**content, "arguments": without_paths(content["arguments"])}, indent=1)
+        (folder / ARGUMENTS_FILE).write_text(settings + "\n", encoding="utf-8")
+    summary = f"{type(model).__name__}, {model.num_parameters():,} parameters"
+    return Staged(folder, summary, replaced=REPLACED)
+
+
+def is_embedded(checkpoint: Path) -> bool:
+    """Whether it is the checkpoint inside the package, of which all is known."""
+    return checkpoint.resolve() == Path(DEFAULT_CHECKPOINT).resolve()
+
+
+def _load(checkpoint: Path) -> tuple[Any, Any]:
+    """Model and processor.
+
+    Raises:
+        ValueError: they cannot be read, or are of another kind than we publish.
+    """
+    try:
+        model: Any = AutoModel.from_pretrained(checkpoint)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"No model can be read from {checkpoint}: {first_line(error)}.") from None
+    if not isinstance(model, (TimeSenCLIPModel, CLIPModel)):
+        raise ValueError(
+            f"{checkpoint} holds a {type(model).__name__}: what is published is a whole TimeSenCLIPModel, with the "
+            "words, or a CLIPModel, as SenCLIP's is."
+        )
+    try:
+        return model, AutoProcessor.from_pretrained(checkpoint)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"No processor can be read from {checkpoint}: {first_line(error)}.") from None
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read as JSON: {first_line(error)}.") from None
+
+
+def training_of(checkpoint: Path, results: Path | None) -> Mapping[str, Any] | None:
+    """What the run that made a checkpoint wrote, given, or found beside it as `training/train.py` leaves it.
+
+    Raises:
+        ValueError: it cannot be read, or is of another run.
+    """
+    file = results or checkpoint.parent / RESULTS_FILE
+    if results is None and not file.exists():
+        return None
+    content = _read(file)
+    own = checkpoint / ARGUMENTS_FILE
+    if own.exists() and _read(own)["arguments"] == content.get("arguments"):
+        return dict(content)
+    if results is None:
+        return None
+    raise ValueError(f"{results} is of another run than {checkpoint}: their arguments differ.")
+
+
+def main(
+    checkpoint: Annotated[Path, typer.Argument(help="Folder of a checkpoint.")],
+    repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
+    really_push: Push = False,
+    staging: Staging = None,
+    licence: Annotated[str, typer.Option(help="Of the weights, as the Hub names it.")] = "",
+    licence_link: Annotated[str, typer.Option(help="To its text, where it is 'other'.")] = "",
+    clip_licence: Annotated[str, typer.Option(help="Of the CLIP that the weights started from.")] = "",
+    data_licence: Annotated[str, typer.Option(help="Of what the weights were trained on, as it is stated.")] = "",
+    results: Annotated[
+        Path | None, typer.Option(help="results.json of an evaluation of these weights, or what --record wrote.")
+    ] = None,
+    training_results: Annotated[
+        Path | None, typer.Option(help="results.json of the run; beside the checkpoint if left out.")
+    ] = None,
+    hardware: Annotated[str, typer.Option(help="That the weights were trained on.")] = "",
+    origin: Annotated[str, typer.Option(help="Where weights come from that were not trained here: a sentence.")] = "",
+    note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = "",
+    private: Private = False,
+    limit_gb: LimitGb = LIMIT_GB,
+) -> None:
+    """Fills the card and shows what would be pushed; `--push` pushes it. The embedded checkpoint needs no licences."""
+
+    def staged() -> Staged:
+        embedded = is_embedded(checkpoint)
+        licences = LICENCES if embedded else Licences(licence, clip_licence, data_licence, licence_link)
+        licences.check()
+        training = None if embedded else training_of(checkpoint, training_results)
+        evaluation = _read(results) if results else None
+        facts = Facts(repo_id, licences, origin, hardware, note, training, evaluation)
+        return stage(checkpoint, facts, new_folder(staging, repo_id), limit_gb)
+
+    logging.disable_progress_bar()
+    with one_line_errors():
+        deliver({repo_id: staged}, "model", really_push=really_push, private=private, limit_gb=limit_gb)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,86 @@
+"""How the page's calls are bound: one queue for two cores, and what goes wrong as a sentence."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from html import escape
+from typing import Any
+
+from transformers.utils import logging
+
+from ..extras import needs_extra
+from . import fragments
+from .limits import AT_ONCE
+
+with needs_extra("demo"):
+    import gradio as gr
+
+logger = logging.get_logger(__name__)
+
+APOLOGY = "Sorry, this did not work, and the fault is the page's, not yours. Try again, or with another file."
+Updates = tuple[Any, ...]
+
+
+def one_sentence(reason: BaseException) -> str:
+    """An error as a visitor reads it: on one line, without the folders of this machine."""
+    return re.sub(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+", "", " ".join(str(reason).split()))
+
+
+def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., Iterator[Updates]]:
+    """Puts a field for what went wrong before the outputs of a call.
+
+    Bad input (`ValueError`, `OSError`) is said in that field and in a passing note, in its own sentence; anything
+    else is logged, and the visitor reads an apology. The outputs then stay as they are.
+
+    Args:
+        answer: gives a value for each output.
+        outputs: how many.
+    """
+
+    @wraps(answer)
+    def run(*inputs: Any) -> Iterator[Updates]:
+        try:
+            results = answer(*inputs)
+        except (ValueError, OSError) as reason:
+            sentence = one_sentence(reason)
+        except Exception:
+            logger.exception("A visitor's call failed.")
+            sentence = APOLOGY
+        else:
+            yield ("", *results)
+            return
+        yield (fragments.error(sentence), *[gr.skip() for _ in range(outputs)])
+        raise gr.Error(escape(sentence), print_exception=False)
+
+    return run
+
+
+def bind(
+    triggers: Sequence[Any],
+    answer: Callable[..., Updates],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    name: str | None = None,
+) -> None:
+    """Binds a call to what starts it.
+
+    Args:
+        triggers: listeners of components.
+        answer: gives a value for each output but the first.
+        inputs: components whose values it takes.
+        outputs: components; the first is the field for what went wrong, the second tells that the call is under way.
+        name: of the call for programs, which do not see it when left out.
+    """
+    gr.on(
+        list(triggers),
+        in_sentences(answer, len(outputs) - 1),
+        list(inputs),
+        list(outputs),
+        api_name=name,
+        api_visibility="private" if name is None else "public",
+        show_progress="minimal",
+        show_progress_on=[outputs[1]],
+        trigger_mode="always_last",
+        concurrency_limit=AT_ONCE,
+        concurrency_id="compute",
+    )

@@ -1,0 +1,52 @@
+"""What README, cards and Spaces say of the same thing, they say alike."""
+
+import re
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from timesenclip_hf import DEFAULT_CHECKPOINT
+
+CARDS = sorted(path for path in (ROOT / "hub" / "cards").glob("*.md"))
+CITED = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"]
+
+
+@pytest.fixture
+def filling(script):
+    return script("filling")
+
+
+def test_the_papers_are_those_of_the_citation_file_each_with_its_doi(filling):
+    listing = filling.citation()
+    assert listing.count("@") == len(CITED)
+    for paper in CITED:
+        assert paper["doi"] in listing
+        assert paper["url"] in listing
+        assert f"pages = {{{paper['start']}--{paper['end']}}}" in listing
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda path: path.stem)
+def test_no_card_types_what_is_written_elsewhere(card):
+    text = card.read_text()
+    assert "@article" not in text
+    assert not re.search(r"^license:|^tags:", text, re.MULTILINE)
+    numbers = {paper["url"].split("/")[-1] for paper in CITED}
+    assert set(re.findall(r"arXiv (\d{4}\.\d{5})", text)) <= numbers
+
+
+def test_a_slot_for_which_there_is_nothing_is_named(filling, tmp_path):
+    (tmp_path / "card.md").write_text("$this and $that")
+    with pytest.raises(ValueError, match=r"card\.md has the slot \$that"):
+        filling.fill(tmp_path / "card.md", {"this": 1})
+
+
+def test_the_embedded_model_and_the_page_have_one_name_everywhere():
+    name = DEFAULT_CHECKPOINT.split("/")[-1]
+    assert f"# {name}\n" in (ROOT / "model_card.md").read_text()
+    space = (ROOT / "hub" / "space" / "README.md").read_text()
+    (title,) = re.findall(r"^title: (.+)$", space, re.MULTILINE)
+    assert f"# {title}\n" in space
+    assert "$model_name" in space
+    assert name not in space
+    assert title in (ROOT / "README.md").read_text()

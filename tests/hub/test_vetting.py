@@ -1,0 +1,178 @@
+import io
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+
+from tests.hub.conftest import CARD
+
+
+@pytest.fixture
+def vetting(script):
+    return script("vetting")
+
+
+def written(folder: Path, content: str | bytes, name: str = "README.md") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_a_filled_card_passes(vetting, tmp_path):
+    listing = "```\n# a remark, with $name\n```"
+    card = f"{CARD}\n## How\n### First\n{listing}\n\n| a | b |\n| --- | --- |\n| None of them | 1 |\n"
+    vetting.check_card(written(tmp_path, card))
+
+
+@pytest.mark.parametrize(
+    ("card", "sentence"),
+    [
+        ("# A thing\n", "names no licence"),
+        (CARD.replace("license: mit", "license: [mit"), "is no YAML"),
+        (CARD.replace("mit", "unknown"), "names no licence"),
+        (CARD.replace("mit", "other"), "no section says which"),
+        (CARD + "Trained on $data.\n", r"empty slots: `\$data`"),
+        (CARD + "[More Information Needed]\n", "More Information Needed"),
+        (CARD + "TODO\n", "`TODO`"),
+        (CARD + "| minutes | None |\n", "`None`"),
+        (CARD + "## Limits\n\n## Citation\nA paper.\n", "the section 'Limits'"),
+        (CARD + "## Limits\n", "the section 'Limits'"),
+        (CARD.replace("license: mit", "license: mit\ntags: []"), "`tags` of its head"),
+    ],
+)
+def test_a_card_with_empty_slots_or_no_licence_is_refused_with_what_is_missing(vetting, tmp_path, card, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        vetting.check_card(written(tmp_path, card))
+
+
+def test_a_folder_without_a_card_is_refused(vetting, tmp_path):
+    with pytest.raises(ValueError, match="has no card"):
+        vetting.check_card(tmp_path / "README.md")
+
+
+# Made here, so that no file of the repository looks as if it held one.
+SECRETS = [
+    "hf_" + "aB3" * 11 + "x",
+    "AKIA" + "ABCDEFGH12345678",
+    "aws_secret_access_key = " + "abcd/+12" * 5,
+    "-----BEGIN " + "RSA PRIVATE KEY-----",
+    "-----BEGIN " + "PRIVATE KEY-----",
+    "ghp_" + "aB3d" * 9,
+    "AIza" + "aB-_3" * 7,
+    "sk-" + "aB3_" * 9,
+    "https://user:" + "secret" + "@example.org/data",
+]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("around", [("", ""), ("token: ", "\n"), ("\0\xff" * 4_000, "\0")])
+def test_a_secret_is_found_anywhere_and_never_repeated(vetting, tmp_path, secret, around):
+    file = written(tmp_path, around[0] + secret + around[1], "config.json")
+    with pytest.raises(ValueError, match=r"config\.json holds a") as refused:
+        vetting.check_file(file, "config.json")
+    assert secret[10:] not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["HF_TOKEN", "hf_hub_download", "hf_standin", "https://example.org/a@b", "sk-learn", "${user}:${password}@"]
+)
+def test_what_only_looks_like_a_secret_passes(vetting, tmp_path, text):
+    vetting.check_file(written(tmp_path, text, "a.py"), "a.py")
+
+
+def archive(**members: bytes) -> bytes:
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as file:
+        for name, content in members.items():
+            file.writestr(name.replace("__", "."), content)
+    return memory.getvalue()
+
+
+def saved(**options: bool) -> bytes:
+    memory = io.BytesIO()
+    torch.save({"weight": torch.ones(2)}, memory, **options)
+    return memory.getvalue()
+
+
+def array(values: object) -> bytes:
+    memory = io.BytesIO()
+    np.save(memory, np.asarray(values, dtype=object), allow_pickle=True)
+    return memory.getvalue()
+
+
+PICKLES = {
+    **{f"protocol {protocol}": pickle.dumps({"path": Path("a")}, protocol) for protocol in range(6)},
+    "a plain one": pickle.dumps([1, 2]),
+    "cut short": pickle.dumps([Path("a"), Path("b")])[:-3],
+    "of torch": saved(),
+    "of torch before 1.6": saved(_use_new_zipfile_serialization=False),
+    "an array of objects": array([{"a": 1}]),
+    "arrays of objects": archive(a__npy=array([{"a": 1}])),
+    "in an archive": archive(inside__pkl=pickle.dumps(1)),
+}
+
+
+@pytest.mark.parametrize("kind", PICKLES)
+def test_a_pickle_is_known_by_its_content_whatever_its_name(vetting, tmp_path, kind):
+    with pytest.raises(ValueError, match="is a pickle"):
+        vetting.check_file(written(tmp_path, PICKLES[kind], "weights.safetensors"), "weights.safetensors")
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".PKL", ".joblib"])
+def test_the_name_of_a_pickle_is_enough(vetting, tmp_path, suffix):
+    with pytest.raises(ValueError, match="is a pickle"):
+        vetting.check_file(written(tmp_path, b"nothing", f"a{suffix}"), f"a{suffix}")
+
+
+def test_nothing_of_a_pickle_is_run(vetting, tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    with pytest.raises(ValueError, match="is a pickle"):
+        vetting.check_file(written(tmp_path, pickle.dumps(Bomb()), "a.json"), "a.json")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 200])
+def test_safetensors_arrays_archives_and_text_are_no_pickles(vetting, tmp_path, size):
+    for count in range(1, size):
+        save_file({f"weight{place}": np.ones(1, np.float32) for place in range(count)}, tmp_path / "a.safetensors")
+        assert not vetting.holds_pickle(tmp_path / "a.safetensors")
+    memory = io.BytesIO()
+    np.savez(memory, series=np.ones((size, 12, 10), np.int16))
+    for content in (memory.getvalue(), archive(a__py=b"import pickle"), b"...", b"(1. 0.)", b"", b"N.", b"\x80\x02"):
+        assert not vetting.holds_pickle(written(tmp_path, content, "a"))
+
+
+@given(content=st.binary(max_size=200))
+def test_no_bytes_bring_the_search_down(content):
+    import sys
+
+    from tests.conftest import ROOT
+
+    sys.path.insert(0, str(ROOT / "hub"))
+    try:
+        import vetting
+    finally:
+        sys.path.pop(0)
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        path = written(Path(name), content, "a")
+        assert vetting.holds_pickle(path) in (True, False)
+        assert vetting.find_secret(path) is None or content
+
+
+def test_a_file_over_the_limit_is_refused_with_both_sizes(vetting, tmp_path):
+    file = written(tmp_path, b"0" * 2_000, "a.parquet")
+    vetting.check_file(file, "a.parquet", limit=2_000)
+    with pytest.raises(ValueError, match=r"a\.parquet has 2e-06 GB, the limit is 1e-06 GB: save it in parts"):
+        vetting.check_file(file, "a.parquet", limit=1_000)
+    assert vetting.FILE_LIMIT == 50e9
