@@ -12,6 +12,8 @@ DN_PER_REFLECTANCE = 10_000.0
 # Sentinel-2 L2A, processing baseline 04.00 and later (ESA, January 2022): DN = reflectance * 10000 + 1000.
 BASELINE_WITH_OFFSET = 4.0
 BASELINE_OFFSET = 1000.0
+# What Sen2Cor writes (99.99, N9999) where it was not run by ESA; its products may have the offset or not.
+USER_BASELINE = 99.99
 # Values that products commonly write for "no data" and that no reflectance can take.
 NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
 # Reflectance outside this range is not a surface; what is left of a product's noise stays inside it.
@@ -161,12 +163,15 @@ def look_offsets(processing_baseline: Any, offset: Any, looks: tuple[int, ...]) 
 
 
 def baseline_offset(processing_baseline: Any) -> float:
-    """The offset that Sentinel-2 L2A products of a processing baseline have; NaN where it is `None`.
+    """The offset that Sentinel-2 L2A products of a processing baseline have.
+
+    Returns:
+        1000 or 0; NaN for `None`, NaN and 99.99, which says that a user has run the processor.
 
     Raises:
         ValueError: it is no baseline.
     """
-    if processing_baseline is None:
+    if processing_baseline is None or processing_baseline != processing_baseline:
         return np.nan
     text = str(processing_baseline).strip().upper().removeprefix("N")
     try:
@@ -175,6 +180,8 @@ def baseline_offset(processing_baseline: Any) -> float:
         raise ValueError(
             f'`processing_baseline` must look like "04.00" or "N0400", got {processing_baseline!r}.'
         ) from None
+    if baseline == USER_BASELINE:
+        return np.nan
     return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
 
 
