@@ -6,7 +6,7 @@ in chunks that overlap by the halo gives the same bits as the raster at once. Be
 
 import numpy as np
 
-from .production import NO_CLASS
+from .codes import NO_CLASS
 
 # The eight neighbours, row and column.
 NEIGHBOURS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if (row, column) != (0, 0)]
@@ -92,8 +92,8 @@ def _sum_of_square(values: np.ndarray, halo: int) -> np.ndarray:
     """Sum over the square around each pixel, whole numbers."""
     height, width = values.shape
     padded = np.pad(values.astype(np.int32), halo)
-    rows = sum(padded[shift : shift + height] for shift in range(2 * halo + 1))
-    return np.asarray(sum(rows[:, shift : shift + width] for shift in range(2 * halo + 1)))
+    rows = np.add.reduce([padded[shift : shift + height] for shift in range(2 * halo + 1)])
+    return np.asarray(np.add.reduce([rows[:, shift : shift + width] for shift in range(2 * halo + 1)]))
 
 
 def _sum_of_neighbours(values: np.ndarray) -> np.ndarray:
