@@ -13,7 +13,7 @@ from ..extras import needs_extra
 from ..models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ..models.timesenclip.zero_shot_timesenclip import Labels
-from .codes import NO_CLASS, UNCERTAIN
+from .codes import NO_CLASS
 from .inference import Layers, classify_block, cut, map_block, windows_of
 from .recipe import EMBEDDING_TYPES, Hierarchy, Recipe, Smoothing, embed_label_sets, find_model, layer_types
 from .sampling import settle
@@ -182,6 +182,7 @@ def make_recipe(
         projection_dim=encoder.model.config.projection_dim,
         label_sets=sets,
         hypothesis_template=[template] if isinstance(template, str) else list(template),
+        band_names=encoder.processor.feature_extractor.band_names,
         options=settled,
         chunk_size=chunk_size,
         embeddings=embeddings,
@@ -272,6 +273,7 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         "labels": label_set.labels,
         "model": recipe.model.name,
         "weights_sha256": recipe.model.weights,
+        "model_bands": recipe.band_names,
         "hypothesis_template": recipe.hypothesis_template,
     }
     if label_set.coarse_labels:
@@ -294,6 +296,3 @@ def class_attributes(recipe: Recipe, name: str) -> dict[str, dict[str, Any]]:
         }
         for layer, labels in named.items()
     }
-
-
-__all__ = ["NO_CLASS", "UNCERTAIN", "map_cube", "map_label_sets"]

@@ -168,8 +168,8 @@ class Recipe:
         projection_dim: of the model.
         label_sets: by name; "" is the name of the only one.
         hypothesis_template: the prompts' templates.
+        band_names: that the checkpoint reads.
         options: the feature extractor's, the same for every block.
-        offset: of each look, as the feature extractor takes it.
         chunk_size: series that go through the feature extractor together.
         embeddings: type to store embeddings in, or None.
         smoothing: or None.
@@ -180,6 +180,7 @@ class Recipe:
     projection_dim: int
     label_sets: Mapping[str, LabelSet]
     hypothesis_template: list[str]
+    band_names: list[str]
     options: Mapping[str, Any]
     chunk_size: int
     embeddings: str | None
@@ -242,22 +243,19 @@ def find_model(
         OSError: no checkpoint can be read there.
         ValueError: the type is unknown, or other processes cannot find a loaded pipeline.
     """
-    from .. import DEFAULT_CHECKPOINT
-
     if dtype is not None and dtype not in ("float32", "bfloat16", "float16"):
         raise ValueError(f"`dtype` must be float32, bfloat16 or float16, got {dtype!r}.")
     encoder = PixelEncoder(
-        model or DEFAULT_CHECKPOINT,
+        model,
         device=device,
         batch_size=batch_size,
         dtype=None if dtype is None else getattr(torch, dtype),
         deduplicate=deduplicate,
     )
-    name = str(model or DEFAULT_CHECKPOINT)
-    if isinstance(model, ZeroShotPixelClassificationPipeline):
-        name = str(model.model.name_or_path)
-        if shared and not Path(name).is_dir():
-            raise ValueError("Other processes cannot see a loaded pipeline: give the folder of its checkpoint.")
+    is_loaded = isinstance(model, ZeroShotPixelClassificationPipeline)
+    name = str(encoder.model.name_or_path) if model is None or is_loaded else str(model)
+    if is_loaded and shared and not Path(name).is_dir():
+        raise ValueError("Other processes cannot see a loaded pipeline: give the folder of its checkpoint.")
     weights = weights_hash(encoder.model.state_dict())
     source = ModelSource(name, weights, device, batch_size, dtype, threads, deduplicate)
     source.keep(encoder)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from transformers.utils import logging
 
+from ..cubes.reading import look_offsets
 from ..extras import needs_extra
 from ..models.timesenclip.compositing_timesenclip import choose_year, place_in_year, year_of
 from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
@@ -43,8 +44,8 @@ def settle(
         "processing_baseline": processing_baseline,
         "offset": offset,
     }
-    if offset is None and processing_baseline is None and "offset" in cube.coords:
-        options["offset"] = cube["offset"].values
+    if offset is None and processing_baseline is None:
+        options["offset"] = look_offsets(cube)
     times = cube["time"].values
     dated = times.dtype.kind == "M"
     if year is not None and not dated:

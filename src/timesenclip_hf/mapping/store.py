@@ -1,8 +1,8 @@
 """The folder of a run: the map as a Zarr store, what it is made of, and which chunks are done.
 
-`map.zarr` is the map, a group for each label set that has a name. `manifest.json` says what the run is: inputs, options, hashes of model and looks, grid. `chunks.jsonl` gets a line for
-each chunk after its last byte is in the store; what has no line is computed again, so that a run which was killed at
-any moment goes on and ends the same.
+`map.zarr` is the map, with a group for each label set that has a name. `manifest.json` says what the run is: inputs,
+options, hashes of model and looks, grid. `chunks.jsonl` gets a line for each chunk after its last byte is in the store;
+what has no line is computed again, so that a run which was killed at any moment goes on and ends the same.
 """
 
 import json
