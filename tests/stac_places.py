@@ -13,6 +13,7 @@ import numpy as np
 import rasterio
 import xarray as xr
 from rasterio.warp import transform_bounds
+
 from timesenclip_hf.cubes.sources import spacing
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
@@ -20,7 +21,7 @@ from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BAN
 EARTH_SEARCH = dict(
     zip(
         (*BANDS, "SCL"),
-        "blue green red rededge1 rededge2 rededge3 nir nir08 swir16 swir22 scl".split(),
+        ["blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "swir16", "swir22", "scl"],
         strict=True,
     )
 )
@@ -36,8 +37,7 @@ COLLECTION = "sentinel-2-l2a"
 
 def write_cog(path: Path, values: np.ndarray, y: np.ndarray, x: np.ndarray, crs: Any, nodata: float | None = 0) -> Path:
     """One band (y, x) as a cloud-optimised GeoTIFF."""
-    across, down = spacing(x, y), spacing(y, x)
-    transform = rasterio.Affine(across, 0, x[0] - across / 2, 0, down, y[0] - down / 2)
+    transform = rasterio.Affine(*_transform(y, x))
     shape = {"height": len(y), "width": len(x), "count": 1, "dtype": values.dtype}
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(path, "w", driver="COG", crs=crs, transform=transform, nodata=nodata, **shape) as raster:
@@ -54,6 +54,7 @@ def write_item(
     names: dict[str, str] = PLANETARY_COMPUTER,
     window: tuple[slice, slice] = (slice(None), slice(None)),
     raised: int = 0,
+    coarse: Sequence[str] = (),
     asset_fields: dict[str, Any] | None = None,
     **properties: Any,
 ) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def write_item(
         names: of the assets, for each band.
         window: rows and columns of the cube.
         raised: added to the numbers where there is data, as an offset.
+        coarse: bands to write at 20 m, every other pixel of the cube's.
         asset_fields: of each reflectance asset.
         **properties: of the item; "__" stands for ":".
     """
@@ -80,13 +82,15 @@ def write_item(
         values = source.values[look]
         if band != "SCL" and raised:
             values = np.where(values == 0, 0, values + raised).astype(values.dtype)
-        write_cog(folder / name / f"{band}.tif", values, y, x, cube.rio.crs)
+        half = np.s_[::2] if band in coarse else np.s_[:]
+        places = [axis[half] + (5 * np.sign(axis[1] - axis[0]) if band in coarse else 0) for axis in (y, x)]
+        write_cog(folder / name / f"{band}.tif", values[half, half], *places, cube.rio.crs)
         assets[names[band]] = {
             "href": f"./{name}/{band}.tif",
             "type": "image/tiff; application=geotiff; profile=cloud-optimized",
             "roles": ["data"],
-            "proj:shape": [len(y), len(x)],
-            "proj:transform": [10.0, 0.0, float(x[0]) - 5, 0.0, -10.0, float(y[0]) + 5],
+            "proj:shape": [len(place) for place in places],
+            "proj:transform": _transform(*places),
             **({} if band == "SCL" else asset_fields or {}),
         }
     west, south, east, north = transform_bounds(
@@ -106,6 +110,14 @@ def write_item(
         "links": [],
         "assets": assets,
     }
+
+
+def with_addresses(folder: Path, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items with whole paths, as an API gives whole addresses."""
+    return [
+        {**item, "assets": {key: {**one, "href": str(folder / one["href"])} for key, one in item["assets"].items()}}
+        for item in items
+    ]
 
 
 def save_items(folder: Path, items: Sequence[dict[str, Any]]) -> Path:
@@ -163,6 +175,11 @@ def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = F
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _transform(y: np.ndarray, x: np.ndarray) -> list[float]:
+    across, down = spacing(x, y), spacing(y, x)
+    return [across, 0.0, float(x[0]) - across / 2, 0.0, down, float(y[0]) - down / 2]
 
 
 def _landing_page(address: str) -> dict[str, Any]:

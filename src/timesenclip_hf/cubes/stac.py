@@ -144,7 +144,8 @@ class Looks:
             groupby=lambda item, parsed, index: groups[index],
             preserve_original_order=True,
             resampling="nearest",
-            stac_cfg=_described(self.dtype, self.nodata),
+            dtype=str(self.dtype),
+            nodata=self.nodata,
             patch_url=self.patch_url,
         )
         return loaded
@@ -174,7 +175,15 @@ def _find(
             items = [pystac.Item.from_dict(content, href=str(path.absolute()))]
         else:
             items = list(pystac.Catalog.from_file(str(path.absolute())).get_items(recursive=True))
-    except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, OSError) as error:
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OSError,
+        pystac.STACError,
+        pystac.STACTypeError,
+    ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path.name} is no STAC item collection, item or catalog ({type(error).__name__}: {reason}): save the "
@@ -183,7 +192,9 @@ def _find(
     return items, path.absolute().parent
 
 
-def _search(url: str, collection: str, box: tuple[float, float, float, float] | None, dates: str | None) -> list[pystac.Item]:
+def _search(
+    url: str, collection: str, box: tuple[float, float, float, float] | None, dates: str | None
+) -> list[pystac.Item]:
     if box is None or dates is None:
         raise ValueError(f"A search of {url} needs a place and a time: give `bbox` and `dates`.")
     first, last = read_period(dates)
@@ -191,7 +202,7 @@ def _search(url: str, collection: str, box: tuple[float, float, float, float] | 
         client = pystac_client.Client.open(url)
         period = f"{first}T00:00:00Z/{last}T23:59:59Z"
         return list(client.search(collections=[collection], bbox=box, datetime=period).items())
-    except (APIError, RequestException, pystac.STACError, ValueError, KeyError) as error:
+    except (APIError, RequestException, ValueError, LookupError, pystac.STACError, pystac.STACTypeError) as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ConnectionError(f"{url} does not answer as a STAC API ({reason}): check the address.") from None
 
@@ -227,7 +238,7 @@ def _cube_of(
     patch_url: Callable[[str], str] | None,
 ) -> xr.Dataset:
     nodata, dtype = _nodata_and_dtype(scenes)
-    grid = _grid(scenes, box, crs, resolution, _described(dtype, nodata))
+    grid = _grid(scenes, box, crs, resolution)
     # The newest processing of a day comes first, so that it fills the pixels.
     scenes = sorted(scenes, key=lambda scene: scene.baseline.removeprefix("N").replace(".", ""), reverse=True)
     axis, looks = np.unique(_solar_days(scenes), return_inverse=True)
@@ -264,7 +275,6 @@ def _grid(
     box: tuple[float, float, float, float] | None,
     crs: str | None,
     resolution: float | None,
-    described: dict[str, Any],
 ) -> Any:
     """Grid of the cube: the items' own, or what was asked for."""
     named = {scene.crs: scene.item.id for scene in scenes}
@@ -283,7 +293,7 @@ def _grid(
         if not wanted.is_projected or wanted.linear_units_factor[1] != 1:
             raise ValueError(f"{crs} does not count in metres: say the size of a pixel in its units, `resolution`.")
         resolution = FINEST_PIXEL if finest[0] == UNKNOWN_RESOLUTION else finest[0]
-    items = list(odc.stac.parse_items([scene.item for scene in scenes], cfg=described))
+    items = list(odc.stac.parse_items([scene.item for scene in scenes]))
     grid = odc.stac.output_geobox(
         items, bands=[finest[1]], bbox=box, crs=None if wanted is None else wanted.to_wkt(), resolution=resolution
     )
@@ -325,8 +335,3 @@ def _nodata_and_dtype(scenes: Sequence[Scene]) -> tuple[float, np.dtype[Any]]:
     if dtype.kind not in "iuf" or dtype.itemsize == 1:
         raise ValueError(f"The items hold {kind} values, which cannot be reflectance.")
     return nodata, dtype
-
-
-def _described(dtype: np.dtype[Any], nodata: float) -> dict[str, Any]:
-    """What odc-stac is told of the assets, whatever the items say."""
-    return {"*": {"assets": {"*": {"data_type": str(dtype), "nodata": nodata}}, "warnings": "ignore"}}

@@ -169,7 +169,7 @@ def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
                     f"The item {item.id} holds reflectance in steps of {scale:g} instead of "
                     f"{1 / DN_PER_REFLECTANCE:g}: rescale it."
                 )
-            described.append(round(-float(one["offset"]) / scale, 6))
+            described.append(round(-float(one["offset"]) / scale, 6) + 0.0)  # no negative zero
     offset = one_offset(described, item.id)
     return by_baseline if offset is None else offset
 
