@@ -67,6 +67,22 @@ def test_shares_below_a_percent_are_not_none():
     assert texts == ["maize (100%)", "broad-leaved woodland (<1%)", "water (0%)"]
 
 
+def test_of_many_classes_those_without_a_pixel_are_counted_instead_of_shown():
+    mapped = make_map(9, 9, labels=[f"class {place}" for place in range(1, 31)])
+    mapped["class"][:] = 7
+    mapped["class"][0, 0] = 30
+    texts = [text for text, _ in legend_boxes(draw_map(mapped))]
+    assert texts == ["class 7 (99%)", "class 30 (1%)", "28 classes without a pixel"]
+
+
+@pytest.mark.parametrize("shape", [(4, 400), (400, 4)])
+def test_a_strip_of_land_is_drawn_without_a_page_of_white(shape):
+    figure = draw_map(make_map(*shape))
+    figure.draw_without_rendering()
+    assert 2 <= figure.get_figheight() <= 7
+    assert figure.axes[0].get_window_extent().width > 3
+
+
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
@@ -117,7 +133,7 @@ def test_the_page_tells_shares_areas_and_the_model(tmp_path):
     write_html({"": mapped}, tmp_path / "map.html")
     words = Page((tmp_path / "map.html").read_text()).words
     place = words.index("maize")
-    assert words[place : place + 6] == ["maize", "70%", "0.01 km²", LABELS[1], "30%", "0.00 km²"]
+    assert words[place : place + 6] == ["maize", "70%", "0.70 ha", LABELS[1], "30%", "0.30 ha"]
     assert "Model: you/model; Prompt: a photo of {}" in words
 
 

@@ -54,6 +54,12 @@ def test_a_map_of_months_without_a_year_is_dated_by_its_making(tmp_path):
     assert item.common_metadata.start_datetime is None
 
 
+def test_chunks_that_could_not_be_read_are_listed(tmp_path):
+    item = export_item(make_map(failed_chunks=["rows 0 to 3: truncated"]), tmp_path)
+    assert item.properties["timesenclip:failed_chunks"] == ["rows 0 to 3: truncated"]
+    assert "timesenclip:failed_chunks" not in export_item(make_map(failed_chunks=[]), tmp_path).properties
+
+
 def test_classes_have_codes_names_colours_and_counts(tmp_path):
     mapped = reject(make_map(20, 20, labels=[*LABELS[:2], "???"]), 0.3)
     item = export_item(mapped, tmp_path)

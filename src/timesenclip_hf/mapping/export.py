@@ -16,8 +16,8 @@ from tqdm import tqdm
 from ..extras import needs_extra
 from .codes import NO_CLASS
 from .georeference import grid_transform
-from .legend import Entry, legend_of
-from .preview import as_text, read_preview, write_html, write_png
+from .legend import Entry, as_text, facts_of, legend_of
+from .preview import read_preview, title_of, write_html, write_png
 from .scores import SCORES, scale_and_offset, to_bytes
 from .stac_item import write_item
 
@@ -29,8 +29,6 @@ with needs_extra("map"):
     from rasterio.io import DatasetWriter
     from rasterio.windows import Window
 
-# Attributes of a map that its files repeat among their tags.
-FACTS = ("year", "model", "weights_sha256", "hypothesis_template", "reject_threshold", "smoothing")
 SUFFIXES = (".tif", ".tiff")
 # Pixels along the side of what is in memory at once: some tens of megabytes for all layers.
 LARGEST_WINDOW = 1024
@@ -123,7 +121,7 @@ def _export_one(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> 
         )
         for path, one in maps.items()
     }
-    write_png(previews[name], output.with_suffix(".png"))
+    write_png(previews[name], output.with_suffix(".png"), title_of(mapped, name))
     write_item(mapped, output, counts[output])
     return previews
 
@@ -227,7 +225,7 @@ def _describe_classes(raster: DatasetWriter, mapped: xr.Dataset, counts: np.ndar
     entries = legend_of(mapped)
     raster.descriptions = ("class",)
     raster.write_colormap(1, {NO_CLASS: (0, 0, 0, 0), **{entry.code: (*entry.colour, 255) for entry in entries}})
-    facts = {name.upper(): as_text(mapped.attrs[name]) for name in FACTS if mapped.attrs.get(name) is not None}
+    facts = {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
     names = {f"CLASS_{entry.code}": entry.label for entry in entries}
     colours = {f"COLOUR_{entry.code}": entry.hex_colour for entry in entries}
     raster.update_tags(**facts, **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
@@ -264,8 +262,7 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
 def _write_embeddings(mapped: xr.Dataset, path: Path) -> None:
     """A Zarr store with a place: hundreds of bands in a GeoTIFF would be read by nothing that wants vectors."""
     names = [name for name in ("embeddings", "embedding_scale") if name in mapped]
-    facts = {name: mapped.attrs[name] for name in FACTS if name in mapped.attrs}
-    lazy = mapped[names].drop_encoding().drop_attrs().assign_attrs(facts)
+    lazy = mapped[names].drop_encoding().drop_attrs().assign_attrs(facts_of(mapped))
     lazy = lazy.chunk({axis: mapped["embeddings"].chunksizes.get(axis, LARGEST_WINDOW // 4) for axis in ("y", "x")})
     lazy.rio.write_crs(mapped.rio.crs).to_zarr(path, mode="w", consolidated=False)
 

@@ -1,9 +1,10 @@
-"""Codes, names and colours of a map's classes: the same in files, pictures and metadata."""
+"""Codes, names and colours of a map's classes, and how it was made: the same in files, pictures and metadata."""
 
 import colorsys
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..extras import needs_extra
 from .codes import NO_CLASS, UNCERTAIN
@@ -20,6 +21,16 @@ GOLDEN_SECTION = 0.618034
 SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
 # Which no class has.
 UNCERTAIN_COLOUR = (160, 160, 160)
+# Attributes of a map that say how it was made.
+FACTS = (
+    "year",
+    "model",
+    "weights_sha256",
+    "hypothesis_template",
+    "smoothing",
+    "reject_threshold",
+    "failed_chunks",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,16 @@ def legend_of(mapped: xr.Dataset) -> list[Entry]:
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(Entry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
     return entries
+
+
+def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
+    """How the map was made, as far as it says."""
+    return {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
+
+
+def as_text(fact: Any) -> str:
+    """A fact in one line."""
+    return ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else str(fact)
 
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:

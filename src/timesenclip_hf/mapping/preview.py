@@ -14,7 +14,7 @@ import numpy as np
 from ..extras import needs_extra
 from .codes import NO_CLASS
 from .georeference import grid_transform, square_kilometres
-from .legend import legend_of
+from .legend import as_text, facts_of, legend_of
 
 with needs_extra("map"):
     import matplotlib
@@ -31,8 +31,12 @@ LONGEST_SIDE = 1200
 LEGEND_CHARACTERS = 132
 # Of a label in the picture; the page has the whole.
 LONGEST_LABEL = 44
-# What a patch, its gaps and the share take of a column of the legend.
-PATCH_CHARACTERS = 13
+# What a patch and its gaps take of a column of the legend.
+PATCH_CHARACTERS = 7
+# Of more classes than these the picture's legend leaves out those without a pixel.
+FEW_CLASSES = 12
+# Inches of each of the two maps: about what half of the width leaves, and how high they may be.
+PANEL_WIDTH, PANEL_HEIGHTS = 4.3, (1.2, 4.4)
 # Layers of the page beside the classes, in this order.
 PAGE_SCORES = {
     "probability": ("Probability", "of the class, 0 (dark) to 1 (bright)"),
@@ -42,6 +46,14 @@ PAGE_SCORES = {
     "clear_months": ("Clear months", "0 (dark) to 12 (bright)"),
 }
 MOST_MONTHS = 12
+# Facts at the foot of the page.
+PAGE_FACTS = {
+    "model": "Model",
+    "hypothesis_template": "Prompt",
+    "smoothing": "Smoothing",
+    "reject_threshold": "Uncertain below",
+    "failed_chunks": "Without data, because they could not be read",
+}
 
 
 def read_preview(classes: Path, scores: Path | None, mapped: xr.Dataset, counts: np.ndarray) -> xr.Dataset:
@@ -95,23 +107,17 @@ def write_png(mapped: xr.Dataset, path: str | os.PathLike[str], title: str | Non
 def draw_map(mapped: xr.Dataset, title: str | None = None) -> Figure:
     """The picture of [`write_png`] as a figure."""
     mapped = _small(mapped)
-    labels = [(entry, shorten(entry.label, LONGEST_LABEL, placeholder=" …")) for entry in legend_of(mapped)]
-    counts = np.asarray(mapped.attrs["counts"])
-    columns = max(1, LEGEND_CHARACTERS // (max(len(label) for _, label in labels) + PATCH_CHARACTERS))
-    columns = min(columns, len(labels) + 1)
-    rows = -(-(len(labels) + 1) // columns)
-    figure = Figure(figsize=(11, 5.4 + 0.21 * rows), dpi=130)
+    patches = _patches(mapped)
+    columns = max(1, LEGEND_CHARACTERS // (max(len(str(patch.get_label())) for patch in patches) + PATCH_CHARACTERS))
+    columns = min(columns, len(patches))
+    rows = -(-len(patches) // columns)
+    panel = np.clip(PANEL_WIDTH * mapped.sizes["y"] / mapped.sizes["x"], *PANEL_HEIGHTS)
+    figure = Figure(figsize=(11, 1.2 + panel + 0.21 * rows), dpi=130)
     figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1)
     left, right = figure.subplots(1, 2, sharex=True, sharey=True)
     extent, unit = _extent(mapped)
     left.imshow(_palette(mapped)[mapped["class"].values], extent=extent, interpolation="nearest")
-    left.set_title(title or _title(mapped))
-    handles = [
-        Patch(facecolor=entry.hex_colour, edgecolor="0.3", label=f"{label} ({_share(counts, entry.code)})")
-        for entry, label in labels
-    ]
-    if counts[NO_CLASS]:
-        handles.append(Patch(facecolor="white", edgecolor="0.3", label=f"no clear month ({_share(counts, NO_CLASS)})"))
+    left.set_title(title or title_of(mapped))
     if "probability" in mapped:
         image = right.imshow(
             mapped["probability"].values, extent=extent, vmin=0, vmax=1, cmap="viridis", interpolation="nearest"
@@ -125,8 +131,25 @@ def draw_map(mapped: xr.Dataset, title: str | None = None) -> Figure:
         axes.ticklabel_format(useOffset=False, style="plain")
         axes.locator_params(nbins=5)
     left.set_ylabel(f"Northing ({unit})" if unit != "°" else "Latitude (°)")
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+    figure.legend(handles=patches, loc="outside lower center", ncols=columns, frameon=False)
     return figure
+
+
+def _patches(mapped: xr.Dataset) -> list[Patch]:
+    """The legend: every class with its share, of many classes those that occur."""
+    entries, counts = legend_of(mapped), np.asarray(mapped.attrs["counts"])
+    shown = [entry for entry in entries if len(entries) <= FEW_CLASSES or counts[entry.code]]
+    patches = []
+    for entry in shown:
+        label = f"{shorten(entry.label, LONGEST_LABEL, placeholder=' …')} ({_share(counts, entry.code)})"
+        patches.append(Patch(facecolor=entry.hex_colour, edgecolor="0.3", label=label))
+    if counts[NO_CLASS]:
+        label = f"no clear month ({_share(counts, NO_CLASS)})"
+        patches.append(Patch(facecolor="white", edgecolor="0.3", label=label))
+    if len(shown) < len(entries):
+        label = f"{len(entries) - len(shown)} classes without a pixel"
+        patches.append(Patch(facecolor="none", edgecolor="none", label=label))
+    return patches
 
 
 def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> None:
@@ -143,7 +166,7 @@ def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> 
         OSError: the file cannot be written.
     """
     sections = "\n".join(_section(place, name, _small(one)) for place, (name, one) in enumerate(maps.items()))
-    title = _title(next(iter(maps.values())))
+    title = title_of(next(iter(maps.values())))
     page = Template(_PAGE.read_text(encoding="utf-8")).substitute(title=html.escape(title), body=sections)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(page, encoding="utf-8")
@@ -183,30 +206,24 @@ def _legend_table(mapped: xr.Dataset) -> str:
         entries.append((NO_CLASS, "no clear month", "#ffffff"))
     rows = []
     for code, label, colour in entries:
-        size = "" if area is None else f"<td>{counts[code] * area:,.2f} km²</td>"
+        size = "" if area is None else f"<td>{_area(counts[code] * area)}</td>"
+        absent = "" if counts[code] else ' class="absent"'
+        swatch = f'<i style="background: {colour}"></i>'
         rows.append(
-            f'<tr data-colour="{colour}"><td><i style="background: {colour}"></i></td><th>{html.escape(label)}</th>'
+            f'<tr data-colour="{colour}"{absent}><td>{swatch}</td><th>{html.escape(label)}</th>'
             f"<td>{_share(counts, code)}</td>{size}</tr>"
         )
     return f'<div class="legend"><table>{"".join(rows)}</table></div>'
 
 
 def _facts(mapped: xr.Dataset) -> str:
-    named = {
-        "model": "Model",
-        "hypothesis_template": "Prompt",
-        "smoothing": "Smoothing",
-        "reject_threshold": "Uncertain below",
-    }
-    told = [
-        f"{text}: {as_text(mapped.attrs[name])}" for name, text in named.items() if mapped.attrs.get(name) is not None
-    ]
+    facts = facts_of(mapped)
+    told = [f"{text}: {as_text(facts[name])}" for name, text in PAGE_FACTS.items() if name in facts]
     return f"<p>{html.escape('; '.join(told))}</p>" if told else ""
 
 
-def as_text(value: object) -> str:
-    """A fact of a map in one line."""
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _area(square_kilometres: float) -> str:
+    return f"{square_kilometres:,.1f} km²" if square_kilometres >= 1 else f"{100 * square_kilometres:.2f} ha"
 
 
 def _small(mapped: xr.Dataset) -> xr.Dataset:
@@ -243,8 +260,10 @@ def _data_address(codes: np.ndarray, palette: np.ndarray) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _title(mapped: xr.Dataset) -> str:
-    return f"Land cover {mapped.attrs.get('year', '')}".strip()
+def title_of(mapped: xr.Dataset, name: str = "") -> str:
+    """What a picture is headed: the year, and the name of the label set where there are several."""
+    title = f"Land cover {mapped.attrs.get('year', '')}".strip()
+    return f"{title}: {name}" if name else title
 
 
 def _share(counts: np.ndarray, code: int) -> str:

@@ -13,7 +13,7 @@ from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 from .codes import NO_CLASS
 from .georeference import grid_transform, outline
-from .legend import legend_of
+from .legend import facts_of, legend_of
 from .scores import SCORES, scale_and_offset
 
 with needs_extra("map"):
@@ -65,6 +65,8 @@ def map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Ite
         end_datetime=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC) if year else None,
         properties={"title": f"Land cover {year or ''}".strip(), "created": pystac.utils.datetime_to_str(now)},
     )
+    if failed := facts_of(mapped).get("failed_chunks"):
+        item.properties["timesenclip:failed_chunks"] = failed
     item.add_link(pystac.Link("cite-as", PAPER, "text/html"))
     _add_assets(item, mapped, output, counts)
     _add_projection(item, mapped)
@@ -128,11 +130,7 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
     bands = list(mapped.attrs.get("model_bands", BANDS))
     labels = list(mapped.attrs["labels"])
     classes = [Classification.create(place, label, f"class_{place}", label) for place, label in enumerate(labels)]
-    told = {
-        key: mapped.attrs[key]
-        for key in ("hypothesis_template", "weights_sha256", "reject_threshold", "smoothing")
-        if mapped.attrs.get(key) is not None
-    }
+    told = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
     mlm.MLMExtension.ext(item, add_if_missing=True).apply(
         name=_plain_name(name),
         architecture="TimeSenCLIP",
