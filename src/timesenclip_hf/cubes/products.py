@@ -56,7 +56,7 @@ def product_offset(path: Path) -> float | None:
     """
     for place in path.absolute().parents:
         if (place / METADATA).is_file():
-            return _metadata_offset(place / METADATA)
+            return _metadata_offset(place / METADATA, (place / METADATA).stat().st_mtime_ns)
         if (place / METADATA.replace("2A", "1C")).is_file() or _LEVEL_1.search(place.name):
             raise ValueError(f"{place.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
         if said := _PRODUCT.search(place.name):
@@ -86,7 +86,8 @@ def _may_hold_a_band(path: Path) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _metadata_offset(path: Path) -> float:
+def _metadata_offset(path: Path, changed: int) -> float:
+    """The same for all rasters of a product, unless the file has changed."""
     product = path.parent.name
     try:
         root = ElementTree.parse(path).getroot()

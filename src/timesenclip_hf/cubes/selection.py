@@ -43,9 +43,9 @@ def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:
     Raises:
         ValueError: no such form, or the end comes first.
     """
-    first, _, last = str(dates).partition("/")
+    first, slash, last = str(dates).partition("/")
     try:
-        begin, end = np.datetime64(first.strip()), np.datetime64((last or first).strip())
+        begin, end = np.datetime64(first.strip()), np.datetime64((last if slash else first).strip())
     except ValueError:
         begin = end = np.datetime64("NaT")
     if np.isnat(begin) or np.isnat(end):
