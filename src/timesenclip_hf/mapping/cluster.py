@@ -45,7 +45,7 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
         yield client
 
@@ -101,7 +101,7 @@ def run_each(
         return future
 
     threads = sum(client.nthreads().values())
-    under_way = as_completed([submit(*call) for call in islice(waiting, threads * AHEAD)])
+    under_way = as_completed([submit(*call) for call in islice(waiting, threads * AHEAD)], loop=client.loop)
     for future in under_way:
         name = names.pop(future.key)
         try:

@@ -140,7 +140,8 @@ class Smoothing:
         defaults = {"majority": 3.0, "potts": 1.0}
         try:
             chosen = cls(method, float(amount) if amount else defaults[method])
-            valid = method in defaults and chosen.halo > 0 and chosen.amount > 0
+            whole = chosen.amount == int(chosen.amount) or method == "potts"
+            valid = method in defaults and chosen.halo > 0 and chosen.amount > 0 and whole
         except (KeyError, ValueError):
             valid = False
         if not valid:

@@ -93,9 +93,9 @@ def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _spread(length: int, squares: int) -> Sequence[slice]:
-    """Squares' places along an axis; the whole axis where it is short."""
+    """Squares' places along an axis; side by side where it is short."""
     if length <= squares * SQUARE:
-        return [slice(0, length)]
+        return [slice(start, min(start + SQUARE, length)) for start in range(0, length, SQUARE)]
     starts = ((np.arange(squares) + 0.5) * length / squares - SQUARE / 2).astype(int).tolist()
     return [slice(start, start + SQUARE) for start in starts]
 

@@ -179,7 +179,7 @@ def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_coords": "all", "chunks": {}}
     mapped = xr.open_dataset(store.path / MAP, **options)
     if label_set:
-        mapped = mapped.merge(xr.open_dataset(store.path / MAP, group=label_set, **options))
+        mapped = mapped.assign(xr.open_dataset(store.path / MAP, group=label_set, **options).data_vars)
     mapped = mapped[[layer for layer in LAYER_ORDER if layer in mapped]]  # Zarr lists them by chance
     mapped.attrs = dict(store.manifest["maps"][label_set])
     return mapped
@@ -196,7 +196,8 @@ def _create_array(
         dtype=kind.dtype,
         fill_value=kind.fill,
         dimension_names=["y", "x", "feature"][: 2 + len(features)],
-        attributes={**attributes, "grid_mapping": "spatial_ref"},
+        # A group of a label set has no coordinates of its own: what opens it adds the map's.
+        attributes=attributes if "/" in name else {**attributes, "grid_mapping": "spatial_ref"},
     )
 
 
