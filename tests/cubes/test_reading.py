@@ -286,6 +286,8 @@ def test_what_is_read_piece_by_piece_is_what_is_read_at_once(tmp_path, suffix):
     assert lazy["scl"].data.chunks == ((3,), (4, 2), (3, 3, 2))
     piece = pickle.loads(pickle.dumps(lazy.isel(y=slice(4, 6), x=slice(0, 3)))).load(scheduler="synchronous")
     xr.testing.assert_identical(piece, eager.isel(y=slice(4, 6), x=slice(0, 3)))
+    for part in ({"y": 3, "x": 5}, {"y": slice(None, None, -1), "x": slice(6, 1, -2), "band": 4}, {"y": slice(0, 0)}):
+        xr.testing.assert_identical(lazy.isel(part).load(), eager.isel(part))
     xr.testing.assert_identical(lazy.load(), eager)
 
 

@@ -110,6 +110,7 @@ def test_what_is_read_piece_by_piece_is_what_is_read_at_once_in_any_process(tmp_
     lazy = open_stac(path, chunks={"y": 4, "x": 3})
     assert lazy["reflectance"].data.chunks == ((3,), (10,), (4, 2), (3, 3, 2))
     same_pixels(lazy, cube)
+    np.testing.assert_array_equal(lazy["scl"].isel(y=5, x=slice(None, None, -3)), cube["scl"][:, 5, ::-3])
     piece = pickle.loads(pickle.dumps(lazy.isel(y=slice(0, 4), x=slice(3, 6))))
     np.testing.assert_array_equal(
         piece["reflectance"].load(scheduler="synchronous"), lazy["reflectance"][:, :, :4, 3:6]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ with needs_extra("map"):
 # Written where a look lacks a band and the product names no value for it; the extractor always reads them as missing.
 FILL_UNSIGNED = 65535
 FILL_SIGNED = -9999
+
+# Slices along time, band, y and x.
+Window: TypeAlias = tuple[slice, slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,10 @@ class Stack:
     nodata: float | None
     ndim = 4
 
-    def __getitem__(self, window: tuple[slice, slice, slice, slice]) -> np.ndarray:
+    def __getitem__(self, window: Window) -> np.ndarray:
         looks, bands, rows, columns = window
-        height, width = (
-            len(range(*part.indices(size))) for part, size in ((rows, self.shape[2]), (columns, self.shape[3]))
-        )
-        values = np.full((*self.shape[:2], height, width), self.fill, dtype=self.dtype)
+        shape = (*self.shape[:2], len(range(self.shape[2])[rows]), len(range(self.shape[3])[columns]))
+        values = np.full(shape, self.fill, dtype=self.dtype)
         for position, parts in enumerate(self.bands):
             for part in parts:
                 values[part.looks, position] = _decoded(part.read(rows, columns), **self._decoding(part.layer))

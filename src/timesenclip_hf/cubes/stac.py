@@ -13,6 +13,7 @@ from transformers.utils import logging
 from ..extras import needs_extra
 from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 from ..naming import SCENE_CLASSES
+from .assembly import Window
 from .reading import make_cube
 from .selection import Box, Chunks, read_box, read_chunks, read_period
 from .sources import FINEST_PIXEL, read_crs
@@ -119,7 +120,7 @@ class Looks:
     patch_url: Callable[[str], str] | None
     ndim = 4
 
-    def __getitem__(self, window: tuple[slice, slice, slice, slice]) -> np.ndarray:
+    def __getitem__(self, window: Window) -> np.ndarray:
         looks, bands, rows, columns = window
         part = self.grid[rows, columns]
         values = np.full((*self.shape[:2], *part.shape), self.nodata, dtype=self.dtype)
