@@ -4,7 +4,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import xarray as xr
+from rasterio.errors import RasterioIOError
 from rio_cogeo.cogeo import cog_validate
 
 from tests.mapping.small_cubes import CRS
@@ -182,6 +184,21 @@ def test_a_south_up_grid_and_a_lone_pixel_keep_their_place(tmp_path):
 def test_what_cannot_be_exported_is_refused_in_one_sentence(tmp_path, mapped, name, sentence):
     with pytest.raises(ValueError, match=sentence):
         export_map(mapped, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_in_one_sentence_and_changes_nothing(tmp_path, monkeypatch):
+    def fail(*_arguments, **_options):
+        try:
+            raise OSError("TIFFAppendToStrip:Write error at scanline 0")
+        except OSError as error:
+            raise RasterioIOError("Write failed. See previous exception for details.") from error
+
+    monkeypatch.setattr(rasterio.shutil, "copy", fail)
+    with pytest.raises(
+        OSError, match=r"^The files of the map .* MB left \(TIFFAppendToStrip.*\): nothing .* command\.$"
+    ):
+        export_map(make_map(), tmp_path / "map.tif")
     assert list(tmp_path.iterdir()) == []
 
 

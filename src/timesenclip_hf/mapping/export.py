@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,8 @@ with needs_extra("map"):
     import rasterio.shutil
     import rioxarray  # noqa: F401 (gives xarray its `.rio`)
     import xarray as xr
+    from rasterio._err import CPLE_BaseError  # what some of GDAL's errors arrive as, named nowhere else
+    from rasterio.errors import RasterioError
     from rasterio.io import DatasetWriter
     from rasterio.windows import Window
 
@@ -88,7 +90,7 @@ def export_map(
     previews: dict[str, xr.Dataset] = {}
     places: dict[Path, Path] = {}
     # In the same folder, so that finished files need only be renamed.
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder:
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _said_plainly(target.parent):
         for name, one in maps.items():
             made = Path(folder) / set_output(target, name).name
             previews |= _export_one(one, made, name, progress)
@@ -96,6 +98,22 @@ def export_map(
                 places[made.with_suffix(".png")] = set_output(Path(png), name)
         write_html(previews, Path(folder) / f"{target.stem}.html")
         return [_move(made, places.get(made, target.parent / made.name)) for made in sorted(Path(folder).iterdir())]
+
+
+@contextmanager
+def _said_plainly(folder: Path) -> Iterator[None]:
+    """GDAL's "Write failed. See previous exception for details." as a sentence with the details."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        free = shutil.disk_usage(folder).free / 1e6
+        raise OSError(
+            f"The files of the map cannot be written to {folder}, which has {free:,.0f} MB left "
+            f"({str(reason).splitlines()[0]}): nothing in it was changed; make room and give the same command."
+        ) from None
 
 
 def set_output(output: Path, name: str) -> Path:
