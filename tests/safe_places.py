@@ -49,7 +49,7 @@ def write_safe(
 
     Args:
         folder: to write into.
-        cube: from `open_cube`, with `scl`.
+        cube: from `open_cube`.
         look: of the cube.
         baseline: of the processing.
         offset: written to the metadata as BOA_ADD_OFFSET, unless 0.
@@ -62,6 +62,8 @@ def write_safe(
     images = folder / name / "GRANULE" / f"{level}_{TILE}_A015101_{day}T105031" / "IMG_DATA"
     y, x = cube["y"].values, cube["x"].values
     for band, resolutions in RESOLUTIONS.items():
+        if band == "SCL" and "scl" not in cube:
+            continue
         source = cube["scl"] if band == "SCL" else cube["reflectance"].sel(band=band)
         values = source.values[look]
         if band != "SCL":

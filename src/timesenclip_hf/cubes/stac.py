@@ -204,8 +204,15 @@ def _search(
         period = f"{first}T00:00:00Z/{last}T23:59:59Z"
         return list(client.search(collections=[collection], bbox=box, datetime=period).items())
     except (APIError, RequestException, ValueError, LookupError, pystac.STACError, pystac.STACTypeError) as error:
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ConnectionError(f"{url} does not answer as a STAC API ({reason}): check the address.") from None
+        raise ConnectionError(f"{url} does not answer as a STAC API ({_reason(error)}): check the address.") from None
+
+
+def _reason(error: Exception) -> str:
+    """In a few words: what requests says of a lost connection is longer than a line."""
+    if isinstance(error, (APIError, RequestException)):
+        status = getattr(error, "status_code", None)
+        return f"status {status}" if status else "no connection"
+    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
 
 
 def _is_wanted(
