@@ -155,7 +155,7 @@ def test_label_sets_have_their_names_in_the_files_and_one_page(tmp_path):
     parts = {
         f"map_{name}{end}"
         for name in ("crops", "land_cover")
-        for end in (".tif", ".tif.aux.xml", ".json", "_scores.tif")
+        for end in (".tif", ".tif.aux.xml", "_stac.json", "_scores.tif")
     }
     assert names == parts | {"map.html", "pictures/one_crops.png", "pictures/one_land_cover.png"}
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == names

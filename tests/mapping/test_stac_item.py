@@ -19,7 +19,7 @@ from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BAN
 
 def export_item(mapped, folder) -> pystac.Item:
     export_map(mapped, folder / "map.tif")
-    return pystac.Item.from_dict(json.loads((folder / "map.json").read_text()), preserve_dict=True)
+    return pystac.Item.from_dict(json.loads((folder / "map_stac.json").read_text()), preserve_dict=True)
 
 
 def test_the_item_is_valid_stac_and_its_assets_are_there(tmp_path):
@@ -31,7 +31,7 @@ def test_the_item_is_valid_stac_and_its_assets_are_there(tmp_path):
     assert set(item.assets) == {"classes", "scores", "coarse", "embeddings", "overview", "model"}
     for name, asset in item.assets.items():
         assert name == "model" or (tmp_path / asset.href).exists()
-    assert str(tmp_path) not in (tmp_path / "map.json").read_text()
+    assert str(tmp_path) not in (tmp_path / "map_stac.json").read_text()
 
 
 def test_place_and_year_are_the_maps(tmp_path):

@@ -59,7 +59,7 @@ def export_map(
     """Writes all files of a map; a lazy one is never in memory as a whole.
 
     Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
-    `map.json` (STAC item), `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
+    `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
     `map_embeddings.zarr`. What was there under these names is replaced once everything is written.
 
     Args:

@@ -40,7 +40,8 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
     """Writes the item beside the GeoTIFF of the classes, with what else lies there as its assets."""
     item = map_item(mapped, output, counts)
     text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
-    output.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    # Not `map.json`: class names or groups may lie there.
+    output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
 
 
 def map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Item:
