@@ -174,4 +174,4 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
 def _plain_name(name: str) -> str:
     """The last part of a name in the characters that the extension allows."""
     plain = re.sub(r"[^0-9A-Za-z_.-]+", "-", name.rstrip("/").split("/")[-1]).strip("-_.")
-    return plain if re.match(r"[A-Za-z].", plain) else "TimeSenCLIP"
+    return plain if re.fullmatch(r"[A-Za-z].+[A-Za-z0-9]", plain) else "TimeSenCLIP"
