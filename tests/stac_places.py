@@ -112,10 +112,14 @@ def write_item(
     }
 
 
-def with_addresses(folder: Path, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items with whole paths, as an API gives whole addresses."""
+def with_addresses(root: Path | str, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The items with whole paths or addresses, as an API gives them."""
+
+    def full(address: str) -> str:
+        return f"{root}/{address.removeprefix('./')}"
+
     return [
-        {**item, "assets": {key: {**one, "href": str(folder / one["href"])} for key, one in item["assets"].items()}}
+        {**item, "assets": {key: {**one, "href": full(one["href"])} for key, one in item["assets"].items()}}
         for item in items
     ]
 
@@ -125,6 +129,49 @@ def save_items(folder: Path, items: Sequence[dict[str, Any]]) -> Path:
     path = folder / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
     return path
+
+
+@contextmanager
+def file_server(folder: Path, *, stumbles: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Address of a web server for the files of a folder, in ranges, and the paths that it is asked for.
+
+    The first so many requests are answered by 503, as a store under load answers.
+    """
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args: Any) -> None:
+            pass
+
+        def do_HEAD(self) -> None:
+            self._send(with_body=False)
+
+        def do_GET(self) -> None:
+            self._send(with_body=True)
+
+        def _send(self, with_body: bool) -> None:
+            asked.append(self.path)
+            path = folder / self.path.lstrip("/")
+            if len(asked) <= stumbles or not path.is_file():
+                self.send_response(503 if len(asked) <= stumbles else 404)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            content = path.read_bytes()
+            first, _, last = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+            part = content[int(first) : int(last) + 1 if last else None]
+            self.send_response(206 if "Range" in self.headers else 200)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Length", str(len(part)))
+            if "Range" in self.headers:
+                end = int(first) + len(part) - 1
+                self.send_header("Content-Range", f"bytes {first}-{end}/{len(content)}")
+            self.end_headers()
+            if with_body:
+                self.wfile.write(part)
+
+    with _serving(Handler) as address:
+        yield address, asked
 
 
 @contextmanager
@@ -144,11 +191,14 @@ def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = F
             for key in ("collections", "bbox"):
                 if key in query:
                     query[key] = query[key].split(",")  # type: ignore[assignment]
-            self._answer(_landing_page(address) if parts.path in ("", "/") else self._found(query))
+            self._answer(_landing_page(self._here()) if parts.path in ("", "/") else self._found(query))
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
             self._answer(self._found(json.loads(content)))
+
+        def _here(self) -> str:
+            return f"http://{self.headers['Host']}"
 
         def _found(self, query: dict[str, Any]) -> dict[str, Any]:
             chosen = [item for item in items if _matches(item, query)]
@@ -156,7 +206,7 @@ def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = F
             links = []
             if start + page < len(chosen):
                 body = {**query, "token": str(start + page)}
-                links = [{"rel": "next", "href": f"{address}/search", "method": "POST", "body": body}]
+                links = [{"rel": "next", "href": f"{self._here()}/search", "method": "POST", "body": body}]
             return {"type": "FeatureCollection", "features": chosen[start : start + page], "links": links}
 
         def _answer(self, content: dict[str, Any]) -> None:
@@ -167,11 +217,16 @@ def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = F
             self.end_headers()
             self.wfile.write(body)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    address = f"http://127.0.0.1:{server.server_port}"
+    with _serving(Handler) as address:
+        yield address
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield address
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()

@@ -12,6 +12,7 @@ from tests.stac_places import (
     EARTH_SEARCH,
     PLANETARY_COMPUTER,
     TWENTY_METRES,
+    file_server,
     save_items,
     stac_api,
     with_addresses,
@@ -186,6 +187,17 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
         pytest.raises(ConnectionError, match="does not answer as a STAC API"),
     ):
         open_stac(address, bbox=items[0]["bbox"], dates="2018")
+
+
+def test_assets_on_the_web_are_read_though_their_store_stumbles(tmp_path, cube):
+    items = mixed_items(tmp_path, cube)[:1]
+    with file_server(tmp_path, stumbles=2) as (root, asked), stac_api(with_addresses(root, items)) as address:
+        lazy = open_stac(address, bbox=items[0]["bbox"], dates="2018", chunks=8)
+        assert not asked  # nothing is fetched before it is computed
+        found = lazy.load().sel(y=cube["y"], x=cube["x"])
+    same_pixels(found, cube.isel(time=[0]))
+    # Neither the folder nor files that may lie beside a GeoTIFF are asked for.
+    assert {path.rpartition(".")[2] for path in asked} == {"tif"}
 
 
 def test_place_time_clouds_and_collection_choose_among_saved_items(tmp_path, cube):
