@@ -13,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: help demo test check real evaluation bench pictures cards clean embedded \
-	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip
+	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,9 @@ evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again;
 
 evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 15 minutes; PARTS="parity learning" for some
 	$(BIN)/python -m tests.evidence.senclip $(PARTS)
+
+evidence-mapping: $(VENV)/.dev ## measure every claim about maps again, some hours; PARTS="end_to_end kills" for some, tile on its own
+	$(BIN)/python -m tests.evidence.mapping $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png

@@ -1,6 +1,5 @@
 """`timesenclip map`: from words to files, over the public functions of the package's maps."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -191,7 +190,7 @@ def _named(text: str) -> tuple[str, Any]:
     return name, read_label_option(labels)
 
 
-def _shares(mapped: Mapping[str, Any] | Any) -> str:
+def _shares(mapped: Any) -> str:
     pixels = mapped.sizes["y"] * mapped.sizes["x"]
     counts = zip(mapped.attrs["labels"], mapped.attrs["pixels_of_labels"], strict=True)
     shares = [f"{label} {count / pixels:.1%}" for label, count in counts]

@@ -65,7 +65,7 @@ def _reach(address: str) -> Client:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OSError(
-            f"The scheduler {address} cannot be reached ({type(error).__name__}): is `dask scheduler` running there?"
+            f"The scheduler {address} cannot be reached ({type(error).__name__}): start one there with `dask scheduler`."
         ) from None
     if not client.nthreads():
         client.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,7 +272,8 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
     label_set = recipe.label_sets[name]
     attributes: dict[str, Any] = {
         "labels": label_set.labels,
-        "model": recipe.model.name,
+        # A folder's name alone: maps travel, and paths are of one machine.
+        "model": Path(recipe.model.name).name if Path(recipe.model.name).is_dir() else recipe.model.name,
         "weights_sha256": recipe.model.weights,
         "model_bands": recipe.band_names,
         "hypothesis_template": recipe.hypothesis_template,

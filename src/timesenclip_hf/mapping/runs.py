@@ -26,6 +26,7 @@ from .recipe import Model, Recipe
 from .store import MapStore, blank_layers, open_map, write_layers
 
 with needs_extra("map"):
+    import dask
     import xarray as xr
 
 logger = logging.get_logger(__name__)
@@ -143,7 +144,8 @@ class Block:
     """A lazy block that Dask passes on as it is, so that one task reads, computes and writes it."""
 
     def __init__(self, dataset: xr.Dataset) -> None:
-        self._dataset = dataset
+        # Without the rest of the cube's graph, which would travel with every block.
+        (self._dataset,) = dask.optimize(dataset)
 
     def read(self) -> xr.Dataset:
         """Reads it in this process, again where that fails.
