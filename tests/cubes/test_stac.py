@@ -191,7 +191,7 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
 
 def test_assets_on_the_web_are_read_though_their_store_stumbles(tmp_path, cube):
     items = mixed_items(tmp_path, cube)[:1]
-    with file_server(tmp_path, stumbles=2) as (root, asked), stac_api(with_addresses(root, items)) as address:
+    with file_server(tmp_path, stumbles=1) as (root, asked), stac_api(with_addresses(root, items)) as address:
         lazy = open_stac(address, bbox=items[0]["bbox"], dates="2018", chunks=8)
         assert not asked  # nothing is fetched before it is computed
         found = lazy.load().sel(y=cube["y"], x=cube["x"])

@@ -24,7 +24,6 @@ with needs_extra("map"):
     import odc.stac
     import pystac
     import pystac_client
-    import rasterio
     import xarray as xr
     from pystac_client.exceptions import APIError
     from requests.exceptions import RequestException
@@ -38,12 +37,6 @@ DEFAULT_KIND = "uint16"
 DEFAULT_NODATA = 0.0
 # Side of the pieces of a cube that is loaded at once: as many are read at the same time as there are processors.
 EAGER_SIDE = 1024
-# Of GDAL, as odc-stac recommends them for files on the web: no requests for files beside a file, and patience.
-CLOUD_OPTIONS = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_HTTP_MAX_RETRY": "10",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-}
 # Degrees of longitude that the sun passes in an hour.
 DEGREES_PER_HOUR = 15.0
 
@@ -145,18 +138,17 @@ class Looks:
 
     def _load(self, groups: Sequence[int], part: Any) -> xr.Dataset:
         """Each band (group, y, x) of a part of the grid."""
-        with rasterio.Env(**CLOUD_OPTIONS):
-            loaded: xr.Dataset = odc.stac.load(
-                [scene.item for scene in self.scenes],
-                bands=list(self.bands),
-                geobox=part,
-                groupby=lambda item, parsed, index: groups[index],
-                preserve_original_order=True,
-                resampling="nearest",
-                dtype=str(self.dtype),
-                nodata=self.nodata,
-                patch_url=self.patch_url,
-            )
+        loaded: xr.Dataset = odc.stac.load(
+            [scene.item for scene in self.scenes],
+            bands=list(self.bands),
+            geobox=part,
+            groupby=lambda item, parsed, index: groups[index],
+            preserve_original_order=True,
+            resampling="nearest",
+            dtype=str(self.dtype),
+            nodata=self.nodata,
+            patch_url=self.patch_url,
+        )
         return loaded
 
     def _shifted(self, values: np.ndarray, shift: float) -> np.ndarray:
