@@ -13,7 +13,7 @@ export TOKENIZERS_PARALLELISM ?= false
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded \
-	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-hub
+	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -68,6 +68,9 @@ evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again;
 
 evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 15 minutes; PARTS="parity learning" for some
 	$(BIN)/python -m tests.evidence.senclip $(PARTS)
+
+evidence-mapping: $(VENV)/.dev ## measure every claim about maps again, some hours; PARTS="end_to_end kills" for some, tile on its own
+	$(BIN)/python -m tests.evidence.mapping $(PARTS)
 
 evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
 	$(BIN)/python -m tests.evidence.hub $(PARTS)

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from timesenclip_hf.data.reports import ImportReport
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES, UNKNOWN, taxonomy_of
-from timesenclip_hf.mapping.export import COLOURS
+from timesenclip_hf.mapping.legend import COLOURS
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
 MAP_PICTURE, CLASS_PICTURE = "map.png", "classes.png"

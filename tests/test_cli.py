@@ -87,7 +87,7 @@ def test_map_writes_geotiff_and_picture_and_compares(tmp_path, cube, tiny_checkp
     assert "balanced accuracy" in result.stdout
     assert (tmp_path / "map.png").stat().st_size > 10_000
     with rasterio.open(output) as raster:
-        assert raster.count == 3
+        assert raster.count == 1
         assert raster.tags()["CLASS_2"] == "woodland"
 
 

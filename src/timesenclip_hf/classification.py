@@ -1,8 +1,8 @@
 """Many series at once to class probabilities: what the commands for tables and for maps share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,74 @@ from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read
 DEFAULT_CHUNK_SIZE = 8192
 
 
-class PixelClassifier:
+class Embedded(NamedTuple):
+    """Series as the pixel tower sees them.
+
+    Attributes:
+        embeds: unit embeddings (observed series, projection_dim) float32.
+        observed: bool (series,), False where no look is clear.
+        clear_months: uint8 (series,), calendar months with a clear look.
+    """
+
+    embeds: torch.Tensor
+    observed: np.ndarray
+    clear_months: np.ndarray
+
+
+class PixelEncoder:
+    """A checkpoint, ready to embed any number of series; those without a clear look pass.
+
+    Args:
+        model: folder or Hub id of a checkpoint, or a pipeline already loaded; the embedded one when left out.
+        device: where to compute, such as "cuda".
+        batch_size: series the encoder takes at once.
+        dtype: computes in this type, such as `torch.bfloat16`; the model's own when left out.
+        deduplicate: encode series that are equal to the last bit once.
+
+    Raises:
+        OSError: the checkpoint cannot be found.
+    """
+
+    def __init__(
+        self,
+        model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
+        *,
+        device: str | torch.device | None = None,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        dtype: torch.dtype | None = None,
+        deduplicate: bool = False,
+    ) -> None:
+        loaded: Any = model
+        if not isinstance(model, ZeroShotPixelClassificationPipeline):
+            loaded = load_pipeline(model, device)
+        self.model, self.processor = loaded.model, loaded.processor
+        self.batch_size, self.dtype, self.deduplicate = batch_size, dtype, deduplicate
+
+    @property
+    def score_scale(self) -> float:
+        """What cosines are multiplied with before their softmax: the learned scale over the fitted temperature."""
+        return float(self.model.score_scale.detach().float().cpu())
+
+    def embed(self, series: Any, **options: Any) -> Embedded:
+        """Embeds series that fit in memory together.
+
+        Args:
+            series: as the feature extractor takes them.
+            **options: the feature extractor's (`bands`, `dates`, `scl`, ...).
+        """
+        features = self.processor.feature_extractor(series, allow_empty=True, **options)
+        mask = features["series_mask"]
+        observed = mask.any(axis=1)
+        seen = {name: values[observed] for name, values in features.items()}
+        copies = None
+        if self.deduplicate and observed.any():
+            first, copies = _distinct(seen)
+            seen = {name: values[first] for name, values in seen.items()}
+        embeds = encode(self.model, seen, batch_size=self.batch_size, dtype=self.dtype)
+        return Embedded(embeds if copies is None else embeds[copies], observed, _clear_months(features["months"], mask))
+
+
+class PixelClassifier(PixelEncoder):
     """A checkpoint and a set of class names, ready for any number of series.
 
     Unlike the pipeline, which builds a list of results for each series, it answers in arrays and lets series
@@ -26,10 +93,9 @@ class PixelClassifier:
 
     Args:
         labels: as the pipeline takes them: a list, a string with commas, or `{label: [phrases]}`.
-        model: folder or Hub id of a checkpoint, or a pipeline already loaded; the embedded one when left out.
+        model: as [`PixelEncoder`] takes it.
         hypothesis_template: one template or several; the checkpoint's own when left out.
-        device: where to compute, such as "cuda".
-        batch_size: series the encoder takes at once.
+        **options: [`PixelEncoder`]'s.
 
     Raises:
         ValueError: labels or templates cannot be used.
@@ -42,16 +108,11 @@ class PixelClassifier:
         model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
         *,
         hypothesis_template: str | Sequence[str] | None = None,
-        device: str | torch.device | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        **options: Any,
     ) -> None:
         phrases = read_labels(labels)  # before a checkpoint is loaded: a wrong label must not cost that
-        loaded: Any = model
-        if not isinstance(model, ZeroShotPixelClassificationPipeline):
-            loaded = load_pipeline(model, device)
-        self.model, self.processor = loaded.model, loaded.processor
-        self.batch_size = batch_size
-        self.labels, self._class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
+        super().__init__(model, **options)
+        self.labels, self.class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
 
     def probabilities(self, series: Any, **options: Any) -> tuple[np.ndarray, np.ndarray]:
         """Classifies series that fit in memory together.
@@ -64,17 +125,8 @@ class PixelClassifier:
             Probabilities (series, classes) float32, NaN where no look is clear; and the number of calendar months
             with a clear look (series,).
         """
-        features = self.processor.feature_extractor(series, allow_empty=True, **options)
-        mask = features["series_mask"]
-        observed = mask.any(axis=1)
-        probabilities = np.full((len(mask), len(self.labels)), np.nan, dtype=np.float32)
-        if observed.any():
-            seen = {name: values[observed] for name, values in features.items()}
-            embeds = encode(self.model, seen, batch_size=self.batch_size)
-            scale = self.model.score_scale.detach().float().cpu()
-            logits = score(embeds, self._class_embeds, logit_scale=scale)
-            probabilities[observed] = logits.softmax(dim=-1).numpy()
-        return probabilities, _clear_months(features["months"], mask)
+        embeds, observed, clear_months = self.embed(series, **options)
+        return class_probabilities(embeds, observed, self.class_embeds, self.score_scale), clear_months
 
     def probabilities_of_items(
         self,
@@ -93,6 +145,25 @@ class PixelClassifier:
         return np.concatenate(parts)
 
 
+def class_probabilities(
+    embeds: torch.Tensor, observed: np.ndarray, class_embeds: torch.Tensor, score_scale: float
+) -> np.ndarray:
+    """Embeddings to probabilities.
+
+    Args:
+        embeds: unit embeddings (observed series, projection_dim).
+        observed: bool (series,).
+        class_embeds: unit embeddings (classes, projection_dim).
+        score_scale: of the model.
+
+    Returns:
+        (series, classes) float32, NaN where nothing was observed.
+    """
+    probabilities = np.full((len(observed), len(class_embeds)), np.nan, dtype=np.float32)
+    probabilities[observed] = score(embeds, class_embeds, logit_scale=score_scale).softmax(dim=-1).numpy()
+    return probabilities
+
+
 def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
     """The pipeline of a checkpoint, the embedded one when left out.
 
@@ -104,6 +175,15 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
     except OSError as error:  # of transformers, over several lines and without the name
         reason = str(error).splitlines()[0]
         raise OSError(f"No checkpoint can be read from {model or 'the package'}: {reason}") from None
+
+
+def _distinct(features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The first of each set of series whose features are the same bits, and for every series the place of its own."""
+    rows = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for values in features.values()]
+    together = np.ascontiguousarray(np.concatenate(rows, axis=1))
+    keys = together.view(np.dtype((np.void, together.shape[1])))[:, 0]
+    _, first, copies = np.unique(keys, return_index=True, return_inverse=True)
+    return first, copies
 
 
 def _clear_months(places: np.ndarray, mask: np.ndarray) -> np.ndarray:

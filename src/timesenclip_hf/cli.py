@@ -2,12 +2,26 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
+
+from .cli_imports import import_app
+from .cli_map import map_
+from .cli_options import (
+    Device,
+    Labels,
+    Model,
+    Offset,
+    Template,
+    Year,
+    model_of,
+    names_of,
+    read_label_option,
+    show_progress,
+)
 
 
 class _OneLineErrors(TyperGroup):
@@ -30,31 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Name land cover in words and read it from a year of Sentinel-2 reflectance.",
 )
-import_app = typer.Typer(
-    no_args_is_help=True,
-    help="Make a dataset that `datasets.load_dataset` reads. What was stopped goes on where it was.",
-)
 app.add_typer(import_app, name="import")
-
-Labels = Annotated[
-    str,
-    typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.'),
-]
-Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
-Template = Annotated[
-    list[str] | None,
-    typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.'),
-]
-Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
-Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
-Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
-Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
-
-Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]
-Composite = Annotated[
-    str, typer.Option(help="median (masked, of each month), timesenclip (upstream's recipe) or none (every look).")
-]
-Workers = Annotated[int, typer.Option(help="Processes.")]
+app.command("map")(map_)
 
 
 @app.callback()
@@ -64,7 +55,7 @@ def main(
     """Options of every command."""
     from transformers.utils import logging
 
-    if not _progress():
+    if not show_progress():
         logging.disable_progress_bar()
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
@@ -90,74 +81,13 @@ def classify(
         raise ValueError(f"--top-k must be at least 1, got {top_k}.")
     series = read_table(table, id_column=id_column)
     classifier = PixelClassifier(
-        _read_labels(labels), _model(model), hypothesis_template=template or None, device=device
+        read_label_option(labels), model_of(model), hypothesis_template=template or None, device=device
     )
-    scores = classifier.probabilities_of_items(series.series, progress=_progress(), year=year, offset=offset)
+    scores = classifier.probabilities_of_items(series.series, progress=show_progress(), year=year, offset=offset)
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if output is not None:
         write_scores(output, series.ids, classifier.labels, scores, top_k=top_k)
         typer.echo(f"wrote {output}")
-
-
-@app.command("map")
-def map_(
-    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
-    labels: Labels,
-    output: Annotated[Path, typer.Option(help="GeoTIFF to write: class, probability, entropy.")],
-    png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None,
-    reference_codes: Annotated[
-        str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
-    ] = None,
-    reference_variable: Annotated[str | None, typer.Option(help="Variable of the reference with the codes.")] = None,
-    model: Model = None,
-    template: Template = None,
-    year: Year = None,
-    bands: Bands = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
-    offset: Offset = None,
-    device: Device = None,
-) -> None:
-    """Map the land cover of a cube."""
-    from .mapping import (
-        check_labels,
-        compare,
-        map_cube,
-        open_cube,
-        parse_codes,
-        read_reference,
-        write_geotiff,
-        write_png,
-    )
-    from .models.timesenclip.zero_shot_timesenclip import read_labels
-
-    if reference is not None and reference_codes is None:
-        raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
-    names = read_labels(_read_labels(labels))
-    opened = open_cube(cube, bands=_names(bands), crs=crs)
-    known = None
-    if reference is not None and reference_codes is not None:
-        # Before the work: a wrong path, label or code must not cost the map.
-        codes = parse_codes(reference_codes)
-        check_labels(list(names), list(codes))
-        known = read_reference(reference, codes, opened, variable=reference_variable)
-    mapped = map_cube(
-        opened,
-        names,
-        _model(model),
-        hypothesis_template=template or None,
-        year=year,
-        offset=offset,
-        device=device,
-        progress=_progress(),
-    )
-    picture = png or output.with_suffix(".png")
-    write_geotiff(mapped, output)
-    write_png(mapped, picture)
-    typer.echo(_shares(mapped))
-    if known is not None:
-        typer.echo(str(compare(mapped, known)))
-    typer.echo(f"wrote {output} and {picture}")
 
 
 @app.command()
@@ -177,7 +107,7 @@ def convert(
     from .conversion import convert as convert_checkpoint
 
     report = convert_checkpoint(
-        checkpoint, clip, output, band_order=_names(band_order), vision_tower=vision_tower, revision=revision
+        checkpoint, clip, output, band_order=names_of(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))
 
@@ -233,10 +163,10 @@ def evaluate(
     from .evaluation.uncertainty import Resampling
 
     protocol = Protocol(
-        suites=SUITES if suite == "all" else _names(suite) or (),
-        num_looks=[int(one) for one in _names(looks) or ()],
+        suites=SUITES if suite == "all" else names_of(suite) or (),
+        num_looks=[int(one) for one in names_of(looks) or ()],
         missing=missing or (None,),
-        prompts=None if prompts is None else ["class_name" if one == "C" else one for one in _names(prompts) or ()],
+        prompts=None if prompts is None else ["class_name" if one == "C" else one for one in names_of(prompts) or ()],
         resampling=Resampling(seed=seed),
         image_models=[load_image_model(name) for name in image_model or ()],
     )
@@ -246,12 +176,12 @@ def evaluate(
     sets = open_sets(
         dataset,
         split=split,
-        columns=_names(task),
+        columns=names_of(task),
         taxonomies=taxonomies,
         num_points=points,
         images=bool(image_model),
     )
-    checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [_model(None)]]
+    checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [model_of(None)]]
     evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
     if not is_main_process():
         return
@@ -294,11 +224,11 @@ def evaluate_images_(
     results = evaluate_images(
         [load_image_model(name, device=device or "cpu") for name in model],
         open_image_sets(dataset, split=split, column=column, num_images=images),
-        views=_names(prompts) or (),
-        centrings=_names(scores) or (),
+        views=names_of(prompts) or (),
+        centrings=names_of(scores) or (),
         top_k=top_k,
         resampling=Resampling(seed=seed),
-        progress=_progress(),
+        progress=show_progress(),
     )
     page = write_report(results, output)
     typer.echo(summarise(results))
@@ -321,8 +251,8 @@ def index_(
     from .evaluation.search import build_index
 
     points = read_dataset(dataset, split)
-    loaded = load_pipeline(_model(model), device)
-    typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=_progress())))
+    loaded = load_pipeline(model_of(model), device)
+    typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=show_progress())))
 
 
 @app.command()
@@ -338,7 +268,7 @@ def search(
     from .classification import load_pipeline
     from .evaluation.search import SearchIndex, as_geojson, as_table
 
-    loaded = load_pipeline(_model(model), None)
+    loaded = load_pipeline(model_of(model), None)
     points = SearchIndex.load(index, loaded.model, loaded.processor)
     hits = points.search(query, top_k=top_k, hypothesis_template=template or None)
     if format_ == "table":
@@ -364,210 +294,7 @@ def demo_app(
     """Serve the page of the Space on this machine: name series, map small cubes, search places."""
     from .demo.app import launch
 
-    launch(_model(model), index, host=host, port=port, open_browser=open_)
-
-
-@import_app.command("sen4map")
-def import_sen4map_(
-    sources: Annotated[list[Path], typer.Argument(help="HDF5 files of Sen4Map, or folders of them.")],
-    output: Output,
-    crop: Annotated[int, typer.Option(help="Pixels along a side, in the middle of the patch.")] = 1,
-    composite: Composite = "median",
-    year: Annotated[int, typer.Option(help="Of the series.")] = 2018,
-    workers: Workers = 2,
-) -> None:
-    """Import Sen4Map files: raw patches, or the derived single pixels."""
-    from .data.sen4map import import_sen4map
-
-    report = import_sen4map(
-        sources, output, crop=crop, composite=composite, year=year, workers=workers, progress=_progress()
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("lucas")
-def import_lucas(
-    output: Output,
-    series: Annotated[Path | None, typer.Option(help="Folder of an import, whose points get their photos.")] = None,
-    survey: Annotated[Path | None, typer.Option(help="CSV of the LUCAS survey, one year or harmonised.")] = None,
-    survey_year: Annotated[
-        int | None, typer.Option(help="Keep this survey only; or what it is, where the file does not tell.")
-    ] = None,
-    photos: Annotated[Path | None, typer.Option(help="Folder of photos in the survey's layout.")] = None,
-    directions: Annotated[str, typer.Option(help="Photos to pair, of N, E, S, W, P (point) and C (crop).")] = "N,E,S,W",
-    embed_bytes: Annotated[bool, typer.Option(help="Keep the photos in the dataset, not their paths.")] = False,
-    require_photos: Annotated[bool, typer.Option(help="Leave out points without a photo that can be read.")] = False,
-    download: Annotated[bool, typer.Option(help="Fetch the photos that the folder lacks, politely.")] = False,
-    workers: Workers = 2,
-) -> None:
-    """Pair points with the LUCAS survey and its ground photos."""
-    from .data.lucas import read_survey
-    from .data.opening import read_dataset
-    from .data.pairing import pair_lucas
-
-    known = None if series is None else read_dataset(series)
-    # Only what is asked for: the harmonised survey has more than a million lines.
-    ids = None if known is None else set(known["point_id"][:])
-    report = pair_lucas(
-        output,
-        series=known,
-        survey=None if survey is None else read_survey(survey, year=survey_year, point_ids=ids),
-        photos=photos,
-        directions=_names(directions) or [],
-        embed_bytes=embed_bytes,
-        require_photos=require_photos,
-        download=download,
-        workers=workers,
-        progress=_progress(),
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("table")
-def import_table_(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
-    output: Output,
-    labels: Annotated[Path | None, typer.Option(help="CSV of places, codes and labels, one row a series.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
-    composite: Composite = "median",
-    year: Year = None,
-    offset: Offset = None,
-) -> None:
-    """Import a table of series."""
-    from .data.arrays import import_table
-
-    report = import_table(
-        table, output, labels=labels, id_column=id_column, composite=composite, year=year, offset=offset
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("cube")
-def import_cube_(
-    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
-    output: Output,
-    points: Annotated[Path | None, typer.Option(help="CSV of longitude, latitude and labels.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Raster of label codes.")] = None,
-    codes: Annotated[str | None, typer.Option(help='Codes of the raster: "maize=1200;grassland=13,9120".')] = None,
-    variable: Annotated[str | None, typer.Option(help="Variable of the raster with the codes.")] = None,
-    per_label: Annotated[int | None, typer.Option(help="At most so many pixels of each label.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0,
-    composite: Composite = "median",
-    year: Year = None,
-    bands: Bands = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
-    offset: Offset = None,
-) -> None:
-    """Import the pixels of a cube, at points or under a raster of labels."""
-    from .cubes import parse_codes
-    from .data.cubes import import_cube
-
-    report = import_cube(
-        cube,
-        output,
-        points=points,
-        labels=labels,
-        codes=None if codes is None else parse_codes(codes),
-        variable=variable,
-        per_label=per_label,
-        seed=seed,
-        bands=_names(bands),
-        crs=crs,
-        composite=composite,
-        year=year,
-        offset=offset,
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("patches")
-def import_patches_(
-    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
-    points: Annotated[Path, typer.Option(help="CSV of longitude, latitude, and perhaps point_id, date and labels.")],
-    output: Output,
-    size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
-    month: Annotated[
-        list[int] | None, typer.Option(help="Calendar month to take looks from; may be repeated; all when left out.")
-    ] = None,
-    min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
-    bands: Bands = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
-    offset: Offset = None,
-) -> None:
-    """Import RGB pictures of the clearest look around each point of a cube."""
-    from .data.patches import import_patches
-
-    report = import_patches(
-        cube,
-        output,
-        points=points,
-        size=size,
-        months=month or (),
-        min_clear=min_clear,
-        bands=_names(bands),
-        crs=crs,
-        offset=offset,
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("eurosat")
-def import_eurosat_(
-    source: Annotated[str, typer.Argument(help="Folder of the ten classes, JPEG or GeoTIFF, or timm/eurosat-rgb.")],
-    output: Output,
-    bands: Annotated[
-        str | None, typer.Option(help="Bands of GeoTIFFs to keep beside the picture, with commas.")
-    ] = None,
-    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
-    workers: Workers = 2,
-) -> None:
-    """Import EuroSAT's pictures, or pictures of its GeoTIFFs."""
-    from .data.eurosat import import_eurosat
-
-    report = import_eurosat(
-        source, output, bands=_names(bands) or (), located=located, workers=workers, progress=_progress()
-    )
-    typer.echo(str(report))
-
-
-@import_app.command("bigearthnet")
-def import_bigearthnet_(
-    folder: Annotated[Path, typer.Argument(help="Folder with the folders of patches, of version 1 or 2.")],
-    output: Output,
-    metadata: Annotated[Path | None, typer.Option(help="metadata.parquet of version 2, where it is elsewhere.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None,
-    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
-    workers: Workers = 2,
-) -> None:
-    """Import BigEarthNet's patches with their labels of 19 classes."""
-    from .data.bigearthnet import import_bigearthnet
-
-    report = import_bigearthnet(
-        folder,
-        output,
-        metadata=metadata,
-        bands=_names(bands) or (),
-        located=located,
-        workers=workers,
-        progress=_progress(),
-    )
-    typer.echo(str(report))
-
-
-def _read_labels(text: str) -> Any:
-    """Names with commas, or the content of a JSON file."""
-    path = Path(text)
-    if path.suffix.lower() != ".json":
-        return text
-    if not path.is_file():
-        raise FileNotFoundError(f"No such file of labels: {path}.")
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} is not JSON ({error}): write {{'label': ['phrase', ...]}}.") from None
-    if not isinstance(labels, (dict, list)):
-        raise ValueError(f"{path.name} must hold a list of labels or {{'label': ['phrase', ...]}}.")
-    return labels
+    launch(model_of(model), index, host=host, port=port, open_browser=open_)
 
 
 def _assigned(text: str) -> tuple[str, str]:
@@ -575,20 +302,6 @@ def _assigned(text: str) -> tuple[str, str]:
     if not name or not value:
         raise ValueError(f"{text!r} must be COLUMN=LABEL_SET, such as crop=lucas_crops.")
     return name, value
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _model(name: str | None) -> str:
-    from . import DEFAULT_CHECKPOINT
-
-    return name or DEFAULT_CHECKPOINT
-
-
-def _progress() -> bool:
-    return sys.stderr.isatty()
 
 
 def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
@@ -604,13 +317,6 @@ def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
         for name, place, row, missing in zip(ids[:5], best, scores, empty, strict=False)
     ]
     return "\n".join([f"{len(ids)} series: {', '.join(counts)}", *rows])
-
-
-def _shares(mapped: Any) -> str:
-    codes = mapped["class"].values
-    shares = [f"{label} {(codes == code).mean():.1%}" for code, label in enumerate(mapped.attrs["labels"], start=1)]
-    empty = mapped.attrs["pixels_without_data"]
-    return f"{codes.size} pixels: {', '.join(shares)}; {empty} without a clear month"
 
 
 if __name__ == "__main__":

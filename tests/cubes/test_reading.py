@@ -1,14 +1,16 @@
 import logging
+import pickle
 
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.warp import transform_bounds
 
 from tests.mapping.small_cubes import CRS, MONTHS, grid, make_cube, write_raster
 from timesenclip_hf.cubes import open_cube
-from timesenclip_hf.cubes.reading import nearest_index
+from timesenclip_hf.cubes.reading import look_offsets, nearest_index
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
 
@@ -153,7 +155,11 @@ def test_integers_in_the_usual_scale_stay_integers_and_their_offset_is_kept(scal
         cube[band].attrs |= {"scale_factor": scale, "add_offset": shift}
     opened = open_cube(cube)
     assert opened["reflectance"].dtype == np.uint16
-    assert opened.attrs.get("offset") == pytest.approx(offset)
+    if offset is None:
+        assert look_offsets(opened) is None
+    else:
+        assert opened["offset"].dims == ("time",)
+        np.testing.assert_allclose(look_offsets(opened), np.full(12, offset))
 
 
 def test_integers_in_another_scale_become_reflectance():
@@ -243,6 +249,86 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path):
         open_cube(write_raster(tmp_path / "plain.tif", np.ones((3, 4, 4), np.uint16)))
     with pytest.raises(ValueError, match=r"dated.tif has no time axis"):
         open_cube(write_raster(tmp_path / "dated.tif", np.ones((2, 4, 4), np.uint16), ["B02", "B03"]))
+
+
+def with_classes(cube: xr.Dataset) -> xr.Dataset:
+    shape = tuple(cube.sizes[axis] for axis in ("time", "y", "x"))
+    classes = np.random.default_rng(3).integers(0, 12, shape, dtype=np.uint8)
+    return cube.assign(SCL=(("time", "y", "x"), classes))
+
+
+def write_cube(folder, suffix):
+    """The same cube in any form, of two grids."""
+    fine = make_cube(6, 8, MONTHS[:3], BANDS[:3])
+    coarse = with_classes(make_cube(3, 4, MONTHS[:3], BANDS[3:], size=20.0))
+    fine["B02"].attrs["_FillValue"] = 0
+    if suffix == "tif":
+        return [
+            write_raster(folder / f"{size:.0f}_{band}_2018-{index:02d}.tif", values[None], size=size)
+            for cube, size in ((fine, 10.0), (coarse, 20.0))
+            for band in cube.data_vars
+            for index, values in enumerate(cube[band].values, start=1)
+        ]
+    if suffix == "dask":
+        return [fine.chunk({"time": 2, "y": 4}), coarse.chunk({"x": 2})]
+    paths = [folder / f"{name}.{suffix}" for name in ("fine", "coarse")]
+    for cube, path in zip((fine, coarse), paths, strict=True):
+        cube.to_netcdf(path, engine="h5netcdf") if suffix == "nc" else cube.to_zarr(path)
+    return [paths[0], coarse.chunk({"x": 2})] if suffix == "zarr" else paths
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr", "tif", "dask"])
+def test_what_is_read_piece_by_piece_is_what_is_read_at_once(tmp_path, suffix):
+    sources = write_cube(tmp_path, suffix)
+    eager, lazy = open_cube(sources), open_cube(sources, chunks={"y": 4, "x": 3})
+    assert isinstance(eager["reflectance"].data, np.ndarray)
+    assert lazy["reflectance"].data.chunks == ((3,), (10,), (4, 2), (3, 3, 2))
+    assert lazy["scl"].data.chunks == ((3,), (4, 2), (3, 3, 2))
+    piece = pickle.loads(pickle.dumps(lazy.isel(y=slice(4, 6), x=slice(0, 3)))).load(scheduler="synchronous")
+    xr.testing.assert_identical(piece, eager.isel(y=slice(4, 6), x=slice(0, 3)))
+    for part in ({"y": 3, "x": 5}, {"y": slice(None, None, -1), "x": slice(6, 1, -2), "band": 4}, {"y": slice(0, 0)}):
+        xr.testing.assert_identical(lazy.isel(part).load(), eager.isel(part))
+    xr.testing.assert_identical(lazy.load(), eager)
+
+
+def test_looks_that_lack_a_band_are_missing_in_graphs_too():
+    first, second = make_cube(bands=BANDS[:4]), make_cube(bands=BANDS[4:]).isel(time=[11, 2, 5])
+    eager = open_cube([first, second])
+    xr.testing.assert_identical(open_cube([first.chunk(), second.chunk()], chunks=4).load(), eager)
+
+
+def test_one_task_reads_all_bands_and_looks_of_a_place(tmp_path):
+    lazy = open_cube(write_cube(tmp_path, "nc"), chunks=4)
+    tasks = [key for key in lazy["reflectance"].__dask_graph__() if isinstance(key, tuple)]
+    assert len(tasks) == 4
+
+
+def test_a_cube_that_was_opened_may_be_cut_and_chunked():
+    opened = open_cube(make_cube())
+    assert open_cube(opened, chunks=4)["reflectance"].data.chunksize == (12, 10, 4, 4)
+    assert open_cube(opened, dates="2018-03/2018-04").sizes["time"] == 2
+
+
+def test_dates_and_a_box_cut_a_cube():
+    cube = make_cube()
+    box = transform_bounds(CRS, "EPSG:4326", 500_011, 5_599_971, 500_029, 5_599_989)
+    cut = open_cube(cube, bbox=box, dates="2018-06-15/2018-08")
+    np.testing.assert_array_equal(cut["reflectance"], stacked(cube)[5:8, :, 1:3, 1:3])
+    xr.testing.assert_identical(open_cube(open_cube(cube), bbox=box, dates="2018-06/2018-08"), cut)
+    with pytest.raises(ValueError, match="The box does not touch the cube"):
+        open_cube(cube, bbox="10,10,11,11")
+    with pytest.raises(ValueError, match="No look lies in 2019: the dates are 2018-01-15 to 2018-12-15"):
+        open_cube(cube, dates="2019")
+    with pytest.raises(ValueError, match="the looks have months only"):
+        open_cube(cube.assign_coords(time=np.arange(1, 13)), dates="2018")
+
+
+def test_bands_of_one_look_with_different_offsets_are_refused():
+    cube = make_cube()
+    for band in BANDS[:3]:
+        cube[band].attrs |= {"scale_factor": 1e-4, "add_offset": -0.1}
+    with pytest.raises(ValueError, match="The bands of 2018-01-15 have different offsets, that of B05"):
+        open_cube(cube)
 
 
 @pytest.mark.real_data

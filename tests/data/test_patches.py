@@ -100,7 +100,7 @@ def test_an_offset_is_subtracted():
     at = places(cube, (10, 10))
     expected = pictures(patches_from_cube(cube, at, size=8))
     assert np.array_equal(pictures(patches_from_cube(raised, at, size=8, offset=1_000)), expected)
-    raised.attrs["offset"] = 1_000
+    raised = raised.assign_coords(offset=("time", np.full(raised.sizes["time"], 1_000.0)))
     assert np.array_equal(pictures(patches_from_cube(raised, at, size=8)), expected)
 
 

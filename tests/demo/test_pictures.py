@@ -16,7 +16,7 @@ from timesenclip_hf.demo.pictures import (
     series_chart,
 )
 from timesenclip_hf.demo.reader import Looks
-from timesenclip_hf.mapping.export import class_colours
+from timesenclip_hf.mapping.legend import class_colours
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 
 

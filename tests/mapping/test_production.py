@@ -138,7 +138,7 @@ def test_labels_may_have_phrases_and_one_label_is_certain(tiny_pipeline):
     [
         ({"chunk_size": 0}, "`chunk_size` must be at least 1"),
         ({"labels": ""}, "`candidate_labels` is empty"),
-        ({"labels": [f"label {index}" for index in range(256)]}, "at most 255 classes, got 256"),
+        ({"labels": [f"label {index}" for index in range(256)]}, "at most 254 classes, got 256"),
         ({"hypothesis_template": "a photo"}, "must contain {} once"),
         ({"cube": make_cube(bands=BANDS[1:])}, "lacks B02"),
         ({"cube": make_cube().astype(np.float32) / 100}, "look like per cent"),

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from ..extras import needs_extra
+from .products import RASTER_SUFFIXES
 from .reading import nearest_index
-from .sources import RASTER_SUFFIXES, dataset_crs, named_axes, open_dataset, spacing
+from .sources import dataset_crs, named_axes, open_dataset, spacing
 
 with needs_extra("map"):
     import rioxarray

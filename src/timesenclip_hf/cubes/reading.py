@@ -1,4 +1,4 @@
-"""Files to one cube in memory: reflectance (time, band, y, x), scene classes, dates and CRS."""
+"""Files to one cube: reflectance (time, band, y, x), scene classes, dates and CRS, in memory or read piece by piece."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -11,6 +11,8 @@ from transformers.utils import logging
 from ..extras import needs_extra
 from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 from ..naming import SCENE_CLASSES
+from .assembly import Part, Stack
+from .selection import Box, Chunks, box_in, inside, read_chunks, read_period
 from .sources import Layer, read_crs, read_layers, spacing
 
 with needs_extra("map"):
@@ -24,9 +26,6 @@ Source: TypeAlias = str | PathLike[str] | xr.Dataset | xr.DataArray
 # Marks what `open_cube` returned, so that it is not read again.
 LAYOUT = "timesenclip_hf cube"
 AXIS_ORDER = ("time", "band", "y", "x")
-# Written where a look lacks a band and the product names no value for it; the extractor always reads them as missing.
-FILL_UNSIGNED = 65535
-FILL_SIGNED = -9999
 
 
 def open_cube(
@@ -34,21 +33,30 @@ def open_cube(
     *,
     bands: Sequence[str] | None = None,
     crs: str | None = None,
+    bbox: Box | str | None = None,
+    dates: str | None = None,
+    chunks: Chunks | None = None,
 ) -> xr.Dataset:
-    """Reads NetCDF, Zarr or raster files, or xarray objects, into one cube.
+    """Reads NetCDF, Zarr or raster files, folders, SAFE products, or xarray objects, into one cube.
 
     Bands are found by name in any common spelling, as variables, along a band axis, in the descriptions of a
     GeoTIFF's bands or in file names; what is no Sentinel-2 band is left aside. Coarser bands are laid on the
     finest grid by nearest neighbour. Integers stay integers.
 
     Args:
-        sources: one or more files of one place, such as the 10 m and the 20 m bands, or one file a date.
+        sources: one or more files of one place, such as the 10 m and the 20 m bands, or one file a date; or folders
+            of rasters, SAFE products (L2A) among them.
         bands: names of bands that the files leave unnamed, in their order.
         crs: coordinate reference system where the files name none.
+        bbox: west, south, east, north in degrees; the pixels that it touches.
+        dates: "2021", "2021-04/2021-09" or "2021-04-15/2021-09-30"; every look when left out.
+        chunks: leave the values in the files, as dask arrays of this side in pixels, or `{"y": 512, "x": 512}`, with
+            all looks and bands of a place in one chunk, which one task reads.
 
     Returns:
         `reflectance` (time, band, y, x) and, where the files have it, `scl` (time, y, x). The time coordinate is
-        `datetime64`, or integer months with 0 = January. Attributes: `nodata` and `offset`, where known.
+        `datetime64`, or integer months with 0 = January. A coordinate `offset` along time, where a look's is known
+        (NaN where it is not): reflectance is (value - offset) / 10,000. Attribute `nodata`, where known.
 
     Raises:
         FileNotFoundError: no such file.
@@ -57,16 +65,45 @@ def open_cube(
     given = [sources] if isinstance(sources, (str, PathLike, xr.Dataset, xr.DataArray)) else list(sources)
     if not given:
         raise ValueError("There is no cube: give at least one file.")
+    sides = None if chunks is None else read_chunks(chunks)
     if len(given) == 1 and is_cube(given[0]):
-        return given[0]  # type: ignore[return-value]  # `is_cube` has looked
+        return _selected(given[0], bbox, dates, sides)  # type: ignore[arg-type]  # `is_cube` has looked
     with ExitStack() as opened:
         layers = [layer for source in given for layer in read_layers(source, bands, opened)]
-        return _merge(layers, crs)
+        cube = _merge(_during(layers, dates), crs, bbox, sides)
+        if chunks is not None:
+            opened.pop_all()  # what is read later is closed by xarray
+    return cube
 
 
 def is_cube(source: Source) -> bool:
     """Whether this is already what [`open_cube`] returns."""
     return isinstance(source, xr.Dataset) and source.attrs.get("layout") == LAYOUT
+
+
+def look_offsets(cube: xr.Dataset) -> np.ndarray | None:
+    """What to subtract from the values of each look (time,), NaN where it is not known; `None` where none is."""
+    return cube["offset"].values if "offset" in cube.coords else None
+
+
+def make_cube(
+    reflectance: Any,
+    scl: Any | None,
+    coords: Mapping[str, Any],
+    offsets: np.ndarray,
+    nodata: float | None,
+    crs: CRS | str,
+) -> xr.Dataset:
+    """What [`open_cube`] returns, from its arrays, its coordinates (time, band, y, x) and the offsets of its looks."""
+    cube = xr.Dataset({"reflectance": (AXIS_ORDER, reflectance)}, coords=coords, attrs={"layout": LAYOUT})
+    if scl is not None:
+        cube["scl"] = (("time", "y", "x"), scl)
+    if not np.isnan(offsets).all():
+        cube = cube.assign_coords(offset=("time", offsets.astype(np.float32)))
+    if nodata is not None:
+        cube.attrs["nodata"] = nodata
+    located: xr.Dataset = cube.rio.write_crs(crs)
+    return located
 
 
 def nearest_index(centres: np.ndarray, wanted: np.ndarray, step: float) -> np.ndarray:
@@ -81,7 +118,47 @@ def nearest_index(centres: np.ndarray, wanted: np.ndarray, step: float) -> np.nd
     return np.where((index >= 0) & (index < len(centres)), index, -1)
 
 
-def _merge(layers: list[Layer], crs: str | None) -> xr.Dataset:
+def _during(layers: list[Layer], dates: str | None) -> list[Layer]:
+    if dates is None:
+        return layers
+    if any(layer.times.dtype.kind != "M" for layer in layers):
+        raise ValueError("`dates` chooses among dates, but the looks have months only: leave it out.")
+    first, last = read_period(dates)
+    kept = [part for layer in layers if (part := layer.during(first, last)) is not None]
+    if not any(layer.band != SCENE_CLASSES for layer in kept):
+        days = np.sort(np.concatenate([layer.times for layer in layers])).astype("datetime64[D]")
+        raise ValueError(f"No look lies in {dates}: the dates are {days[0]} to {days[-1]}.")
+    return kept
+
+
+def _selected(cube: xr.Dataset, bbox: Box | str | None, dates: str | None, sides: tuple[int, int] | None) -> xr.Dataset:
+    """Part of a cube that was opened already."""
+    if dates is not None:
+        first, last = read_period(dates)
+        days = cube["time"].values.astype("datetime64[D]")
+        cube = cube.isel({"time": (days >= first) & (days <= last)})
+    if bbox is not None:
+        rows, columns = _window(cube["y"].values, cube["x"].values, cube.rio.crs, bbox)
+        cube = cube.isel({"y": rows, "x": columns})
+    return cube if sides is None else cube.chunk({"time": -1, "band": -1, "y": sides[0], "x": sides[1]})
+
+
+def _window(y: np.ndarray, x: np.ndarray, crs: CRS, bbox: Box | str | None) -> tuple[slice, slice]:
+    """The rows and columns that a box touches."""
+    if bbox is None:
+        return slice(None), slice(None)
+    left, bottom, right, top = box_in(bbox, crs)
+    rows, columns = inside(y, spacing(y, x), bottom, top), inside(x, spacing(x, y), left, right)
+    if rows.start == rows.stop or columns.start == columns.stop:
+        raise ValueError(
+            f"The box does not touch the cube: it is {left:.6g}, {bottom:.6g} to {right:.6g}, {top:.6g} in the cube's "
+            f"CRS, which covers {min(x[0], x[-1]):.6g}, {min(y[0], y[-1]):.6g} to {max(x[0], x[-1]):.6g}, "
+            f"{max(y[0], y[-1]):.6g}."
+        )
+    return rows, columns
+
+
+def _merge(layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: tuple[int, int] | None) -> xr.Dataset:
     by_band: dict[str, list[Layer]] = {}
     for layer in layers:
         by_band.setdefault(layer.band, []).append(layer)
@@ -90,45 +167,39 @@ def _merge(layers: list[Layer], crs: str | None) -> xr.Dataset:
         raise ValueError(f"The files hold no Sentinel-2 band, only {', '.join(by_band)}: add the reflectance.")
     reflectance = [layer for band in names for layer in by_band[band]]
     grid = min(reflectance, key=lambda layer: layer.resolution)
-    times, rows = _time_axis(by_band)
+    common_crs = _common_crs(layers, crs)
+    rows, columns = _window(grid.y, grid.x, common_crs, bbox)
+    y, x = grid.y[rows], grid.x[columns]
+    times, places = _time_axis(by_band)
     nodata, dtype = _nodata_and_dtype(reflectance)
-    shape = (len(times), len(names), len(grid.y), len(grid.x))
-    values = np.full(shape, _fill(nodata, dtype), dtype=dtype)
-    for position, band in enumerate(names):
-        for layer in by_band[band]:
-            _place(values[:, position], rows[id(layer)], layer, grid, nodata)
-    cube = xr.Dataset(
-        {"reflectance": (AXIS_ORDER, values)},
-        coords={"time": times, "band": names, "y": grid.y, "x": grid.x},
-        attrs=_attributes(reflectance, nodata),
+
+    def stack(bands: Sequence[str], dtype: np.dtype[Any], nodata: float | None) -> Stack:
+        parts = [[_on_grid(layer, places[id(layer)], grid, y, x) for layer in by_band[band]] for band in bands]
+        return Stack(parts, (len(times), len(bands), len(y), len(x)), dtype, nodata)
+
+    values = stack(names, dtype, nodata)
+    # 0 is "no data" of the scene classification.
+    classes = stack([SCENE_CLASSES], np.dtype(np.uint8), 0) if SCENE_CLASSES in by_band else None
+    return make_cube(
+        values.load() if sides is None else values.to_dask(sides),
+        classes if classes is None else (classes.load() if sides is None else classes.to_dask(sides))[:, 0],
+        {"time": times, "band": names, "y": y, "x": x},
+        _offsets(reflectance, places, times),
+        nodata,
+        common_crs,
     )
-    if SCENE_CLASSES in by_band:
-        classes = np.zeros((shape[0], *shape[2:]), dtype=np.uint8)  # 0 is "no data" of the scene classification
-        for layer in by_band[SCENE_CLASSES]:
-            _place(classes, rows[id(layer)], layer, grid, None)
-        cube["scl"] = (("time", "y", "x"), classes)
-    located: xr.Dataset = cube.rio.write_crs(_common_crs(layers, crs))
-    return located
 
 
-def _place(target: np.ndarray, rows: np.ndarray, layer: Layer, grid: Layer, nodata: float | None) -> None:
-    """Lays one layer on the grid by nearest neighbour."""
-    down = nearest_index(layer.y, grid.y, spacing(layer.y, layer.x))
-    across = nearest_index(layer.x, grid.x, spacing(layer.x, layer.y))
+def _on_grid(layer: Layer, looks: np.ndarray, grid: Layer, y: np.ndarray, x: np.ndarray) -> Part:
+    """Where each pixel of the grid lies in a layer."""
+    down = nearest_index(layer.y, y, spacing(layer.y, layer.x))
+    across = nearest_index(layer.x, x, spacing(layer.x, layer.y))
     if (down < 0).any() or (across < 0).any():
         raise ValueError(
             f"{layer.band} of {layer.source} does not cover the grid of {grid.band} of {grid.source}: cut the files to "
-            "the same extent."
+            "the same extent, one tile a cube."
         )
-    values = layer.load()
-    if layer.scale is not None:
-        missing = np.zeros(values.shape, dtype=bool) if layer.nodata is None else values == layer.nodata
-        values = np.where(missing, np.nan, values * np.float32(layer.scale) + np.float32(layer.shift))
-    elif layer.nodata is not None and layer.nodata != nodata and layer.band != SCENE_CLASSES:
-        values = np.where(values == layer.nodata, _fill(nodata, target.dtype), values)
-    if values.dtype.kind == "f" and target.dtype.kind == "u":
-        values = np.nan_to_num(values)
-    target[rows] = values[:, down[:, None], across]
+    return Part(layer, looks, down, across)
 
 
 def _time_axis(by_band: Mapping[str, list[Layer]]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -172,20 +243,22 @@ def _nodata_and_dtype(layers: Sequence[Layer]) -> tuple[float | None, np.dtype[A
     return next((layer.nodata for layer in layers if layer.nodata is not None), None), dtype
 
 
-def _fill(nodata: float | None, dtype: np.dtype[Any]) -> float:
-    if nodata is not None:
-        return nodata
-    return {"f": np.nan, "u": FILL_UNSIGNED, "i": FILL_SIGNED}[dtype.kind]
-
-
-def _attributes(layers: Sequence[Layer], nodata: float | None) -> dict[str, str | float]:
-    offsets = {layer.offset for layer in layers}
-    if len(offsets) > 1:
-        raise ValueError(
-            f"The bands have different offsets ({', '.join(map(str, offsets))}): give products of one kind together."
-        )
-    known = {"nodata": nodata, "offset": offsets.pop()}
-    return {"layout": LAYOUT, **{name: value for name, value in known.items() if value is not None}}
+def _offsets(layers: Sequence[Layer], places: Mapping[int, np.ndarray], times: np.ndarray) -> np.ndarray:
+    """What to subtract from each look, NaN where it is not known."""
+    offsets = np.full(len(times), np.nan)
+    said = np.zeros(len(times), dtype=bool)
+    for layer in layers:
+        looks = places[id(layer)]
+        own = np.nan if layer.offset is None else layer.offset
+        differ = said[looks] & ~((offsets[looks] == own) | (np.isnan(offsets[looks]) & np.isnan(own)))
+        if differ.any():
+            day = str(times[looks[differ][0]])[:10]
+            raise ValueError(
+                f"The bands of {day} have different offsets, that of {layer.band} in {layer.source} among them: give "
+                "products of one kind together."
+            )
+        offsets[looks], said[looks] = own, True
+    return offsets
 
 
 def _common_crs(layers: Sequence[Layer], crs: str | None) -> CRS:

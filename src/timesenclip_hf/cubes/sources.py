@@ -1,6 +1,6 @@
 """One band of one file: what NetCDF, Zarr and GeoTIFF have in common once their spellings are read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +11,15 @@ import numpy as np
 from ..extras import needs_extra
 from ..models.timesenclip.compositing_timesenclip import parse_dates
 from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
-from ..naming import read_name
+from ..naming import SCENE_CLASSES, read_name
+from .products import RASTER_SUFFIXES, find_rasters, is_zarr, product_offset
 
 with needs_extra("map"):
     import rasterio
     import xarray as xr
     from rasterio.crs import CRS
-    from rasterio.errors import CRSError
+    from rasterio.errors import CRSError, RasterioIOError
 
-RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 # Spellings of the axes, lower case, of openEO, Earth Engine exports, rioxarray, odc-stac and CF.
 AXES = {
     "time": ("time", "t", "timestamp", "date", "dates", "datetime", "month"),
@@ -32,11 +32,13 @@ NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NoData")
 GRID_TOLERANCE = 0.01
 # What a single pixel tells nothing of: Sentinel-2's finest grid, in metres.
 FINEST_PIXEL = 10.0
+# "No data" of ESA's products, which JPEG 2000 cannot say.
+PRODUCT_NODATA = 0.0
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One band at one or more times; the values stay in the file until `load` is called.
+    """One band at one or more times; the values stay in the file until `read` is called.
 
     Attributes:
         band: "B02" ... "B12", or "SCL".
@@ -49,7 +51,7 @@ class Layer:
         scale: reflectance is `value * scale + shift` where `scale` is given.
         shift: see `scale`.
         offset: to subtract from digital numbers, or `None` where nothing says it.
-        load: reads the values, (time, y, x).
+        array: (time, y, x), or (y, x) of a single look; in memory, in the file, or of dask.
         source: the file, for messages.
     """
 
@@ -63,13 +65,50 @@ class Layer:
     scale: float | None
     shift: float
     offset: float | None
-    load: Callable[[], np.ndarray]
+    array: Any
     source: str
 
     @property
     def resolution(self) -> float:
         """Width of a pixel, in the units of the CRS."""
         return abs(spacing(self.x, self.y))
+
+    @property
+    def is_dask(self) -> bool:
+        """Whether the values are a dask array's."""
+        return getattr(self.array, "chunks", None) is not None
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """The values of a window, (time, y, x)."""
+        values = np.asarray(self.array[..., rows, columns]).view(self.dtype)
+        return values if values.ndim == 3 else values[None]
+
+    def during(self, first: np.datetime64, last: np.datetime64) -> "Layer | None":
+        """The looks from one day to another, or `None`."""
+        days = self.times.astype("datetime64[D]")
+        kept = np.flatnonzero((days >= first) & (days <= last))
+        if len(kept) in (0, len(days)):
+            return self if len(kept) else None
+        return replace(self, times=self.times[kept], array=self.array[kept])
+
+
+@dataclass(frozen=True)
+class RasterBand:
+    """One band of a raster, opened for each window, so that it can be sent to another process."""
+
+    path: Path
+    index: int
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    ndim = 2
+
+    def __getitem__(self, window: Any) -> np.ndarray:
+        rows, columns = window[-2:]
+        with rasterio.open(self.path) as raster:
+            values: np.ndarray = raster.read(
+                self.index, window=(rows.indices(self.shape[0])[:2], columns.indices(self.shape[1])[:2])
+            )
+        return values
 
 
 def spacing(centres: np.ndarray, other: np.ndarray) -> float:
@@ -82,7 +121,7 @@ def spacing(centres: np.ndarray, other: np.ndarray) -> float:
 
 
 def read_layers(source: Any, bands: Sequence[str] | None, opened: ExitStack) -> Iterator[Layer]:
-    """Every Sentinel-2 band and scene classification in a file or an xarray object.
+    """Every Sentinel-2 band and scene classification in a file, a folder or an xarray object.
 
     Args:
         source: a path, a `Dataset` or a `DataArray`.
@@ -103,6 +142,8 @@ def read_layers(source: Any, bands: Sequence[str] | None, opened: ExitStack) -> 
         raise FileNotFoundError(f"No such file: {path}.")
     if path.suffix.lower() in RASTER_SUFFIXES:
         yield from _from_raster(path, bands)
+    elif path.is_dir() and not is_zarr(path):
+        yield from _from_folder(path, bands)
     else:
         yield from _from_dataset(opened.enter_context(open_dataset(path)), bands, path.name)
 
@@ -113,13 +154,13 @@ def open_dataset(path: Path) -> xr.Dataset:
     Raises:
         ValueError: it is neither.
     """
-    is_zarr = path.suffix.lower() == ".zarr" or path.is_dir()
+    engine = "zarr" if path.is_dir() else None
     try:
-        return xr.open_dataset(path, engine="zarr" if is_zarr else None, mask_and_scale=False)
+        return xr.open_dataset(path, engine=engine, mask_and_scale=False)
     except (ValueError, OSError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"{path.name} cannot be read as {'Zarr' if is_zarr else 'NetCDF'} ({reason}): give NetCDF, Zarr, or "
+            f"{path.name} cannot be read as {'Zarr' if engine else 'NetCDF'} ({reason}): give NetCDF, Zarr, or "
             f"rasters ending in {', '.join(RASTER_SUFFIXES)}."
         ) from None
 
@@ -220,11 +261,6 @@ def _layer(band: str, label: str, variable: xr.DataArray, crs: CRS | None, sourc
     nodata = next((attributes[name] for name in NODATA_ATTRIBUTES if attributes.get(name) is not None), None)
     if nodata is not None and unsigned:
         nodata = np.asarray(nodata).astype(variable.dtype).view(dtype)
-    ordered = variable.transpose("time", "y", "x") if "time" in variable.dims else variable.expand_dims("time")
-
-    def load() -> np.ndarray:
-        return np.asarray(ordered.values).view(dtype)
-
     return _scaled(
         Layer(
             band=band,
@@ -237,7 +273,7 @@ def _layer(band: str, label: str, variable: xr.DataArray, crs: CRS | None, sourc
             scale=None,
             shift=0.0,
             offset=None,
-            load=load,
+            array=variable.transpose(..., "y", "x"),
             source=source,
         ),
         float(attributes.get("scale_factor", 1.0)),
@@ -245,8 +281,37 @@ def _layer(band: str, label: str, variable: xr.DataArray, crs: CRS | None, sourc
     )
 
 
+def _from_folder(folder: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
+    """The bands of a folder, each at the finest of the resolutions that a SAFE product has it in."""
+    finest: dict[tuple[Any, ...], Layer] = {}
+    paths = find_rasters(folder)
+    for path in paths:
+        for layer in _bands_of_raster(path, bands):
+            corner = (layer.x[0] - layer.resolution / 2, layer.y[0] + layer.resolution / 2)
+            key = (layer.band, layer.times[0], layer.crs, *corner)
+            if key not in finest or layer.resolution < finest[key].resolution:
+                finest[key] = layer
+    if not finest:
+        raise ValueError(
+            f"No band of the {len(paths)} rasters in {folder.name} has the name of a Sentinel-2 band: name the files "
+            "or their bands after band and date (B02_2018-05-14)."
+        )
+    yield from finest.values()
+
+
 def _from_raster(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
-    with rasterio.open(path) as raster:
+    layers = list(_bands_of_raster(path, bands))
+    if not layers:
+        raise ValueError(
+            f"No band of {path.name} has the name of a Sentinel-2 band: describe the bands (B02_2018-05-14), or name "
+            'them in order, bands="B02,B03,...".'
+        )
+    yield from layers
+
+
+def _bands_of_raster(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
+    offset = product_offset(path)
+    with _opened(path) as raster:
         names = [description or "" for description in raster.descriptions]
         if bands is not None and not any(read_name(name).band for name in names):
             if len(bands) != raster.count:
@@ -258,45 +323,41 @@ def _from_raster(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
         y = transform.f + transform.e * (np.arange(raster.height) + 0.5)
         x = transform.c + transform.a * (np.arange(raster.width) + 0.5)
         from_file = read_name(path.stem)
-        layers = []
         for index, name in enumerate(names):
             said = read_name(name)
             band = said.band or (from_file.band if raster.count == 1 else None)
             if band is None:
                 continue
             date, month = (said.date, said.month) if said[1:] != (None, None) else (from_file.date, from_file.month)
+            dtype, nodata = np.dtype(raster.dtypes[index]), raster.nodatavals[index]
             layer = Layer(
                 band=band,
                 times=_one_time(date, month, path.name),
                 y=y,
                 x=x,
                 crs=raster.crs,
-                dtype=np.dtype(raster.dtypes[index]),
-                nodata=raster.nodatavals[index],
+                dtype=dtype,
+                nodata=PRODUCT_NODATA if nodata is None and offset is not None else nodata,
                 scale=None,
                 shift=0.0,
-                offset=None,
-                load=lambda index=index: _read_band(path, index + 1),  # type: ignore[misc]  # mypy infers no bound default
+                offset=None if offset is None or np.isnan(offset) or band == SCENE_CLASSES else offset,
+                array=RasterBand(path, index + 1, raster.shape, dtype),
                 source=path.name,
             )
-            layers.append(_scaled(layer, raster.scales[index], raster.offsets[index]))
-    if not layers:
-        raise ValueError(
-            f"No band of {path.name} has the name of a Sentinel-2 band: describe the bands (B02_2018-05-14), or name "
-            'them in order, bands="B02,B03,...".'
-        )
-    yield from layers
+            yield _scaled(layer, raster.scales[index], raster.offsets[index])
 
 
-def _read_band(path: Path, index: int) -> np.ndarray:
-    with rasterio.open(path) as raster:
-        values: np.ndarray = raster.read(index)
-    return values[None]
+def _opened(path: Path) -> Any:
+    try:
+        return rasterio.open(path)
+    except RasterioIOError as error:
+        reason = str(error).splitlines()[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
+        raise ValueError(f"{path.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
 
 
 def _scaled(layer: Layer, scale: float, shift: float) -> Layer:
     """Keeps integers where the extractor reads them as they are; else says how to decode."""
-    if layer.band == "SCL" or (scale, shift) == (1.0, 0.0):
+    if layer.band == SCENE_CLASSES or (scale, shift) == (1.0, 0.0):
         return layer
     if layer.dtype.kind in "iu" and (np.isclose(scale * DN_PER_REFLECTANCE, 1) or scale == 1):
         return replace(layer, offset=-shift / scale) if shift else layer

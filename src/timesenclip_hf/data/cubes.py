@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..cubes.labels import Codes, read_reference
-from ..cubes.reading import Source, nearest_index, open_cube
+from ..cubes.reading import Source, look_offsets, nearest_index, open_cube
 from ..cubes.sources import spacing
 from ..extras import needs_extra
 from .arrays import dataset_from_series, read_labels, write_dataset
@@ -223,7 +223,7 @@ def _dataset(
     settings = {"bands": cube["band"].values.tolist(), "nodata": cube.attrs.get("nodata"), **options}
     settings |= {"dates" if times.dtype.kind == "M" else "months": times}
     if "processing_baseline" not in options:
-        settings.setdefault("offset", cube.attrs.get("offset"))
+        settings.setdefault("offset", look_offsets(cube))
     if values.dtype.kind in "iu":
         settings.setdefault("units", "dn")
     parts = []

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..cubes.reading import Source, open_cube
+from ..cubes.reading import Source, look_offsets, open_cube
 from ..extras import needs_extra
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from ..models.timesenclip.compositing_timesenclip import parse_dates
@@ -67,6 +67,7 @@ def patches_from_cube(
     columns, longitude, latitude = read_points(points)
     found: list[Problem] = [] if problems is None else problems
     processor, settings = SenCLIPImageProcessor(), _settings(cube, options)
+    offsets = look_offsets(cube) if settings.get("offset") is None and "processing_baseline" not in options else None
     wanted = columns.get("date", [""] * len(longitude))
     kept: list[int] = []
     images, dates = [], []
@@ -79,6 +80,8 @@ def patches_from_cube(
             found.append(Problem(error.reason, str(columns["point_id"][place]), detail=error.detail or where))
             continue
         values = window["reflectance"].sel(band=list(RGB_BANDS)).values[look]
+        if offsets is not None:
+            settings["offset"] = offsets[look]
         [picture] = processor.to_pictures(values, bands=RGB_BANDS, input_data_format="channels_first", **settings)
         kept.append(place)
         images.append(encode_picture(picture))
@@ -152,8 +155,6 @@ def _check(cube: xr.Dataset, size: int, months: Sequence[int], min_clear: float)
 
 def _settings(cube: xr.Dataset, options: Mapping[str, Any]) -> dict[str, Any]:
     settings = {"nodata": cube.attrs.get("nodata"), **options}
-    if "processing_baseline" not in options and options.get("offset") is None:
-        settings["offset"] = cube.attrs.get("offset")
     if cube["reflectance"].dtype.kind in "iu":
         settings.setdefault("units", "dn")
     return settings

@@ -18,7 +18,8 @@ with needs_extra("demo"):
     import xarray as xr
 
     from ..cubes import open_cube
-    from ..mapping.production import NO_CLASS
+    from ..cubes.reading import look_offsets
+    from ..mapping.inference import class_layers
 
 # Pixels embedded between two looks at the clock.
 CHUNK = 1_024
@@ -95,7 +96,7 @@ def keep_cube(reader: Reader, cube: xr.Dataset, *, offset: float | None = None) 
     options: dict[str, Any] = {
         "bands": cube["band"].values.tolist(),
         "nodata": cube.attrs.get("nodata"),
-        "offset": cube.attrs.get("offset", offset or None),
+        "offset": offset or None if (known := look_offsets(cube)) is None else known,
         "units": "dn" if values.dtype.kind in "iu" else "auto",
         "dates" if cube["time"].dtype.kind == "M" else "months": cube["time"].values,
     }
@@ -114,17 +115,8 @@ def relabel(reader: Reader, kept: KeptCube, text: str) -> MapAnswer:
         ValueError: the words cannot be used.
     """
     words = reader.words(text)
-    probabilities = reader.probabilities(kept.embeds, words)
-    empty = np.isnan(probabilities[:, 0])
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    entropy = -(probabilities * logs).sum(axis=1) / np.log(max(len(words.labels), 2))
-    shape = (kept.height, kept.width)
-    return MapAnswer(
-        words,
-        np.where(empty, NO_CLASS, probabilities.argmax(axis=1) + 1).astype(np.uint8).reshape(shape),
-        probabilities.max(axis=1).reshape(shape),
-        np.clip(entropy, 0, 1).reshape(shape),
-    )
+    layers = class_layers(reader.probabilities(kept.embeds, words).reshape(kept.height, kept.width, -1))
+    return MapAnswer(words, layers["class"], layers["probability"], layers["entropy"])
 
 
 def answer_pixel(reader: Reader, kept: KeptCube, text: str, row: int, column: int) -> SeriesAnswer:

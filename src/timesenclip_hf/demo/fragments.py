@@ -9,13 +9,13 @@ import numpy as np
 
 from ..evaluation.search import Hit
 from ..extras import needs_extra
-from ..mapping.export import class_colours
+from ..mapping.legend import class_colours
 from .cube import MapAnswer
 from .pictures import index_values, score_gradient, series_chart
 from .series import SeriesAnswer
 
 with needs_extra("demo"):
-    from ..mapping.production import NO_CLASS
+    from ..mapping.codes import NO_CLASS
 
 MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 PHOTO_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..evaluation.figures import BLUE, GREEN, MONTHS, ORANGE, PURPLE, SKY, STYLE, VERMILLION, to_png
 from ..extras import needs_extra
-from ..mapping.export import class_colours
+from ..mapping.legend import class_colours
 from .reader import Looks
 
 with needs_extra("demo"):

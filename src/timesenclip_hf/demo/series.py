@@ -19,6 +19,7 @@ from .reader import Looks, Reader, Words
 
 with needs_extra("demo"):
     from ..cubes import open_cube
+    from ..cubes.reading import look_offsets
     from ..cubes.sources import named_axes, open_dataset
 
 # Points that nothing was trained on have a seed of their own (training/train.py uses 1 to 3).
@@ -135,7 +136,8 @@ def _read_netcdf(file: Path) -> SeriesTable:
     shared = {
         "bands": cube["band"].values.tolist(),
         "dates" if cube["time"].dtype.kind == "M" else "months": cube["time"].values,
-        **{name: cube.attrs[name] for name in ("nodata", "offset") if name in cube.attrs},
+        **({"nodata": cube.attrs["nodata"]} if "nodata" in cube.attrs else {}),
+        **({} if (offsets := look_offsets(cube)) is None else {"offset": offsets}),
     }
     series = values.reshape(*values.shape[:2], count).transpose(2, 0, 1)
     items = [{"series": one, **shared} for one in series]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cubes.labels import UNLABELLED
 from ..extras import needs_extra
-from .production import NO_CLASS
+from .codes import NO_CLASS
 
 with needs_extra("map"):
     import xarray as xr

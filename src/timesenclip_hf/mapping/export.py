@@ -1,176 +1,293 @@
-"""A map to files: GeoTIFF with class names and colours, and a picture with a legend."""
+"""A map to files, window by window: cloud-optimised GeoTIFFs, a STAC item, and previews drawn from their overviews."""
 
-import colorsys
 import os
-import xml.etree.ElementTree as ElementTree
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from xml.etree import ElementTree
 
 import numpy as np
+from tqdm import tqdm
 
-from ..cubes.sources import spacing
 from ..extras import needs_extra
-from .production import NO_CLASS
+from .codes import NO_CLASS
+from .georeference import grid_transform
+from .legend import Entry, as_text, facts_of, legend_of
+from .preview import read_preview, title_of, write_html, write_png
+from .scores import SCORES, scale_and_offset, to_bytes
+from .stac_item import write_item
 
 with needs_extra("map"):
     import rasterio
+    import rasterio.shutil
     import rioxarray  # noqa: F401 (gives xarray its `.rio`)
     import xarray as xr
-    from rasterio.transform import Affine
+    from rasterio._err import CPLE_BaseError  # what some of GDAL's errors arrive as, named nowhere else
+    from rasterio.errors import RasterioError
+    from rasterio.io import DatasetWriter
+    from rasterio.windows import Window
 
-# Okabe and Ito (2008), told apart by colour-blind readers too; green first, since maps of land start with plants.
-# Their black is left out: it is too close to what lies outside a map.
-COLOURS = ("#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442", "#0072B2", "#CC79A7")
-# Each next hue is the golden section of the circle away, so that any number of classes is spread out.
-GOLDEN_SECTION = 0.618034
-BANDS = ("class", "probability", "entropy")
-# About as many fit into the width of the picture, in matplotlib's own font and size.
-LEGEND_CHARACTERS = 120
-# A GeoTIFF has one data type for all its bands. Scores are stored in steps of 0.004, with 0 for no data, as scale and
-# offset in the file say: 0 to 1 are 1 to 251.
-SCORE_STEP = 0.004
-
-
-def class_colours(count: int) -> list[tuple[int, int, int]]:
-    """Red, green and blue of each class, the same for the same number in every file."""
-    colours = [tuple(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in COLOURS[:count]]
-    for index in range(len(colours), count):
-        hue, dark = (index * GOLDEN_SECTION) % 1, index % 2
-        shade = colorsys.hsv_to_rgb(hue, 0.45 + 0.35 * dark, 0.95 - 0.35 * dark)
-        colours.append(tuple(round(255 * part) for part in shade))
-    return [(red, green, blue) for red, green, blue in colours]
+SUFFIXES = (".tif", ".tiff")
+# Pixels along the side of what is in memory at once: some tens of megabytes for all layers.
+LARGEST_WINDOW = 1024
+# Pixels along the side of a tile in the files, what GDAL's COG driver takes by itself.
+TILE = 512
+# Megabytes; by itself GDAL takes a share of the machine's memory.
+GDAL_CACHE = 128
+# What GDAL calls the columns of a table of classes and what they are to it: type (0 integer, 2 text) and usage.
+TABLE_COLUMNS = (
+    ("Value", 0, 5),
+    ("Class", 2, 2),
+    ("Count", 0, 1),
+    ("Red", 0, 6),
+    ("Green", 0, 7),
+    ("Blue", 0, 8),
+)
 
 
-def write_geotiff(mapped: xr.Dataset, path: str | os.PathLike[str]) -> None:
-    """Writes class, probability and entropy as the three bands of one GeoTIFF.
+def export_map(
+    mapped: xr.Dataset | Mapping[str, xr.Dataset],
+    output: str | os.PathLike[str],
+    *,
+    png: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> list[Path]:
+    """Writes all files of a map; a lazy one is never in memory as a whole.
 
-    Names and colours of the classes are in the metadata (`CLASS_1=maize`, `COLOUR_1=#009e73`) and, as category names
-    and colour table, in the `.aux.xml` beside the file, where GDAL and what is built on it look for them. Probability
-    and entropy have a scale and an offset. No data is 0 everywhere.
+    Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
+    `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
+    `map_embeddings.zarr`. What was there under these names is replaced once everything is written.
+
+    Args:
+        mapped: what [`map_cube`] returned, or a store of it opened lazily; or several by the names of their label sets,
+            which end the names of the files.
+        output: GeoTIFF of the classes; the other files lie beside it.
+        png: the picture, where it is to lie elsewhere.
+        progress: show a progress bar.
+
+    Returns:
+        The files written.
 
     Raises:
-        ValueError: the map has no CRS.
-        OSError: the file cannot be written.
+        ValueError: the map has no CRS or names no classes, or the output is no `.tif`.
+        OSError: the files cannot be written.
     """
-    if mapped.rio.crs is None:
-        raise ValueError(
-            'The map has no coordinate reference system: write one with `mapped.rio.write_crs("EPSG:...")`.'
+    target = Path(output)
+    if target.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
+    maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
+    for one in maps.values():
+        legend_of(one)
+        if one.rio.crs is None:
+            raise ValueError(
+                'The map has no coordinate reference system: write one with `mapped.rio.write_crs("EPSG:...")`.'
+            )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    previews: dict[str, xr.Dataset] = {}
+    places: dict[Path, Path] = {}
+    # In the same folder, so that finished files need only be renamed.
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _said_plainly(target.parent):
+        for name, one in maps.items():
+            made = Path(folder) / set_output(target, name).name
+            previews |= _export_one(one, made, name, progress)
+            if png is not None:
+                places[made.with_suffix(".png")] = set_output(Path(png), name)
+        write_html(previews, Path(folder) / f"{target.stem}.html")
+        return [_move(made, places.get(made, target.parent / made.name)) for made in sorted(Path(folder).iterdir())]
+
+
+@contextmanager
+def _said_plainly(folder: Path) -> Iterator[None]:
+    """GDAL's "Write failed. See previous exception for details." as a sentence with the details."""
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:
+            reason = reason.__cause__
+        free = shutil.disk_usage(folder).free / 1e6
+        raise OSError(
+            f"The files of the map cannot be written to {folder}, which has {free:,.0f} MB left "
+            f"({str(reason).splitlines()[0]}): nothing in it was changed; make room and give the same command."
+        ) from None
+
+
+def set_output(output: Path, name: str) -> Path:
+    """The output of one of several label sets: `map.tif` becomes `map_crops.tif`; as it is without a name."""
+    safe = re.sub(r"[^\w-]+", "_", name)
+    return output.with_stem(f"{output.stem}_{safe}") if name else output
+
+
+def _export_one(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> dict[str, xr.Dataset]:
+    """The files of one label set; returns what is drawn of it, small, by title."""
+    maps = {output: mapped}
+    if "class_coarse" in mapped:
+        maps[output.with_stem(f"{output.stem}_coarse")] = _coarse(mapped)
+    scores = output.with_stem(f"{output.stem}_scores")
+    counts = _write_rasters(mapped, maps, scores, progress)
+    if "embeddings" in mapped:
+        _write_embeddings(mapped, output.with_name(f"{output.stem}_embeddings.zarr"))
+    for path, one in maps.items():
+        _write_table(one, counts[path], path)
+    previews = {
+        f"{name} (coarse)".strip() if path != output else name: read_preview(
+            path, scores if path == output and scores.exists() else None, one, counts[path]
         )
-    labels = list(mapped.attrs["labels"])
-    colours = class_colours(len(labels))
-    _make_folder(path)
-    with rasterio.open(
+        for path, one in maps.items()
+    }
+    write_png(previews[name], output.with_suffix(".png"), title_of(mapped, name))
+    write_item(mapped, output, counts[output])
+    return previews
+
+
+def _coarse(mapped: xr.Dataset) -> xr.Dataset:
+    """The coarse classes as a map of their own, without scores."""
+    coarse = mapped[["class_coarse"]].rename(class_coarse="class")
+    return coarse.assign_attrs(labels=mapped.attrs["coarse_labels"])
+
+
+def _write_rasters(
+    mapped: xr.Dataset, maps: Mapping[Path, xr.Dataset], scores: Path, progress: bool
+) -> dict[Path, np.ndarray]:
+    """Classes and scores through plain GeoTIFFs to cloud-optimised ones, whose overviews need the whole.
+
+    Returns:
+        For each file of classes the pixels of each code, (256,).
+    """
+    layers = dict(zip(maps, ("class", "class_coarse"), strict=False))
+    bands = [name for name in SCORES if name in mapped]
+    needed = mapped[[*layers.values(), *bands]].transpose("y", "x")
+    counts = {path: np.zeros(256, dtype=np.int64) for path in maps}
+    with TemporaryDirectory(dir=scores.parent) as folder, rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
+        plain = {path: Path(folder) / path.name for path in (*maps, scores)}
+        with ExitStack() as opened:
+            files = {path: opened.enter_context(_open_plain(mapped, plain[path], 1)) for path in maps}
+            scored = opened.enter_context(_open_plain(mapped, plain[scores], len(bands))) if bands else None
+            for rows, columns in tqdm(list(_windows(mapped)), unit=" windows", disable=not progress):
+                piece = needed.isel(y=rows, x=columns).compute()
+                window = Window.from_slices(rows, columns)
+                for path, layer in layers.items():
+                    files[path].write(piece[layer].values, 1, window=window)
+                    counts[path] += np.bincount(piece[layer].values.ravel(), minlength=256)
+                if scored is not None:
+                    scored.write(np.stack([to_bytes(name, piece[name].values) for name in bands]), window=window)
+            for path, one in maps.items():
+                _describe_classes(files[path], one, counts[path])
+            if scored is not None:
+                _describe_scores(scored, bands)
+        for path in maps:
+            _write_cog(plain[path], path, "mode")
+        if bands:
+            _write_cog(plain[scores], scores, "average")
+    return counts
+
+
+def _open_plain(mapped: xr.Dataset, path: Path, count: int) -> DatasetWriter:
+    # Uncompressed: windows need not end where tiles end, and a compressed tile would be written again and again.
+    return rasterio.open(
         path,
         "w",
         driver="GTiff",
         height=mapped.sizes["y"],
         width=mapped.sizes["x"],
-        count=len(BANDS),
+        count=count,
         dtype="uint8",
         crs=mapped.rio.crs,
         transform=grid_transform(mapped),
         nodata=NO_CLASS,
-        compress="deflate",
         tiled=True,
-        blockxsize=256,
-        blockysize=256,
-        interleave="band",
-        photometric="MINISBLACK",
-    ) as raster:
-        raster.write(mapped["class"].values, 1)
-        for band, name in enumerate(BANDS[1:], start=2):
-            raster.write(_stored(mapped[name].values), band)
-        raster.descriptions = BANDS
-        raster.scales = (1.0, SCORE_STEP, SCORE_STEP)
-        raster.offsets = (0.0, -SCORE_STEP, -SCORE_STEP)
-        names = {f"CLASS_{code}": label for code, label in enumerate(labels, start=1)}
-        year = {"YEAR": mapped.attrs["year"]} if "year" in mapped.attrs else {}
-        raster.update_tags(**names, **year, PIXELS_WITHOUT_DATA=mapped.attrs["pixels_without_data"])
-        raster.update_tags(1, **names)
-        raster.update_tags(
-            1, **{f"COLOUR_{code}": f"#{r:02x}{g:02x}{b:02x}" for code, (r, g, b) in enumerate(colours, 1)}
-        )
-    _write_categories(Path(path), ["no data", *labels], [(0, 0, 0, 0), *((*colour, 255) for colour in colours)])
-
-
-def grid_transform(mapped: xr.Dataset) -> Affine:
-    """Affine transform of a grid given by the centres of its pixels."""
-    x, y = mapped["x"].values, mapped["y"].values
-    # Rows run from north to south unless the coordinates say otherwise.
-    across, down = spacing(x, y), spacing(y, x) if len(y) > 1 else -abs(spacing(y, x))
-    return Affine(across, 0, x[0] - across / 2, 0, down, y[0] - down / 2)
-
-
-def write_png(mapped: xr.Dataset, path: str | os.PathLike[str], title: str | None = None) -> None:
-    """Draws the map with a legend of its classes and their shares, and the probability beside it.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    with needs_extra("map"):
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Patch
-
-    labels = list(mapped.attrs["labels"])
-    codes = mapped["class"].values
-    shares = np.bincount(codes.ravel(), minlength=len(labels) + 1) / codes.size
-    palette = np.asarray([(255, 255, 255), *class_colours(len(labels))], dtype=np.uint8)
-    columns = max(1, min(len(labels), LEGEND_CHARACTERS // (max(map(len, labels)) + 12)))
-    rows = -(-(len(labels) + 1) // columns)
-    figure = Figure(figsize=(11, 5.4 + 0.21 * rows), dpi=130)
-    figure.set_layout_engine("constrained", h_pad=0.1, w_pad=0.1)
-    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-    extent, unit = _extent(mapped)
-    left.imshow(palette[codes], extent=extent, interpolation="nearest")
-    left.set_title(title or "Land cover" + (f" {mapped.attrs['year']}" if "year" in mapped.attrs else ""))
-    handles = [
-        Patch(facecolor=palette[code] / 255, edgecolor="0.3", label=f"{label} ({shares[code]:.0%})")
-        for code, label in enumerate(labels, start=1)
-    ]
-    if shares[NO_CLASS]:
-        handles.append(Patch(facecolor="white", edgecolor="0.3", label=f"no clear month ({shares[NO_CLASS]:.0%})"))
-    image = right.imshow(
-        mapped["probability"].values, extent=extent, vmin=0, vmax=1, cmap="viridis", interpolation="nearest"
+        blockxsize=TILE,
+        blockysize=TILE,
+        bigtiff="if_safer",
+        photometric="palette" if count == 1 else "minisblack",
     )
-    right.set_title("Probability of that class")
-    figure.colorbar(image, ax=right, shrink=0.8)
-    for axes in (left, right):
-        axes.set_xlabel(f"Easting ({unit})" if unit != "°" else "Longitude (°)")
-        axes.ticklabel_format(useOffset=False, style="plain")
-        axes.locator_params(nbins=5)
-    left.set_ylabel(f"Northing ({unit})" if unit != "°" else "Latitude (°)")
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
-    _make_folder(path)
-    figure.savefig(path)
 
 
-def _extent(mapped: xr.Dataset) -> tuple[tuple[float, float, float, float], str]:
-    """Left, right, bottom, top as matplotlib wants them, in kilometres where the CRS is in metres."""
-    transform = grid_transform(mapped)
-    right = transform.c + transform.a * mapped.sizes["x"]
-    bottom = transform.f + transform.e * mapped.sizes["y"]
-    geographic = mapped.rio.crs is not None and mapped.rio.crs.is_geographic
-    factor = 1.0 if geographic else 1e-3
-    extent = (transform.c * factor, right * factor, bottom * factor, transform.f * factor)
-    return extent, "°" if geographic else "km"
+def _write_cog(plain: Path, path: Path, resampling: str) -> None:
+    rasterio.shutil.copy(
+        plain,
+        path,
+        driver="COG",
+        blocksize=TILE,
+        compress="deflate",
+        overview_resampling=resampling,
+        bigtiff="if_safer",
+        num_threads="all_cpus",
+    )
 
 
-def _stored(scores: np.ndarray) -> np.ndarray:
-    return np.where(np.isnan(scores), NO_CLASS, np.rint(np.nan_to_num(scores) / SCORE_STEP) + 1).astype(np.uint8)
+def _windows(mapped: xr.Dataset) -> Iterator[tuple[slice, slice]]:
+    """Pieces of the grid that cut no chunk of a lazy map, unless a chunk is larger than a piece may be."""
+    chunks = mapped["class"].chunksizes
+    yield from product(*(_cuts(chunks.get(axis, (mapped.sizes[axis],))) for axis in ("y", "x")))
 
 
-def _write_categories(path: Path, names: list[str], colours: list[tuple[int, int, int, int]]) -> None:
-    """Names and colours beside the file: a TIFF itself holds a colour table only where it has a single band."""
+def _cuts(lengths: Sequence[int]) -> list[slice]:
+    cuts, start, end = [], 0, 0
+    for length in lengths:
+        if end > start and end + length - start > LARGEST_WINDOW:
+            cuts.append(slice(start, end))
+            start = end
+        end += length
+        while end - start > LARGEST_WINDOW:
+            cuts.append(slice(start, start + LARGEST_WINDOW))
+            start += LARGEST_WINDOW
+    return [*cuts, slice(start, end)]
+
+
+def _describe_classes(raster: DatasetWriter, mapped: xr.Dataset, counts: np.ndarray) -> None:
+    entries = legend_of(mapped)
+    raster.descriptions = ("class",)
+    raster.write_colormap(1, {NO_CLASS: (0, 0, 0, 0), **{entry.code: (*entry.colour, 255) for entry in entries}})
+    facts = {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
+    names = {f"CLASS_{entry.code}": entry.label for entry in entries}
+    colours = {f"COLOUR_{entry.code}": entry.hex_colour for entry in entries}
+    raster.update_tags(**facts, **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
+
+
+def _describe_scores(raster: DatasetWriter, bands: Sequence[str]) -> None:
+    raster.descriptions = tuple(bands)
+    raster.scales, raster.offsets = zip(*map(scale_and_offset, bands), strict=True)
+
+
+def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
+    """Names of the classes where GDAL and QGIS look for them: beside the file, for TIFF has no place for them.
+
+    Twice: a list from code 0 on, which older programs read, and a table, which leaps to the last code.
+    """
+    entries = legend_of(mapped)
     root = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
-    ElementTree.SubElement(band, "ColorInterp").text = "Palette"
-    table = ElementTree.SubElement(band, "ColorTable")
-    for colour in colours:
-        ElementTree.SubElement(table, "Entry", {f"c{place}": str(part) for place, part in enumerate(colour, start=1)})
     categories = ElementTree.SubElement(band, "CategoryNames")
-    for name in names:
-        ElementTree.SubElement(categories, "Category").text = name
+    for label in ("no data", *mapped.attrs["labels"]):
+        ElementTree.SubElement(categories, "Category").text = label
+    table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
+    for index, (name, kind, usage) in enumerate(TABLE_COLUMNS):
+        column = ElementTree.SubElement(table, "FieldDefn", index=str(index))
+        for tag, value in (("Name", name), ("Type", kind), ("Usage", usage)):
+            ElementTree.SubElement(column, tag).text = str(value)
+    for index, entry in enumerate([Entry(NO_CLASS, "no data", (0, 0, 0)), *entries]):
+        row = ElementTree.SubElement(table, "Row", index=str(index))
+        for value in (entry.code, entry.label, counts[entry.code], *entry.colour):
+            ElementTree.SubElement(row, "F").text = str(value)
     ElementTree.ElementTree(root).write(path.with_name(f"{path.name}.aux.xml"), encoding="utf-8")
 
 
-def _make_folder(path: str | os.PathLike[str]) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+def _write_embeddings(mapped: xr.Dataset, path: Path) -> None:
+    """A Zarr store with a place: hundreds of bands in a GeoTIFF would be read by nothing that wants vectors."""
+    names = [name for name in ("embeddings", "embedding_scale") if name in mapped]
+    lazy = mapped[names].drop_encoding().drop_attrs().assign_attrs(facts_of(mapped))
+    lazy = lazy.chunk({axis: mapped["embeddings"].chunksizes.get(axis, LARGEST_WINDOW // 4) for axis in ("y", "x")})
+    lazy.rio.write_crs(mapped.rio.crs).to_zarr(path, mode="w", consolidated=False)
+
+
+def _move(made: Path, place: Path) -> Path:
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(made, place)
+    return place

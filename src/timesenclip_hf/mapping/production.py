@@ -1,204 +1,300 @@
 """Cube in, map out: class, probability, entropy, margin and clear months at every pixel."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ..classification import DEFAULT_CHUNK_SIZE, PixelClassifier
+from ..classification import DEFAULT_CHUNK_SIZE
 from ..cubes.reading import Source, open_cube
 from ..extras import needs_extra
-from ..models.timesenclip.compositing_timesenclip import choose_year, place_in_year, year_of
+from ..models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
-from ..models.timesenclip.radiometry_timesenclip import NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
 from ..models.timesenclip.zero_shot_timesenclip import Labels
+from .codes import NO_CLASS
+from .inference import Layers, classify_block, cut, map_block, windows_of
+from .recipe import EMBEDDING_TYPES, Hierarchy, Recipe, Smoothing, embed_label_sets, find_model, layer_types
+from .sampling import settle
 
 with needs_extra("map"):
+    import dask.array as da
     import xarray as xr
 
-logger = logging.getLogger(__name__)
-
-# Of the class layer; classes are 1, 2, ... in the order of the labels.
-NO_CLASS = 0
-MOST_CLASSES = 255
-# Pixels that decide for the whole cube which year and unit it has, whatever the chunks are.
-SAMPLE_SIZE = 4096
+# Side in pixels of what is mapped at once of a cube in memory.
+SIDE_IN_MEMORY = 512
 
 
 def map_cube(
     cube: Source | Sequence[Source],
-    labels: Labels,
+    labels: Labels | None = None,
     model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
     *,
+    hierarchy: Hierarchy | None = None,
     hypothesis_template: str | Sequence[str] | None = None,
-    year: int | None = None,
     bands: Sequence[str] | None = None,
     crs: str | None = None,
-    offset: float | None = None,
-    processing_baseline: str | float | None = None,
-    device: str | None = None,
-    chunk_size: int = DEFAULT_CHUNK_SIZE,
     progress: bool = True,
+    **options: Any,
 ) -> xr.Dataset:
-    """Names the land cover of every pixel of a cube that fits in memory.
+    """Names the land cover of every pixel of a cube: at once if it is in memory, lazily if it is made of Dask arrays.
+
+    The unit of the values and the year are decided once, from a sample of the whole cube. For a cube that takes hours,
+    [`produce_map`] writes what is finished and goes on where it was stopped.
 
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
         labels: class names in words: a list, a string with commas, or `{label: [phrases]}`.
-        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
+        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
+            processes need a folder or an id.
+        hierarchy: `{group: [labels]}`: the labels are scored, and a group's probability is the sum of its labels';
+            alone, it names the labels too.
         hypothesis_template: one template or several; the checkpoint's own when left out.
-        year: calendar year to map; without it the one with the most observed months.
         bands: names of bands that the files leave unnamed.
         crs: where the files name none.
-        offset: to subtract from digital numbers; what the files say when left out.
-        processing_baseline: of the product, instead of an offset.
-        device: where to compute, such as "cuda".
-        chunk_size: pixels at once; the map does not depend on it.
-        progress: show a progress bar.
+        progress: show a progress bar, for a cube in memory.
+        **options: [`make_recipe`]'s: `year`, `offset`, `processing_baseline`, `smoothing`, `embeddings`,
+            `deduplicate`, `device`, `dtype`, `batch_size`, `chunk_size`.
 
     Returns:
         On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
         of that class; `entropy` of the probabilities as a share of the largest possible; `margin` between the two
-        best; `clear_months` uint8. The attribute `labels` holds the names, `pixels_without_data` the count of zeros.
+        best; `clear_months` uint8. With a hierarchy `class_coarse` and `probability_coarse`; with embeddings
+        `embeddings` (y, x, feature) and perhaps `embedding_scale`. The attribute `labels` holds the names,
+        `pixels_without_data` the count of zeros, which a lazy map does not know.
 
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    if chunk_size < 1:
-        raise ValueError(f"`chunk_size` must be at least 1, got {chunk_size}.")
-    classifier = PixelClassifier(labels, model, hypothesis_template=hypothesis_template, device=device)
-    if len(classifier.labels) > MOST_CLASSES:
-        raise ValueError(f"A map holds at most {MOST_CLASSES} classes, got {len(classifier.labels)}.")
-    cube = open_cube(cube, bands=bands, crs=crs)
-    pixels = _Pixels(cube)
-    options = _settle(classifier, pixels, year, offset, processing_baseline)
-
-    total = pixels.count
-    layers = _empty_layers(total)
-    chunks = -(-total // chunk_size)
-    with tqdm(total=total, unit=" pixels", disable=not progress) as bar:
-        for first in range(chunks):
-            # Every n-th pixel, not a block: the extractor judges units by what it is given, and a block may be all
-            # cloud or all water.
-            chosen = slice(first, None, chunks)
-            probabilities, clear_months = classifier.probabilities(**pixels.series(chosen), **options)
-            for name, values in _summarise(probabilities).items():
-                layers[name][chosen] = values
-            layers["clear_months"][chosen] = clear_months
-            bar.update(len(probabilities))
-    return _as_dataset(layers, cube, classifier.labels, options.get("year"))
-
-
-class _Pixels:
-    """The cube as series; a slice is copied, the whole never is."""
-
-    def __init__(self, cube: xr.Dataset) -> None:
-        values = cube["reflectance"].values
-        self.count = values.shape[2] * values.shape[3]
-        self.bands = cube["band"].values.tolist()
-        self.times = cube["time"].values
-        self.nodata = cube.attrs.get("nodata")
-        self.offset = cube.attrs.get("offset")
-        self._values = values.reshape(*values.shape[:2], self.count)
-        self._scl = cube["scl"].values.reshape(len(values), self.count) if "scl" in cube else None
-
-    @property
-    def dated(self) -> bool:
-        return bool(self.times.dtype.kind == "M")
-
-    def series(self, chosen: slice) -> dict[str, Any]:
-        """Arguments of the feature extractor for some of the pixels."""
-        return {
-            "series": np.ascontiguousarray(self._values[:, :, chosen].transpose(2, 0, 1)),
-            "scl": None if self._scl is None else self._scl[:, chosen].T,
-            "bands": self.bands,
-            "nodata": self.nodata,
-        }
-
-
-def _settle(
-    classifier: PixelClassifier,
-    pixels: _Pixels,
-    year: int | None,
-    offset: float | None,
-    processing_baseline: str | float | None,
-) -> dict[str, Any]:
-    """What the extractor would otherwise decide anew for each chunk: the year and the unit."""
-    if offset is None and processing_baseline is None:
-        offset = pixels.offset
-    options: dict[str, Any] = {"offset": offset, "processing_baseline": processing_baseline}
-    sample = pixels.series(slice(None, None, -(-pixels.count // SAMPLE_SIZE)))
-    integers = sample["series"].dtype.kind in "iu"
-    options["units"] = "dn" if integers else "auto"
-    years = np.unique(year_of(pixels.times)) if pixels.dated else np.empty(0)
-    which_year = year is None and len(years) > 1
-    if which_year or not integers:
-        places = place_in_year(pixels.times.astype("datetime64[D]")) if pixels.dated else pixels.times
-        looks = classifier.processor.feature_extractor(**sample, **options, months=places, allow_empty=True)
-    if not integers:
-        options["units"] = _units(sample["series"])
-    if not pixels.dated:
-        if year is not None:
-            raise ValueError("`year` chooses among dates, but the looks have months only: leave it out.")
-        return {**options, "months": pixels.times}
-    if which_year:
-        year = int(choose_year(pixels.times, looks["series_mask"])[0])
-        logger.warning(
-            f"The dates span {years[0]} to {years[-1]}; {year}, with the most observed months, is mapped: pass `year` "
-            "to choose."
-        )
-    return {**options, "dates": pixels.times, "year": year}
-
-
-def _units(sample: np.ndarray) -> str:
-    """The unit that the extractor found in a sample of fractions, by its own limits."""
-    present = sample[np.isfinite(sample) & ~np.isin(sample, np.asarray(NO_DATA_VALUES, dtype=np.float32))]
-    if present.size == 0:
-        return "auto"
-    return "reflectance" if np.median(present) <= PLAUSIBLE_REFLECTANCE[1] else "dn"
-
-
-def _empty_layers(count: int) -> dict[str, np.ndarray]:
-    scores = {name: np.full(count, np.nan, dtype=np.float32) for name in ("probability", "entropy", "margin")}
-    return {
-        "class": np.zeros(count, dtype=np.uint8),
-        **scores,
-        "clear_months": np.zeros(count, dtype=np.uint8),
-    }
-
-
-def _summarise(probabilities: np.ndarray) -> dict[str, np.ndarray]:
-    """Layers of the map from probabilities (pixels, classes), NaN rows where nothing was observed."""
-    best_first = np.sort(probabilities, axis=1)[:, ::-1]
-    empty = np.isnan(probabilities[:, 0])
-    winners = np.where(empty, NO_CLASS, np.where(np.isnan(probabilities), -1, probabilities).argmax(axis=1) + 1)
-    classes = probabilities.shape[1]
-    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
-    entropy = -(probabilities * logs).sum(axis=1) / np.log(max(classes, 2))
-    runner_up = best_first[:, 1] if classes > 1 else np.zeros_like(best_first[:, 0])
-    return {
-        "class": winners.astype(np.uint8),
-        "probability": best_first[:, 0],
-        "entropy": np.clip(entropy, 0, 1),
-        "margin": best_first[:, 0] - runner_up,
-    }
-
-
-def _as_dataset(layers: dict[str, np.ndarray], cube: xr.Dataset, labels: list[str], year: int | None) -> xr.Dataset:
-    shape = cube["reflectance"].shape[2:]
-    mapped = xr.Dataset(
-        {name: (("y", "x"), values.reshape(shape)) for name, values in layers.items()},
-        coords={"y": cube["y"].values, "x": cube["x"].values},
-        attrs={"labels": labels, "pixels_without_data": int((layers["class"] == NO_CLASS).sum())},
+    opened = open_cube(cube, bands=bands, crs=crs)
+    recipe = make_recipe(
+        opened, model, labels=labels, hierarchy=hierarchy, hypothesis_template=hypothesis_template, **options
     )
-    if year is not None:
-        mapped.attrs["year"] = year
-    mapped["class"].attrs = {
-        "flag_values": np.arange(len(labels) + 1, dtype=np.uint8),
-        "flag_meanings": " ".join(["no_data", *(label.replace(" ", "_") for label in labels)]),
+    return _map(opened, recipe, progress)[""]
+
+
+def map_label_sets(
+    cube: Source | Sequence[Source],
+    label_sets: Mapping[str, Labels],
+    model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
+    *,
+    hypothesis_template: str | Sequence[str] | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> dict[str, xr.Dataset]:
+    """Maps a cube by several sets of class names in one pass: each pixel is encoded once.
+
+    Args:
+        cube: as [`map_cube`] takes it, as for the rest.
+        label_sets: class names by the name of their set.
+        model: the checkpoint.
+        hypothesis_template: one template or several.
+        progress: show a progress bar.
+        **options: [`make_recipe`]'s.
+
+    Returns:
+        What [`map_cube`] returns, for each set.
+
+    Raises:
+        ValueError: cube, labels or options cannot be used; the sentence says why.
+    """
+    opened = open_cube(cube)
+    recipe = make_recipe(opened, model, label_sets=label_sets, hypothesis_template=hypothesis_template, **options)
+    return _map(opened, recipe, progress)
+
+
+def make_recipe(
+    cube: xr.Dataset,
+    model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
+    *,
+    labels: Labels | None = None,
+    label_sets: Mapping[str, Labels] | None = None,
+    hierarchy: Hierarchy | None = None,
+    hypothesis_template: str | Sequence[str] | None = None,
+    year: int | None = None,
+    offset: float | None = None,
+    processing_baseline: str | float | None = None,
+    smoothing: str | None = None,
+    embeddings: str | None = None,
+    deduplicate: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    chunk_size: int = DEFAULT_CHUNK_SIZE,
+    threads: int | None = None,
+    shared: bool = False,
+) -> Recipe:
+    """Decides what will be done to every block of a cube.
+
+    Args:
+        cube: from [`open_cube`], or a map with stored embeddings.
+        model: the checkpoint, as for [`map_cube`].
+        labels: class names.
+        label_sets: several sets of them, by name.
+        hierarchy: groups of labels.
+        hypothesis_template: one template or several; the checkpoint's own when left out.
+        year: calendar year to map; without it the one with the most observed months.
+        offset: to subtract from digital numbers; what the files say when left out.
+        processing_baseline: of the product, instead of an offset.
+        smoothing: "majority:3" (side of a square) or "potts:1.0" (strength); none when left out.
+        embeddings: keep them as "float16" or "int8".
+        deduplicate: encode pixels whose features are equal once.
+        device: where to compute, such as "cuda".
+        dtype: to compute in, such as "bfloat16"; the checkpoint's own when left out.
+        batch_size: series the encoder takes at once.
+        chunk_size: pixels whose features are made at once; no map depends on it.
+        threads: of torch in each process.
+        shared: other processes must find the checkpoint too.
+
+    Raises:
+        ValueError: cube, labels or options cannot be used; the sentence says why.
+    """
+    for name, size in (("chunk_size", chunk_size), ("batch_size", batch_size)):
+        if size < 1:
+            raise ValueError(f"`{name}` must be at least 1, got {size}.")
+    if embeddings is not None and embeddings not in EMBEDDING_TYPES:
+        raise ValueError(f"`embeddings` must be one of {', '.join(EMBEDDING_TYPES)}, got {embeddings!r}.")
+    wanted = None if smoothing is None else Smoothing.parse(smoothing)
+    source, encoder = find_model(
+        model,
+        device=device,
+        batch_size=batch_size,
+        dtype=dtype,
+        threads=threads,
+        deduplicate=deduplicate,
+        shared=shared,
+    )
+    sets = embed_label_sets(encoder, labels, label_sets, hierarchy, hypothesis_template)
+    template = encoder.processor.hypothesis_template if hypothesis_template is None else hypothesis_template
+    settled: dict[str, Any] = {"year": cube.attrs.get("year")}
+    if "reflectance" in cube:
+        settled = settle(
+            cube,
+            encoder.processor.feature_extractor,
+            year=year,
+            offset=offset,
+            processing_baseline=processing_baseline,
+        )
+    return Recipe(
+        model=source,
+        score_scale=encoder.score_scale,
+        projection_dim=encoder.model.config.projection_dim,
+        label_sets=sets,
+        hypothesis_template=[template] if isinstance(template, str) else list(template),
+        band_names=encoder.processor.feature_extractor.band_names,
+        options=settled,
+        chunk_size=chunk_size,
+        embeddings=embeddings,
+        smoothing=wanted,
+    )
+
+
+def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:
+    layers: Any = _lazily(cube, recipe) if cube.chunks else _at_once(cube, recipe, progress)
+    return {name: as_map(layers, cube, recipe, name) for name in recipe.label_sets}
+
+
+def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
+    shape = (cube.sizes["y"], cube.sizes["x"])
+    layers = {
+        name: np.full((*shape, features) if features else shape, fill, dtype=dtype)
+        for name, (dtype, fill, features) in layer_types(recipe).items()
     }
+    with tqdm(total=shape[0] * shape[1], unit=" pixels", disable=not progress) as bar:
+        for window in windows_of(shape, (SIDE_IN_MEMORY, SIDE_IN_MEMORY)):
+            wide = window.widened(recipe.halo, shape)
+            for name, values in map_block(cut(cube, wide), recipe).items():
+                layers[name][window.slices] = values[window.within(wide)]
+            bar.update(window.height * window.width)
+    return layers
+
+
+def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, xr.Variable]:
+    """The same as Dask arrays in the cube's own chunks, computed when somebody asks."""
+    blocks = cube.chunk(dict.fromkeys(("time", "band"), -1))
+    given = [blocks["reflectance"]] + ([blocks["scl"]] if "scl" in blocks else [])
+    halo = {"y": recipe.halo, "x": recipe.halo}
+    types = layer_types(recipe)
+
+    def classify(values: np.ndarray, scl: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        # apply_ufunc puts the axes that are not mapped over last.
+        layers = classify_block(values.transpose(2, 3, 0, 1), None if scl is None else scl.transpose(2, 0, 1), recipe)
+        return tuple(layers[name] for name in types)
+
+    results = xr.apply_ufunc(
+        classify,
+        *(_with_halo(layer, halo) for layer in given),
+        input_core_dims=[[axis for axis in layer.dims if axis not in ("y", "x")] for layer in given],
+        output_core_dims=[["feature"] if kind.features else [] for kind in types.values()],
+        output_dtypes=[kind.dtype for kind in types.values()],
+        dask="parallelized",
+        dask_gufunc_kwargs={"output_sizes": {"feature": recipe.projection_dim}} if recipe.embeddings else None,
+    )
+    return {
+        name: xr.Variable(layer.dims, da.overlap.trim_internal(layer.data, {0: recipe.halo, 1: recipe.halo}, "none"))
+        for name, layer in zip(types, results, strict=True)
+    }
+
+
+def _with_halo(layer: xr.DataArray, halo: Mapping[str, int]) -> xr.DataArray:
+    depth = {place: halo.get(str(axis), 0) for place, axis in enumerate(layer.dims)}
+    return xr.DataArray(da.overlap.overlap(layer.data, depth, "none"), dims=layer.dims)
+
+
+def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: str = "") -> xr.Dataset:
+    """The layers of one label set as a dataset with their place and their meaning."""
+    own = {layer.removeprefix(f"{name}/"): values for layer, values in layers.items() if _belongs(layer, name)}
+    mapped = xr.Dataset(
+        {
+            layer: values if isinstance(values, xr.Variable) else (("y", "x", "feature")[: values.ndim], values)
+            for layer, values in own.items()
+        },
+        coords={"y": cube["y"].values, "x": cube["x"].values},
+        attrs=map_attributes(recipe, name),
+    )
+    for layer, attributes in class_attributes(recipe, name).items():
+        mapped[layer].attrs = attributes
+    if not mapped.chunks:
+        mapped.attrs["pixels_without_data"] = int((own["class"] == NO_CLASS).sum())
     located: xr.Dataset = mapped.rio.write_crs(cube.rio.crs)
     return located
+
+
+def _belongs(layer: str, name: str) -> bool:
+    """Whether an array is of this label set, or of all of them."""
+    return "/" not in layer or layer.startswith(f"{name}/")
+
+
+def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
+    """What a map says about itself, in types that JSON has."""
+    label_set = recipe.label_sets[name]
+    attributes: dict[str, Any] = {
+        "labels": label_set.labels,
+        # A folder's name alone: maps travel, and paths are of one machine.
+        "model": Path(recipe.model.name).name if Path(recipe.model.name).is_dir() else recipe.model.name,
+        "weights_sha256": recipe.model.weights,
+        "model_bands": recipe.band_names,
+        "hypothesis_template": recipe.hypothesis_template,
+    }
+    if label_set.coarse_labels:
+        attributes["coarse_labels"] = label_set.coarse_labels
+    if recipe.smoothing is not None:
+        attributes["smoothing"] = str(recipe.smoothing)
+    if recipe.options.get("year") is not None:
+        attributes["year"] = recipe.options["year"]
+    return attributes
+
+
+def class_attributes(recipe: Recipe, name: str) -> dict[str, dict[str, Any]]:
+    """CF's flags of the class layers."""
+    label_set = recipe.label_sets[name]
+    named = {"class": label_set.labels} | ({"class_coarse": label_set.coarse_labels} if label_set.parents else {})
+    return {
+        layer: {
+            "flag_values": list(range(len(labels) + 1)),
+            "flag_meanings": " ".join(["no_data", *(label.replace(" ", "_") for label in labels)]),
+        }
+        for layer, labels in named.items()
+    }

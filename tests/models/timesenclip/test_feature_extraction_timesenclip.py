@@ -126,6 +126,81 @@ def test_older_baselines_have_no_offset(said):
     np.testing.assert_array_equal(EXTRACT(numbers, **said)["pixel_series"], EXTRACT(numbers)["pixel_series"])
 
 
+OFFSETS = [0, 1000] * 6
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"offset": OFFSETS},
+        {"offset": np.array(OFFSETS) * -1.0},
+        {"offset": np.tile(OFFSETS, (3, 1))},
+        {"processing_baseline": ["02.14", "N0400"] * 6},
+        {"processing_baseline": [["03.01", 5.09] * 6] * 3},
+    ],
+)
+def test_each_look_may_have_its_own_offset(said):
+    numbers = np.round(reflectance(3, 12, 10) * 10_000).astype(np.uint16)
+    numbers[1, 3] = 65_535
+    numbers[2, 5] = 77
+    raised = np.where(np.isin(numbers, (65_535, 77)), numbers, numbers + np.array(OFFSETS)[:, None])
+    raised = raised.astype(np.uint16)
+    expected = EXTRACT(numbers, nodata=77)
+    items = [{"series": one, **dict(zip(said, own, strict=True))} for one, own in zip(raised, _each(said), strict=True)]
+    for found in (EXTRACT(raised, nodata=77, **said), EXTRACT(items, nodata=77)):
+        for name, values in expected.items():
+            np.testing.assert_array_equal(found[name], values)
+
+
+def _each(said):
+    """What is said of all three series, for each of them."""
+    (values,) = said.values()
+    return [[own] for own in (values if np.ndim(values) == 2 else [values] * 3)]
+
+
+def test_series_of_a_list_may_have_offsets_of_their_own_kinds():
+    numbers = np.round(reflectance(4, 12, 10) * 10_000).astype(np.uint16)
+    raised = np.stack(
+        [numbers[0], numbers[1] + 1000, numbers[2] + np.array(OFFSETS, np.uint16)[:, None], numbers[3] + 1000]
+    )
+    said = [{"offset": 0}, {"offset": 1000}, {"offset": OFFSETS}, {"processing_baseline": "05.10"}]
+    found = EXTRACT([{"series": one, **how} for one, how in zip(raised, said, strict=True)])
+    np.testing.assert_array_equal(found["pixel_series"], EXTRACT(numbers)["pixel_series"])
+
+
+def test_patches_are_read_with_the_offset_of_each_look():
+    numbers = np.round(reflectance(2, 12, 10, 3, 3) * 10_000).astype(np.uint16)
+    raised = numbers + np.array(OFFSETS, np.uint16)[:, None, None, None]
+    np.testing.assert_array_equal(EXTRACT(raised, offset=OFFSETS)["pixel_series"], EXTRACT(numbers)["pixel_series"])
+
+
+def test_only_looks_without_an_offset_are_judged(log):
+    numbers = np.round(reflectance(3, 12, 10) * 10_000).astype(np.uint16) + 1000
+    EXTRACT(numbers, offset=[1000] * 12)
+    assert not log.records
+    EXTRACT(numbers, offset=[1000] * 6 + [np.nan] * 6)
+    assert "pass `offset=1000`" in log.text
+    np.testing.assert_array_equal(
+        EXTRACT(numbers, processing_baseline=[None, "99.99", "04.00"] * 4)["pixel_series"],
+        EXTRACT(numbers, offset=[0, 0, 1000] * 4)["pixel_series"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ({"offset": [0, 1000]}, r"`offset` must be one for all looks or one for each of 12, got the shape \(2,\)"),
+        ({"processing_baseline": ["04.00"] * 3}, r"`processing_baseline` must be one for all looks"),
+        ({"processing_baseline": ["04.00", "new"] * 6}, r"must look like \"04.00\" or \"N0400\", got 'new'"),
+        ({"offset": ["none"] * 12}, r"`offset` must be a number such as 1000, got 'none'"),
+    ],
+)
+def test_offsets_that_do_not_fit_are_refused_in_one_sentence(said, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        EXTRACT(np.full((2, 12, 10), 3000, np.uint16), **said)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_missing_b8a_is_taken_from_b08_band_by_band_and_value_by_value():
     series = reflectance(2, 12, 10)
     series[:, :, 7] = series[:, :, 6]

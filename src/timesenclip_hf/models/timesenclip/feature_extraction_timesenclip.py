@@ -19,7 +19,7 @@ from .compositing_timesenclip import (
     place_in_year,
     year_of,
 )
-from .radiometry_timesenclip import to_digital_numbers
+from .radiometry_timesenclip import judge_units, to_digital_numbers
 
 logger = logging.get_logger(__name__)
 
@@ -114,12 +114,13 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         scl: Any | None = None,
         nodata: float | None = None,
         units: str = "auto",
-        processing_baseline: str | float | None = None,
-        offset: float | None = None,
+        processing_baseline: str | float | Sequence[str | float] | None = None,
+        offset: float | Sequence[float] | np.ndarray | None = None,
         year: int | None = None,
         composite: str | None = None,
         missing_bands: str | None = None,
         allow_empty: bool = False,
+        judge: bool = True,
         return_tensors: str | None = None,
     ) -> BatchFeature:
         """Prepares one series, an array of series, or a list of arrays or of dictionaries.
@@ -135,12 +136,16 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             nodata: value that means "missing". Always missing: NaN, 65535, -9999, -32768, and a look that is 0
                 in every band.
             units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto".
-            processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted.
-            offset: subtracted from digital numbers; 1000 or 0 instead of a baseline.
+            processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted. One
+                for all looks, or one for each, (time,) or (series, time).
+            offset: subtracted from digital numbers; 1000 or 0 instead of a baseline, one for all looks or one for
+                each, NaN where nobody knows.
             year: calendar year to composite; without it the year with the most observed months.
             composite: overrides the checkpoint's.
             missing_bands: overrides the checkpoint's.
             allow_empty: let series without a single clear look pass, all masked, instead of raising.
+            judge: refuse values that cannot be reflectance and warn of likely mistakes; False for a part of what
+                [`judge_units`] saw a sample of, whose answer is then `units`.
             return_tensors: "pt" or "np" (default).
 
         Returns:
@@ -165,6 +170,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             "recipe": self.composite if composite is None else composite,
             "missing_bands": self.missing_bands if missing_bands is None else missing_bands,
             "allow_empty": allow_empty,
+            "judge": judge,
         }
         _check_option("composite", options["recipe"], (*RECIPES, "none"))
         _check_option("missing_bands", options["missing_bands"], ("fill", "error"))
@@ -199,7 +205,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             stacked: dict[str, Any] = {name: first[name] for name in _SETTINGS}
             for name in _PER_LOOK:
                 per_series = [items[index][name] for index in indices]
-                stacked[name] = None if first[name] is None else np.stack([np.asarray(one) for one in per_series])
+                # What one number says of all looks is (series, 1) here.
+                stacked[name] = None if first[name] is None else np.stack([np.atleast_1d(one) for one in per_series])
             batch = np.stack([arrays[index] for index in indices])
             parts.append((indices, self._extract(batch, **stacked, **options, positions=indices)))
         return _merge(parts, len(items))
@@ -214,12 +221,13 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         scl: Any,
         nodata: float | None,
         units: str,
-        processing_baseline: str | float | None,
-        offset: float | None,
+        processing_baseline: Any,
+        offset: Any,
         year: int | None,
         recipe: str,
         missing_bands: str,
         allow_empty: bool,
+        judge: bool,
         positions: list[int] | None = None,
     ) -> dict[str, np.ndarray]:
         if values.ndim == 2:
@@ -231,7 +239,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             )
         values = self._select_bands(values, bands, missing_bands)
         hidden = _hidden(values, scl, self.masked_scl)
-        dn = to_digital_numbers(values, hidden, self.band_names, nodata, units, processing_baseline, offset)
+        dn = to_digital_numbers(values, hidden, self.band_names, nodata, units, processing_baseline, offset, judge)
         dn = self._fill_bands(dn, missing_bands)
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, places = _place_looks(dn, observed, dates, months, year, recipe)
@@ -243,6 +251,22 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         scaled = self.scale(dn)
         scaled[~series_mask] = 0
         return {"pixel_series": scaled, "series_mask": series_mask, "months": places}
+
+    def judge_units(
+        self,
+        series: np.ndarray,
+        *,
+        bands: Sequence[str] | None = None,
+        scl: Any | None = None,
+        nodata: float | None = None,
+    ) -> str | None:
+        """The unit that a call with these arguments reads: "dn", "reflectance", or None where nothing is observed.
+
+        Raises:
+            ValueError: the bands do not fit, or the values cannot be reflectance.
+        """
+        values = self._select_bands(series, bands, self.missing_bands)
+        return judge_units(values, _hidden(values, scl, self.masked_scl), nodata)
 
     def scale(self, dn: np.ndarray) -> np.ndarray:
         """Scales digital numbers without offset to the model's inputs, in the memory that they are in.
@@ -300,8 +324,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         return dn
 
 
-_SETTINGS = ("bands", "nodata", "units", "processing_baseline", "offset", "year")
-_PER_LOOK = ("dates", "months", "scl")
+_SETTINGS = ("bands", "nodata", "units", "year")
+_PER_LOOK = ("dates", "months", "scl", "processing_baseline", "offset")
 SERIES_KEYS = ("series", *_PER_LOOK, *_SETTINGS)
 
 

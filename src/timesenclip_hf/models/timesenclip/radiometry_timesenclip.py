@@ -1,5 +1,7 @@
 """What the numbers of a series mean: no data, unit, offset, and the mistakes that can be told from the values."""
 
+from typing import Any
+
 import numpy as np
 from transformers.utils import logging
 
@@ -10,6 +12,8 @@ DN_PER_REFLECTANCE = 10_000.0
 # Sentinel-2 L2A, processing baseline 04.00 and later (ESA, January 2022): DN = reflectance * 10000 + 1000.
 BASELINE_WITH_OFFSET = 4.0
 BASELINE_OFFSET = 1000.0
+# What Sen2Cor writes (99.99, N9999) where it was not run by ESA; its products may have the offset or not.
+USER_BASELINE = 99.99
 # Values that products commonly write for "no data" and that no reflectance can take.
 NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
 # Reflectance outside this range is not a surface; what is left of a product's noise stays inside it.
@@ -27,8 +31,9 @@ def to_digital_numbers(
     band_names: list[str],
     nodata: float | None,
     units: str,
-    processing_baseline: str | float | None,
-    offset: float | None,
+    processing_baseline: Any,
+    offset: Any,
+    judge: bool = True,
 ) -> np.ndarray:
     """Reads any product's values as reflectance times 10,000.
 
@@ -38,8 +43,10 @@ def to_digital_numbers(
         band_names: of the band axis.
         nodata: a further value that means "missing".
         units: "dn", "reflectance" or "auto".
-        processing_baseline: of the product.
-        offset: of the digital numbers, instead of a baseline.
+        processing_baseline: of the product, or one for each look, (time,) or (series, time).
+        offset: of the digital numbers, instead of a baseline; as many, NaN where nobody knows.
+        judge: refuse what cannot be reflectance, and warn of an offset and of swapped bands; False where a larger
+            sample was judged already and `units` says what it is. Implausible looks are masked either way.
 
     Returns:
         Digital numbers without offset, float32, NaN where missing, hidden or implausible.
@@ -50,6 +57,42 @@ def to_digital_numbers(
     if units not in UNITS:
         raise ValueError(f"`units` must be one of {', '.join(UNITS)}, got {units!r}.")
     integers = values.dtype.kind in "iu"
+    values, missing = _without_missing(values, hidden, nodata)
+    if missing.all():
+        return values
+    present = values[~missing] if judge else None
+    in_numbers = units == "dn" if present is None else _are_digital_numbers(present, units, integers)
+    if in_numbers:
+        subtracted = look_offsets(processing_baseline, offset, values.shape[:2])
+        unknown = np.broadcast_to(np.isnan(subtracted), values.shape[:2])
+        if judge and unknown.any():
+            _warn_of_offset(values[unknown][:, None], band_names)
+        dn = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
+    else:
+        dn = values * DN_PER_REFLECTANCE
+    _mask_implausible(dn, present, in_numbers)
+    if judge:
+        _warn_of_swapped_bands(dn, band_names)
+    return np.asarray(dn)
+
+
+def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None, units: str = "auto") -> str | None:
+    """The unit that [`to_digital_numbers`] would read the values in: "dn", "reflectance", or None if all are missing.
+
+    Raises:
+        ValueError: the values cannot be reflectance; the sentence names the likely unit.
+    """
+    integers = values.dtype.kind in "iu"
+    values, missing = _without_missing(values, hidden, nodata)
+    if missing.all():
+        return None
+    return "dn" if _are_digital_numbers(values[~missing], units, integers) else "reflectance"
+
+
+def _without_missing(
+    values: np.ndarray, hidden: np.ndarray | None, nodata: float | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A float32 copy with NaN for what is missing, and where that is."""
     values = np.array(values, dtype=np.float32)
     missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
     if nodata is not None:
@@ -59,20 +102,7 @@ def to_digital_numbers(
     if hidden is not None:
         missing |= np.expand_dims(hidden, 2)
     values[missing] = np.nan
-    present = values[~missing]
-    if present.size == 0:
-        return values
-    in_numbers = _are_digital_numbers(present, units, integers)
-    if in_numbers:
-        subtracted = _offset(processing_baseline, offset)
-        if subtracted is None:
-            _warn_of_offset(values, band_names)
-        dn = values - (subtracted or 0.0)
-    else:
-        dn = values * DN_PER_REFLECTANCE
-    _mask_implausible(dn, present, in_numbers)
-    _warn_of_swapped_bands(dn, band_names)
-    return dn
+    return values, missing
 
 
 def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
@@ -105,12 +135,42 @@ def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> boo
     return True
 
 
-def _offset(processing_baseline: str | float | None, offset: float | None) -> float | None:
-    """What to subtract, or None when nobody said."""
-    if offset is not None:
-        return abs(float(offset))  # products write it as 1000 or as -1000 (BOA_ADD_OFFSET)
-    if processing_baseline is None:
-        return None
+def look_offsets(processing_baseline: Any, offset: Any, looks: tuple[int, ...]) -> np.ndarray:
+    """What to subtract from the digital numbers of each look, NaN where nobody said.
+
+    Args:
+        processing_baseline: of the products, such as "04.00", one for all looks, (time,) or (series, time).
+        offset: the same, as numbers, instead of baselines.
+        looks: (series, time).
+
+    Returns:
+        float32 of two dimensions that go with (series, time).
+
+    Raises:
+        ValueError: there is another number of them, or one is no baseline.
+    """
+    said, name = (offset, "offset") if offset is not None else (processing_baseline, "processing_baseline")
+    given = np.asarray(said, dtype=object)
+    if given.shape not in ((), (1,), looks, looks[1:], (looks[0], 1)):
+        raise ValueError(
+            f"`{name}` must be one for all looks or one for each of {looks[1]}, got the shape {given.shape}."
+        )
+    # Products write offsets as 1000 or as -1000 (BOA_ADD_OFFSET).
+    values = [abs(_number(one)) if offset is not None else baseline_offset(one) for one in given.ravel()]
+    return np.asarray(values, dtype=np.float32).reshape((1,) * (2 - given.ndim) + given.shape)
+
+
+def baseline_offset(processing_baseline: Any) -> float:
+    """The offset that Sentinel-2 L2A products of a processing baseline have.
+
+    Returns:
+        1000 or 0; NaN for `None`, NaN and 99.99, which says that a user has run the processor.
+
+    Raises:
+        ValueError: it is no baseline.
+    """
+    if processing_baseline is None or processing_baseline != processing_baseline:
+        return np.nan
     text = str(processing_baseline).strip().upper().removeprefix("N")
     try:
         baseline = float(text) / (100 if "." not in text and len(text) == 4 else 1)
@@ -118,13 +178,29 @@ def _offset(processing_baseline: str | float | None, offset: float | None) -> fl
         raise ValueError(
             f'`processing_baseline` must look like "04.00" or "N0400", got {processing_baseline!r}.'
         ) from None
+    if baseline == USER_BASELINE:
+        return np.nan
     return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
 
 
-def _mask_implausible(dn: np.ndarray, given: np.ndarray, in_numbers: bool) -> None:
+def _number(value: Any) -> float:
+    try:
+        return np.nan if value is None else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"`offset` must be a number such as 1000, got {value!r}.") from None
+
+
+def _mask_implausible(dn: np.ndarray, given: np.ndarray | None, in_numbers: bool) -> None:
     low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
     with np.errstate(invalid="ignore"):
-        implausible = ((dn < low) | (dn > high)).any(axis=2)
+        implausible = np.asarray(((dn < low) | (dn > high)).any(axis=2))
+    if given is not None:
+        _judge_implausible(dn, implausible, given, in_numbers)
+    if implausible.any():
+        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
+
+
+def _judge_implausible(dn: np.ndarray, implausible: np.ndarray, given: np.ndarray, in_numbers: bool) -> None:
     present = ~np.isnan(dn).all(axis=2)
     share = implausible.sum() / max(present.sum(), 1)
     if share > COMMON_SHARE:
@@ -139,7 +215,6 @@ def _mask_implausible(dn: np.ndarray, given: np.ndarray, in_numbers: bool) -> No
             f"{int(implausible.sum())} of {int(present.sum())} looks are masked: their reflectance lies outside "
             f"{PLAUSIBLE_REFLECTANCE[0]} to {PLAUSIBLE_REFLECTANCE[1]}."
         )
-        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
 
 
 def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
