@@ -94,7 +94,7 @@ def visitors(ledger: Ledger) -> None:
     note = _on_two_cores()
     with uploads(4) as files, running_space() as space:
         start = space.memory()
-        pass_through(space, files, MOST_SESSIONS, together=VISITORS)
+        before = pass_through(space, files, MOST_SESSIONS, together=VISITORS)
         full = space.memory()
         found = visit_together(space, files, VISITORS, MINUTE)
         end = space.memory()
@@ -105,7 +105,7 @@ def visitors(ledger: Ledger) -> None:
         f"{statistics.median(took):.1f} s, 95 % at most {took[int(0.95 * len(took))]:.1f} s; {note}"
     )
     name = f"{VISITORS} visitors at the same time for {MINUTE} s"
-    problems = [*found.errors, *([] if alive else ["the Space ended"])]
+    problems = [*before, *found.errors, *([] if alive else ["the Space ended"])]
     ledger.add(f"{name}: errors", len(problems), "==", 0, "; ".join([note, *dict.fromkeys(problems)]))
     peak = max(*found.memory, end)
     memory = (

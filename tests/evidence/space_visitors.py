@@ -95,17 +95,21 @@ def visit_together(space: Space, files: Uploads, count: int, seconds: float, *, 
     return visits
 
 
-def pass_through(space: Space, files: Uploads, count: int, *, together: int) -> None:
-    """Lets visitors come one after the other, so many at a time, map a cube of their own, and leave."""
+def pass_through(space: Space, files: Uploads, count: int, *, together: int) -> list[str]:
+    """Lets visitors come, so many at a time, map a cube of their own, and leave; what went wrong."""
 
-    def pass_one(number: int) -> None:
+    def pass_one(number: int) -> list[str]:
         with TemporaryDirectory() as folder:
-            client = _arrive(space.url, folder)
-            _own_cube(client, random.Random(number), files.cubes[number % len(files.cubes)])
-            client.close()
+            try:
+                client = _arrive(space.url, folder)
+                _own_cube(client, random.Random(number), files.cubes[number % len(files.cubes)])
+                client.close()
+            except Exception as error:  # as in `_stay`
+                return [f"{type(error).__name__}: {error}"]
+        return []
 
     with ThreadPoolExecutor(together) as crowd:
-        list(crowd.map(pass_one, range(count)))
+        return [error for errors in crowd.map(pass_one, range(count)) for error in errors]
 
 
 def _stay(url: str, files: Uploads, until: float, visits: Visits, number: int, seed: int) -> None:
