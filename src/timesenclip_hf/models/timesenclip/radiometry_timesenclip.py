@@ -67,7 +67,7 @@ def to_digital_numbers(
         unknown = np.broadcast_to(np.isnan(subtracted), values.shape[:2])
         if judge and unknown.any():
             _warn_of_offset(values[unknown][:, None], band_names)
-        dn = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
+        dn: np.ndarray = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
     else:
         dn = values * DN_PER_REFLECTANCE
     _mask_implausible(dn, present, in_numbers)
@@ -195,7 +195,7 @@ def _number(value: Any) -> float:
 def _mask_implausible(dn: np.ndarray, given: np.ndarray | None, in_numbers: bool) -> None:
     low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
     with np.errstate(invalid="ignore"):
-        implausible = ((dn < low) | (dn > high)).any(axis=2)
+        implausible = np.asarray(((dn < low) | (dn > high)).any(axis=2))
     if given is not None:
         _judge_implausible(dn, implausible, given, in_numbers)
     if implausible.any():
