@@ -11,6 +11,8 @@ from ..extras import needs_extra
 with needs_extra("map"):
     from distributed import Client, KilledWorker, LocalCluster, as_completed
     from distributed.client import FutureCancelledError
+    from distributed.comm.core import CommClosedError
+    from distributed.utils import silence_logging_cmgr
 
 LOCAL = ("threads", "processes")
 # Seconds to wait for a scheduler that is somewhere else.
@@ -33,7 +35,8 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
     """
     check_scheduler(scheduler)
     if scheduler not in LOCAL:
-        with _reach(scheduler) as client:
+        # Of a connection that breaks Dask tells in tracebacks.
+        with silence_logging_cmgr(logging.CRITICAL), _reach(scheduler) as client:
             yield client
         return
     processes = scheduler == "processes"
@@ -43,6 +46,7 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
             threads_per_worker=1 if processes else workers,
             processes=processes,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": ":0"},  # else two runs would want the same port
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -65,7 +69,7 @@ def _reach(address: str) -> Client:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise OSError(
-            f"The scheduler {address} cannot be reached ({type(error).__name__}): start `dask scheduler` there."
+            f"The scheduler {address} cannot be reached ({type(error).__name__}): start one with `dask scheduler`."
         ) from None
     if not client.nthreads():
         client.close()
@@ -109,10 +113,10 @@ def run_each(
         except KilledWorker:
             raise OSError(
                 f"Workers died of the chunk at {name} again and again, probably for want of memory: take smaller "
-                "chunks or fewer workers; what is finished is kept."
+                "chunks or fewer workers."
             ) from None
-        except FutureCancelledError:
-            raise OSError("The scheduler is gone: what is finished is kept, the same command goes on.") from None
+        except (FutureCancelledError, CommClosedError):
+            raise OSError("The scheduler is gone.") from None
         yield name, result
         for call in islice(waiting, 1):
             under_way.add(submit(*call))

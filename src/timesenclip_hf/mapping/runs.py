@@ -26,7 +26,7 @@ from .recipe import Model, Recipe
 from .store import MapStore, blank_layers, open_map, write_layers
 
 with needs_extra("map"):
-    import dask
+    import dask.base
     import xarray as xr
 
 logger = logging.get_logger(__name__)
@@ -256,9 +256,10 @@ def _peak_bytes() -> int:
 
 def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], inputs: Sequence[str]) -> dict[str, Any]:
     """What must be the same for a run to go on, in types that JSON has."""
-    settled = {name: value for name, value in recipe.options.items() if name not in ("dates", "months", "judge")}
-    if isinstance(settled.get("offset"), np.ndarray):
-        settled["offset"] = _digest(settled["offset"])
+    offset = recipe.options.get("offset")
+    given = {**recipe.options, "offset": _digest(offset) if isinstance(offset, np.ndarray) else offset}
+    # As text, because a value for no data may be NaN, which equals nothing.
+    settled = {name: str(value) for name, value in given.items() if name not in ("dates", "months", "judge")}
     return {
         "inputs": list(inputs),
         "grid": _digest(cube["y"].values, cube["x"].values, np.asarray(str(cube.rio.crs))),

@@ -67,7 +67,7 @@ def to_digital_numbers(
         unknown = np.broadcast_to(np.isnan(subtracted), values.shape[:2])
         if judge and unknown.any():
             _warn_of_offset(values[unknown][:, None], band_names)
-        dn = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
+        dn: np.ndarray = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
     else:
         dn = values * DN_PER_REFLECTANCE
     _mask_implausible(dn, present, in_numbers)
