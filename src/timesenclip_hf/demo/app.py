@@ -1,6 +1,8 @@
 """Starts the page: what the Space and `timesenclip demo-app` share."""
 
+import ctypes
 import os
+import sys
 from logging import ERROR, getLogger
 from os import PathLike
 from tempfile import TemporaryDirectory
@@ -20,6 +22,8 @@ with needs_extra("demo"):
 # Names that every machine has a font for: nothing is fetched from anywhere.
 FONTS = ["system-ui", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "monospace"]
+# glibc's mallopt (malloc.h): M_ARENA_MAX and M_MMAP_THRESHOLD.
+ARENA_MAX, MMAP_THRESHOLD = -8, -3
 
 
 def launch(
@@ -43,6 +47,7 @@ def launch(
         OSError: no such checkpoint or index, or the port is taken.
         ValueError: another checkpoint made the index.
     """
+    _give_memory_back()
     # What is to be known about words and series is said on the page.
     logging.set_verbosity_error()
     getLogger("timesenclip_hf").setLevel(ERROR)
@@ -82,6 +87,19 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, 
         theme=_theme(),
         css_paths=STYLE_FILE,
     )
+
+
+def _give_memory_back() -> None:
+    """Lets what visitors leave behind go back to the system, where the C library is glibc.
+
+    By itself it keeps freed arrays in a pool for each of the server's many threads, and more the longer it runs.
+    """
+    if sys.platform != "linux":
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(ARENA_MAX, 2)
+        library.mallopt(MMAP_THRESHOLD, 256 * 1024)
 
 
 def _theme() -> gr.themes.Base:
