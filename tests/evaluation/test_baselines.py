@@ -10,6 +10,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, CLIPImageProcessor, CLIPModel
 
+from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.simulated.patches import simulate_patches
 from timesenclip_hf.evaluation.baselines import (
     embed_images,
     load_image_model,
@@ -123,6 +125,17 @@ def test_scores_are_the_logits_of_clip_itself(image_model, tiny_clip):
 def test_reflectance_is_embedded_as_its_stretched_picture(image_model):
     reflectance = np.random.default_rng(2).random((3, 16, 16, 3)) * 0.3
     assert torch.equal(embed_images(image_model, reflectance), embed_images(image_model, to_eight_bit(reflectance)))
+
+
+def test_blue_handed_as_red_is_warned_of_once(image_model, monkeypatch):
+    heard = []
+    monkeypatch.setattr("timesenclip_hf.evaluation.baselines.logger.warning", heard.append)
+    pictures = simulate_patches(simulate(12, seed=5), seed=5)
+    embed_images(image_model, pictures, batch_size=8)
+    assert not heard
+    embed_images(image_model, pictures[..., ::-1], batch_size=8)
+    assert len(heard) == 1
+    assert "blue and red seem to be swapped" in heard[0]
 
 
 def test_centring_is_that_of_the_common_scorer(image_model):

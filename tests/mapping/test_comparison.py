@@ -38,6 +38,14 @@ def test_the_table_counts_what_was_mapped_for_what():
     assert lines[5] == "9 pixels compared; left out: 2 without one of these labels, 1 without a clear month"
 
 
+def test_what_is_too_uncertain_to_name_is_left_out_and_counted():
+    mapped = make_map([[1, 255, 2, 0]])
+    result = compare(mapped, xr.DataArray([[0, 0, 1, 1]], dims=("y", "x"), attrs={"labels": ["maize", "grass"]}))
+    assert result.table.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    assert (result.uncertain, result.without_data) == (1, 1)
+    assert str(result).endswith("1 without a clear month, 1 uncertain")
+
+
 def test_codes_are_read_with_their_variables():
     assert parse_codes("maize=1200; grass=13,9120;built-up=LC:60") == {
         "maize": [(None, 1200)],

@@ -56,6 +56,8 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
         suffix = file.suffix.lower()
         if suffix not in suffixes:
             raise ValueError(f"{file.name} must end in {', '.join(suffixes)}: save it in one of these forms.")
+        if not file.is_file():
+            raise ValueError(f"{file.name} was put away after a while: upload it again.")
         with open(file, "rb") as opened:
             start = opened.read(8)
         if not start:
