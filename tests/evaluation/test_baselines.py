@@ -185,6 +185,11 @@ def test_a_vision_tower_alone_is_no_whole_clip(tiny_clip, tmp_path):
         load_image_model(str(folder))
 
 
+def test_a_device_that_is_not_there_is_refused_in_one_line(tiny_clip):
+    with pytest.raises(ValueError, match=r"PyTorch cannot compute on fpga here: [^\n]+\.$"):
+        load_image_model(str(tiny_clip), device="fpga")
+
+
 def test_a_clip_without_its_tokenizer_is_refused_in_one_line(tiny_clip, tmp_path):
     shutil.copy(tiny_clip / "config.json", tmp_path)
     with pytest.raises(ValueError, match="cannot load the CLIP model"):

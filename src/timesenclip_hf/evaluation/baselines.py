@@ -140,7 +140,7 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
         device: where to compute.
 
     Raises:
-        ValueError: why transformers cannot make a CLIP model of it.
+        ValueError: why transformers cannot make a CLIP model of it, or there is no such device.
     """
     try:
         config = AutoConfig.from_pretrained(checkpoint)
@@ -163,7 +163,11 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
             f"{checkpoint} is no whole CLIP model: it lacks {min(loading['missing_keys'])}, which would be random; "
             "convert its weights to the names of CLIPModel."
         )
-    return ImageModel(checkpoint, model.eval().to(device), processor, tokenizer)
+    try:
+        model.eval().to(device)
+    except (AssertionError, RuntimeError) as error:  # of PyTorch, which asserts that it was built with CUDA
+        raise ValueError(f"PyTorch cannot compute on {device} here: {first_line(error)}.") from None
+    return ImageModel(checkpoint, model, processor, tokenizer)
 
 
 @torch.no_grad()
