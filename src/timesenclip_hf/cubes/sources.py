@@ -157,7 +157,7 @@ def open_dataset(path: Path) -> xr.Dataset:
     engine = "zarr" if path.is_dir() else None
     try:
         return xr.open_dataset(path, engine=engine, mask_and_scale=False)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError) as error:  # the last of HDF5, where its metadata is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if reason.startswith("did not find a match"):  # and the names of all of xarray's readers
             reason = "no reader knows its format"

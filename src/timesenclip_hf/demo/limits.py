@@ -114,7 +114,7 @@ def _count_values(file: Path) -> int:
             # Two bytes a number: the smallest type that holds reflectance.
             return sum(entry.file_size for entry in archive.infolist()) // 2
     if suffix == ".nc":
-        with open_dataset(file) as dataset:
+        with whole([file]), open_dataset(file) as dataset:
             sizes = named_axes(dataset).sizes
             if {"y", "x"} <= set(sizes):
                 check_pixels(sizes["y"] * sizes["x"], sizes["y"], sizes["x"])
