@@ -155,6 +155,8 @@ def make_recipe(
             raise ValueError(f"`{name}` must be at least 1, got {size}.")
     if embeddings is not None and embeddings not in EMBEDDING_TYPES:
         raise ValueError(f"`embeddings` must be one of {', '.join(EMBEDDING_TYPES)}, got {embeddings!r}.")
+    if "reflectance" not in cube:
+        _check_relabelling(year=year, offset=offset, processing_baseline=processing_baseline, embeddings=embeddings)
     wanted = None if smoothing is None else Smoothing.parse(smoothing)
     source, encoder = find_model(
         model,
@@ -188,6 +190,12 @@ def make_recipe(
         embeddings=embeddings,
         smoothing=wanted,
     )
+
+
+def _check_relabelling(**options: Any) -> None:
+    """Refuses what only the encoder could do, where there are stored embeddings instead of a cube."""
+    if given := next((name for name, value in options.items() if value is not None), None):
+        raise ValueError(f"`{given}` was decided when the embeddings were stored: leave it out, or map the cube again.")
 
 
 def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:
