@@ -204,8 +204,8 @@ def test_the_text_side():
 def test_the_encoder_on_a_graphics_card():
     """Pixels a second, their part of the card's own product speed, memory, and whether copying hides."""
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval().to("cuda")
-    features = features_of(262_144)
-    rows = []
+    count = 262_144
+    features, rows = features_of(count), []
     for name in ("float32", "bfloat16", "pure_bfloat16", "float16"):
         plan = plan_of(model.pixel_model, name, torch.device("cuda"))
         on_card = {key: values.cuda() for key, values in features.items()}
@@ -230,7 +230,7 @@ def test_the_encoder_on_a_graphics_card():
         rows.append(
             {
                 "precision": name,
-                "pixels/s": round(len(features["pixel_series"]) / seconds["from memory"]),
+                "pixels/s": round(count / seconds["from memory"]),
                 "of the card's product speed": round(
                     len(features["pixel_series"]) / seconds["from memory"] * flops / limit, 3
                 ),
