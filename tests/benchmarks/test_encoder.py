@@ -22,7 +22,6 @@ from timesenclip_hf.classification import class_probabilities
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.models.timesenclip import inference_timesenclip
 from timesenclip_hf.models.timesenclip.inference_timesenclip import (
-    InferencePlan,
     TransformerPlan,
     make_product,
     plan_of,
@@ -32,7 +31,7 @@ SERIES, TURNS = 2_048, 7
 PRECISIONS = ("float32", "bfloat16", "pure_bfloat16")
 # Batches that the published encoder was fastest with on two cores.
 PUBLISHED_BATCHES = (64, 128)
-PUBLISHED = "as published"
+PUBLISHED, PRODUCTS = "as published", "products alone"
 
 Way = Callable[[], Any]
 
@@ -43,21 +42,6 @@ class Speed:
 
     pixels_per_second: float
     ratio: float
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What the matrix products of a plan take by themselves.
-
-    Attributes:
-        flops: of one series, twice the multiply-adds of its linear layers; those of attention are left aside.
-        rate: FLOP/s of these products, one after the other as in the plan, with nothing between them.
-        engine: what computed them.
-    """
-
-    flops: float
-    rate: float
-    engine: str
 
 
 def features_of(count: int = SERIES, seed: int = 3) -> dict[str, torch.Tensor]:
@@ -101,8 +85,27 @@ def compare(ways: dict[str, Way], published: dict[str, Way], count: int, turns: 
     }
 
 
-def limit_of(tower: Any, precision: str, repeats: int = 9) -> Limit:
-    """The products of a chunk of a plan, recorded from the plan itself and computed again without it."""
+def product_ways(tower: Any, count: int) -> dict[str, Way]:
+    """The matrix products of each precision's plan by themselves, for as many series, with nothing between them."""
+
+    def run(calls: list[tuple[Any, torch.Tensor]], chunks: float) -> None:
+        for _ in range(round(chunks)):
+            for product, x in calls:
+                product(x)
+
+    ways = {}
+    for name in PRECISIONS:
+        plan = plan_of(tower, name)
+        calls = []
+        for rows, outputs, inputs in shapes_of(tower, name):
+            weight = torch.rand(outputs, inputs).to(plan.product_type)
+            calls.append((make_product(weight, weight[:, 0], rows), torch.rand(rows, inputs).to(plan.product_type)))
+        ways[f"{name}, {PRODUCTS}"] = lambda calls=calls, chunks=count / plan.chunk_size: run(calls, chunks)
+    return ways
+
+
+def shapes_of(tower: Any, precision: str) -> list[tuple[int, int, int]]:
+    """Rows, outputs and inputs of the linear layers that a chunk goes through, recorded from the plan itself."""
     shapes: list[tuple[int, int, int]] = []
 
     def recording(weight: torch.Tensor, bias: torch.Tensor, *options: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -115,21 +118,20 @@ def limit_of(tower: Any, precision: str, repeats: int = 9) -> Limit:
         return recorded
 
     with patch.object(inference_timesenclip, "make_product", recording):
-        plan: InferencePlan = TransformerPlan(tower, precision, torch.device("cpu"))
-    with torch.no_grad():
-        plan(torch.rand(plan.chunk_size, tower.config.num_months, tower.config.num_bands))
-        calls = []
-        for rows, outputs, inputs in shapes:
-            weight = torch.rand(outputs, inputs).to(plan.product_type)
-            calls.append((make_product(weight, weight[:, 0], rows), torch.rand(rows, inputs).to(plan.product_type)))
-        taken = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            for product, x in calls:
-                product(x)
-            taken.append(time.perf_counter() - started)
-    flops = 2.0 * sum(rows * outputs * inputs for rows, outputs, inputs in shapes)
-    return Limit(flops / plan.chunk_size, flops / float(np.median(taken[1:])), plan.engine)
+        plan = TransformerPlan(tower, precision, torch.device("cpu"))
+    plan(torch.rand(plan.chunk_size, tower.config.num_months, tower.config.num_bands))
+    return shapes
+
+
+def flops_of(tower: Any, precision: str = "float32") -> float:
+    """FLOP of a series in the plan's linear layers, twice their multiply-adds; attention's own are left aside."""
+    plan = plan_of(tower, precision)
+    return 2.0 * sum(rows * outputs * inputs for rows, outputs, inputs in shapes_of(tower, precision)) / plan.chunk_size
+
+
+def share_of_products(speeds: dict[str, Speed], precision: str) -> float:
+    """How near a precision comes to the speed of its own products."""
+    return speeds[precision].ratio / speeds[f"{precision}, {PRODUCTS}"].ratio
 
 
 def shares_of_features_and_scores(model: Any, classes: int = 44, turns: int = TURNS) -> dict[str, float]:
@@ -161,13 +163,17 @@ def test_the_encoder_by_precision_and_path():
     for size in (64, 256, 1_024):
         whole = {"pixel_series": features["pixel_series"]}
         ways[f"float32, chunks of {size}"] = lambda size=size, whole=whole: encode(model, whole, batch_size=size)
+    ways |= product_ways(model.pixel_model, SERIES)
     speeds = compare(ways, published_ways(model.pixel_model, features), SERIES)
-    limits = {name: limit_of(model.pixel_model, name) for name in PRECISIONS}
-    rows = []
-    for name, speed in speeds.items():
-        limit = limits.get(name.split(",")[0])
-        share = "" if limit is None else round(speed.pixels_per_second * limit.flops / limit.rate, 3)
-        rows.append({"way": name, "times as published": round(speed.ratio, 2), "of the products' own speed": share})
+    shares = {name: share_of_products(speeds, name) for name in PRECISIONS}
+    rows = [
+        {
+            "way": name,
+            "times as published": round(speed.ratio, 2),
+            "of its products' speed": round(shares[name], 3) if name in shares else "",
+        }
+        for name, speed in speeds.items()
+    ]
     engine = plan_of(model.pixel_model).engine
     record("encoder", f"The pixel encoder of the published size on two threads, products by {engine}", rows)
     assert torch.allclose(
@@ -206,6 +212,7 @@ def test_the_encoder_on_a_graphics_card():
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval().to("cuda")
     count = 262_144
     features, rows = features_of(count), []
+    flops = flops_of(AutoModel.from_pretrained(base_size_checkpoint()).pixel_model)
     for name in ("float32", "bfloat16", "pure_bfloat16", "float16"):
         plan = plan_of(model.pixel_model, name, torch.device("cuda"))
         on_card = {key: values.cuda() for key, values in features.items()}
@@ -226,7 +233,6 @@ def test_the_encoder_on_a_graphics_card():
             left @ right
         torch.cuda.synchronize()
         limit = 10 * 2 * 8192**3 / (time.perf_counter() - started)
-        flops = limit_of(AutoModel.from_pretrained(base_size_checkpoint()).pixel_model, "float32", 2).flops
         rows.append(
             {
                 "precision": name,
