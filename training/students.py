@@ -1,0 +1,177 @@
+"""A small pixel tower that learns to say what a trained one says, of series that nobody labelled.
+
+What comes of it is a checkpoint as its teacher's, words, calibration and all, with a pixel tower of at most a tenth of
+the work. The teacher sees what the student sees, after augmentation, at every step.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import set_seed
+from torch import nn
+
+from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, TimeSenCLIPProcessor, encode
+from timesenclip_hf.augmentation import SeriesPerturbation
+from timesenclip_hf.objectives import EmbeddingMatchingLoss
+from training.batches import Batch, TensorRows
+from training.clips import UNREADABLE, read_teacher
+from training.evaluate import simulated
+from training.flops import count_flops
+from training.loop import Evaluation
+from training.sources import Source, dataset_source, simulated_series
+from training.systems import SERIES_SEED, VALIDATION_SEED, Setting, System, build_augmentation, build_tower
+from training.validation import build_zero_shot
+from timesenclip_hf.tensor_files import first_line
+
+# Of the teacher's work; a student that needs more is hardly worth its loss.
+LARGEST_SHARE = 0.1
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class SeriesAndTeacher(nn.Module):
+    """The student's view, and what the teacher says of the same series."""
+
+    def __init__(self, pixel_model: TimeSenCLIPPixelModel) -> None:
+        super().__init__()
+        self.pixel_model = pixel_model
+
+    def forward(self, teacher_embeds: torch.Tensor, **series: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of series by the student and, as they are given, by the teacher."""
+        return self.pixel_model(**series, pooled_only=True).pooler_output, teacher_embeds
+
+
+class Lesson:
+    """Augments a batch and adds what the teacher says of it, `teacher_embeds`.
+
+    Args:
+        teacher: a pixel tower.
+        augmentations: one after the other.
+        dtype: of the teacher's matrix products; its own when left out.
+    """
+
+    def __init__(
+        self, teacher: TimeSenCLIPPixelModel, augmentations: list[nn.Module], dtype: torch.dtype | None = None
+    ) -> None:
+        self.teacher = teacher
+        self.augmentations = augmentations
+        self.dtype = dtype
+
+    def __call__(self, batch: Batch) -> Batch:
+        """A new batch, on the device of the old one."""
+        for augment in self.augmentations:
+            batch = augment(batch)
+        embeds = encode(self.teacher, batch, dtype=self.dtype)
+        return batch | {"teacher_embeds": embeds.to(batch["pixel_series"].device)}
+
+
+class StudentSystem(System):
+    """A student of the teacher that the setting has in the CLIP's place.
+
+    Args:
+        setting: what to build it from.
+        processor: not needed; the student has its teacher's.
+    """
+
+    stage, description = "series_and_teacher", "series and teacher"
+
+    def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
+        super().__init__(setting)
+        assert isinstance(setting.clip, TimeSenCLIPModel)
+        self.teacher = setting.clip
+        self.processor = _read_processor(setting.clip_folder)
+        self.templates = self.processor.hypothesis_template
+        set_seed(setting.training.seed)
+        self.tower = build_tower(setting.model, self.teacher.config.projection_dim)
+        check_student(self.tower.config, self.teacher.config.pixel_config)
+        self.views = SeriesAndTeacher(self.tower)
+        training = setting.training
+        perturb = SeriesPerturbation(
+            training.blending, training.calendar_shift, training.gain_noise, training.value_noise
+        )
+        dtype = AUTOCAST.get(setting.accelerator.mixed_precision)
+        self.augment = Lesson(self.teacher.pixel_model, [perturb, build_augmentation(training)], dtype)
+
+    @staticmethod
+    def read_clip(name_or_path: str) -> TimeSenCLIPModel:
+        """The teacher, frozen."""
+        return read_teacher(name_or_path)
+
+    def read(self, *, held_out: bool) -> Source:
+        """Series without photos; labels serve the validation alone."""
+        setting, extractor = self.setting, self.processor.feature_extractor
+        if setting.data.shuffle_photos:
+            raise ValueError("A student sees no photos: leave `shuffle_photos` out.")
+        if setting.data.dataset_name_or_path is not None:
+            places = setting.places(held_out=held_out)
+            return dataset_source(extractor=extractor, patch_size=setting.model.patch_size, with_photos=False, **places)
+        points = setting.data.validation_points if held_out else setting.data.series_points
+        return simulated_series(points, VALIDATION_SEED if held_out else SERIES_SEED, extractor)
+
+    def objective(self) -> EmbeddingMatchingLoss:
+        """How far the student's embeddings are from the teacher's."""
+        return EmbeddingMatchingLoss()
+
+    def validation(self) -> Evaluation:
+        """Mean cosine with the teacher on held-out series as they are, and both by the words of their classes."""
+        source = self.read(held_out=True)
+        zero_shot = build_zero_shot(source, self.teacher, self.processor.tokenizer, self.templates)
+        taught = _encode(self.teacher.pixel_model, source.rows)
+        standard = {f"teacher_{name}": value for name, value in zero_shot(taught).items()}
+
+        def evaluate(views: nn.Module) -> dict[str, float]:
+            embeds = _encode(views.pixel_model, source.rows)
+            cosine = (embeds * taught).sum(dim=-1).mean().item()
+            return {"teacher_cosine": cosine, **zero_shot(embeds), **standard}
+
+        return evaluate
+
+    def finish(self, objective: nn.Module) -> None:
+        """Puts the student in its teacher's place, beside the same words and the same calibration."""
+        self.taught = simulated(self.teacher.cpu(), self.processor, self.setting.data.held_out_points)
+        config = self.teacher.config
+        config.pixel_config = self.tower.config
+        self.teacher.pixel_model = self.tower.to("cpu")
+        self.full = self.teacher.eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes the finished checkpoint."""
+        self.full.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """The student on held-out simulated points, and its teacher."""
+        reports = simulated(self.full, self.processor, self.setting.data.held_out_points)
+        return reports | {f"teacher, {name}": report for name, report in self.taught.items()}
+
+
+def check_student(student: TimeSenCLIPPixelConfig, teacher: TimeSenCLIPPixelConfig) -> None:
+    """Holds a student's tower against its teacher's.
+
+    Raises:
+        ValueError: it reads other looks, or needs more than a tenth of the teacher's operations.
+    """
+    for name in ("num_bands", "num_months", "patch_shape"):
+        if getattr(student, name) != getattr(teacher, name):
+            raise ValueError(
+                f"The student reads other series than its teacher: {name} {getattr(student, name)} where the teacher "
+                f"has {getattr(teacher, name)}."
+            )
+    flops = {"student": count_flops(student), "teacher": count_flops(teacher)}
+    if flops["student"] > LARGEST_SHARE * flops["teacher"]:
+        raise ValueError(
+            f"The student needs {flops['student']:,} floating-point operations a series, its teacher "
+            f"{flops['teacher']:,}: lower `hidden_size` or `num_hidden_layers` until it is {LARGEST_SHARE:.0%} at most."
+        )
+
+
+def _read_processor(name_or_path: str) -> TimeSenCLIPProcessor:
+    try:
+        return TimeSenCLIPProcessor.from_pretrained(name_or_path)
+    except UNREADABLE as error:
+        raise ValueError(f"The teacher {name_or_path} has no processor ({first_line(error)}).") from None
+
+
+def _encode(tower: TimeSenCLIPPixelModel, rows: TensorRows) -> torch.Tensor:
+    """Unit embeddings of all rows, on the CPU, as a published model gives them."""
+    return encode(tower, rows.__getitems__(list(range(len(rows)))))
