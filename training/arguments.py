@@ -47,7 +47,9 @@ class DataArguments:
 class ModelArguments:
     """The CLIP to align with, and the tower: of series, or the CLIP's own for images."""
 
-    system: str = described("timesenclip", "timesenclip reads series of pixels, senclip images; a student matches a teacher")
+    system: str = described(
+        "timesenclip", "timesenclip reads series of pixels, senclip images; a student matches a teacher"
+    )
     clip_name_or_path: str | None = described(
         None, "a CLIP or TimeSenCLIP checkpoint; without it a small CLIP is trained first, on simulated photos"
     )
@@ -79,7 +81,9 @@ class ModelArguments:
         if self.system == "senclip" and self.model_name_or_path is not None:
             raise ValueError("A senclip starts from a CLIP: name it in `clip_name_or_path`, not `model_name_or_path`.")
         if self.system == "student" and self.clip_name_or_path is not None:
-            raise ValueError("A student takes its teacher's words: name `teacher_name_or_path`, not `clip_name_or_path`.")
+            raise ValueError(
+                "A student takes its teacher's words: name `teacher_name_or_path`, not `clip_name_or_path`."
+            )
         if self.system != "student" and self.teacher_name_or_path is not None:
             raise ValueError(f"A {self.system} has no teacher: set `system` to student.")
 
@@ -121,6 +125,7 @@ class TrainingArguments:
     augment_random_subset: float = described(1.0, "weight of keeping a random part of the months")
     month_dropout: float = described(0.3, "half of the series lose up to twice this share of their months")
     band_dropout: float = described(0.0, "probability that a series loses a band")
+    lessons: int = described(500_000, "student: augmented series that the teacher embeds before the first step")
     blending: float = described(0.0, "student: share of the series that are blended with another one")
     calendar_shift: float = described(0.0, "student: share of the series whose year begins in another month")
     gain_noise: float = described(0.0, "student: deviation of the log of a band's and of a look's gain")
@@ -148,7 +153,14 @@ class TrainingArguments:
             raise ValueError("`metric_for_best_model` needs `eval_steps`, the steps between validations.")
         if self.early_stopping_patience and not self.metric_for_best_model:
             raise ValueError("`early_stopping_patience` needs `metric_for_best_model`, the metric to wait for.")
-        at_least_one = ("steps", "clip_steps", "logging_steps", "save_total_limit", "gradient_accumulation_steps")
+        at_least_one = (
+            "steps",
+            "clip_steps",
+            "logging_steps",
+            "save_total_limit",
+            "gradient_accumulation_steps",
+            "lessons",
+        )
         at_least_zero = ("memory_bank_size", "save_steps", "eval_steps", "early_stopping_patience", "warmup_steps")
         for name in (*at_least_one, *at_least_zero):
             least = int(name in at_least_one)

@@ -171,17 +171,37 @@ def _simulated_photo_embeds(
     num_points, states = len(points.class_index), visit_states(points.ground)
     starts = range(0, num_points, EMBEDDED_AT_A_TIME)
     files = [folder / f"{seed}-{num_points}-{start:08d}.safetensors" for start in starts]
-    folder.mkdir(parents=True, exist_ok=True)
-    own = list(zip(starts, files, strict=True))[accelerator.process_index :: accelerator.num_processes]
-    for start, file in tqdm(own, desc="embedding photos", unit="shard", disable=not accelerator.is_main_process):
+
+    def draw(shard: int) -> Batch:
+        first = starts[shard]
+        part = slice(first, first + EMBEDDED_AT_A_TIME)
+        photos = draw_photos(points.class_index[part], states[part], seed=seed, first=first, workers=workers)
+        return {"photo_embeds": _embed(photos, clip, image_processor)}
+
+    return compute_once(files, draw, accelerator, "embedding photos")["photo_embeds"]
+
+
+def compute_once(
+    files: Sequence[Path], compute: Callable[[int], Batch], accelerator: Accelerator, description: str
+) -> Batch:
+    """Tensors in files, joined; those that no earlier start has computed are computed now, shared by the processes.
+
+    Args:
+        files: one a shard, in one folder.
+        compute: the tensors of the shard of that number.
+        accelerator: of the processes.
+        description: beside the progress bar.
+    """
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    own = list(enumerate(files))[accelerator.process_index :: accelerator.num_processes]
+    for shard, file in tqdm(own, desc=description, unit="shard", disable=not accelerator.is_main_process):
         if not file.exists():
-            part = slice(start, start + EMBEDDED_AT_A_TIME)
-            photos = draw_photos(points.class_index[part], states[part], seed=seed, first=start, workers=workers)
             partial = file.with_suffix(".partial")
-            save_file({"photo_embeds": _embed(photos, clip, image_processor)}, partial)
+            save_file(compute(shard), partial)
             partial.replace(file)
     accelerator.wait_for_everyone()
-    return torch.cat([load_file(file)["photo_embeds"] for file in files])
+    shards = [load_file(file) for file in files]
+    return {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
 
 
 @torch.no_grad()

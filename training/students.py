@@ -1,9 +1,11 @@
 """A small pixel tower that learns to say what a trained one says, of series that nobody labelled.
 
 What comes of it is a checkpoint as its teacher's, words, calibration and all, with a pixel tower of at most a tenth of
-the work. The teacher sees what the student sees, after augmentation, at every step.
+the work. The teacher is asked once, before the first step, of many series that augmentation made of those given; what
+it says of them lies in the run's folder, so that a stopped run does not ask again.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,21 @@ from torch import nn
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, TimeSenCLIPProcessor, encode
 from timesenclip_hf.augmentation import SeriesPerturbation
 from timesenclip_hf.objectives import EmbeddingMatchingLoss
-from training.batches import Batch, TensorRows
+from timesenclip_hf.tensor_files import first_line
+from training.batches import Batch, TensorRows, step_seed
 from training.clips import UNREADABLE, read_teacher
 from training.evaluate import simulated
 from training.flops import count_flops
 from training.loop import Evaluation
-from training.sources import Source, dataset_source, simulated_series
+from training.sources import Source, compute_once, dataset_source, simulated_series
 from training.systems import SERIES_SEED, VALIDATION_SEED, Setting, System, build_augmentation, build_tower
 from training.validation import build_zero_shot
-from timesenclip_hf.tensor_files import first_line
 
 # Of the teacher's work; a student that needs more is hardly worth its loss.
 LARGEST_SHARE = 0.1
+# Lessons of a file, some 20 MB of the embedded teacher's; and series that are augmented together.
+LESSONS_AT_A_TIME, ROWS_AT_A_TIME = 32_768, 1_024
+SERIES = ("pixel_series", "series_mask", "months")
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -41,28 +46,48 @@ class SeriesAndTeacher(nn.Module):
         return self.pixel_model(**series, pooled_only=True).pooler_output, teacher_embeds
 
 
-class Lesson:
-    """Augments a batch and adds what the teacher says of it, `teacher_embeds`.
+def teach(
+    rows: TensorRows,
+    teacher: TimeSenCLIPPixelModel,
+    augmentations: Sequence[nn.Module],
+    *,
+    count: int,
+    seed: int,
+    dtype: torch.dtype | None = None,
+) -> Batch:
+    """Some series drawn from all, augmented, and what the teacher says of them.
 
     Args:
+        rows: of series.
         teacher: a pixel tower.
         augmentations: one after the other.
+        count: series.
+        seed: of the draw and of the augmentations.
         dtype: of the teacher's matrix products; its own when left out.
+
+    Returns:
+        `count` rows of model inputs with `teacher_embeds`, and `source`, the row that each was made of.
+        Numbers are in half precision, which keeps more digits than a satellite's.
     """
-
-    def __init__(
-        self, teacher: TimeSenCLIPPixelModel, augmentations: list[nn.Module], dtype: torch.dtype | None = None
-    ) -> None:
-        self.teacher = teacher
-        self.augmentations = augmentations
-        self.dtype = dtype
-
-    def __call__(self, batch: Batch) -> Batch:
-        """A new batch, on the device of the old one."""
-        for augment in self.augmentations:
+    torch.manual_seed(seed)
+    chosen = torch.randint(len(rows), (count,))
+    parts: list[Batch] = []
+    for numbers in chosen.split(ROWS_AT_A_TIME):
+        batch = rows.__getitems__(numbers.tolist())
+        looks = batch["series_mask"].shape[1]
+        batch = {name: batch[name] for name in SERIES}
+        for augment in augmentations:
             batch = augment(batch)
-        embeds = encode(self.teacher, batch, dtype=self.dtype)
-        return batch | {"teacher_embeds": embeds.to(batch["pixel_series"].device)}
+        embeds = encode(teacher, batch, dtype=dtype)
+        # The median of a year is one look: the others are not observed.
+        parts.append({name: _pad_looks(column, looks) for name, column in batch.items()} | {"teacher_embeds": embeds})
+    lesson = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"source": chosen}
+    return {name: column.half() if column.is_floating_point() else column for name, column in lesson.items()}
+
+
+def _pad_looks(column: torch.Tensor, looks: int) -> torch.Tensor:
+    missing = column.new_zeros(len(column), looks - column.shape[1], *column.shape[2:])
+    return torch.cat([column, missing], dim=1)
 
 
 class StudentSystem(System):
@@ -89,8 +114,8 @@ class StudentSystem(System):
         perturb = SeriesPerturbation(
             training.blending, training.calendar_shift, training.gain_noise, training.value_noise
         )
-        dtype = AUTOCAST.get(setting.accelerator.mixed_precision)
-        self.augment = Lesson(self.teacher.pixel_model, [perturb, build_augmentation(training)], dtype)
+        self.augmentations = [perturb, build_augmentation(training)]
+        self.augment = None
 
     @staticmethod
     def read_clip(name_or_path: str) -> TimeSenCLIPModel:
@@ -98,15 +123,31 @@ class StudentSystem(System):
         return read_teacher(name_or_path)
 
     def read(self, *, held_out: bool) -> Source:
-        """Series without photos; labels serve the validation alone."""
+        """Lessons to train on; to validate with, series as they are, whose labels serve the validation alone."""
         setting, extractor = self.setting, self.processor.feature_extractor
         if setting.data.shuffle_photos:
             raise ValueError("A student sees no photos: leave `shuffle_photos` out.")
         if setting.data.dataset_name_or_path is not None:
-            places = setting.places(held_out=held_out)
-            return dataset_source(extractor=extractor, patch_size=setting.model.patch_size, with_photos=False, **places)
-        points = setting.data.validation_points if held_out else setting.data.series_points
-        return simulated_series(points, VALIDATION_SEED if held_out else SERIES_SEED, extractor)
+            places, patch_size = setting.places(held_out=held_out), setting.model.patch_size
+            source = dataset_source(extractor=extractor, patch_size=patch_size, with_photos=False, **places)
+        else:
+            points = setting.data.validation_points if held_out else setting.data.series_points
+            source = simulated_series(points, VALIDATION_SEED if held_out else SERIES_SEED, extractor)
+        return source if held_out else Source(self._teach(source.rows), {})
+
+    def _teach(self, rows: TensorRows) -> TensorRows:
+        training, accelerator = self.setting.training, self.setting.accelerator
+        folder, dtype = Path(training.output_dir) / "lessons", AUTOCAST.get(accelerator.mixed_precision)
+        starts = range(0, training.lessons, LESSONS_AT_A_TIME)
+        files = [folder / f"{start:08d}.safetensors" for start in starts]
+
+        def compute(shard: int) -> Batch:
+            count = min(LESSONS_AT_A_TIME, training.lessons - starts[shard])
+            seed = step_seed(training.seed, shard)
+            return teach(rows, self.teacher.pixel_model, self.augmentations, count=count, seed=seed, dtype=dtype)
+
+        lessons = compute_once(files, compute, accelerator, "asking the teacher")
+        return TensorRows([rows.name(row) for row in lessons.pop("source").tolist()], **lessons)
 
     def objective(self) -> EmbeddingMatchingLoss:
         """How far the student's embeddings are from the teacher's."""

@@ -142,7 +142,7 @@ class System(ABC):
     description: str
     templates: Sequence[str]
     views: nn.Module
-    augment: Callable[[Batch], Batch]
+    augment: Callable[[Batch], Batch] | None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
