@@ -6,6 +6,7 @@ it says of them lies in the run's folder, so that a stopped run does not ask aga
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +170,10 @@ class StudentSystem(System):
 
     def finish(self, objective: nn.Module) -> None:
         """Puts the student in its teacher's place, beside the same words and the same calibration."""
-        self.taught = simulated(self.teacher.cpu(), self.processor, self.setting.data.held_out_points)
-        config = self.teacher.config
-        config.pixel_config = self.tower.config
-        self.teacher.pixel_model = self.tower.to("cpu")
-        self.full = self.teacher.eval()
+        self.full = deepcopy(self.teacher.cpu())
+        self.full.config.pixel_config = self.tower.config
+        self.full.pixel_model = self.tower.to("cpu")
+        self.full.eval()
 
     def save(self, folder: Path) -> None:
         """Writes the finished checkpoint."""
@@ -182,8 +182,10 @@ class StudentSystem(System):
 
     def measure(self) -> dict[str, dict[str, Any]]:
         """The student on held-out simulated points, and its teacher."""
-        reports = simulated(self.full, self.processor, self.setting.data.held_out_points)
-        return reports | {f"teacher, {name}": report for name, report in self.taught.items()}
+        own, taught = (
+            simulated(model, self.processor, self.setting.data.held_out_points) for model in (self.full, self.teacher)
+        )
+        return own | {f"teacher, {name}": report for name, report in taught.items()}
 
 
 def check_student(student: TimeSenCLIPPixelConfig, teacher: TimeSenCLIPPixelConfig) -> None:

@@ -65,7 +65,7 @@ def _trained() -> tuple[str, str]:
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     minutes = json.loads((run / "results.json").read_text(encoding="utf-8"))["minutes"]
     how = "a run of the same settings that was there" if same else "trained by its command in this measurement"
-    return str(run / "model"), f"{how}, {minutes} minutes"
+    return str(run / "model"), f"{how}, {minutes} minutes of steps"
 
 
 def _speed(ledger: Ledger, towers: dict[str, Any]) -> None:
