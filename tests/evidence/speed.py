@@ -154,7 +154,8 @@ def around(ledger: Ledger) -> None:
 def memory(ledger: Ledger) -> None:
     """Of a new process that encodes in chunks of 1,024."""
     code = (
-        "import torch; from pathlib import Path\nfrom transformers import AutoModel; from timesenclip_hf import encode\n"
+        "import torch; from pathlib import Path; from transformers import AutoModel\n"
+        "from timesenclip_hf import encode\n"
         f"torch.set_num_threads({THREADS}); model = AutoModel.from_pretrained({base_size_checkpoint()!r})\n"
         "features = {'pixel_series': torch.rand(8192, 12, 10)}\n"
         "for dtype in (%r,): encode(model, features, batch_size=1024, dtype=dtype)\n"
