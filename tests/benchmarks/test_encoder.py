@@ -160,9 +160,12 @@ def test_the_encoder_by_precision_and_path():
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
     features = features_of()
     ways = plan_ways(model, features)
+    whole = {"pixel_series": features["pixel_series"]}
     for size in (64, 256, 1_024):
-        whole = {"pixel_series": features["pixel_series"]}
-        ways[f"float32, chunks of {size}"] = lambda size=size, whole=whole: encode(model, whole, batch_size=size)
+        ways[f"float32, chunks of {size}"] = lambda size=size: encode(model, whole, batch_size=size)
+    compiled = TransformerPlan(model.pixel_model, "bfloat16", torch.device("cpu"))
+    compiled.compile()
+    ways["bfloat16, compiled"] = lambda: encode(model, whole, tower=compiled)
     ways |= product_ways(model.pixel_model, SERIES)
     speeds = compare(ways, published_ways(model.pixel_model, features), SERIES)
     shares = {name: share_of_products(speeds, name) for name in PRECISIONS}
