@@ -60,7 +60,7 @@ class _Layer(nn.Module):
 
     def forward(self, states: torch.Tensor, qkv: list[torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
         qkv = qkv or [project(states) for project in self.qkv]
-        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in qkv)
+        query, key, value = (part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in qkv)
         scores = query @ key.transpose(2, 3) + hidden[:, None, None]
         mixed = (scores.softmax(dim=3) @ value).transpose(1, 2).flatten(2)
         states = self.norm1(states + self.out(mixed))
@@ -87,7 +87,7 @@ class _LastLayer(nn.Module):
 
     def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         state = tokens[:, 0]
-        query = self.query(state).unflatten(1, (len(self.keys), -1)).transpose(0, 1)
+        query = self.query(state).reshape(state.shape[0], len(self.keys), -1).transpose(0, 1)
         of_tokens = (query @ self.keys).transpose(0, 1)  # (series, head, width)
         scores = of_tokens @ tokens.transpose(1, 2) + hidden[:, None]
         mixed = (scores.softmax(dim=2) @ tokens).transpose(0, 1)

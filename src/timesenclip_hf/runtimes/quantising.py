@@ -1,6 +1,9 @@
 """An ONNX model in 8 bits, calibrated on series; one file for ONNX Runtime and for OpenVINO."""
 
+import io
+import logging
 import os
+from contextlib import redirect_stdout
 from os import PathLike
 from typing import Any
 
@@ -54,9 +57,15 @@ def quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
     """
     # Without it the library reports each use to its makers.
     os.environ.setdefault("NNCF_CI", "1")
+    with redirect_stdout(io.StringIO()):  # where it shows its steps
+        return _quantise(exported, features)
+
+
+def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
     with needs_extra("export"):
         import nncf
 
+    nncf.set_log_level(logging.ERROR)
     rows = len(features["pixel_series"])
     batches = [
         {name: values[start : start + CALIBRATION_BATCH] for name, values in features.items()}
