@@ -16,6 +16,8 @@ from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 
 CALIBRATION_SERIES = 1200
 CALIBRATION_BATCH = 32
+# What is quantised; all else, the arithmetic of months first of all, stays in float32.
+PRODUCTS = {"MatMul", "Gemm", "Conv"}
 
 
 def calibration_features(
@@ -52,7 +54,7 @@ def quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
     """The matrix products of an ONNX model in int8.
 
     Args:
-        exported: the float32 model.
+        exported: the float32 model; it is not to be used after that.
         features: to calibrate on, by the names of its inputs.
     """
     # Without it the library reports each use to its makers.
@@ -76,7 +78,9 @@ def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
         nncf.Dataset(batches),
         subset_size=len(batches),
         model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(names=_left_alone(exported)),
+        ignored_scope=nncf.IgnoredScope(
+            names=_left_alone(exported), types=sorted({node.op_type for node in exported.graph.node} - PRODUCTS)
+        ),
     )
 
 
@@ -90,7 +94,7 @@ def _left_alone(exported: Any) -> list[str]:
     products = [
         (node, axes[name])
         for node in exported.graph.node
-        if node.op_type in ("MatMul", "Gemm", "Conv")
+        if node.op_type in PRODUCTS
         for name in node.input[:2]
         if name in axes
     ]
