@@ -108,5 +108,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(PIP) --editable '.[dev,data,train,eval,map,demo]'
+	$(PIP) --editable '.[dev,data,train,eval,map,demo,export]'
 	@touch $@ $(VENV)/.demo
