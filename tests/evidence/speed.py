@@ -257,7 +257,8 @@ def refusals(ledger: Ledger) -> None:
             done = subprocess.run(call, env=_environment(), capture_output=True, text=True, check=False)
             lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
             one = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
-            ledger.add(f"{name}: one line", one, "==", True, lines[0] if lines else done.stderr[-200:])
+            said = lines[0] if lines else done.stderr[-200:]
+            ledger.add(f"{name}: one line", one, "==", True, said.replace(f"{ROOT}{os.sep}", ""))
 
 
 def _environment() -> dict[str, str]:
