@@ -5,6 +5,7 @@ import torch
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
 from timesenclip_hf.models.timesenclip import encoding_timesenclip
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
+from timesenclip_hf.models.timesenclip.inference_timesenclip import PROBED_SHAPES, is_exact
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,7 @@ def test_gradients_by_onednn_are_those_of_mkl(matmul_precision):
 
 
 def test_where_onednn_rounds_the_setting_stays_as_it_was(matmul_precision, monkeypatch):
-    monkeypatch.setattr(encoding_timesenclip, "_is_exact", lambda *shape: shape[0] > 1)
+    monkeypatch.setattr(encoding_timesenclip, "is_exact", lambda shape: shape[0] > 1)
     assert not use_onednn_matmul()
     assert torch.get_float32_matmul_precision() == "highest"
 
@@ -111,5 +112,5 @@ def test_beside_a_gpu_the_setting_stays_as_it_was(matmul_precision, monkeypatch)
 @pytest.mark.parametrize("lost", [torch.bfloat16, torch.float16])
 def test_rounded_products_are_noticed(lost, monkeypatch):
     full = torch.full
-    monkeypatch.setattr(torch, "full", lambda shape, value: full(shape, value).to(lost).float())
-    assert not any(encoding_timesenclip._is_exact(*shape) for shape in encoding_timesenclip._PROBED_SHAPES)
+    monkeypatch.setattr(torch, "full", lambda shape, value, dtype: full(shape, value).to(lost).to(dtype))
+    assert not any(is_exact(shape) for shape in PROBED_SHAPES)

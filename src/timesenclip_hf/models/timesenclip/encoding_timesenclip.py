@@ -1,14 +1,17 @@
 """Any number of series to embeddings, in chunks: the one road from model inputs to the pixel tower's output."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers.utils import logging
 
-# Larger chunks fall out of the caches of a processor; a graphics card is fed with a larger `batch_size`.
+from .inference_timesenclip import PROBED_SHAPES, is_exact, plan_of
+
+# Series a chunk where nothing better is known.
 DEFAULT_BATCH_SIZE = 256
+
+PixelTower = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
 
 
 @torch.no_grad()
@@ -16,9 +19,10 @@ def encode(
     model: Any,
     features: Mapping[str, Any],
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | str | None = None,
+    tower: PixelTower | None = None,
     progress: bool = False,
 ) -> torch.Tensor:
     """Unit embeddings of series.
@@ -27,42 +31,66 @@ def encode(
         model: [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`]; it is left as it was found.
         features: the feature extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height,
             width]) and, optionally, `series_mask` and `months` (series, time).
-        batch_size: series a chunk.
+        batch_size: series a chunk; what suits the tower and the machine when left out.
         device: where to compute; the model's own device when left out.
-        dtype: computes under autocast in this type, such as `torch.bfloat16`; the model's own when left out.
+        dtype: computes in this type, the model's own when left out: "bfloat16" in matrix products, with residual sums
+            and norms in float32, as autocast has it; "pure_bfloat16" throughout; "float16" on graphics cards.
+        tower: computes the pooled output in the model's place, such as an exported one; the model's own folded plan
+            (see [`InferencePlan`]) when left out.
         progress: show a progress bar.
 
     Returns:
         (series, projection_dim) float32 on the CPU.
 
     Raises:
-        ValueError: `batch_size` is not positive.
+        ValueError: `batch_size` is not positive, or the device does not compute in `dtype`.
     """
-    if batch_size < 1:
+    if batch_size is not None and batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
     pixel_model = getattr(model, "pixel_model", model)
-    home, training = pixel_model.device, pixel_model.training
-    device = torch.device(device) if device is not None else home
-    tensors = {
-        name: torch.as_tensor(np.asarray(value) if not isinstance(value, torch.Tensor) else value)
-        for name, value in features.items()
-        if name in ("pixel_series", "series_mask", "months") and value is not None
-    }
-    total = len(tensors["pixel_series"])
+    device = torch.device(device) if device is not None else pixel_model.device
+    compute: PixelTower = plan_of(pixel_model, dtype, device) if tower is None else tower
+    size = batch_size or int(getattr(compute, "chunk_size", DEFAULT_BATCH_SIZE))
+    inputs = tuple(
+        None if features.get(name) is None else torch.as_tensor(features[name])
+        for name in ("pixel_series", "series_mask", "months")
+    )
+    total = len(features["pixel_series"])
     embeds = torch.empty(total, pixel_model.config.projection_dim)
-    bar = logging.tqdm(total=total, unit=" series", disable=not progress)
-    pixel_model.to(device).eval()
-    try:
-        for start in range(0, total, batch_size):
-            chunk = {name: tensor[start : start + batch_size].to(device) for name, tensor in tensors.items()}
-            with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-                output = pixel_model(**chunk).pooler_output
-            embeds[start : start + batch_size] = torch.nn.functional.normalize(output.float(), dim=-1).cpu()
+    with logging.tqdm(total=total, unit=" series", disable=not progress) as bar:
+        for start, chunk in _chunks(inputs, total, size, device):
+            output = compute(*chunk)
+            embeds[start : start + size] = torch.nn.functional.normalize(output.float(), dim=-1)
             bar.update(len(output))
-    finally:
-        bar.close()
-        pixel_model.to(home).train(training)
     return embeds
+
+
+def _chunks(
+    inputs: Sequence[torch.Tensor | None], total: int, size: int, device: torch.device
+) -> Iterator[tuple[int, list[Any]]]:
+    """First row and inputs of each chunk; a graphics card is given the next while it computes the one before."""
+    starts = range(0, total, size)
+    if device.type != "cuda":
+        for start in starts:
+            yield start, [None if one is None else one[start : start + size].to(device) for one in inputs]
+        return
+    copying: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def copy(start: int) -> list[Any]:
+        chunk = [None if one is None else one[start : start + size] for one in inputs]
+        with torch.cuda.stream(copying):
+            return [None if one is None else one.pin_memory().to(device, non_blocking=True) for one in chunk]
+
+    following = copy(0) if total else []
+    for start in starts:
+        chunk, current = following, torch.cuda.current_stream(device)
+        current.wait_stream(copying)
+        for one in chunk:
+            if one is not None:
+                one.record_stream(current)
+        if start + size < total:
+            following = copy(start + size)
+        yield start, chunk
 
 
 def use_onednn_matmul() -> bool:
@@ -83,18 +111,7 @@ def use_onednn_matmul() -> bool:
         return False
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
-    if all(_is_exact(*shape) for shape in _PROBED_SHAPES):
+    if all(is_exact(shape) for shape in PROBED_SHAPES):
         return True
     torch.set_float32_matmul_precision(before)
     return False
-
-
-# Rows, columns and terms of products: few and many rows of a layer, the gradient of its weights, a scalar product.
-_PROBED_SHAPES = ((7, 512, 512), (1024, 256, 512), (512, 512, 1024), (1, 1, 1024))
-
-
-def _is_exact(rows: int, columns: int, terms: int) -> bool:
-    # 1 + 2^-12 is 1 in bfloat16 and in TF32; its multiples up to 1024 are float32 numbers, summed in any order.
-    value = 1 + 2**-12
-    product = torch.full((rows, terms), value) @ torch.ones(terms, columns)
-    return bool((product == terms * value).all())
