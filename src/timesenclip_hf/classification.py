@@ -10,7 +10,7 @@ from tqdm import tqdm
 from transformers import pipeline
 
 from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from .models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
 
@@ -38,8 +38,8 @@ class PixelEncoder:
     Args:
         model: folder or Hub id of a checkpoint, or a pipeline already loaded; the embedded one when left out.
         device: where to compute, such as "cuda".
-        batch_size: series the encoder takes at once.
-        dtype: computes in this type, such as `torch.bfloat16`; the model's own when left out.
+        batch_size: series the encoder takes at once; what suits it and the machine when left out.
+        dtype: computes in this type, as [`encode`] takes it; the model's own when left out.
         deduplicate: encode series that are equal to the last bit once.
 
     Raises:
@@ -51,8 +51,8 @@ class PixelEncoder:
         model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
         *,
         device: str | torch.device | None = None,
-        batch_size: int = DEFAULT_BATCH_SIZE,
-        dtype: torch.dtype | None = None,
+        batch_size: int | None = None,
+        dtype: torch.dtype | str | None = None,
         deduplicate: bool = False,
     ) -> None:
         loaded: Any = model

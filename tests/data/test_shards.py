@@ -143,7 +143,7 @@ def test_nothing_usable_is_an_error_that_names_the_first_reason(tmp_path):
     def nothing(start: int):
         yield Problem("odd", str(start), detail="by design")
 
-    with pytest.raises(ValueError, match="None of the 60 points can be used, the first because of: odd by design"):
+    with pytest.raises(ValueError, match=r"None of the 60 points can be used, the first because of: odd \(by design\)"):
         run(tmp_path / "out", nothing)
 
 

@@ -52,7 +52,7 @@ def test_a_served_page_has_its_limits(reader, index):
         assert page.state_session_capacity == MOST_SESSIONS
         assert page._queue.max_size == MOST_WAITING
         assert torch.get_num_threads() == 1
-        with pytest.raises(OSError, match=str(page.server_port)):
+        with pytest.raises(OSError, match=f"The port {page.server_port} is taken or not allowed: choose another with"):
             demo_app.serve(build_page(reader, index), host="127.0.0.1", port=page.server_port)
     finally:
         page.close()

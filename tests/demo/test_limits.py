@@ -36,6 +36,11 @@ def test_a_wrong_file_is_refused_in_a_sentence(tmp_path, name, content, sentence
         check_files([tmp_path / name], SERIES_SUFFIXES)
 
 
+def test_an_upload_that_was_put_away_meanwhile_is_asked_for_again(tmp_path):
+    with pytest.raises(ValueError, match=r"cube.nc was put away after a while: upload it again"):
+        check_files([tmp_path / "cube.nc"], CUBE_SUFFIXES)
+
+
 def test_a_virtual_raster_that_calls_itself_a_geotiff_is_not_opened(tmp_path):
     (tmp_path / "cube.tif").write_text("<VRTDataset rasterXSize='1' rasterYSize='1'></VRTDataset>")
     with pytest.raises(ValueError, match=r"cube.tif is no GeoTIFF"):

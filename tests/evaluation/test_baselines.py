@@ -10,6 +10,8 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, CLIPImageProcessor, CLIPModel
 
+from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.simulated.patches import simulate_patches
 from timesenclip_hf.evaluation.baselines import (
     embed_images,
     load_image_model,
@@ -125,6 +127,17 @@ def test_reflectance_is_embedded_as_its_stretched_picture(image_model):
     assert torch.equal(embed_images(image_model, reflectance), embed_images(image_model, to_eight_bit(reflectance)))
 
 
+def test_blue_handed_as_red_is_warned_of_once(image_model, monkeypatch):
+    heard = []
+    monkeypatch.setattr("timesenclip_hf.evaluation.baselines.logger.warning", heard.append)
+    pictures = simulate_patches(simulate(12, seed=5), seed=5)
+    embed_images(image_model, pictures, batch_size=8)
+    assert not heard
+    embed_images(image_model, pictures[..., ::-1], batch_size=8)
+    assert len(heard) == 1
+    assert "blue and red seem to be swapped" in heard[0]
+
+
 def test_centring_is_that_of_the_common_scorer(image_model):
     embeds = embed_images(image_model, random_pictures(6))
     prompts = expand_prompts(["maize", "a lake"])
@@ -170,6 +183,11 @@ def test_a_vision_tower_alone_is_no_whole_clip(tiny_clip, tmp_path):
     save_file(tower, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ValueError, match=r"it lacks .*, which would be random"):
         load_image_model(str(folder))
+
+
+def test_a_device_that_is_not_there_is_refused_in_one_line(tiny_clip):
+    with pytest.raises(ValueError, match=r"PyTorch cannot compute on fpga here: [^\n]+\.$"):
+        load_image_model(str(tiny_clip), device="fpga")
 
 
 def test_a_clip_without_its_tokenizer_is_refused_in_one_line(tiny_clip, tmp_path):

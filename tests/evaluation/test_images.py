@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
+from tests.image_files import write_patch
 from timesenclip_hf.cli import app
 from timesenclip_hf.evaluation.baselines import ImageModel, embed_images, load_image_model, score_images
 from timesenclip_hf.evaluation.images import CENTRINGS, VIEWS, ImageColumn, ImageSet, evaluate_images
@@ -240,6 +241,15 @@ def test_the_command_evaluates_a_folder_and_writes_the_report(tiny_clip, tmp_pat
 def test_a_set_that_nobody_knows_is_refused_in_one_line(tiny_clip, tmp_path):
     with pytest.raises(FileNotFoundError, match="No such folder"):
         list(open_image_sets([f"bigearthnet:{tmp_path / 'absent'}"]))
+
+
+def test_patches_that_cannot_be_used_are_left_out_and_noted(tmp_path):
+    for name in ("S2A_1", "S2A_2"):
+        write_patch(tmp_path, name)
+    (tmp_path / "S2A_2" / "S2A_2_B03.tif").unlink()
+    patches = bigearthnet_set(str(tmp_path))
+    assert len(patches.images) == 1
+    assert patches.notes[-1] == "Patches that cannot be used are left out (band is missing: 1)."
 
 
 @pytest.mark.real_data

@@ -158,7 +158,7 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
 def test_other_options_in_the_same_folder_are_refused(tmp_path, cube, tiny_checkpoint, changed, named):
     given = {"labels": LABELS, "model": tiny_checkpoint, "inputs": ["one.nc"]}
     produce_map(cube.isel(y=slice(5), x=slice(5)), store=tmp_path / "run", progress=False, **given)
-    with pytest.raises(ValueError, match=f"holds a run with {named}"):
+    with pytest.raises(ValueError, match=rf"holds a run with {named} \((?!null)"):
         MapRun(cube.isel(y=slice(5), x=slice(5)), tmp_path / "run", **{**given, **changed})
 
 
@@ -168,6 +168,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path, cube, tiny_checkpoint):
         MapRun(cube, tmp_path, LABELS, tiny_checkpoint)
     with pytest.raises(ValueError, match="holds no map"):
         open_map(tmp_path / "nothing")
+    for look in (open_map, stored_embeddings):  # whoever only reads is not told to remove it
+        with pytest.raises(ValueError, match="holds no map: give the folder of a run"):
+            look(tmp_path)
 
 
 def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path, cube, tiny_checkpoint, monkeypatch):
@@ -214,11 +217,22 @@ def test_embeddings_of_other_weights_or_of_no_run_are_refused(tmp_path, cube, ti
     produce_map(cube, LABELS, tmp_path / "plain", tiny_checkpoint, progress=False)
     with pytest.raises(ValueError, match="has no embeddings"):
         stored_embeddings(tmp_path / "plain")
-    with pytest.raises(ValueError, match="holds no finished map"):
+    with pytest.raises(ValueError, match="holds no map"):
         stored_embeddings(tmp_path / "nothing")
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, embeddings="int8", progress=False)
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, embeddings="int8")
+    run.store.create(run.identity, run.recipe, cube, run.side)
+    with pytest.raises(ValueError, match="holds no finished map"):
+        stored_embeddings(tmp_path / "run")
+    run.execute(progress=False)
     with pytest.raises(ValueError, match="whose weights are not those of"):
         MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS)  # the embedded checkpoint
+
+
+@pytest.mark.parametrize("option", [{"embeddings": "int8"}, {"year": 2018}, {"offset": 0.0}])
+def test_what_was_decided_when_embeddings_were_stored_cannot_be_asked_again(tmp_path, cube, tiny_checkpoint, option):
+    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, embeddings="float16", progress=False)
+    with pytest.raises(ValueError, match=f"`{next(iter(option))}` was decided when the embeddings were stored"):
+        MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS, tiny_checkpoint, **option)
 
 
 def test_equal_pixels_are_encoded_once_and_mapped_the_same(tmp_path, cube, tiny_checkpoint, monkeypatch):

@@ -121,22 +121,34 @@ def nearest_index(centres: np.ndarray, wanted: np.ndarray, step: float) -> np.nd
 def _during(layers: list[Layer], dates: str | None) -> list[Layer]:
     if dates is None:
         return layers
-    if any(layer.times.dtype.kind != "M" for layer in layers):
-        raise ValueError("`dates` chooses among dates, but the looks have months only: leave it out.")
-    first, last = read_period(dates)
+    first, last = _period([layer.times for layer in layers], dates)
     kept = [part for layer in layers if (part := layer.during(first, last)) is not None]
     if not any(layer.band != SCENE_CLASSES for layer in kept):
-        days = np.sort(np.concatenate([layer.times for layer in layers])).astype("datetime64[D]")
-        raise ValueError(f"No look lies in {dates}: the dates are {days[0]} to {days[-1]}.")
+        raise _no_look(np.concatenate([layer.times for layer in layers]), dates)
     return kept
+
+
+def _period(times: Sequence[np.ndarray], dates: str) -> tuple[np.datetime64, np.datetime64]:
+    if any(one.dtype.kind != "M" for one in times):
+        raise ValueError("`dates` chooses among dates, but the looks have months only: leave it out.")
+    return read_period(dates)
+
+
+def _no_look(times: np.ndarray, dates: str) -> ValueError:
+    days = times.astype("datetime64[D]")
+    return ValueError(f"No look lies in {dates}: the dates are {days.min()} to {days.max()}.")
 
 
 def _selected(cube: xr.Dataset, bbox: Box | str | None, dates: str | None, sides: tuple[int, int] | None) -> xr.Dataset:
     """Part of a cube that was opened already."""
     if dates is not None:
-        first, last = read_period(dates)
-        days = cube["time"].values.astype("datetime64[D]")
-        cube = cube.isel({"time": (days >= first) & (days <= last)})
+        times = cube["time"].values
+        first, last = _period([times], dates)
+        days = times.astype("datetime64[D]")
+        during = (days >= first) & (days <= last)
+        if not during.any():
+            raise _no_look(times, dates)
+        cube = cube.isel({"time": during})
     if bbox is not None:
         rows, columns = _window(cube["y"].values, cube["x"].values, cube.rio.crs, bbox)
         cube = cube.isel({"y": rows, "x": columns})

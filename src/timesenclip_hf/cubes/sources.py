@@ -157,8 +157,10 @@ def open_dataset(path: Path) -> xr.Dataset:
     engine = "zarr" if path.is_dir() else None
     try:
         return xr.open_dataset(path, engine=engine, mask_and_scale=False)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError) as error:  # the last of HDF5, where its metadata is damaged
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if reason.startswith("did not find a match"):  # and the names of all of xarray's readers
+            reason = "no reader knows its format"
         raise ValueError(
             f"{path.name} cannot be read as {'Zarr' if engine else 'NetCDF'} ({reason}): give NetCDF, Zarr, or "
             f"rasters ending in {', '.join(RASTER_SUFFIXES)}."
@@ -219,7 +221,7 @@ def _from_dataset(dataset: xr.Dataset, bands: Sequence[str] | None, source: str)
                 found = True
                 yield _layer(band, label, part, crs, source)
     if not found:
-        names = ", ".join(str(name) for name in dataset.data_vars)
+        names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
         raise ValueError(
             f"{source} has no Sentinel-2 band with axes y and x among {names or 'no variables'}: name the variables "
             "or the band axis B02 ... B12."
@@ -351,7 +353,7 @@ def _opened(path: Path) -> Any:
     try:
         return rasterio.open(path)
     except RasterioIOError as error:
-        reason = str(error).splitlines()[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
+        reason = str(error).splitlines()[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ").rstrip(".")
         raise ValueError(f"{path.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
 
 

@@ -15,6 +15,7 @@ from transformers.utils import logging
 
 from ..extras import needs_extra
 from ..taxonomies import Taxonomy, load_taxonomy
+from ..tensor_files import first_line
 from .arrays import write_dataset
 from .images import (
     BadImageError,
@@ -211,7 +212,7 @@ def _read_copy(
         found = load_dataset(source)
     except (OSError, ValueError, DatasetsError) as error:
         raise ValueError(
-            f"There is neither a folder {source} nor such a dataset on the Hub ({str(error).splitlines()[0]}): give "
+            f"There is neither a folder {source} nor such a dataset on the Hub ({first_line(error)}): give "
             'the folder of the ten classes, or an id such as "timm/eurosat-rgb".'
         ) from None
     if split is not None and split not in found:

@@ -15,6 +15,7 @@ from ..extras import needs_extra
 from ..models.senclip.stretch_senclip import to_eight_bit
 from ..models.timesenclip.feature_extraction_timesenclip import canonical_band
 from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ..tensor_files import first_line
 from .reports import Problem
 from .schema import pack_series
 
@@ -75,7 +76,7 @@ def read_raster(path: Path, *, located: bool = False) -> Raster:
                 x, y = raster.xy(raster.height / 2 - 0.5, raster.width / 2 - 0.5)
                 placed = crs is not None and not raster.transform.is_identity
     except RasterioError as error:
-        raise BadImageError(UNREADABLE, str(error).splitlines()[0]) from None
+        raise BadImageError(UNREADABLE, first_line(error)) from None
     if not placed:
         if located:
             raise BadImageError(NO_GEOREFERENCE, "give a GeoTIFF with a coordinate reference system and a transform")
@@ -107,7 +108,7 @@ def check_picture(source: Path | bytes, side: int, what: str) -> None:
             if picture.mode != "RGB":
                 raise BadImageError("image is not RGB", f"its mode is {picture.mode}")
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise BadImageError(UNREADABLE, str(error).splitlines()[0]) from None
+        raise BadImageError(UNREADABLE, first_line(error)) from None
 
 
 def encode_rgb(bands: Mapping[str, np.ndarray]) -> dict[str, Any]:

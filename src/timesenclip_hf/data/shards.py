@@ -104,7 +104,9 @@ def import_parts(
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     if rows == 0:
         first = next(iter(found), None)
-        reason = f", the first because of: {first.reason} {first.detail}".rstrip() if first else ""
+        reason = ""
+        if first is not None:
+            reason = f", the first because of: {first.reason}{f' ({first.detail})' if first.detail else ''}"
         raise ValueError(f"None of the {sum(part.points for part in parts)} points can be used{reason}.")
     shards = _join(files, folder / "data", features)
     report = ImportReport(

@@ -2,7 +2,10 @@
 
 import ctypes
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from logging import ERROR, getLogger
 from os import PathLike
 from tempfile import TemporaryDirectory
@@ -71,22 +74,36 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, 
     torch.set_num_threads(1)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     page.queue(max_size=MOST_WAITING)
-    page.launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=open_browser,
-        share=False,
-        quiet=True,
-        prevent_thread_lock=True,
-        state_session_capacity=MOST_SESSIONS,
-        max_file_size=f"{LARGEST_FILE_MB}mb",
-        footer_links=[],
-        run_history=False,
-        enable_monitoring=False,
-        ssr_mode=False,
-        theme=_theme(),
-        css_paths=STYLE_FILE,
-    )
+    with _port_in_one_sentence():
+        page.launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=open_browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            state_session_capacity=MOST_SESSIONS,
+            max_file_size=f"{LARGEST_FILE_MB}mb",
+            footer_links=[],
+            run_history=False,
+            enable_monitoring=False,
+            ssr_mode=False,
+            theme=_theme(),
+            css_paths=STYLE_FILE,
+        )
+
+
+@contextmanager
+def _port_in_one_sentence() -> Iterator[None]:
+    """Gradio advises an argument that our command does not have."""
+    try:
+        yield
+    except OSError as error:
+        if found := re.search(r"empty port in range: (\d+)-(\d+)", str(error)):
+            first, last = found.groups()
+            ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
+            raise OSError(f"The {ports} taken or not allowed: choose another with --port.") from None
+        raise
 
 
 def _give_memory_back() -> None:

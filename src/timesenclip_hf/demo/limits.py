@@ -56,6 +56,8 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
         suffix = file.suffix.lower()
         if suffix not in suffixes:
             raise ValueError(f"{file.name} must end in {', '.join(suffixes)}: save it in one of these forms.")
+        if not file.is_file():
+            raise ValueError(f"{file.name} was put away after a while: upload it again.")
         with open(file, "rb") as opened:
             start = opened.read(8)
         if not start:
@@ -112,7 +114,7 @@ def _count_values(file: Path) -> int:
             # Two bytes a number: the smallest type that holds reflectance.
             return sum(entry.file_size for entry in archive.infolist()) // 2
     if suffix == ".nc":
-        with open_dataset(file) as dataset:
+        with whole([file]), open_dataset(file) as dataset:
             sizes = named_axes(dataset).sizes
             if {"y", "x"} <= set(sizes):
                 check_pixels(sizes["y"] * sizes["x"], sizes["y"], sizes["x"])

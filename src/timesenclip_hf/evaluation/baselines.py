@@ -13,9 +13,11 @@ import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
-from ..models.senclip.stretch_senclip import to_eight_bit
+from ..models.senclip.stretch_senclip import looks_like_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from ..tensor_files import first_line
+
+logger = logging.get_logger(__name__)
 
 # What generic prompts are put into.
 IMAGE_TEMPLATES = ("{}", "a photo of {}", "a satellite image of {}")
@@ -138,7 +140,7 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
         device: where to compute.
 
     Raises:
-        ValueError: why transformers cannot make a CLIP model of it.
+        ValueError: why transformers cannot make a CLIP model of it, or there is no such device.
     """
     try:
         config = AutoConfig.from_pretrained(checkpoint)
@@ -161,14 +163,18 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
             f"{checkpoint} is no whole CLIP model: it lacks {min(loading['missing_keys'])}, which would be random; "
             "convert its weights to the names of CLIPModel."
         )
-    return ImageModel(checkpoint, model.eval().to(device), processor, tokenizer)
+    try:
+        model.eval().to(device)
+    except (AssertionError, RuntimeError) as error:  # of PyTorch, which asserts that it was built with CUDA
+        raise ValueError(f"PyTorch cannot compute on {device} here: {first_line(error)}.") from None
+    return ImageModel(checkpoint, model, processor, tokenizer)
 
 
 @torch.no_grad()
 def embed_images(
     image_model: ImageModel, images: np.ndarray, *, batch_size: int = 64, progress: bool = False
 ) -> torch.Tensor:
-    """Unit embeddings of RGB patches, on the CPU.
+    """Unit embeddings of RGB patches, on the CPU; warns where the first of them seem to be BGR.
 
     Args:
         image_model: from [`load_image_model`].
@@ -190,6 +196,11 @@ def embed_images(
     for start in range(0, len(images), batch_size):
         chunk = np.asarray(images[start : start + batch_size])
         pictures = chunk if chunk.dtype == np.uint8 else to_eight_bit(chunk)
+        if start == 0 and looks_like_bgr(list(pictures)):
+            logger.warning(
+                "The images vary more in their third channel than in their first: blue and red seem to be swapped, "
+                "reverse the channels."
+            )
         inputs = image_model.image_processor(list(pictures), return_tensors="pt", input_data_format="channels_last")
         output = model.get_image_features(pixel_values=inputs["pixel_values"].to(model.device, model.dtype))
         embeds.append(torch.nn.functional.normalize(output.pooler_output.float(), dim=-1).cpu())

@@ -26,7 +26,7 @@ from ..data.content import content_hash
 from ..data.reports import ImportReport, Problem, write_json
 from ..data.shards import WORK_FOLDER, Part, import_parts
 from ..extras import needs_extra
-from ..models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from ..models.timesenclip.encoding_timesenclip import encode
 from ..models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 from ..tensor_files import first_line, weights_hash
 
@@ -51,7 +51,7 @@ def build_index(
     model: Any,
     processor: Any,
     *,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     progress: bool = True,
 ) -> ImportReport:
     """Embeds the points of a dataset and writes their index, or goes on where an earlier call was ended.
@@ -61,7 +61,7 @@ def build_index(
         output: folder to write.
         model: [`TimeSenCLIPModel`], whose words shall find the points.
         processor: the model's.
-        batch_size: series that the encoder takes at once.
+        batch_size: series that the encoder takes at once; what suits it and the machine when left out.
         progress: show a bar.
 
     Returns:
@@ -243,7 +243,7 @@ def _check_points(dataset: Dataset) -> None:
 
 
 def _embed_rows(
-    dataset: Dataset, model: Any, extractor: Any, batch_size: int, task: tuple[int, int]
+    dataset: Dataset, model: Any, extractor: Any, batch_size: int | None, task: tuple[int, int]
 ) -> Iterator[pa.Table | Problem]:
     """The points of a part with their embeddings; those without a clear look as problems."""
     rows = dataset.select(range(*task))

@@ -7,12 +7,11 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
 
-from ..models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from ..models.timesenclip.encoding_timesenclip import encode
+from ..models.timesenclip.inference_timesenclip import plan_of
 
 
-def encode_together(
-    model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int = DEFAULT_BATCH_SIZE
-) -> torch.Tensor:
+def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int | None = None) -> torch.Tensor:
     """Unit embeddings of all series in every process, each of which encodes its share.
 
     The batches are those of one process, dealt out in turn, so that every series meets the same others in the same
@@ -21,12 +20,13 @@ def encode_together(
     Args:
         model: as [`encode`] takes it.
         features: as [`encode`] takes them; the same in every process.
-        batch_size: series a batch.
+        batch_size: series a batch; what suits the model and the machine when left out.
 
     Returns:
         (series, projection_dim) float32 on the CPU.
     """
     state = _state()
+    batch_size = batch_size or plan_of(getattr(model, "pixel_model", model)).chunk_size
     total = len(features["pixel_series"])
     batches = torch.split(torch.arange(total), batch_size)[state.process_index :: state.num_processes]
     rows = torch.cat([torch.arange(0), *batches])

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..cubes.labels import UNLABELLED
 from ..extras import needs_extra
-from .codes import NO_CLASS
+from .codes import NO_CLASS, UNCERTAIN
 
 with needs_extra("map"):
     import xarray as xr
@@ -23,6 +23,7 @@ class Comparison:
         table: pixels (reference, mapped).
         unlabelled: pixels whose reference code stands for none of the labels; left out.
         without_data: labelled pixels that the map leaves empty for want of a clear month; left out.
+        uncertain: labelled pixels whose class [`reject`] took away; left out.
     """
 
     reference_labels: list[str]
@@ -30,6 +31,7 @@ class Comparison:
     table: np.ndarray
     unlabelled: int
     without_data: int
+    uncertain: int = 0
 
     @property
     def recalls(self) -> dict[str, float]:
@@ -66,7 +68,7 @@ class Comparison:
             f"balanced accuracy {self.balanced_accuracy:.3f} ({chance})",
             f"accuracy {self.accuracy:.3f} (majority {self.majority:.3f}, chance {1 / len(self.labels):.3f})",
             f"{int(self.table.sum())} pixels compared; left out: {self.unlabelled} without one of these labels, "
-            f"{self.without_data} without a clear month",
+            f"{self.without_data} without a clear month" + (f", {self.uncertain} uncertain" if self.uncertain else ""),
         ]
         return "\n".join(lines)
 
@@ -83,7 +85,7 @@ def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
     if codes.shape != indices.shape:
         raise ValueError(f"The map has {codes.shape} pixels, the reference {indices.shape}: read it on the map's grid.")
     labelled = indices != UNLABELLED
-    compared = labelled & (codes != NO_CLASS)
+    compared = labelled & (codes != NO_CLASS) & (codes != UNCERTAIN)
     table = np.zeros((len(expected), len(labels)), dtype=np.int64)
     np.add.at(table, (indices[compared], codes[compared].astype(np.int64) - 1), 1)
     present = table.sum(axis=1) > 0
@@ -94,7 +96,8 @@ def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
         labels=labels,
         table=table[present],
         unlabelled=int((~labelled).sum()),
-        without_data=int((labelled & ~compared).sum()),
+        without_data=int((labelled & (codes == NO_CLASS)).sum()),
+        uncertain=int((labelled & (codes == UNCERTAIN)).sum()),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..extras import needs_extra
+from ..tensor_files import first_line
 from .codes import NO_CLASS
 from .georeference import grid_transform
 from .legend import Entry, as_text, facts_of, legend_of
@@ -112,7 +113,7 @@ def _said_plainly(folder: Path) -> Iterator[None]:
         free = shutil.disk_usage(folder).free / 1e6
         raise OSError(
             f"The files of the map cannot be written to {folder}, which has {free:,.0f} MB left "
-            f"({str(reason).splitlines()[0]}): nothing in it was changed; make room and give the same command."
+            f"({first_line(reason)}): nothing in it was changed; make room and give the same command."
         ) from None
 
 

@@ -166,7 +166,7 @@ def _calibrate(cube: xr.Dataset, recipe: Recipe, left: Sequence[Window]) -> tupl
         reading.append(time.perf_counter() - started)
         some = block.isel(y=slice(0, max(1, CALIBRATION_PIXELS // block.sizes["x"])))
         if not mapping:
-            map_block(some.isel(x=slice(0, recipe.model.batch_size)), recipe)
+            map_block(some.isel(y=slice(0, 1)), recipe)  # which also loads the model and makes its plan
         started = time.perf_counter()
         map_block(some, recipe)
         mapping.append((time.perf_counter() - started) / (some.sizes["y"] * some.sizes["x"]))

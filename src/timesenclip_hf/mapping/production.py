@@ -11,7 +11,6 @@ from tqdm import tqdm
 from ..classification import DEFAULT_CHUNK_SIZE
 from ..cubes.reading import Source, open_cube
 from ..extras import needs_extra
-from ..models.timesenclip.encoding_timesenclip import DEFAULT_BATCH_SIZE
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ..models.timesenclip.zero_shot_timesenclip import Labels
 from .codes import NO_CLASS
@@ -121,7 +120,7 @@ def make_recipe(
     deduplicate: bool = False,
     device: str | None = None,
     dtype: str | None = None,
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     threads: int | None = None,
     shared: bool = False,
@@ -142,8 +141,8 @@ def make_recipe(
         embeddings: keep them as "float16" or "int8".
         deduplicate: encode pixels whose features are equal once.
         device: where to compute, such as "cuda".
-        dtype: to compute in, such as "bfloat16"; the checkpoint's own when left out.
-        batch_size: series the encoder takes at once.
+        dtype: to compute in, such as "bfloat16", see [`encode`]; the checkpoint's own when left out.
+        batch_size: series the encoder takes at once; what suits it and the machine when left out.
         chunk_size: pixels whose features are made at once; no map depends on it.
         threads: of torch in each process.
         shared: other processes must find the checkpoint too.
@@ -152,10 +151,12 @@ def make_recipe(
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
     for name, size in (("chunk_size", chunk_size), ("batch_size", batch_size)):
-        if size < 1:
+        if size is not None and size < 1:
             raise ValueError(f"`{name}` must be at least 1, got {size}.")
     if embeddings is not None and embeddings not in EMBEDDING_TYPES:
         raise ValueError(f"`embeddings` must be one of {', '.join(EMBEDDING_TYPES)}, got {embeddings!r}.")
+    if "reflectance" not in cube:
+        _check_relabelling(year=year, offset=offset, processing_baseline=processing_baseline, embeddings=embeddings)
     wanted = None if smoothing is None else Smoothing.parse(smoothing)
     source, encoder = find_model(
         model,
@@ -189,6 +190,12 @@ def make_recipe(
         embeddings=embeddings,
         smoothing=wanted,
     )
+
+
+def _check_relabelling(**options: Any) -> None:
+    """Refuses what only the encoder could do, where there are stored embeddings instead of a cube."""
+    if given := next((name for name, value in options.items() if value is not None), None):
+        raise ValueError(f"`{given}` was decided when the embeddings were stored: leave it out, or map the cube again.")
 
 
 def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:

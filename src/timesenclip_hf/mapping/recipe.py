@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ..classification import PixelEncoder
+from ..models.timesenclip.inference_timesenclip import check_precision, precision_name
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ..models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels
 from ..tensor_files import weights_hash
@@ -36,8 +37,8 @@ class ModelSource:
         name: folder or Hub id.
         weights: hash of its weights, which every worker must find there.
         device: where to compute; "cuda" deals the devices out to the workers of a machine.
-        batch_size: series the encoder takes at once.
-        dtype: name of the type to compute in, the model's own when None.
+        batch_size: series the encoder takes at once; what suits it and the machine when None.
+        dtype: name of the type to compute in, see [`encode`]; the model's own when None.
         threads: of torch in each process; left as they are when None.
         deduplicate: encode equal series once.
     """
@@ -45,7 +46,7 @@ class ModelSource:
     name: str
     weights: str
     device: str | None
-    batch_size: int
+    batch_size: int | None
     dtype: str | None
     threads: int | None
     deduplicate: bool
@@ -69,7 +70,7 @@ class ModelSource:
                     self.name,
                     device=own_device(self.device),
                     batch_size=self.batch_size,
-                    dtype=None if self.dtype is None else getattr(torch, self.dtype),
+                    dtype=self.dtype,
                     deduplicate=self.deduplicate,
                 )
                 if weights_hash(encoder.model.state_dict()) != self.weights:
@@ -223,7 +224,7 @@ def find_model(
     model: Model,
     *,
     device: str | None = None,
-    batch_size: int,
+    batch_size: int | None = None,
     dtype: str | None = None,
     threads: int | None = None,
     deduplicate: bool = False,
@@ -235,22 +236,22 @@ def find_model(
         model: folder or Hub id, or a loaded pipeline; the embedded checkpoint when left out.
         device: see [`ModelSource`], as for the rest.
         batch_size: series the encoder takes at once.
-        dtype: to compute in.
+        dtype: name of the type to compute in.
         threads: of torch.
         deduplicate: encode equal series once.
         shared: other processes must find it too.
 
     Raises:
         OSError: no checkpoint can be read there.
-        ValueError: the type is unknown, or other processes cannot find a loaded pipeline.
+        ValueError: the type is unknown or not for the device, or other processes cannot find a loaded pipeline.
     """
-    if dtype is not None and dtype not in ("float32", "bfloat16", "float16"):
-        raise ValueError(f"`dtype` must be float32, bfloat16 or float16, got {dtype!r}.")
+    if dtype is not None:
+        check_precision(precision_name(dtype), torch.device(device or "cpu"))
     encoder = PixelEncoder(
         model,
         device=device,
         batch_size=batch_size,
-        dtype=None if dtype is None else getattr(torch, dtype),
+        dtype=dtype,
         deduplicate=deduplicate,
     )
     is_loaded = isinstance(model, ZeroShotPixelClassificationPipeline)

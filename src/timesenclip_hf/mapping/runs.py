@@ -23,7 +23,7 @@ from .inference import Layers, Window, cut, map_block, windows_of
 from .planning import Plan, chunk_side, plan_run
 from .production import make_recipe
 from .recipe import Model, Recipe
-from .store import MapStore, blank_layers, open_map, write_layers
+from .store import MapStore, blank_layers, find_run, open_map, write_layers
 
 with needs_extra("map"):
     import dask.base
@@ -198,12 +198,12 @@ def stored_embeddings(store: str | PathLike[str]) -> xr.Dataset:
     """The embeddings of a finished run, to be mapped with other words.
 
     Raises:
-        ValueError: the run kept none, or is not finished.
+        ValueError: there is no run, it kept none, or is not finished.
     """
-    found = MapStore(store)
-    if found.manifest is None or "outcome" not in found.manifest:
+    found = find_run(store)
+    if not found.is_finished:
         raise ValueError(f"{store} holds no finished map: run its command to the end first.")
-    mapped = open_map(store, next(iter(found.manifest["maps"])))
+    mapped = open_map(store, next(iter(found.maps)))
     if "embeddings" not in mapped:
         raise ValueError(f"{store} has no embeddings: map with `embeddings` first (--embeddings float16).")
     names = [name for name in ("embeddings", "embedding_scale", "clear_months") if name in mapped]

@@ -122,6 +122,17 @@ class MapStore:
                 file.write(b"\n")
             file.write(json.dumps(entry).encode() + b"\n")
 
+    @property
+    def maps(self) -> dict[str, Any]:
+        """Attributes of the map of each label set, of a run that was begun."""
+        found: dict[str, Any] = {} if self.manifest is None else self.manifest["maps"]
+        return found
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every chunk has had its turn."""
+        return self.manifest is not None and "outcome" in self.manifest
+
     def finish(self) -> None:
         """Puts the outcome into the manifest."""
         assert self.manifest is not None
@@ -160,6 +171,17 @@ def blank_layers(recipe: Recipe, window: Window) -> Layers:
     }
 
 
+def find_run(path: str | os.PathLike[str]) -> MapStore:
+    """The folder of a run that is there already.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (Path(path) / MANIFEST).is_file():
+        raise ValueError(f"{path} holds no map: give the folder of a run, such as map.run.")
+    return MapStore(path)
+
+
 def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     """Opens the map of a run lazily, as finished as it is.
 
@@ -170,18 +192,16 @@ def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     Raises:
         ValueError: the folder holds no run, or no such label set.
     """
-    store = MapStore(path)
-    if store.manifest is None:
-        raise ValueError(f"{path} holds no map: give the folder of a run.")
-    if label_set not in store.manifest["maps"]:
-        sets = ", ".join(store.manifest["maps"])
+    store = find_run(path)
+    if label_set not in store.maps:
+        sets = ", ".join(store.maps)
         raise ValueError(f"{path} has no label set {label_set!r}: it has {sets or 'one without a name'}.")
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_coords": "all", "chunks": {}}
     mapped = xr.open_dataset(store.path / MAP, **options)
     if label_set:
         mapped = mapped.assign(xr.open_dataset(store.path / MAP, group=label_set, **options).data_vars)
     mapped = mapped[[layer for layer in LAYER_ORDER if layer in mapped]]  # Zarr lists them by chance
-    mapped.attrs = dict(store.manifest["maps"][label_set])
+    mapped.attrs = dict(store.maps[label_set])
     return mapped
 
 
@@ -220,5 +240,5 @@ def _chunk_name(chunk: tuple[int, int]) -> str:
 
 
 def _brief(value: Any) -> str:
-    text = json.dumps(value)
+    text = "none" if value is None else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,6 +8,7 @@ import numpy as np
 from ...data.bigearthnet import read_bigearthnet
 from ...data.eurosat import read_eurosat
 from ...data.opening import read_dataset
+from ...data.reports import Problem, count_reasons
 from ...data.splits import block_of
 from ...taxonomies import Label, Taxonomy, load_taxonomy
 from ..images import ImageColumn, ImageSet
@@ -74,12 +75,16 @@ def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
         folder: as there.
         num_images: at most so many, the first; all when left out.
     """
-    rows = read_bigearthnet(folder, problems=[])
+    problems: list[Problem] = []
+    rows = read_bigearthnet(folder, problems=problems)
     if num_images is not None:
         rows = rows.select(range(min(num_images, len(rows))))
     task = Task("land_cover_19", "labels", load_taxonomy("bigearthnet19"))
     truth = np.asarray(rows["labels"], dtype=bool)
     notes = ["An image has several of 19 classes; the figure is mean average precision over the classes that occur."]
+    if left_out := count_reasons(problem for problem in problems if problem.skipped):
+        counted = ", ".join(f"{reason}: {count}" for reason, count in left_out.items())
+        notes.append(f"Patches that cannot be used are left out ({counted}).")
     return ImageSet("BigEarthNet", "all", ImageColumn(rows), [task], {task.name: truth}, notes, _blocks(rows))
 
 

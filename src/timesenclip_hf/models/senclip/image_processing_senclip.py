@@ -161,7 +161,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
                 pictures.append(self._crop(values if values.dtype == np.uint8 else self._stretch(values, *radiometry)))
             except ValueError as error:
                 raise ValueError(f"Image {index}: {error}") from None
-        if looks_like_bgr(pictures):
+        # Bands that are named are believed: of single images one in some hundreds only looks swapped.
+        if bands is None and looks_like_bgr(pictures):
             logger.warning_once(
                 "The images vary more in their third channel than in their first: blue and red seem to be swapped, "
                 "name the bands in their order (`bands=[...]`) or reverse the channels."
@@ -223,6 +224,8 @@ def _places_of(bands: Sequence[str] | None) -> list[int]:
 def _bands_last(item: Any, num_bands: int, named: bool, input_data_format: str | None) -> np.ndarray:
     """An image as numbers (height, width, bands)."""
     if isinstance(item, Image.Image):
+        if item.mode.startswith(("I", "F")):
+            raise ValueError(f"its mode is {item.mode}, of more than 8 bits: give its values as an array.")
         values, input_data_format = np.asarray(item.convert("RGB")), "channels_last"
     else:
         values = np.asarray(item.detach().cpu() if hasattr(item, "detach") else item)

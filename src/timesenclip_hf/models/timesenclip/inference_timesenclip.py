@@ -281,6 +281,11 @@ class InferencePlan:
         bytes_of_series = self._widest(tower) * self.product_type.itemsize
         self.chunk_size = 1 << max((bytes_of_chunk // bytes_of_series).bit_length() - 1, 4)  # a power of two
         self._build(tower)
+        if device.type == "cpu":
+            # glibc hands freed memory back beyond twice the largest block freed so far, which it counts up to 32 MB.
+            # One such block keeps what a chunk needs at hand for the next: else every chunk had its pages zeroed anew,
+            # a tenth of the time.
+            torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
     def _widest(self, tower: Any) -> int:
         return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
@@ -334,12 +339,14 @@ class TransformerPlan(InferencePlan):
         if self.split:
             # A number of half the width is given with what its rounding lost, so that no look is rounded.
             looks = torch.cat([looks[:-1], looks])
-        self.embed = self._product((looks.T, looks.new_zeros(looks.shape[1])), rows)
+        # Hidden states and, where they come from the looks, queries, keys and values: a product each, so that the
+        # heads of each lie evenly spaced.
+        none = looks.new_zeros(self.width)
+        self.embed = [self._product((part.T, none), rows) for part in torch.split(looks, self.width, dim=1)]
         activation = self.config.hidden_act
         *whole, last = folded.layers
         self.layers = [
             (
-                # Three products, so that the heads of each lie evenly spaced.
                 [] if layer.qkv is None else [self._product(part, rows) for part in _thirds(layer.qkv)],
                 self._product(layer.out, rows),
                 self._norm(layer.norm1),
@@ -372,9 +379,8 @@ class TransformerPlan(InferencePlan):
         rows = self._rows(pixel_series, series_mask, months)
         tokens, count = rows.shape[:2]
         hidden_keys = self._hidden_keys(series_mask)
-        y = self.embed(rows.flatten(0, 1))
-        sums, *qkv = torch.split(y, self.width, dim=1)
-        sums, states = sums.to(self.sum_type), sums
+        states, *qkv = [part(rows.flatten(0, 1)) for part in self.embed]
+        sums = states.to(self.sum_type)
         for project, out, norm1, fc1, fc2, norm2 in self.layers:
             if project:
                 qkv = [part(states) for part in project]
@@ -429,14 +435,19 @@ class TransformerPlan(InferencePlan):
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden_keys: torch.Tensor | None
     ) -> torch.Tensor:
         """Attention over few tokens of many series, each (token, series x head, head_dim); the same shape."""
+        halved, shape = self.product_type != torch.float32, value.shape
         query, key, value = (part.transpose(0, 1) for part in (query, key, value))
-        if self.product_type != torch.float32:  # oneDNN's products of half the width want their rows together
+        if halved:  # oneDNN's products of half the width want their rows together, but write them apart
             query, key = query.contiguous(), key.contiguous()
         scores = torch.bmm(key, query.transpose(1, 2)).transpose(0, 1).contiguous()  # (key, series x head, query)
         if hidden_keys is not None:
             scores.masked_fill_(hidden_keys.repeat_interleave(self.heads, dim=1)[..., None], -torch.inf)
         weights = scores.softmax(dim=0).permute(1, 2, 0)
-        return torch.bmm(weights, value).transpose(0, 1).contiguous()
+        if not halved:
+            return torch.bmm(weights, value).transpose(0, 1).contiguous()
+        mixed = value.new_empty(shape)
+        torch.bmm(weights, value, out=mixed.transpose(0, 1))
+        return mixed
 
     def _class_token(self, sums: torch.Tensor, states: torch.Tensor, hidden_keys: torch.Tensor | None) -> torch.Tensor:
         """The last layer and the head, for the class token alone, from (token, series, width)."""
@@ -506,8 +517,8 @@ def _thirds(qkv: Affine) -> list[Affine]:
 
 
 def _added(product: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Their sum in the type of the sums, in the memory of the product where that can hold it."""
-    return product.add_(sums) if product.dtype == sums.dtype else sums + product
+    """Their sum in the type of the sums, in the memory of one of them; a new tensor took up to twenty times as long."""
+    return product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
 
 
 _plans: WeakKeyDictionary[Any, dict[Any, tuple[torch.Tensor, InferencePlan]]] = WeakKeyDictionary()

@@ -67,7 +67,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """
         if candidate_labels is not None:
             kwargs["candidate_labels"] = candidate_labels
-        batch_size = kwargs.pop("batch_size", None) or self._batch_size or DEFAULT_BATCH_SIZE
+        batch_size = kwargs.pop("batch_size", None) or self._batch_size
         kwargs.pop("num_workers", None)
         parameters = self._sanitize_parameters(**kwargs)
         defaults = (self._preprocess_params, self._forward_params, self._postprocess_params)
@@ -83,7 +83,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if isinstance(inputs, (np.ndarray, Mapping)):
             results = self.postprocess(self._embed(inputs, *options), **postprocess_params)
             return results[0] if isinstance(inputs, Mapping) or inputs.ndim == 2 else results
-        embedded = (self._embed(chunk, *options) for chunk in _chunks(inputs, batch_size))
+        embedded = (self._embed(chunk, *options) for chunk in _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE))
         if isinstance(inputs, Sized):
             parts = [outputs["series_embeds"] for outputs in embedded]
             return self.postprocess({"series_embeds": torch.cat(parts)}, **postprocess_params) if parts else []
@@ -109,7 +109,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """Series of one chunk to model inputs."""
         return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
 
-    def _forward(self, input_tensors: Any, batch_size: int = DEFAULT_BATCH_SIZE, progress: bool = False) -> Any:
+    def _forward(self, input_tensors: Any, batch_size: int | None = None, progress: bool = False) -> Any:
         return {"series_embeds": encode(self.model, input_tensors, batch_size=batch_size, progress=progress)}
 
     def postprocess(
