@@ -12,7 +12,7 @@ export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded \
+.PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub
 .DEFAULT_GOAL := help
 
@@ -62,6 +62,10 @@ embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20
 	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
 		training/configs/embedded_default.yaml
 	cp runs/embedded/model/* src/timesenclip_hf/checkpoints/timesenclip-simulated/
+
+distil: $(VENV)/.dev ## train a student of the checkpoint inside the package, some ten minutes, into runs/distil_embedded
+	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
+		training/configs/distil_embedded.yaml
 
 evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
 	$(BIN)/python -m tests.evidence.evaluation $(PARTS)

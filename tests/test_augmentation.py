@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from timesenclip_hf.augmentation import ImageAugmentation, TemporalAugmentation
+from timesenclip_hf.augmentation import ImageAugmentation, SeriesPerturbation, TemporalAugmentation
 from timesenclip_hf.data.schema import month_places
 
 ONLY = {
@@ -235,3 +235,66 @@ def test_images_are_left_alone_in_evaluation_and_where_it_is_off(augmentation):
 def test_images_that_are_no_squares_cannot_be_turned():
     with pytest.raises(ValueError, match=r"Only square images can be turned by quarters, got \(2, 3, 4, 6\)"):
         ImageAugmentation()({"pixel_values": torch.rand(2, 3, 4, 6)})
+
+
+ALL_PERTURBATIONS = {"blending": 1.0, "calendar_shift": 1.0, "gain_noise": 0.1, "value_noise": 0.02}
+
+
+@pytest.mark.parametrize("side", [None, 3])
+@given(shape=shapes, seed=seeds)
+def test_a_perturbed_series_keeps_its_looks_and_stays_in_range(side, shape, seed):
+    torch.manual_seed(seed)
+    batch = a_batch(**shape, side=side)
+    before = {name: tensor.clone() for name, tensor in batch.items()}
+    perturbed = SeriesPerturbation(**ALL_PERTURBATIONS)(batch)
+    assert all(torch.equal(batch[name], tensor) for name, tensor in before.items()), "the batch itself was changed"
+    assert perturbed["pixel_series"].shape == batch["pixel_series"].shape
+    assert ((perturbed["pixel_series"] >= 0) & (perturbed["pixel_series"] <= 1)).all()
+    assert perturbed["series_mask"] is batch["series_mask"]
+    assert ((perturbed["months"] >= 0) & (perturbed["months"] < 12)).all()
+
+
+def test_a_blend_lies_between_two_series_where_both_were_seen():
+    torch.manual_seed(0)
+    batch = a_batch(rows=50)
+    low, high = (batch["pixel_series"].where(batch["series_mask"][..., None], far) for far in (2.0, -1.0))
+    blended = SeriesPerturbation(blending=1.0)(batch)["pixel_series"]
+    assert (blended >= low.amin(dim=0)).logical_or(~batch["series_mask"][..., None]).all()
+    assert (blended <= high.amax(dim=0)).logical_or(~batch["series_mask"][..., None]).all()
+    assert not torch.equal(blended, batch["pixel_series"])
+    # A look that no other series has is kept as it is.
+    alone = {**batch, "series_mask": torch.eye(50, 12, dtype=torch.bool)}
+    alone["pixel_series"] = batch["pixel_series"].clamp(0, 1)
+    own = SeriesPerturbation(blending=1.0)({name: value[:12] for name, value in alone.items()})["pixel_series"]
+    assert torch.equal(own, alone["pixel_series"][:12])
+
+
+def test_a_shifted_year_keeps_the_distances_of_its_looks():
+    torch.manual_seed(0)
+    batch = a_batch()
+    months = SeriesPerturbation(calendar_shift=1.0)(batch)["months"]
+    moved = (months - batch["months"]) % 12
+    assert torch.equal(moved, moved[:, :1].expand_as(moved))
+    assert ((moved >= 1) & (moved <= 11)).all()
+
+
+def test_gains_are_a_band_s_times_a_look_s():
+    torch.manual_seed(0)
+    batch = a_batch()
+    batch["pixel_series"] = torch.full((6, 12, 10), 0.25)
+    gains = (SeriesPerturbation(gain_noise=0.1)(batch)["pixel_series"] / 0.25).log()
+    torch.testing.assert_close(gains[:, 3, 4], gains[:, 3, 0] + gains[:, 0, 4] - gains[:, 0, 0], rtol=0, atol=1e-5)
+    assert gains.std() > 0.01
+
+
+def test_nothing_is_perturbed_or_drawn_in_evaluation_or_when_all_is_0():
+    batch, state = a_batch(), torch.get_rng_state()
+    for perturbation in (SeriesPerturbation(**ALL_PERTURBATIONS).eval(), SeriesPerturbation()):
+        assert torch.equal(perturbation(batch)["pixel_series"], batch["pixel_series"])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("name", "value"), [("blending", 1.5), ("calendar_shift", -0.1), ("gain_noise", -1.0)])
+def test_a_perturbation_out_of_range_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` .*must be .*got {value}"):
+        SeriesPerturbation(**{name: value})

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank, PhotoPooling, bank_keys, gather_rows
+from timesenclip_hf.objectives import (
+    CrossViewContrastiveLoss,
+    EmbeddingMatchingLoss,
+    MemoryBank,
+    PhotoPooling,
+    bank_keys,
+    gather_rows,
+)
 
 METHODS = ["average", "attention_per_image", "attention_per_dimension"]
 
@@ -377,3 +384,12 @@ def test_rows_are_gathered_in_the_order_of_the_processes(two_processes):
 def test_one_process_gathers_nothing():
     rows = torch.randn(3, 2, requires_grad=True)
     assert gather_rows(rows) is rows
+
+
+def test_matching_costs_two_minus_two_cosines_whatever_the_lengths():
+    anchors = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]], requires_grad=True)
+    targets = torch.tensor([[0.5, 0.0], [4.0, 0.0], [-2.0, -2.0]])
+    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((0 + 2 + 4) / 3)
+    anchors, targets = torch.randn(16, 8), torch.randn(16, 8)
+    cosines = torch.cosine_similarity(anchors, targets)
+    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((2 - 2 * cosines).mean().item(), abs=1e-6)

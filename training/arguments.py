@@ -15,7 +15,7 @@ from timesenclip_hf.objectives.pooling import PoolingMethod
 from training.loop import FitSettings
 
 PRECISIONS = ("no", "bf16", "fp16")
-SYSTEMS = ("timesenclip", "senclip")
+SYSTEMS = ("timesenclip", "senclip", "student")
 
 
 def described(default: Any, text: str) -> Any:
@@ -47,12 +47,17 @@ class DataArguments:
 class ModelArguments:
     """The CLIP to align with, and the tower: of series, or the CLIP's own for images."""
 
-    system: str = described("timesenclip", "timesenclip reads series of pixels, senclip reads images")
+    system: str = described(
+        "timesenclip", "timesenclip reads series of pixels, senclip images; a student matches a teacher"
+    )
     clip_name_or_path: str | None = described(
         None, "a CLIP or TimeSenCLIP checkpoint; without it a small CLIP is trained first, on simulated photos"
     )
     model_name_or_path: str | None = described(
         None, "a TimeSenCLIP checkpoint to go on from, whose CLIP is taken too unless one is named"
+    )
+    teacher_name_or_path: str | None = described(
+        None, "student: the TimeSenCLIP checkpoint to match; the one inside the package when left out"
     )
     encoder_type: str = described("transformer", "transformer, mlp or tempcnn")
     patch_size: int = described(1, "pixels along a side of what is seen at each look")
@@ -69,12 +74,18 @@ class ModelArguments:
 
     def __post_init__(self) -> None:
         if self.system not in SYSTEMS:
-            raise ValueError(f"`system` must be {' or '.join(SYSTEMS)}, got {self.system!r}.")
+            raise ValueError(f"`system` must be one of {', '.join(SYSTEMS)}, got {self.system!r}.")
         poolings = get_args(PoolingMethod)
         if self.photo_pooling not in poolings:
             raise ValueError(f"`photo_pooling` must be one of {', '.join(poolings)}, got {self.photo_pooling!r}.")
         if self.system == "senclip" and self.model_name_or_path is not None:
             raise ValueError("A senclip starts from a CLIP: name it in `clip_name_or_path`, not `model_name_or_path`.")
+        if self.system == "student" and self.clip_name_or_path is not None:
+            raise ValueError(
+                "A student takes its teacher's words: name `teacher_name_or_path`, not `clip_name_or_path`."
+            )
+        if self.system != "student" and self.teacher_name_or_path is not None:
+            raise ValueError(f"A {self.system} has no teacher: set `system` to student.")
 
 
 @dataclass
@@ -114,6 +125,11 @@ class TrainingArguments:
     augment_random_subset: float = described(1.0, "weight of keeping a random part of the months")
     month_dropout: float = described(0.3, "half of the series lose up to twice this share of their months")
     band_dropout: float = described(0.0, "probability that a series loses a band")
+    lessons: int = described(500_000, "student: augmented series that the teacher embeds before the first step")
+    blending: float = described(0.0, "student: share of the series that are blended with another one")
+    calendar_shift: float = described(0.0, "student: share of the series whose year begins in another month")
+    gain_noise: float = described(0.0, "student: deviation of the log of a band's and of a look's gain")
+    value_noise: float = described(0.0, "student: deviation of what is added to scaled values")
     image_augmentation: bool = described(True, "senclip: images are mirrored and turned by quarters at random")
     logging_steps: int = 25
     save_steps: int = described(100, "steps between checkpoints; what is killed loses at most these")
@@ -137,7 +153,14 @@ class TrainingArguments:
             raise ValueError("`metric_for_best_model` needs `eval_steps`, the steps between validations.")
         if self.early_stopping_patience and not self.metric_for_best_model:
             raise ValueError("`early_stopping_patience` needs `metric_for_best_model`, the metric to wait for.")
-        at_least_one = ("steps", "clip_steps", "logging_steps", "save_total_limit", "gradient_accumulation_steps")
+        at_least_one = (
+            "steps",
+            "clip_steps",
+            "logging_steps",
+            "save_total_limit",
+            "gradient_accumulation_steps",
+            "lessons",
+        )
         at_least_zero = ("memory_bank_size", "save_steps", "eval_steps", "early_stopping_patience", "warmup_steps")
         for name in (*at_least_one, *at_least_zero):
             least = int(name in at_least_one)

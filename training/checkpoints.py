@@ -44,7 +44,8 @@ class Progress:
 
     Attributes:
         step: optimiser steps done.
-        curve: what was logged: `step`, mean `loss` since the last entry, `logit_scale`, `learning_rate`.
+        curve: what was logged: `step`, mean `loss` since the last entry, `learning_rate` and, where contrasted,
+            `logit_scale`.
         evaluations: `step` and the metrics measured then.
         best: the entry of `evaluations` that was the best so far.
         stopped: why it ended before its last step.

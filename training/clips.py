@@ -80,6 +80,20 @@ def read_clip(name_or_path: str) -> CLIPModel:
         raise ValueError(f"No CLIP can be read from {name_or_path} ({first_line(error)}).") from None
 
 
+def read_teacher(name_or_path: str) -> TimeSenCLIPModel:
+    """A TimeSenCLIP checkpoint, frozen.
+
+    Raises:
+        ValueError: it cannot be read, or is another architecture's.
+    """
+    if kind_of(name_or_path) != TIMESENCLIP:
+        raise ValueError(f"{name_or_path} is a CLIP, which reads no series: a teacher is a TimeSenCLIP checkpoint.")
+    try:
+        return TimeSenCLIPModel.from_pretrained(name_or_path).eval().requires_grad_(False)
+    except UNREADABLE as error:
+        raise ValueError(f"No teacher can be read from {name_or_path} ({first_line(error)}).") from None
+
+
 def read_tower(name_or_path: str, projection_dim: int) -> TimeSenCLIPPixelModel:
     """The pixel tower of a TimeSenCLIP checkpoint.
 
@@ -96,8 +110,8 @@ def read_tower(name_or_path: str, projection_dim: int) -> TimeSenCLIPPixelModel:
         )
     if tower.config.projection_dim != projection_dim:
         raise ValueError(
-            f"The tower of {name_or_path} ends in {tower.config.projection_dim} dimensions, the CLIP in "
-            f"{projection_dim}: go on with the CLIP that it was trained against."
+            f"The tower of {name_or_path} ends in {tower.config.projection_dim} dimensions, the CLIP or teacher in "
+            f"{projection_dim}: go on with the one that it was trained against."
         )
     return tower
 

@@ -1,7 +1,7 @@
 """Draws the curves of a training run: `python training/curves.py RESULTS.json [--output FOLDER]`.
 
-One picture a stage, `curves_<stage>.png`: the loss, what the validations measured, the learning rate and the inverse
-temperature, over the optimiser steps.
+One picture a stage, `curves_<stage>.png`: the loss, what the validations measured, the learning rate and, where there
+is one, the inverse temperature, over the optimiser steps.
 """
 
 import argparse
@@ -68,9 +68,10 @@ def draw_curves(results: Mapping[str, Any], folder: Path) -> list[Path]:
 def _draw_stage(
     figure: "Figure", curve: Sequence[Entry], chance: float | None, evaluations: Sequence[Entry], best: Entry | None
 ) -> None:
-    rows: Any = [["loss", "loss"], ["learning_rate", "logit_scale"]]
+    logged = [name for name in PANELS if name in curve[-1]]
+    rows: Any = [["loss"] * (len(logged) - 1), logged[1:]]
     if evaluations:
-        rows.insert(1, ["validation", "validation"])
+        rows.insert(1, ["validation"] * len(rows[0]))
     panels = figure.subplot_mosaic(rows, height_ratios=[1, 1.3, 1] if evaluations else None)
     for axes in panels.values():
         axes.grid(alpha=0.3)
@@ -78,11 +79,12 @@ def _draw_stage(
         axes.set_xlabel("step")
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.locator_params(axis="x", nbins=6, integer=True)
-    for name, label in PANELS.items():
-        panels[name].set_ylabel(label)
+    for name in logged:
+        panels[name].set_ylabel(PANELS[name])
         _plot(panels[name], curve, name)
     panels["learning_rate"].ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
-    panels["logit_scale"].ticklabel_format(axis="y", useOffset=False)
+    if "logit_scale" in panels:
+        panels["logit_scale"].ticklabel_format(axis="y", useOffset=False)
     if chance is not None:
         panels["loss"].axhline(chance, color="0.4", linestyle="--", label=f"chance, {chance:.2f}")
         panels["loss"].legend(frameon=False)

@@ -1,7 +1,7 @@
-"""The one training loop: two views of the same places in, their contrast down, under Accelerate.
+"""The one training loop: two views of the same places in, the loss of an objective down, under Accelerate.
 
 What is trained is a module that turns a batch into two views, `views(**batch) -> (anchors, targets)`, each (rows, dim),
-and an objective that contrasts them. A step sees `batch_size` rows whatever the number of processes and of parts
+and an objective that compares them. A step sees `batch_size` rows whatever the number of processes and of parts
 that a batch is computed in: embeddings are gathered over the processes with their gradients, and a batch too large
 for memory is embedded part by part, contrasted whole, and embedded again for the gradients (GradCache, Gao et al.
 2021, arXiv 2101.06983), so that both give the loss and gradients of one process with the whole batch.
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank, bank_keys
+from timesenclip_hf.objectives import CrossViewContrastiveLoss, EmbeddingMatchingLoss, MemoryBank, bank_keys
 from training.batches import Batch, StepBatches, TensorRows, split_batch, step_seed
 from training.checkpoints import Checkpoints, Progress
 
@@ -63,7 +63,7 @@ class Fit:
     Args:
         accelerator: new to this stage; it keeps what it has prepared.
         views: what is trained; see the module.
-        objective: contrasts the views; its temperature is trained too, unless it is fixed.
+        objective: compares the views; what it has of parameters, such as a temperature, is trained too.
         rows: the training set, with a column `ids` where rows of one place must not be each other's negatives.
         settings: of the optimisation.
         folder: for checkpoints.
@@ -77,7 +77,7 @@ class Fit:
         self,
         accelerator: Accelerator,
         views: nn.Module,
-        objective: CrossViewContrastiveLoss,
+        objective: CrossViewContrastiveLoss | EmbeddingMatchingLoss,
         rows: TensorRows,
         settings: FitSettings,
         *,
@@ -183,7 +183,9 @@ class Fit:
         self.optimizer.step()
         self.scheduler.step()
         self.optimizer.zero_grad()
-        self.accelerator.unwrap_model(self.objective).clamp_logit_scale()
+        objective = self.accelerator.unwrap_model(self.objective)
+        if isinstance(objective, CrossViewContrastiveLoss):
+            objective.clamp_logit_scale()
         if self.bank is not None:
             self.bank.enqueue(*bank_keys(targets, ids))
         return float(mean)
@@ -233,9 +235,11 @@ class Fit:
             return
         entry = {
             LOSS: sum(progress.losses) / len(progress.losses),
-            "logit_scale": self.accelerator.unwrap_model(self.objective).logit_scale.exp().item(),
             "learning_rate": self.scheduler.get_last_lr()[0],
         }
+        objective = self.accelerator.unwrap_model(self.objective)
+        if isinstance(objective, CrossViewContrastiveLoss):
+            entry["logit_scale"] = objective.logit_scale.exp().item()
         progress.losses.clear()
         progress.curve.append({"step": progress.step, **entry})
         self._track(entry, progress.step)

@@ -25,6 +25,7 @@ from timesenclip_hf.data.simulated.classes import CLASS_NAMES
 from timesenclip_hf.data.simulated.patches import simulate_patches
 from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.extras import needs_extra
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
 from timesenclip_hf.tensor_files import first_line
 from training.batches import Batch, TensorRows
 from training.small_clip import photo_values
@@ -121,22 +122,40 @@ def simulated_source(
     """
     points = simulate(num_points, seed=seed)
     photo_embeds = _simulated_photo_embeds(points, seed, clip, image_processor, accelerator, folder, workers)
-    features = TimeSenCLIPFeatureExtractor()(points.series, allow_empty=True, return_tensors="pt")
-    seen = features["series_mask"].any(dim=1)
-    names = [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()]
+    seen, names, series, labels = _seen_points(points, seed, TimeSenCLIPFeatureExtractor())
     paired = {
         "photo_embeds": photo_embeds[seen],
         "photo_mask": torch.ones(photo_embeds[seen].shape[:2], dtype=torch.bool),
-        "ids": torch.arange(int(seen.sum())),
+        "ids": torch.arange(len(names)),
     }
     if prepare is None:
-        series = {name: features[name][seen] for name in ("pixel_series", "series_mask", "months")}
-        rows = TensorRows(names, **series, **paired)
-    else:
-        patches = simulate_patches(points, seed=seed)[seen.numpy()]
-        rows = ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired)
+        return Source(TensorRows(names, **series, **paired), labels)
+    patches = simulate_patches(points, seed=seed)[seen.numpy()]
+    return Source(ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired), labels)
+
+
+def simulated_series(num_points: int, seed: int, extractor: TimeSenCLIPFeatureExtractor) -> Source:
+    """Simulated places by their series alone; those that were never seen clearly are left out.
+
+    Args:
+        num_points: places.
+        seed: of the places.
+        extractor: of the model.
+    """
+    _, names, series, labels = _seen_points(simulate(num_points, seed=seed), seed, extractor)
+    return Source(TensorRows(names, **series), labels)
+
+
+def _seen_points(
+    points: SimulatedPoints, seed: int, extractor: TimeSenCLIPFeatureExtractor
+) -> tuple[torch.Tensor, list[str], Batch, dict[str, Labels]]:
+    """Which points were ever seen clearly; of these names, model inputs and covers."""
+    features = extractor(points.series, bands=BANDS, allow_empty=True, return_tensors="pt")
+    seen = features["series_mask"].any(dim=1)
+    names = [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()]
+    series = {name: features[name][seen] for name in ("pixel_series", "series_mask", "months")}
     covers = Labels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
-    return Source(rows, {"cover": covers})
+    return seen, names, series, {"cover": covers}
 
 
 def _simulated_photo_embeds(
@@ -152,17 +171,37 @@ def _simulated_photo_embeds(
     num_points, states = len(points.class_index), visit_states(points.ground)
     starts = range(0, num_points, EMBEDDED_AT_A_TIME)
     files = [folder / f"{seed}-{num_points}-{start:08d}.safetensors" for start in starts]
-    folder.mkdir(parents=True, exist_ok=True)
-    own = list(zip(starts, files, strict=True))[accelerator.process_index :: accelerator.num_processes]
-    for start, file in tqdm(own, desc="embedding photos", unit="shard", disable=not accelerator.is_main_process):
+
+    def draw(shard: int) -> Batch:
+        first = starts[shard]
+        part = slice(first, first + EMBEDDED_AT_A_TIME)
+        photos = draw_photos(points.class_index[part], states[part], seed=seed, first=first, workers=workers)
+        return {"photo_embeds": _embed(photos, clip, image_processor)}
+
+    return compute_once(files, draw, accelerator, "embedding photos")["photo_embeds"]
+
+
+def compute_once(
+    files: Sequence[Path], compute: Callable[[int], Batch], accelerator: Accelerator, description: str
+) -> Batch:
+    """Tensors in files, joined; those that no earlier start has computed are computed now, shared by the processes.
+
+    Args:
+        files: one a shard, in one folder.
+        compute: the tensors of the shard of that number.
+        accelerator: of the processes.
+        description: beside the progress bar.
+    """
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    own = list(enumerate(files))[accelerator.process_index :: accelerator.num_processes]
+    for shard, file in tqdm(own, desc=description, unit="shard", disable=not accelerator.is_main_process):
         if not file.exists():
-            part = slice(start, start + EMBEDDED_AT_A_TIME)
-            photos = draw_photos(points.class_index[part], states[part], seed=seed, first=start, workers=workers)
             partial = file.with_suffix(".partial")
-            save_file({"photo_embeds": _embed(photos, clip, image_processor)}, partial)
+            save_file(compute(shard), partial)
             partial.replace(file)
     accelerator.wait_for_everyone()
-    return torch.cat([load_file(file)["photo_embeds"] for file in files])
+    shards = [load_file(file) for file in files]
+    return {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}
 
 
 @torch.no_grad()
@@ -186,8 +225,9 @@ def dataset_source(
     projection_dim: int | None = None,
     soft_positives: bool = False,
     limit: int | None = None,
+    with_photos: bool = True,
 ) -> Source:
-    """Places of a dataset whose photos carry embeddings.
+    """Places of a dataset whose photos carry embeddings, or of any dataset of series.
 
     Args:
         name_or_path: Hub id, folder of `timesenclip import`, or folder of `Dataset.save_to_disk`.
@@ -198,18 +238,20 @@ def dataset_source(
         projection_dim: size of the embeddings that is needed; any when left out.
         soft_positives: rows with the same photos share an id, rather than rows of the same point.
         limit: rows at most, the first.
+        with_photos: False takes series alone, of all places.
 
     Raises:
         ValueError: no such split or column, no photo embeddings, or sizes that do not fit the model.
     """
     dataset = open_split(name_or_path, split)
-    embeds, mask, shared = _photo_embeddings(dataset, name_or_path, projection_dim)
+    if with_photos:
+        embeds, mask, shared = _photo_embeddings(dataset, name_or_path, projection_dim)
     series = SeriesRows(dataset, extractor, _class_columns(dataset, label_columns, name_or_path))
-    kept = np.flatnonzero(mask.any(axis=1) & series.columns["observed"].any(axis=1))[:limit]
+    seen = series.columns["observed"].any(axis=1)
+    kept = np.flatnonzero(seen & mask.any(axis=1) if with_photos else seen)[:limit]
     if not len(kept):
-        raise ValueError(
-            f"No point of {name_or_path}, split {split}, has an observed month and a photo embedding: {HOW_TO_EMBED}."
-        )
+        lacking = f" and a photo embedding: {HOW_TO_EMBED}" if with_photos else ""
+        raise ValueError(f"No point of {name_or_path}, split {split}, has an observed month{lacking}.")
     series.columns = {name: column[kept] for name, column in series.columns.items()}
     side = series.columns["series"].shape[-1] if series.columns["series"].ndim == 5 else 1
     if side != patch_size:
@@ -222,6 +264,8 @@ def dataset_source(
         for column in label_columns
         if column in series.columns
     }
+    if not with_photos:
+        return Source(PairedRows(series, _names(dataset, kept), ids=torch.from_numpy(kept)), labels)
     names, paired = _paired(dataset, kept, embeds, mask, shared if soft_positives else None)
     return Source(PairedRows(series, names, **paired), labels)
 
@@ -272,11 +316,15 @@ def _paired(
     """Names of the rows that are kept, and the tensors of their photos; rows of one point share an id, or `shared`."""
     points = np.asarray(dataset["point_id"])[kept]
     ids = np.unique(points, return_inverse=True)[1] if shared is None else shared[kept]
-    return [f"point {point}" for point in points], {
+    return _names(dataset, kept), {
         "photo_embeds": torch.from_numpy(embeds[kept]),
         "photo_mask": torch.from_numpy(mask[kept]),
         "ids": torch.from_numpy(ids.astype(np.int64)),
     }
+
+
+def _names(dataset: Any, kept: np.ndarray) -> list[str]:
+    return [f"point {point}" for point in np.asarray(dataset["point_id"])[kept]]
 
 
 def open_split(name_or_path: str, split: str) -> Any:

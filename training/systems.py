@@ -1,8 +1,11 @@
-"""The two systems that the one loop trains: a year of one pixel, or one image, against photos of the same place.
+"""The systems that the one loop trains: a year of one pixel, or one image, against photos of the same place.
 
-Each says what its rows and views are, what happens to its rows in training, and what is saved and measured of it.
+Each says what its rows and views are, what happens to its rows in training, what compares the views, and what is saved
+and measured of it. A third, `students`, matches a teacher.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,17 +29,18 @@ from timesenclip_hf.data.simulated.captions import caption_vocabulary
 from timesenclip_hf.evaluation.baselines import IMAGE_TEMPLATES, ImageModel
 from timesenclip_hf.models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
-from timesenclip_hf.objectives import PhotoPooling
-from training.arguments import SYSTEMS, DataArguments, ModelArguments, TrainingArguments
-from training.batches import TensorRows
-from training.clips import read_extractor, read_tower
+from timesenclip_hf.objectives import CrossViewContrastiveLoss, EmbeddingMatchingLoss, PhotoPooling
+from training.arguments import DataArguments, ModelArguments, TrainingArguments
+from training.batches import Batch, TensorRows
+from training.clips import read_clip, read_extractor, read_tower
 from training.evaluate import simulated, simulated_images
+from training.loop import Evaluation
 from training.sources import Source, dataset_images, dataset_source, simulated_source
+from training.validation import build_validation
 
 # Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
 SERIES_SEED, VALIDATION_SEED = 2, 4
 TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
-SERIES = ("pixel_series", "series_mask", "months")
 IMAGES_AT_A_TIME = 128
 
 
@@ -57,8 +61,7 @@ class SeriesAndPhotos(nn.Module):
 
     def encode(self, rows: TensorRows) -> torch.Tensor:
         """Unit embeddings (rows, dim) of the series, on the CPU, as the published model gives them."""
-        batch = rows.__getitems__(list(range(len(rows))))
-        return encode(self.pixel_model, {name: batch[name] for name in SERIES if name in batch})
+        return encode(self.pixel_model, rows.__getitems__(list(range(len(rows)))))
 
 
 class ImagesAndPhotos(nn.Module):
@@ -93,13 +96,13 @@ class ImagesAndPhotos(nn.Module):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a system is built from: the run's arguments, and the frozen CLIP that it is aligned with."""
+    """What a system is built from: the run's arguments, and the frozen CLIP that it is aligned with, or its teacher."""
 
     data: DataArguments
     model: ModelArguments
     training: TrainingArguments
     accelerator: Accelerator
-    clip: CLIPModel
+    clip: CLIPModel | TimeSenCLIPModel
     clip_folder: str
 
     def photos(self, *, held_out: bool) -> dict[str, Any]:
@@ -128,7 +131,60 @@ class Setting:
         }
 
 
-class PixelSystem:
+class System(ABC):
+    """What is trained: its `views`, what happens to a batch in training (`augment`), and what becomes of it.
+
+    Args:
+        setting: what it is built from.
+    """
+
+    stage: str
+    description: str
+    templates: Sequence[str]
+    views: nn.Module
+    augment: Callable[[Batch], Batch] | None
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    @staticmethod
+    def read_clip(name_or_path: str) -> CLIPModel | TimeSenCLIPModel:
+        """What the system is aligned with, frozen."""
+        return read_clip(name_or_path)
+
+    @abstractmethod
+    def read(self, *, held_out: bool) -> Source:
+        """Rows to train on, or to validate with."""
+
+    def objective(self) -> CrossViewContrastiveLoss | EmbeddingMatchingLoss:
+        """What compares the views."""
+        training = self.setting.training
+        return CrossViewContrastiveLoss(
+            bidirectional=training.bidirectional,
+            logit_scale_init_value=training.logit_scale_init_value,
+            learnable_temperature=training.learnable_temperature,
+            soft_positives=training.soft_positives,
+        )
+
+    def validation(self) -> Evaluation:
+        """What measures the views on the way."""
+        tokenizer = AutoTokenizer.from_pretrained(self.setting.clip_folder)
+        return build_validation(self.read(held_out=True), self.setting.clip, tokenizer, self.templates)
+
+    @abstractmethod
+    def finish(self, objective: nn.Module) -> None:
+        """Makes the checkpoint of the trained views."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes the finished checkpoint."""
+
+    @abstractmethod
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """The finished checkpoint on held-out simulated points."""
+
+
+class PixelSystem(System):
     """TimeSenCLIP: a pixel tower from nothing, or from a checkpoint, against frozen photo embeddings.
 
     Args:
@@ -140,21 +196,13 @@ class PixelSystem:
     templates = TEMPLATES
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
-        self.setting = setting
+        super().__init__(setting)
         self.processor = self._build_processor(processor)
         set_seed(setting.training.seed)
         width = setting.clip.config.projection_dim
         self.tower = build_tower(setting.model, width)
         self.views = SeriesAndPhotos(self.tower, PhotoPooling(setting.model.photo_pooling, width))
-        training = setting.training
-        self.augment = TemporalAugmentation(
-            training.augmentation_probability,
-            median=training.augment_median,
-            drop_quarter=training.augment_drop_quarter,
-            random_subset=training.augment_random_subset,
-            month_dropout=training.month_dropout,
-            band_dropout=training.band_dropout,
-        )
+        self.augment = build_augmentation(setting.training)
 
     def _build_processor(self, given: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
         """How the model reads series, words and photos; series as the tower to go on from does."""
@@ -178,11 +226,11 @@ class PixelSystem:
         extractor, patch_size = self.processor.feature_extractor, setting.model.patch_size
         return dataset_source(extractor=extractor, patch_size=patch_size, **setting.places(held_out=held_out))
 
-    def finish(self, logit_scale: torch.Tensor) -> None:
+    def finish(self, objective: nn.Module) -> None:
         """Puts the trained tower beside the CLIP's towers, with the temperature that it learned."""
         self.full = TimeSenCLIPModel.from_clip(self.tower.to("cpu"), self.setting.clip_folder)
         with torch.no_grad():
-            self.full.logit_scale.copy_(logit_scale)
+            self.full.logit_scale.copy_(objective.logit_scale)
         self.full.eval()
 
     def save(self, folder: Path) -> None:
@@ -193,6 +241,18 @@ class PixelSystem:
     def measure(self) -> dict[str, dict[str, Any]]:
         """The finished checkpoint on held-out simulated points."""
         return simulated(self.full, self.processor, self.setting.data.held_out_points)
+
+
+def build_augmentation(training: TrainingArguments) -> TemporalAugmentation:
+    """Shorter and sparser years, as often as the run was told."""
+    return TemporalAugmentation(
+        training.augmentation_probability,
+        median=training.augment_median,
+        drop_quarter=training.augment_drop_quarter,
+        random_subset=training.augment_random_subset,
+        month_dropout=training.month_dropout,
+        band_dropout=training.band_dropout,
+    )
 
 
 def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelModel:
@@ -211,7 +271,7 @@ def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelM
     )
 
 
-class ImageSystem:
+class ImageSystem(System):
     """SenCLIP: the CLIP's own vision tower fine-tuned on satellite images, against frozen embeddings of photos.
 
     Args:
@@ -223,8 +283,8 @@ class ImageSystem:
     templates = IMAGE_TEMPLATES
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
+        super().__init__(setting)
         model = setting.model
-        self.setting = setting
         set_seed(setting.training.seed)
         self.model = SenCLIPModel.from_clip(
             setting.clip_folder,
@@ -247,7 +307,7 @@ class ImageSystem:
             return simulated_source(prepare=self._prepare, **setting.photos(held_out=held_out))
         return dataset_images(prepare=self._prepare, **setting.places(held_out=held_out))
 
-    def finish(self, logit_scale: torch.Tensor) -> None:
+    def finish(self, objective: nn.Module) -> None:
         """Leaves a stock CLIP, whose own temperature stays: it is the one that its words were trained with."""
         clip, tokenizer = self.model.to("cpu").to_clip(), AutoTokenizer.from_pretrained(self.setting.clip_folder)
         self.finished = ImageModel("checkpoint", clip, self.image_processor.to_clip(), tokenizer)
@@ -260,7 +320,3 @@ class ImageSystem:
     def measure(self) -> dict[str, dict[str, Any]]:
         """The finished checkpoint on images of held-out simulated points."""
         return simulated_images(self.finished, self.setting.data.held_out_points)
-
-
-System = PixelSystem | ImageSystem
-SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem), strict=True))

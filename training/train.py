@@ -3,7 +3,8 @@
 Stages, each kept in the output folder: a small CLIP on simulated photos and captions (unless a CLIP checkpoint is
 given), the frozen embeddings of simulated photos (unless a dataset brings its own), the tower against those
 embeddings, and the measured results. The tower reads a year of one pixel (`system: timesenclip`) or an image (`system:
-senclip`). The same command goes on where a stopped run was. Labels and words never reach the tower.
+senclip`); a smaller one of pixels learns from a trained one instead of photos (`system: student`). The same command
+goes on where a stopped run was. Labels and words never reach the tower.
 """
 
 import sys
@@ -20,10 +21,10 @@ from accelerate.utils import set_seed
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 from torch import nn
-from transformers import AutoTokenizer, CLIPImageProcessor, CLIPModel
+from transformers import CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
-from timesenclip_hf import TimeSenCLIPProcessor
+from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
 from timesenclip_hf.data.reports import write_json
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.data.simulated.captions import write_captions
@@ -31,10 +32,10 @@ from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
 from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank
 from timesenclip_hf.tensor_files import first_line
-from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from training.arguments import SYSTEMS, DataArguments, ModelArguments, TrainingArguments, parse_arguments
 from training.batches import TensorRows
 from training.checkpoints import Progress, describe_code, open_run, read_progress
-from training.clips import CLIP, extract_clip, kind_of, read_clip
+from training.clips import CLIP, extract_clip, kind_of
 from training.curves import draw_curves
 from training.evaluate import describe
 from training.loop import Fit
@@ -47,9 +48,10 @@ from training.small_clip import (
     train_tokenizer,
 )
 from training.sources import shuffle_photos
-from training.systems import SYSTEM_CLASSES, Setting, System
-from training.validation import build_validation
+from training.students import StudentSystem
+from training.systems import ImageSystem, PixelSystem, Setting, System
 
+SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem, StudentSystem), strict=True))
 # Of the points of stage one; those of the others are in `systems`.
 PHOTO_SEED = 1
 PLACES = ("output_dir", "results_file")  # where files lie is nothing that was measured
@@ -106,7 +108,9 @@ class Run:
         return accelerator
 
     def prepare_clip(self) -> str:
-        """The folder or Hub id of the CLIP to align with: a given one, a checkpoint's own, or a small one."""
+        """The folder or Hub id of what to align with: a given CLIP, a checkpoint's own, a small one, or a teacher."""
+        if self.model.system == "student":
+            return self.model.teacher_name_or_path or DEFAULT_CHECKPOINT
         name = self.model.clip_name_or_path or self.model.model_name_or_path
         if name is None:
             return self.train_clip()
@@ -161,26 +165,18 @@ class Run:
         return str(folder)
 
     def train_system(self, clip_folder: str) -> System:
-        """Stage two; the finished system, with the temperature that it learned against photos."""
+        """Stage two; the finished system, with the temperature that it learned, if it did."""
         training, kind = self.training, SYSTEM_CLASSES[self.model.system]
         stage = self.output / kind.stage
         accelerator = self.new_accelerator(stage.name)
-        clip = read_clip(clip_folder).to(accelerator.device)
+        clip = kind.read_clip(clip_folder).to(accelerator.device)
         setting = Setting(self.data, self.model, training, accelerator, clip, clip_folder)
         system = kind(setting, self.processor)
         source = system.read(held_out=False)
         if self.data.shuffle_photos:
             source = shuffle_photos(source, training.seed)
-        evaluate = None
-        if training.eval_steps:
-            tokenizer = AutoTokenizer.from_pretrained(clip_folder)
-            evaluate = build_validation(system.read(held_out=True), clip, tokenizer, system.templates)
-        objective = CrossViewContrastiveLoss(
-            bidirectional=training.bidirectional,
-            logit_scale_init_value=training.logit_scale_init_value,
-            learnable_temperature=training.learnable_temperature,
-            soft_positives=training.soft_positives,
-        )
+        evaluate = system.validation() if training.eval_steps else None
+        objective = system.objective()
         bank = MemoryBank(training.memory_bank_size, clip.config.projection_dim) if training.memory_bank_size else None
         self.progress[stage.name] = Fit(
             accelerator,
@@ -194,7 +190,7 @@ class Run:
             evaluate=evaluate,
             bank=bank,
         ).run()
-        system.finish(objective.logit_scale)
+        system.finish(objective)
         accelerator.wait_for_everyone()
         finish_stage(accelerator)
         return system

@@ -32,10 +32,7 @@ def build_validation(
     """
     columns = source.rows.columns
     ids = columns["ids"].numpy()
-    classes = {
-        column: embed_classes(clip, tokenizer, expand_prompts(labels.prompts, templates)).cpu()
-        for column, labels in source.labels.items()
-    }
+    zero_shot = build_zero_shot(source, clip, tokenizer, templates)
 
     def evaluate(views: nn.Module) -> dict[str, float]:
         places = views.encode(source.rows)
@@ -47,12 +44,38 @@ def build_validation(
             for depth in RETRIEVAL_DEPTHS
             if depth <= len(photos)
         }
+        return {name: float(value) for name, value in measured.items()} | zero_shot(places)
+
+    return evaluate
+
+
+def build_zero_shot(
+    source: Source, clip: Any, tokenizer: Any, templates: Sequence[str]
+) -> Callable[[torch.Tensor], dict[str, float]]:
+    """A function that measures the embeddings of rows by the words of their classes.
+
+    Args:
+        source: held-out rows.
+        clip: as for [`build_validation`].
+        tokenizer: as there.
+        templates: as there.
+
+    Returns:
+        Of unit embeddings (rows, dim) their `zero_shot_<column>`, balanced accuracy over the classes that occur.
+    """
+    classes = {
+        column: embed_classes(clip, tokenizer, expand_prompts(labels.prompts, templates)).cpu()
+        for column, labels in source.labels.items()
+    }
+
+    def evaluate(places: torch.Tensor) -> dict[str, float]:
+        measured = {}
         for column, embeds in classes.items():
             truth = source.labels[column].truth
             known = np.flatnonzero(truth >= 0)
             if len(known):
                 best = score(places[torch.from_numpy(known)], embeds).argmax(dim=1).numpy()
-                measured[f"zero_shot_{column}"] = balanced_accuracy(best, truth[known], len(embeds))
-        return {name: float(value) for name, value in measured.items()}
+                measured[f"zero_shot_{column}"] = float(balanced_accuracy(best, truth[known], len(embeds)))
+        return measured
 
     return evaluate

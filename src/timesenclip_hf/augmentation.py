@@ -95,6 +95,78 @@ class TemporalAugmentation(nn.Module):
         return augmented
 
 
+class SeriesPerturbation(nn.Module):
+    """Shows series that no simulator made and no label fits, for a student that only has to say what its teacher says.
+
+    Each of these happens to a series by chance, one after the other:
+
+    - `blending`: it becomes a weighted mean of itself and another series of the batch, in the looks that both have.
+    - `calendar_shift`: its year begins in another month, as south of the equator.
+    - `gain_noise`: its bands, and its looks, are brighter or darker than they were.
+    - `value_noise`: every value is a little off.
+
+    How far is drawn for each series between nothing and twice what is given, so that some stay nearly as they were.
+    Scaled values stay within 0 and 1, as the feature extractor leaves them. In evaluation, and where all four are 0,
+    nothing is touched and nothing drawn. All randomness is torch's global generator's.
+
+    Args:
+        blending: probability that a series is blended.
+        calendar_shift: probability that the year of a series is shifted, by whole months.
+        gain_noise: standard deviation of the log of a band's gain, and of a look's.
+        value_noise: standard deviation of what is added to a scaled value.
+
+    Raises:
+        ValueError: a probability is outside 0 to 1, or a deviation is negative.
+    """
+
+    def __init__(
+        self,
+        blending: float = 0.0,
+        calendar_shift: float = 0.0,
+        gain_noise: float = 0.0,
+        value_noise: float = 0.0,
+    ) -> None:
+        super().__init__()
+        for name, share in {"blending": blending, "calendar_shift": calendar_shift}.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+        for name, deviation in {"gain_noise": gain_noise, "value_noise": value_noise}.items():
+            if not 0 <= deviation < math.inf:
+                raise ValueError(f"`{name}` is a standard deviation and must be 0 or more, got {deviation}.")
+        self.blending = blending
+        self.calendar_shift = calendar_shift
+        self.gain_noise = gain_noise
+        self.value_noise = value_noise
+
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Perturbs a batch, given and returned as by [`TemporalAugmentation`]."""
+        perturbed = dict(batch)
+        if not self.training:
+            return perturbed
+        series, mask, months = (batch[name] for name in ("pixel_series", "series_mask", "months"))
+        rows = (len(series), *[1] * (series.ndim - 1))
+        if self.blending:
+            other = torch.randperm(len(series), device=series.device)
+            share = torch.rand(rows, device=series.device) * _chosen(rows, self.blending, series.device)
+            both = (mask & mask[other]).reshape(*mask.shape, *rows[2:])
+            series = torch.where(both, torch.lerp(series, series[other], share), series)
+        if self.calendar_shift:
+            moved = torch.randint(1, MONTHS_PER_YEAR, rows[:2], device=months.device)
+            perturbed["months"] = (
+                months + moved * _chosen(rows[:2], self.calendar_shift, months.device)
+            ) % MONTHS_PER_YEAR
+        if self.gain_noise:
+            bands = torch.randn(len(series), 1, *series.shape[2:3], *rows[3:], device=series.device)
+            looks = torch.randn(*mask.shape, *rows[2:], device=series.device)
+            far = 2 * self.gain_noise * torch.rand(rows, device=series.device)
+            series = series * (far * bands).exp() * (far * looks).exp()
+        if self.value_noise:
+            far = 2 * self.value_noise * torch.rand(rows, device=series.device)
+            series = series + far * torch.randn_like(series)
+        perturbed["pixel_series"] = series.clamp(0, 1)
+        return perturbed
+
+
 class ImageAugmentation(nn.Module):
     """Shows each image in one of the eight ways to lay a square on itself: turned by quarters, mirrored or not.
 
@@ -175,6 +247,10 @@ def _unless_too_few(mask: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     # A series that lost nearly everything says nothing: it keeps what it had.
     remaining = mask & kept
     return torch.where(remaining.sum(dim=1, keepdim=True) < 2, mask, remaining)
+
+
+def _chosen(shape: tuple[int, ...], probability: float, device: torch.device) -> torch.Tensor:
+    return torch.rand(shape, device=device) < probability
 
 
 def _drop_bands(series: torch.Tensor, probability: float) -> torch.Tensor:

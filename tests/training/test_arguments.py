@@ -95,7 +95,7 @@ def test_the_recipe_of_senclip_has_the_numbers_of_its_paper():
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["--system", "clip"], "`system` must be timesenclip or senclip, got 'clip'"),
+        (["--system", "clip"], "`system` must be one of timesenclip, senclip, student, got 'clip'"),
         (
             ["--system", "senclip", "--model_name_or_path", "x"],
             "A senclip starts from a CLIP: name it in",

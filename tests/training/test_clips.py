@@ -131,7 +131,7 @@ def test_a_tower_alone_can_be_gone_on_with(tmp_path):
 
 
 def test_a_tower_for_another_joint_space_is_refused(tiny_checkpoint):
-    with pytest.raises(ValueError, match="ends in 32 dimensions, the CLIP in 512: go on with the CLIP that it was"):
+    with pytest.raises(ValueError, match="ends in 32 dimensions, the CLIP or teacher in 512: go on with the one that"):
         read_tower(str(tiny_checkpoint), 512)
 
 

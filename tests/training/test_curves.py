@@ -136,3 +136,11 @@ def test_the_documented_command_runs(tmp_path):
     command = [sys.executable, "training/curves.py", str(tmp_path / "results.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == len(list(tmp_path.glob("*.png"))) == 2
+
+
+def test_a_stage_without_a_temperature_has_no_panel_of_it(tmp_path, figures):
+    curve = [{"step": step, "loss": 1 / step, "learning_rate": 1e-3} for step in range(1, 5)]
+    measured = [{"step": 4, "teacher_cosine": 0.9}]
+    draw_curves({"curves": {"series_and_teacher": curve}, "evaluations": {"series_and_teacher": measured}}, tmp_path)
+    assert [axes.get_ylabel() for axes in figures[0].axes] == ["training loss", "validation", "learning rate"]
+    assert lines(panel(figures[0], "learning rate"))

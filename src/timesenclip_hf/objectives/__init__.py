@@ -1,8 +1,17 @@
-"""The objective of both papers: bring the two views of one place together, push those of other places apart."""
+"""The objectives: bring the two views of one place together and push those of other places apart; match a teacher."""
 
 from .contrastive import MAX_LOGIT_SCALE, CrossViewContrastiveLoss
 from .gathering import gather_rows
+from .matching import EmbeddingMatchingLoss
 from .memory_bank import MemoryBank, bank_keys
 from .pooling import PhotoPooling
 
-__all__ = ["MAX_LOGIT_SCALE", "CrossViewContrastiveLoss", "MemoryBank", "PhotoPooling", "bank_keys", "gather_rows"]
+__all__ = [
+    "MAX_LOGIT_SCALE",
+    "CrossViewContrastiveLoss",
+    "EmbeddingMatchingLoss",
+    "MemoryBank",
+    "PhotoPooling",
+    "bank_keys",
+    "gather_rows",
+]

@@ -1,0 +1,220 @@
+"""A small pixel tower that learns to say what a trained one says, of series that nobody labelled.
+
+What comes of it is a checkpoint as its teacher's, words, calibration and all, with a pixel tower of at most a tenth of
+the work. The teacher is asked once, before the first step, of many series that augmentation made of those given; what
+it says of them lies in the run's folder, so that a stopped run does not ask again.
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import set_seed
+from torch import nn
+
+from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, TimeSenCLIPProcessor, encode
+from timesenclip_hf.augmentation import SeriesPerturbation
+from timesenclip_hf.objectives import EmbeddingMatchingLoss
+from timesenclip_hf.tensor_files import first_line
+from training.batches import Batch, TensorRows, step_seed
+from training.clips import UNREADABLE, read_teacher
+from training.evaluate import simulated
+from training.flops import count_flops
+from training.loop import Evaluation
+from training.sources import Source, compute_once, dataset_source, simulated_series
+from training.systems import SERIES_SEED, VALIDATION_SEED, Setting, System, build_augmentation, build_tower
+from training.validation import build_zero_shot
+
+# Of the teacher's work; a student that needs more is hardly worth its loss.
+LARGEST_SHARE = 0.1
+# Lessons of a file, some 20 MB of the embedded teacher's; and series that are augmented together.
+LESSONS_AT_A_TIME, ROWS_AT_A_TIME = 32_768, 1_024
+SERIES = ("pixel_series", "series_mask", "months")
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class SeriesAndTeacher(nn.Module):
+    """The student's view, and what the teacher says of the same series."""
+
+    def __init__(self, pixel_model: TimeSenCLIPPixelModel) -> None:
+        super().__init__()
+        self.pixel_model = pixel_model
+
+    def forward(self, teacher_embeds: torch.Tensor, **series: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of series by the student and, as they are given, by the teacher."""
+        return self.pixel_model(**series, pooled_only=True).pooler_output, teacher_embeds
+
+
+def teach(
+    rows: TensorRows,
+    teacher: TimeSenCLIPPixelModel,
+    augmentations: Sequence[nn.Module],
+    *,
+    count: int,
+    seed: int,
+    dtype: torch.dtype | None = None,
+) -> Batch:
+    """Some series drawn from all, augmented, and what the teacher says of them.
+
+    Args:
+        rows: of series.
+        teacher: a pixel tower.
+        augmentations: one after the other.
+        count: series.
+        seed: of the draw and of the augmentations.
+        dtype: of the teacher's matrix products; its own when left out.
+
+    Returns:
+        `count` rows of model inputs with `teacher_embeds`, and `source`, the row that each was made of.
+        Numbers are in half precision, which keeps more digits than a satellite's.
+    """
+    torch.manual_seed(seed)
+    chosen = torch.randint(len(rows), (count,))
+    parts: list[Batch] = []
+    for numbers in chosen.split(ROWS_AT_A_TIME):
+        batch = rows.__getitems__(numbers.tolist())
+        looks = batch["series_mask"].shape[1]
+        batch = {name: batch[name] for name in SERIES}
+        for augment in augmentations:
+            batch = augment(batch)
+        embeds = encode(teacher, batch, dtype=dtype)
+        # The median of a year is one look: the others are not observed.
+        parts.append({name: _pad_looks(column, looks) for name, column in batch.items()} | {"teacher_embeds": embeds})
+    lesson = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} | {"source": chosen}
+    return {name: column.half() if column.is_floating_point() else column for name, column in lesson.items()}
+
+
+def _pad_looks(column: torch.Tensor, looks: int) -> torch.Tensor:
+    missing = column.new_zeros(len(column), looks - column.shape[1], *column.shape[2:])
+    return torch.cat([column, missing], dim=1)
+
+
+class StudentSystem(System):
+    """A student of the teacher that the setting has in the CLIP's place.
+
+    Args:
+        setting: what to build it from.
+        processor: not needed; the student has its teacher's.
+    """
+
+    stage, description = "series_and_teacher", "series and teacher"
+
+    def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
+        super().__init__(setting)
+        assert isinstance(setting.clip, TimeSenCLIPModel)
+        self.teacher = setting.clip
+        self.processor = _read_processor(setting.clip_folder)
+        self.templates = self.processor.hypothesis_template
+        set_seed(setting.training.seed)
+        self.tower = build_tower(setting.model, self.teacher.config.projection_dim)
+        check_student(self.tower.config, self.teacher.config.pixel_config)
+        self.views = SeriesAndTeacher(self.tower)
+        training = setting.training
+        perturb = SeriesPerturbation(
+            training.blending, training.calendar_shift, training.gain_noise, training.value_noise
+        )
+        self.augmentations = [perturb, build_augmentation(training)]
+        self.augment = None
+
+    @staticmethod
+    def read_clip(name_or_path: str) -> TimeSenCLIPModel:
+        """The teacher, frozen."""
+        return read_teacher(name_or_path)
+
+    def read(self, *, held_out: bool) -> Source:
+        """Lessons to train on; to validate with, series as they are, whose labels serve the validation alone."""
+        setting, extractor = self.setting, self.processor.feature_extractor
+        if setting.data.shuffle_photos:
+            raise ValueError("A student sees no photos: leave `shuffle_photos` out.")
+        if setting.data.dataset_name_or_path is not None:
+            places, patch_size = setting.places(held_out=held_out), setting.model.patch_size
+            source = dataset_source(extractor=extractor, patch_size=patch_size, with_photos=False, **places)
+        else:
+            points = setting.data.validation_points if held_out else setting.data.series_points
+            source = simulated_series(points, VALIDATION_SEED if held_out else SERIES_SEED, extractor)
+        return source if held_out else Source(self._teach(source.rows), {})
+
+    def _teach(self, rows: TensorRows) -> TensorRows:
+        training, accelerator = self.setting.training, self.setting.accelerator
+        folder, dtype = Path(training.output_dir) / "lessons", AUTOCAST.get(accelerator.mixed_precision)
+        starts = range(0, training.lessons, LESSONS_AT_A_TIME)
+        files = [folder / f"{start:08d}.safetensors" for start in starts]
+
+        def compute(shard: int) -> Batch:
+            count = min(LESSONS_AT_A_TIME, training.lessons - starts[shard])
+            seed = step_seed(training.seed, shard)
+            return teach(rows, self.teacher.pixel_model, self.augmentations, count=count, seed=seed, dtype=dtype)
+
+        lessons = compute_once(files, compute, accelerator, "asking the teacher")
+        return TensorRows([rows.name(row) for row in lessons.pop("source").tolist()], **lessons)
+
+    def objective(self) -> EmbeddingMatchingLoss:
+        """How far the student's embeddings are from the teacher's."""
+        return EmbeddingMatchingLoss()
+
+    def validation(self) -> Evaluation:
+        """Mean cosine with the teacher on held-out series as they are, and both by the words of their classes."""
+        source = self.read(held_out=True)
+        zero_shot = build_zero_shot(source, self.teacher, self.processor.tokenizer, self.templates)
+        taught = _encode(self.teacher.pixel_model, source.rows)
+        standard = {f"teacher_{name}": value for name, value in zero_shot(taught).items()}
+
+        def evaluate(views: nn.Module) -> dict[str, float]:
+            embeds = _encode(views.pixel_model, source.rows)
+            cosine = (embeds * taught).sum(dim=-1).mean().item()
+            return {"teacher_cosine": cosine, **zero_shot(embeds), **standard}
+
+        return evaluate
+
+    def finish(self, objective: nn.Module) -> None:
+        """Puts the student in its teacher's place, beside the same words and the same calibration."""
+        self.full = deepcopy(self.teacher.cpu())
+        self.full.config.pixel_config = self.tower.config
+        self.full.pixel_model = self.tower.to("cpu")
+        self.full.eval()
+
+    def save(self, folder: Path) -> None:
+        """Writes the finished checkpoint."""
+        self.full.save_pretrained(folder)
+        self.processor.save_pretrained(folder)
+
+    def measure(self) -> dict[str, dict[str, Any]]:
+        """The student on held-out simulated points, and its teacher."""
+        own, taught = (
+            simulated(model, self.processor, self.setting.data.held_out_points) for model in (self.full, self.teacher)
+        )
+        return own | {f"teacher, {name}": report for name, report in taught.items()}
+
+
+def check_student(student: TimeSenCLIPPixelConfig, teacher: TimeSenCLIPPixelConfig) -> None:
+    """Holds a student's tower against its teacher's.
+
+    Raises:
+        ValueError: it reads other looks, or needs more than a tenth of the teacher's operations.
+    """
+    for name in ("num_bands", "num_months", "patch_shape"):
+        if getattr(student, name) != getattr(teacher, name):
+            raise ValueError(
+                f"The student reads other series than its teacher: {name} {getattr(student, name)} where the teacher "
+                f"has {getattr(teacher, name)}."
+            )
+    flops = {"student": count_flops(student), "teacher": count_flops(teacher)}
+    if flops["student"] > LARGEST_SHARE * flops["teacher"]:
+        raise ValueError(
+            f"The student needs {flops['student']:,} floating-point operations a series, its teacher "
+            f"{flops['teacher']:,}: lower `hidden_size` or `num_hidden_layers` until it is {LARGEST_SHARE:.0%} at most."
+        )
+
+
+def _read_processor(name_or_path: str) -> TimeSenCLIPProcessor:
+    try:
+        return TimeSenCLIPProcessor.from_pretrained(name_or_path)
+    except UNREADABLE as error:
+        raise ValueError(f"The teacher {name_or_path} has no processor ({first_line(error)}).") from None
+
+
+def _encode(tower: TimeSenCLIPPixelModel, rows: TensorRows) -> torch.Tensor:
+    """Unit embeddings of all rows, on the CPU, as a published model gives them."""
+    return encode(tower, rows.__getitems__(list(range(len(rows)))))
