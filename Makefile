@@ -13,7 +13,8 @@ export TOKENIZERS_PARALLELISM ?= false
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded distil \
-	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub
+	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
+	evidence-speed
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -46,7 +47,7 @@ evaluation: $(VENV)/.dev ## everything on simulated and real pixels: report in r
 	$(BIN)/python training/evaluate.py --dataset simulated --dataset real --suite all --missing none --missing winter \
 		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json
 
-bench: $(VENV)/.dev ## time composites, reads and whatever else tests/benchmarks has
+bench: $(VENV)/.dev ## ratios and fractions of the limit: encoder, features, composites, reads, training, maps; kept in runs/bench
 	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
 
 evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
@@ -79,6 +80,9 @@ evidence-mapping: $(VENV)/.dev ## measure every claim about maps again, some hou
 evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
 	$(BIN)/python -m tests.evidence.hub $(PARTS)
 
+evidence-speed: $(VENV)/.dev ## measure every claim about speed again, some 30 minutes; PARTS="encoder student" for some
+	$(BIN)/python -m tests.evidence.speed $(PARTS)
+
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
 	$(BIN)/python -m tests.browser.screenshots docs
@@ -104,5 +108,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/pyvenv.cfg
-	$(PIP) --editable '.[dev,data,train,eval,map,demo]'
+	$(PIP) --editable '.[dev,data,train,eval,map,demo,export]'
 	@touch $@ $(VENV)/.demo

@@ -100,7 +100,7 @@ def test_unsure_pixels_may_be_rejected_and_classes_smoothed(cube, output, tiny_c
         (["CUBE", "--labels", LABELS, "--resolution", 10], "--resolution is for --stac"),
         (["CUBE", "--labels", LABELS, "--scheduler", "mpi"], "must be threads, processes or tcp"),
         (["CUBE", "--labels", LABELS, "--reference", "x.tif"], "--reference needs --reference-codes"),
-        (["--relabel", "nowhere.run", "--labels", LABELS], "holds no finished map"),
+        (["--relabel", "nowhere.run", "--labels", LABELS], "holds no map: give the folder of a run"),
     ],
 )
 def test_bad_calls_end_in_one_line(cube, output, tiny_checkpoint, options, sentence):

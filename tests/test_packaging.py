@@ -54,7 +54,7 @@ def test_every_version_bound_has_its_reason_beside_it():
 
 
 def test_the_extras_are_the_settled_ones():
-    assert set(EXTRAS) == {"data", "train", "eval", "map", "demo", "dev"}
+    assert set(EXTRAS) == {"data", "train", "eval", "map", "demo", "export", "dev"}
 
 
 @pytest.mark.parametrize("requirement", DIRECT, ids=str)

@@ -10,9 +10,10 @@ from tqdm import tqdm
 from transformers import pipeline
 
 from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from .models.timesenclip.encoding_timesenclip import encode
+from .models.timesenclip.encoding_timesenclip import PixelTower, encode
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
+from .runtimes.running import load_tower
 
 # Series a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
@@ -41,9 +42,14 @@ class PixelEncoder:
         batch_size: series the encoder takes at once; what suits it and the machine when left out.
         dtype: computes in this type, as [`encode`] takes it; the model's own when left out.
         deduplicate: encode series that are equal to the last bit once.
+        runtime: what computes the embeddings: "torch", "onnx" or "openvino"; see [`load_tower`], as for the rest.
+        exported: file of `timesenclip export` for the runtime; float32, made in memory, when left out.
+        threads: of the runtime; torch's number when left out.
 
     Raises:
-        OSError: the checkpoint cannot be found.
+        OSError: the checkpoint, or the exported file, cannot be found.
+        ValueError: the runtime does not go with its file, type or device.
+        ImportError: the runtime is not installed.
     """
 
     def __init__(
@@ -54,12 +60,20 @@ class PixelEncoder:
         batch_size: int | None = None,
         dtype: torch.dtype | str | None = None,
         deduplicate: bool = False,
+        runtime: str = "torch",
+        exported: str | PathLike[str] | None = None,
+        threads: int | None = None,
     ) -> None:
         loaded: Any = model
         if not isinstance(model, ZeroShotPixelClassificationPipeline):
             loaded = load_pipeline(model, device)
         self.model, self.processor = loaded.model, loaded.processor
         self.batch_size, self.dtype, self.deduplicate = batch_size, dtype, deduplicate
+        self.tower: PixelTower | None = None
+        if runtime != "torch":
+            self.tower = load_tower(self.model, runtime, exported=exported, dtype=dtype, threads=threads)
+        elif exported is not None:
+            raise ValueError("An exported tower needs a runtime: name onnx or openvino, or leave the file out.")
 
     @property
     def score_scale(self) -> float:
@@ -81,7 +95,7 @@ class PixelEncoder:
         if self.deduplicate and observed.any():
             first, copies = _distinct(seen)
             seen = {name: values[first] for name, values in seen.items()}
-        embeds = encode(self.model, seen, batch_size=self.batch_size, dtype=self.dtype)
+        embeds = encode(self.model, seen, batch_size=self.batch_size, dtype=self.dtype, tower=self.tower)
         return Embedded(embeds if copies is None else embeds[copies], observed, _clear_months(features["months"], mask))
 
 

@@ -12,9 +12,11 @@ from .cli_imports import import_app
 from .cli_map import map_
 from .cli_options import (
     Device,
+    Exported,
     Labels,
     Model,
     Offset,
+    Runtime,
     Template,
     Year,
     model_of,
@@ -72,6 +74,8 @@ def classify(
     offset: Offset = None,
     id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
     device: Device = None,
+    runtime: Runtime = "torch",
+    exported: Exported = None,
 ) -> None:
     """Classify the series of a table."""
     from .classification import PixelClassifier
@@ -81,7 +85,12 @@ def classify(
         raise ValueError(f"--top-k must be at least 1, got {top_k}.")
     series = read_table(table, id_column=id_column)
     classifier = PixelClassifier(
-        read_label_option(labels), model_of(model), hypothesis_template=template or None, device=device
+        read_label_option(labels),
+        model_of(model),
+        hypothesis_template=template or None,
+        device=device,
+        runtime=runtime,
+        exported=exported,
     )
     scores = classifier.probabilities_of_items(series.series, progress=show_progress(), year=year, offset=offset)
     typer.echo(_summary(series.ids, classifier.labels, scores))
@@ -110,6 +119,24 @@ def convert(
         checkpoint, clip, output, band_order=names_of(band_order), vision_tower=vision_tower, revision=revision
     )
     typer.echo(str(report))
+
+
+@app.command()
+def export(
+    output: Annotated[Path, typer.Option(help="File to write, FILE.onnx.")],
+    model: Model = None,
+    quantize: Annotated[Literal["int8"] | None, typer.Option(help="int8, or float32 when left out.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="CSV, Parquet or NPZ of series for int8; simulated ones when left out.")
+    ] = None,
+) -> None:
+    """Write the pixel tower as ONNX for ONNX Runtime and OpenVINO, held against PyTorch."""
+    from .classification import load_pipeline
+    from .runtimes.exporting import export_tower
+
+    loaded = load_pipeline(model_of(model), None)
+    extractor = loaded.processor.feature_extractor
+    typer.echo(str(export_tower(loaded.model, extractor, output, quantize=quantize, calibration=calibration)))
 
 
 @app.command()

@@ -8,8 +8,10 @@ import typer
 from .cli_options import (
     Bands,
     Device,
+    Exported,
     Model,
     Offset,
+    Runtime,
     Template,
     Year,
     model_of,
@@ -74,6 +76,8 @@ def map_(
     workers: Annotated[int, typer.Option(help="Threads or processes of this machine.")] = 1,
     chunk: Annotated[int, typer.Option(help="Side in pixels of what is mapped at once.")] = DEFAULT_CHUNK,
     dtype: Annotated[str | None, typer.Option(help="To compute in, such as bfloat16.")] = None,
+    runtime: Runtime = "torch",
+    exported: Exported = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
     device: Device = None,
 ) -> None:
@@ -121,6 +125,8 @@ def map_(
         workers=workers,
         chunk=chunk,
         dtype=dtype,
+        runtime=runtime,
+        exported=exported,
         device=device,
         inputs=inputs,
     )

@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,13 @@ Template = Annotated[
 Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
 Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
+Runtime = Annotated[
+    Literal["torch", "onnx", "openvino"],
+    typer.Option(help="What computes the embeddings; the others need the extra `export`."),
+]
+Exported = Annotated[
+    Path | None, typer.Option(help="File of `timesenclip export` for --runtime; float32, made on the fly, if left out.")
+]
 Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
 
 Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]

@@ -15,6 +15,7 @@ from tests.reference import UpstreamEncoder
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPConfig, TimeSenCLIPModel, TimeSenCLIPPixelConfig, encode
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
+from timesenclip_hf.runtimes.exporting import export_tower
 
 FOLDER = Path(__file__).resolve().parents[2] / "runs" / "base_size"
 POINTS, STEPS, BATCH, WARM_UP, RATE = 40_000, 400, 256, 40, 5e-4
@@ -28,6 +29,16 @@ def base_size_checkpoint(folder: Path = FOLDER) -> str:
         AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT).save_pretrained(partial)
         os.replace(partial, folder)
     return str(folder)
+
+
+def int8_tower() -> str:
+    """The file of its pixel tower in int8, calibrated on simulated series; exported first where it is not there."""
+    file = FOLDER.with_suffix(".int8.onnx")
+    if not file.is_file():
+        model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
+        extractor = AutoProcessor.from_pretrained(base_size_checkpoint()).feature_extractor
+        export_tower(model, extractor, file, quantize="int8")
+    return str(file)
 
 
 def _fit() -> TimeSenCLIPModel:

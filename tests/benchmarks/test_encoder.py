@@ -15,7 +15,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from tests.benchmarks.base_size import base_size_checkpoint, upstream_of
+from tests.benchmarks.base_size import base_size_checkpoint, int8_tower, upstream_of
 from tests.benchmarks.records import record
 from timesenclip_hf import encode
 from timesenclip_hf.classification import class_probabilities
@@ -26,6 +26,7 @@ from timesenclip_hf.models.timesenclip.inference_timesenclip import (
     make_product,
     plan_of,
 )
+from timesenclip_hf.runtimes.running import load_tower
 
 SERIES, TURNS = 2_048, 7
 PRECISIONS = ("float32", "bfloat16", "pure_bfloat16")
@@ -67,6 +68,26 @@ def plan_ways(model: Any, features: dict[str, torch.Tensor]) -> dict[str, Way]:
     whole = {"pixel_series": features["pixel_series"]}
     ways: dict[str, Way] = {name: (lambda name=name: encode(model, whole, dtype=name)) for name in PRECISIONS}
     return ways | {"float32, with gaps": lambda: encode(model, features)}
+
+
+def runtime_towers(model: Any) -> dict[str, Any]:
+    """The tower in other runtimes, float32 exported in memory, int8 from its file."""
+    exported = int8_tower()
+    return {
+        "openvino float32": load_tower(model, "openvino"),
+        "openvino int8": load_tower(model, "openvino", exported=exported),
+        "openvino int8, bfloat16 rest": load_tower(model, "openvino", exported=exported, dtype="bfloat16"),
+        "onnx float32": load_tower(model, "onnx"),
+        "onnx int8": load_tower(model, "onnx", exported=exported),
+    }
+
+
+def runtime_ways(model: Any, features: dict[str, torch.Tensor]) -> dict[str, Way]:
+    """Bulk encoding of whole years in other runtimes."""
+    whole = {"pixel_series": features["pixel_series"]}
+    return {
+        name: (lambda tower=tower: encode(model, whole, tower=tower)) for name, tower in runtime_towers(model).items()
+    }
 
 
 def compare(ways: dict[str, Way], published: dict[str, Way], count: int, turns: int = TURNS) -> dict[str, Speed]:
@@ -160,10 +181,13 @@ def test_the_encoder_by_precision_and_path():
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
     features = features_of()
     ways = plan_ways(model, features)
+    whole = {"pixel_series": features["pixel_series"]}
     for size in (64, 256, 1_024):
-        whole = {"pixel_series": features["pixel_series"]}
-        ways[f"float32, chunks of {size}"] = lambda size=size, whole=whole: encode(model, whole, batch_size=size)
-    ways |= product_ways(model.pixel_model, SERIES)
+        ways[f"float32, chunks of {size}"] = lambda size=size: encode(model, whole, batch_size=size)
+    compiled = TransformerPlan(model.pixel_model, "bfloat16", torch.device("cpu"))
+    compiled.compile()
+    ways["bfloat16, compiled"] = lambda: encode(model, whole, tower=compiled)
+    ways |= runtime_ways(model, features) | product_ways(model.pixel_model, SERIES)
     speeds = compare(ways, published_ways(model.pixel_model, features), SERIES)
     shares = {name: share_of_products(speeds, name) for name in PRECISIONS}
     rows = [

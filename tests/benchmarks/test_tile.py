@@ -20,6 +20,8 @@ import torch
 import xarray as xr
 from transformers import AutoModel, AutoProcessor
 
+from tests.benchmarks.base_size import base_size_checkpoint
+from tests.benchmarks.records import record
 from tests.mapping.small_cubes import CRS, MONTHS, grid
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPConfig, TimeSenCLIPModel, TimeSenCLIPPixelConfig, encode
 from timesenclip_hf.cubes.reading import make_cube
@@ -163,10 +165,13 @@ def main(shares: Sequence[float] = (0.01, 0.03, 0.1), workers: int = 2) -> None:
     print(json.dumps({"base_size": speeds, "end_to_end_to_bare_encoder": round(ratio, 3)}))
 
 
-def test_a_part_of_a_tile(capsys):
+def test_a_part_of_a_tile_and_the_encoders_share(capsys):
     part = map_part(synthetic_tile(1024), 0.25, DEFAULT_CHECKPOINT, workers=2)
+    speeds = encoder_shares(base_size_checkpoint())
+    title = f"{part.pixels_per_second:,.0f} pixels/s by two processes, at most {part.peak_bytes / 1e9:.2f} GB each"
+    share = round(float(np.median([whole / bare for bare, whole, _ in speeds])), 3)
     with capsys.disabled():
-        print(f"\n{part.pixels_per_second:,.0f} pixels/s by two processes, at most {part.peak_bytes / 1e9:.2f} GB each")
+        record("mapping", f"A map end to end, embedded model: {title}", [{"of the base-size encoder's speed": share}])
     assert part.chunks == 4
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from tests.benchmarks.records import record
 from tests.reference import UpstreamEncoder
 from timesenclip_hf import TimeSenCLIPPixelModel
 from timesenclip_hf.conversion import read_upstream_encoder
@@ -223,11 +224,17 @@ def _time_step(step: Callable[..., None], batches: Iterator[object]) -> tuple[fl
 def test_both_loops_compute_the_same_loss_and_ours_is_faster(capsys):
     timing = measure()
     with capsys.disabled():
-        print(f"\none step of {timing.batch} points on {timing.threads} threads, the published encoder:")
-        for name, seconds in timing.seconds.items():
-            print(
-                f"  {name:12} {seconds:.2f} s, {timing.ratio(name):.2f} times upstream's steps a second, "
-                f"{100 * timing.loading_share(name):.1f} % of it reading"
-            )
-        print(f"  oneDNN {'was' if timing.onednn else 'could not be'} used for float32")
+        record(
+            "training_step",
+            f"A step of {timing.batch} points on {timing.threads} threads, the published encoder; oneDNN "
+            f"{'was' if timing.onednn else 'could not be'} used for float32",
+            [
+                {
+                    "loop": name,
+                    "times upstream's steps a second": round(timing.ratio(name), 2),
+                    "of it reading": round(timing.loading_share(name), 4),
+                }
+                for name in timing.seconds
+            ],
+        )
     assert timing.difference < 1e-5

@@ -31,6 +31,8 @@ from training.evaluate import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2
+# Of what OpenVINO does with the int8 file, the faster on two cores with bfloat16.
+INT8 = "openvino int8, bfloat16 rest"
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 
@@ -85,6 +87,35 @@ def encoder(ledger: Ledger) -> None:
             0.7,
             f"its own shapes in its own order, {alone * flops / 1e9:,.0f} GFLOP/s; {flops / 1e6:,.0f} MFLOP a pixel",
         )
+
+
+def runtimes(ledger: Ledger) -> None:
+    """Exported towers against the published encoder, and what they lose on real pixels."""
+    model, _ = base_size()
+    features = benchmark.features_of()
+    published = benchmark.published_ways(model.pixel_model, features)
+    speeds = benchmark.compare(benchmark.runtime_ways(model, features), published, benchmark.SERIES)
+    others = ", ".join(f"{name} {speed.ratio:.2f}" for name, speed in speeds.items() if name not in published)
+    for name, bar in (("openvino float32", 2.8), (INT8, 7.5)):
+        note = f"whole years, {THREADS} threads; all: {others}"
+        ledger.add(f"{name}, times as fast as published", round(speeds[name].ratio, 2), ">=", bar, note)
+    towers = benchmark.runtime_towers(model)
+    inputs = {"pixel_series": features["pixel_series"]}
+    apart = encode(model, inputs, tower=towers["openvino float32"]) - encode(model, inputs)
+    ledger.add(
+        "openvino float32, largest difference of an embedding from PyTorch's",
+        float(apart.abs().max()),
+        "<=",
+        1e-5,
+        f"{benchmark.SERIES:,} simulated series",
+    )
+    try:
+        pixels = real_pixels()
+    except FileNotFoundError as error:
+        ledger.skip(f"{INT8}, answers on real pixels", ">=", 0.99, str(error))
+        return
+    embeds = [encode(model, features, tower=towers[INT8]) for features, _ in pixels]
+    add_fidelity(ledger, INT8, embeds, pixels, "mean", 0.999)
 
 
 def fidelity(ledger: Ledger) -> None:
@@ -226,6 +257,7 @@ PARTS: dict[str, Callable[[Ledger], None]] = {
     "plan": plan,
     "encoder": encoder,
     "fidelity": fidelity,
+    "runtimes": runtimes,
     "around": around,
     "memory": memory,
     "scale": scale,

@@ -55,7 +55,7 @@ def map_cube(
         crs: where the files name none.
         progress: show a progress bar, for a cube in memory.
         **options: [`make_recipe`]'s: `year`, `offset`, `processing_baseline`, `smoothing`, `embeddings`,
-            `deduplicate`, `device`, `dtype`, `batch_size`, `chunk_size`.
+            `deduplicate`, `device`, `dtype`, `runtime`, `exported`, `batch_size`, `chunk_size`.
 
     Returns:
         On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
@@ -120,6 +120,8 @@ def make_recipe(
     deduplicate: bool = False,
     device: str | None = None,
     dtype: str | None = None,
+    runtime: str = "torch",
+    exported: str | PathLike[str] | None = None,
     batch_size: int | None = None,
     chunk_size: int = DEFAULT_CHUNK_SIZE,
     threads: int | None = None,
@@ -142,6 +144,8 @@ def make_recipe(
         deduplicate: encode pixels whose features are equal once.
         device: where to compute, such as "cuda".
         dtype: to compute in, such as "bfloat16", see [`encode`]; the checkpoint's own when left out.
+        runtime: what computes the embeddings: "torch", "onnx" or "openvino".
+        exported: file of `timesenclip export` for the runtime; float32, made in memory, when left out.
         batch_size: series the encoder takes at once; what suits it and the machine when left out.
         chunk_size: pixels whose features are made at once; no map depends on it.
         threads: of torch in each process.
@@ -165,6 +169,8 @@ def make_recipe(
         dtype=dtype,
         threads=threads,
         deduplicate=deduplicate,
+        runtime=runtime,
+        exported=exported,
         shared=shared,
     )
     sets = embed_label_sets(encoder, labels, label_sets, hierarchy, hypothesis_template)
@@ -285,6 +291,8 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         "model_bands": recipe.band_names,
         "hypothesis_template": recipe.hypothesis_template,
     }
+    if recipe.model.runtime != "torch":
+        attributes["runtime"] = f"{recipe.model.runtime} {recipe.model.tower or ''}".rstrip()
     if label_set.coarse_labels:
         attributes["coarse_labels"] = label_set.coarse_labels
     if recipe.smoothing is not None:

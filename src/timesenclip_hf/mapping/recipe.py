@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from threading import Lock
@@ -15,6 +15,7 @@ from ..classification import PixelEncoder
 from ..models.timesenclip.inference_timesenclip import check_precision, precision_name
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ..models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels
+from ..runtimes.running import name_of_exported
 from ..tensor_files import weights_hash
 from .codes import MOST_CLASSES
 from .smoothing import majority_halo
@@ -41,6 +42,9 @@ class ModelSource:
         dtype: name of the type to compute in, see [`encode`]; the model's own when None.
         threads: of torch in each process; left as they are when None.
         deduplicate: encode equal series once.
+        runtime: what computes: "torch", "onnx" or "openvino".
+        exported: file of `timesenclip export` for the runtime, which every worker must find there.
+        tower: which exported tower that is, see [`name_of_exported`].
     """
 
     name: str
@@ -50,10 +54,15 @@ class ModelSource:
     dtype: str | None
     threads: int | None
     deduplicate: bool
+    runtime: str = "torch"
+    exported: str | None = None
+    tower: str | None = None
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        return (self.name, self.weights, self.device, self.batch_size, self.dtype, self.deduplicate)
+        # A runtime is opened with its threads, torch's are set at every use.
+        threads = None if self.runtime == "torch" else self.threads
+        return astuple(replace(self, threads=threads))
 
     def encoder(self) -> PixelEncoder:
         """The encoder of this process.
@@ -72,7 +81,15 @@ class ModelSource:
                     batch_size=self.batch_size,
                     dtype=self.dtype,
                     deduplicate=self.deduplicate,
+                    runtime=self.runtime,
+                    exported=self.exported,
+                    threads=self.threads,
                 )
+                if self.tower is not None and name_of_exported(self.exported or "") != self.tower:
+                    raise ValueError(
+                        f"The exported tower {self.exported} is another on this worker than where the run was started: "
+                        "give a path that all of them share."
+                    )
                 if weights_hash(encoder.model.state_dict()) != self.weights:
                     raise ValueError(
                         f"The checkpoint {self.name} has other weights on this worker than where the run was started: "
@@ -228,6 +245,8 @@ def find_model(
     dtype: str | None = None,
     threads: int | None = None,
     deduplicate: bool = False,
+    runtime: str = "torch",
+    exported: str | PathLike[str] | None = None,
     shared: bool = False,
 ) -> tuple[ModelSource, PixelEncoder]:
     """Loads a checkpoint in this process and says where others find it.
@@ -239,13 +258,16 @@ def find_model(
         dtype: name of the type to compute in.
         threads: of torch.
         deduplicate: encode equal series once.
+        runtime: what computes.
+        exported: file for the runtime.
         shared: other processes must find it too.
 
     Raises:
         OSError: no checkpoint can be read there.
-        ValueError: the type is unknown or not for the device, or other processes cannot find a loaded pipeline.
+        ValueError: the type is unknown or not for the device, the runtime cannot be used, or other processes cannot
+            find a loaded pipeline.
     """
-    if dtype is not None:
+    if dtype is not None and runtime == "torch":
         check_precision(precision_name(dtype), torch.device(device or "cpu"))
     encoder = PixelEncoder(
         model,
@@ -253,13 +275,18 @@ def find_model(
         batch_size=batch_size,
         dtype=dtype,
         deduplicate=deduplicate,
+        runtime=runtime,
+        exported=exported,
+        threads=threads,
     )
     is_loaded = isinstance(model, ZeroShotPixelClassificationPipeline)
     name = str(encoder.model.name_or_path) if model is None or is_loaded else str(model)
     if is_loaded and shared and not Path(name).is_dir():
         raise ValueError("Other processes cannot see a loaded pipeline: give the folder of its checkpoint.")
     weights = weights_hash(encoder.model.state_dict())
-    source = ModelSource(name, weights, device, batch_size, dtype, threads, deduplicate)
+    path = None if exported is None else str(Path(exported).absolute())
+    tower = None if path is None else name_of_exported(path)
+    source = ModelSource(name, weights, device, batch_size, dtype, threads, deduplicate, runtime, path, tower)
     source.keep(encoder)
     return source, encoder
 

@@ -272,6 +272,7 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], inputs: S
         "smoothing": None if recipe.smoothing is None else str(recipe.smoothing),
         "embeddings": recipe.embeddings,
         "dtype": recipe.model.dtype,
+        "runtime": None if recipe.model.runtime == "torch" else [recipe.model.runtime, recipe.model.tower],
         "chunk": list(side),
     }
 

@@ -200,6 +200,16 @@ def test_many_threads_use_one_plan_and_get_what_one_gets():
             assert torch.equal(found, expected)
 
 
+@pytest.mark.slow
+@needs_bfloat16
+def test_a_compiled_plan_is_near():
+    tower, inputs = tower_of(), inputs_of(300)
+    plan = plan_of(tower, "bfloat16")
+    before = plan(**inputs)
+    plan.compile()
+    assert torch.cosine_similarity(plan(**inputs), before).min() > 0.999
+
+
 def test_folding_leaves_the_weights_alone():
     tower = tower_of()
     before = {name: values.clone() for name, values in tower.state_dict().items()}

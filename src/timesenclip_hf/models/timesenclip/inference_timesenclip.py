@@ -313,11 +313,6 @@ class InferencePlan:
         weight, bias = (values.to(self.device, self.product_type) for values in weights)
         return make_product(weight, bias, rows, activation)
 
-    def _norm(self, weights: Affine) -> Product:
-        weight, bias = (values.to(self.device, self.sum_type) for values in weights)
-        shape, eps = weight.shape, self.config.layer_norm_eps
-        return lambda x: nn.functional.layer_norm(x, shape, weight, bias, eps)
-
     def _head(self, post_layernorm: Affine, projection: Affine) -> Product:
         """Norm and projection, a small part of the work, always in float32."""
         weight, bias = (values.to(self.device) for values in post_layernorm)
@@ -328,6 +323,14 @@ class InferencePlan:
 
 class TransformerPlan(InferencePlan):
     """The folded transformer."""
+
+    def compile(self) -> None:
+        """Lets `torch.compile` fuse what stands between the products.
+
+        It takes some ten seconds at the next use and needs a C++ compiler; what it brings is among `make bench`'s
+        figures. As [`plan_of`] keeps the plan, [`encode`] then uses it.
+        """
+        self._join = torch.compile(_joined, dynamic=True)
 
     def _build(self, tower: Any) -> None:
         folded = fold(tower)
@@ -345,6 +348,7 @@ class TransformerPlan(InferencePlan):
         self.embed = [self._product((part.T, none), rows) for part in torch.split(looks, self.width, dim=1)]
         activation = self.config.hidden_act
         *whole, last = folded.layers
+        self._join = _joined
         self.layers = [
             (
                 [] if layer.qkv is None else [self._product(part, rows) for part in _thirds(layer.qkv)],
@@ -386,10 +390,8 @@ class TransformerPlan(InferencePlan):
                 qkv = [part(states) for part in project]
             query, key, value = (part.reshape(tokens, count * self.heads, -1) for part in qkv)
             mixed = self._attend(query, key, value, hidden_keys)
-            sums = norm1(_added(out(mixed.view(tokens * count, -1)), sums))
-            states = sums.to(self.product_type)
-            sums = norm2(_added(fc2(fc1(states)), sums))
-            states = sums.to(self.product_type)
+            sums, states = self._join(out(mixed.view(tokens * count, -1)), sums, *norm1)
+            sums, states = self._join(fc2(fc1(states)), sums, *norm2)
         return self._class_token(sums[:count], states.view(tokens, count, -1), hidden_keys)
 
     def _rows(
@@ -461,9 +463,13 @@ class TransformerPlan(InferencePlan):
             scores.masked_fill_(hidden_keys.T[:, None], -torch.inf)
         mixed = torch.bmm(scores.softmax(dim=-1), tokens).transpose(0, 1)
         mixed = torch.bmm(mixed, self.values).transpose(0, 1).reshape(count, -1)
-        sums = norm1(_added(out(mixed), sums))
-        sums = norm2(_added(fc2(fc1(sums.to(self.product_type))), sums))
+        sums, states = self._join(out(mixed), sums, *norm1)
+        sums, _ = self._join(fc2(fc1(states)), sums, *norm2)
         return self.head(sums)
+
+    def _norm(self, weights: Affine) -> tuple[torch.Tensor, torch.Tensor, float]:
+        weight, bias = (values.to(self.device, self.sum_type) for values in weights)
+        return weight, bias, self.config.layer_norm_eps
 
 
 class MLPPlan(InferencePlan):
@@ -516,9 +522,14 @@ def _thirds(qkv: Affine) -> list[Affine]:
     return list(zip(*(values.chunk(3) for values in qkv), strict=True))
 
 
-def _added(product: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
-    """Their sum in the type of the sums, in the memory of one of them; a new tensor took up to twenty times as long."""
-    return product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
+def _joined(
+    product: torch.Tensor, sums: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalised sum of a residual and a product, in the type of the sums and in that of the products."""
+    # In the memory of one of them: two types added into a new tensor took up to twenty times as long.
+    added = product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
+    sums = nn.functional.layer_norm(added, weight.shape, weight, bias, eps)
+    return sums, sums.to(product.dtype)
 
 
 _plans: WeakKeyDictionary[Any, dict[Any, tuple[torch.Tensor, InferencePlan]]] = WeakKeyDictionary()

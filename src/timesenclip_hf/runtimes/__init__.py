@@ -1,0 +1,1 @@
+"""The pixel tower in ONNX Runtime and OpenVINO: exported, quantised, run."""

@@ -1,0 +1,160 @@
+"""The pixel tower as one graph of plain operations, for any number of series and looks, to be exported.
+
+The transformer is in its folded form, see [`fold`], with the axes in the order that the runtimes' kernels want:
+(series, token, width), and a softmax over the last axis.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+from transformers.activations import ACT2FN
+
+from ..models.timesenclip.inference_timesenclip import Affine, FoldedLayer, fold
+
+# Added to the score of a look that was not observed; an infinity would be nothing that a quantiser can scale.
+HIDDEN_SCORE = -1e9
+
+
+class FoldedGraph(nn.Module):
+    """A tower with a transformer.
+
+    Args:
+        tower: a [`TimeSenCLIPPixelModel`].
+    """
+
+    def __init__(self, tower: Any) -> None:
+        super().__init__()
+        folded, config = fold(tower), tower.config
+        *whole, last = folded.layers
+        self.width, self.num_months = int(config.hidden_size), int(config.num_months)
+        self.looks = _linear((folded.looks.T, folded.looks.new_zeros(folded.looks.shape[1])), bias=False)
+        self.layers = nn.ModuleList(_Layer(layer, config) for layer in whole)
+        self.last = _LastLayer(last, config)
+        self.head = nn.Sequential(_norm(folded.post_layernorm, config), _linear(folded.projection))
+
+    def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
+        """Pooled output (batch, projection_dim)."""
+        looks = torch.where(series_mask[..., None], pixel_series.flatten(2), 0.0)
+        rows = torch.cat([looks, _shares(months, self.num_months)], dim=2)
+        # The class token's row stands first and its column last.
+        rows = torch.cat([torch.zeros_like(rows[:, :1]), rows], dim=1)
+        class_token = torch.cat([torch.ones_like(months[:, :1]), torch.zeros_like(months)], dim=1)[..., None]
+        hidden = torch.cat([torch.zeros_like(months[:, :1]), torch.where(series_mask, 0.0, HIDDEN_SCORE)], dim=1)
+        states, *qkv = self.looks(torch.cat([rows, class_token], dim=2)).split(self.width, dim=2)
+        for layer in self.layers:
+            states, qkv = layer(states, qkv, hidden), []
+        pooled: torch.Tensor = self.head(self.last(states, hidden))
+        return pooled
+
+
+class _Layer(nn.Module):
+    """A layer for all tokens; its queries, keys and values are given, or its own where the list is empty."""
+
+    def __init__(self, layer: FoldedLayer, config: Any) -> None:
+        super().__init__()
+        self.heads = int(config.num_attention_heads)
+        self.qkv = nn.ModuleList([] if layer.qkv is None else map(_linear, _thirds(layer.qkv)))
+        self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
+        self.activation = ACT2FN[config.hidden_act]
+
+    def forward(self, states: torch.Tensor, qkv: list[torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
+        qkv = qkv or [project(states) for project in self.qkv]
+        query, key, value = (part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in qkv)
+        scores = query @ key.transpose(2, 3) + hidden[:, None, None]
+        mixed = (scores.softmax(dim=3) @ value).transpose(1, 2).flatten(2)
+        states = self.norm1(states + self.out(mixed))
+        result: torch.Tensor = self.norm2(states + self.fc2(self.activation(self.fc1(states))))
+        return result
+
+
+class _LastLayer(nn.Module):
+    """The last layer for the class token alone, (batch, width)."""
+
+    def __init__(self, layer: FoldedLayer, config: Any) -> None:
+        super().__init__()
+        assert layer.qkv is not None
+        query, (keys, _), (values, value_bias) = _thirds(layer.qkv)
+        heads = (int(config.num_attention_heads), -1, int(config.hidden_size))
+        out_weight, out_bias = layer.out
+        self.query = _linear(query)
+        # A key's bias adds the same to all scores of a query, which its softmax does not see.
+        self.keys = nn.Parameter(keys.view(heads))
+        self.values = nn.Parameter(values.view(heads).transpose(1, 2).contiguous())
+        self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
+        self.out = _linear((out_weight, out_bias + out_weight @ value_bias))
+        self.activation = ACT2FN[config.hidden_act]
+
+    def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        state = tokens[:, 0]
+        query = self.query(state).reshape(state.shape[0], len(self.keys), -1).transpose(0, 1)
+        of_tokens = (query @ self.keys).transpose(0, 1)  # (series, head, width)
+        scores = of_tokens @ tokens.transpose(1, 2) + hidden[:, None]
+        mixed = (scores.softmax(dim=2) @ tokens).transpose(0, 1)
+        mixed = (mixed @ self.values).transpose(0, 1).flatten(1)
+        state = self.norm1(state + self.out(mixed))
+        result: torch.Tensor = self.norm2(state + self.fc2(self.activation(self.fc1(state))))
+        return result
+
+
+class MonthsGraph(nn.Module):
+    """A tower with an encoder without attention, which sees looks on the months of a year.
+
+    Args:
+        tower: a [`TimeSenCLIPPixelModel`].
+    """
+
+    def __init__(self, tower: Any) -> None:
+        super().__init__()
+        self.num_months = int(tower.config.num_months)
+        self.encoder, self.head = tower.encoder, nn.Sequential(tower.post_layernorm, tower.projection)
+
+    def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
+        """Pooled output (batch, projection_dim)."""
+        seen = series_mask[..., None]
+        looks = torch.where(seen, pixel_series.flatten(2), 0.0)
+        looks = torch.cat([looks, seen.to(looks.dtype)], dim=2)
+        # As `place_on_months`, whose sums over the looks of a month are a product here.
+        month = _modulo((months + 0.5).floor(), self.num_months)
+        falls_on = (month[:, None] == torch.arange(float(self.num_months))[:, None]).to(looks.dtype)
+        sums = falls_on @ looks
+        pooled: torch.Tensor = self.head(self.encoder(sums / sums[..., -1:].clamp(min=1))[1])
+        return pooled
+
+
+def _shares(months: torch.Tensor, num_months: int) -> torch.Tensor:
+    """Shares of the learned positions in each look's: (batch, time, num_months); linear on the circle of the year."""
+    apart = (_modulo(months, num_months)[..., None] - torch.arange(float(num_months))).abs()
+    return (1 - torch.minimum(apart, num_months - apart)).clamp(min=0)
+
+
+def _modulo(months: torch.Tensor, num_months: int) -> torch.Tensor:
+    return months - (months / num_months).floor() * num_months  # ONNX has none for floats with the divisor's sign
+
+
+def _block(layer: FoldedLayer, config: Any) -> tuple[nn.Module, ...]:
+    return (
+        _linear(layer.out),
+        _norm(layer.norm1, config),
+        _linear(layer.fc1),
+        _linear(layer.fc2),
+        _norm(layer.norm2, config),
+    )
+
+
+def _thirds(qkv: Affine) -> list[Affine]:
+    return list(zip(*(values.chunk(3) for values in qkv), strict=True))
+
+
+def _linear(weights: Affine, bias: bool = True) -> nn.Linear:
+    weight, bias_values = weights
+    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias)
+    linear.load_state_dict({"weight": weight, **({"bias": bias_values} if bias else {})})
+    return linear
+
+
+def _norm(weights: Affine, config: Any) -> nn.LayerNorm:
+    weight, bias = weights
+    norm = nn.LayerNorm(len(weight), eps=config.layer_norm_eps)
+    norm.load_state_dict({"weight": weight, "bias": bias})
+    return norm
