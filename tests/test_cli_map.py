@@ -90,6 +90,12 @@ def test_unsure_pixels_may_be_rejected_and_classes_smoothed(cube, output, tiny_c
         assert 255 in raster.read(1)
 
 
+def test_an_output_that_is_no_geotiff_is_refused_before_the_work(cube, tmp_path, tiny_checkpoint):
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", tmp_path / "map.png")
+    assert "give an output that ends in .tif" in result.stderr
+    assert not list(tmp_path.glob("map*"))
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -100,6 +106,11 @@ def test_unsure_pixels_may_be_rejected_and_classes_smoothed(cube, output, tiny_c
         (["CUBE", "--labels", LABELS, "--resolution", 10], "--resolution is for --stac"),
         (["CUBE", "--labels", LABELS, "--scheduler", "mpi"], "must be threads, processes or tcp"),
         (["CUBE", "--labels", LABELS, "--reference", "x.tif"], "--reference needs --reference-codes"),
+        (["CUBE", "--labels", LABELS, "--reject", 1.5], "a probability between 0 and 1, got 1.5"),
+        (["CUBE", "--label-set", "a=maize", "--label-set", "a=wheat"], "a name of its own, got a, a"),
+        (["--relabel", "nowhere.run", "--labels", LABELS, "--bbox", "1,2,3,4"], "--bbox is for a cube"),
+        (["CUBE", "--labels", LABELS, "--device", "cuda:77"], "PyTorch cannot compute on cuda:77 here"),
+        (["CUBE", "--labels", LABELS, "--dtype", "float16"], "float16 is for graphics cards"),
         (["--relabel", "nowhere.run", "--labels", LABELS], "holds no map: give the folder of a run"),
     ],
 )

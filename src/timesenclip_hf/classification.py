@@ -14,6 +14,7 @@ from .models.timesenclip.encoding_timesenclip import PixelTower, encode
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
 from .runtimes.running import load_tower
+from .tensor_files import first_line
 
 # Series a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
@@ -183,12 +184,17 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
 
     Raises:
         OSError: no checkpoint can be read there.
+        ValueError: there is no such device.
     """
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name
-        reason = str(error).splitlines()[0]
-        raise OSError(f"No checkpoint can be read from {model or 'the package'}: {reason}") from None
+        raise OSError(f"No checkpoint can be read from {model or 'the package'}: {first_line(error)}.") from None
+    except (AssertionError, RuntimeError) as error:
+        if device is None or torch.device(device).type == "cpu":
+            raise
+        # Of PyTorch, which asserts that it was built with CUDA.
+        raise ValueError(f"PyTorch cannot compute on {device} here: {first_line(error)}.") from None
 
 
 def _distinct(features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -87,14 +87,20 @@ def map_(
     """
     from .mapping import MapRun, check_labels, compare, export_map, parse_codes, read_reference
     from .mapping import reject as reject_
+    from .mapping.export import check_output
+    from .mapping.rejection import check_threshold
 
+    # Before the work, as all that can be known to be wrong by then.
+    check_output(output)
+    if reject is not None:
+        check_threshold(reject)
     if reference is not None and reference_codes is None:
         raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
     if reference is not None and label_set:
         raise ValueError("--reference compares with --labels: leave --label-set out.")
     names: dict[str, Any] = {
         "labels": None if labels is None else read_label_option(labels),
-        "label_sets": None if not label_set else dict(_named(one) for one in label_set),
+        "label_sets": None if not label_set else _label_sets(label_set),
         "hierarchy": None if hierarchy is None else read_label_option(str(hierarchy)),
     }
     opened, inputs = _open(
@@ -132,7 +138,6 @@ def map_(
     )
     known = None
     if reference is not None and reference_codes is not None:
-        # Before the work: a wrong path, label or code must not cost the map.
         codes = parse_codes(reference_codes)
         check_labels(run.recipe.label_sets[""].labels, list(codes))
         known = read_reference(reference, codes, opened, variable=reference_variable)
@@ -174,7 +179,10 @@ def _open(
 
     if sum(1 for one in (cube, stac, relabel) if one) != 1:
         raise ValueError("Give one of: files of a cube, --stac, or --relabel.")
+    reading = {"bands": bands, "crs": crs, "bbox": bbox, "dates": dates, **of_stac}
     if relabel is not None:
+        if wrong := next((name for name, value in reading.items() if value is not None), None):
+            raise ValueError(f"--{wrong.replace('_', '-')} is for a cube, which --relabel does not read: leave it out.")
         return stored_embeddings(relabel), [str(relabel.resolve())]
     if stac is not None:
         from .cubes.stac import open_stac
@@ -187,6 +195,13 @@ def _open(
     paths = cube or []
     opened = open_cube(paths, bands=names_of(bands), crs=crs, bbox=bbox, dates=dates, chunks=chunk)
     return opened, [*(str(path.resolve()) for path in paths), *filter(None, (bbox, dates))]
+
+
+def _label_sets(given: list[str]) -> dict[str, Any]:
+    named = [_named(one) for one in given]
+    if len(sets := dict(named)) < len(named):
+        raise ValueError(f"Give each label set a name of its own, got {', '.join(name for name, _ in named)}.")
+    return sets
 
 
 def _named(text: str) -> tuple[str, Any]:

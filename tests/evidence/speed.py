@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import cache
@@ -20,9 +21,10 @@ from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
 
 from tests.benchmarks import test_encoder as benchmark
-from tests.benchmarks.base_size import base_size_checkpoint
+from tests.benchmarks.base_size import base_size_checkpoint, int8_tower
 from tests.evidence import speed_student
 from tests.evidence.claims import Ledger, run_parts
+from tests.mapping.small_cubes import make_cube
 from timesenclip_hf import DEFAULT_CHECKPOINT, encode
 from timesenclip_hf.evaluation.sets import open_sets
 from timesenclip_hf.models.timesenclip.inference_timesenclip import plan_of
@@ -237,16 +239,26 @@ def gpu(ledger: Ledger) -> None:
 
 def refusals(ledger: Ledger) -> None:
     """Bad input ends in one line."""
-    cases = {
-        "a type that no machine has": ("map", "x.nc", "--labels", "a", "--output", "x.tif", "--dtype", "int4"),
-        "float16 on a processor": ("classify", "x.npz", "--labels", "a,b", "--dtype", "float16"),
-    }
-    for name, arguments in cases.items():
-        call = [sys.executable, "-m", "timesenclip_hf.cli", *arguments]
-        done = subprocess.run(call, env=_environment(), capture_output=True, text=True, check=False)
-        lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-        one = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
-        ledger.add(f"{name}: one line", one, "==", True, lines[0] if lines else done.stderr[-200:])
+    with tempfile.TemporaryDirectory() as folder:
+        make_cube().to_netcdf(f"{folder}/cube.nc", engine="h5netcdf")
+        mapped = ("map", f"{folder}/cube.nc", "--labels", "maize,wheat", "--output", f"{folder}/map.tif")
+        exported = ("--runtime", "onnx", "--exported")
+        cases = {
+            "a type that there is not": (*mapped, "--dtype", "int4"),
+            "a type that this machine does not compute in": (*mapped, "--dtype", "float16"),
+            "an export without its extra": ("export", "--output", f"{folder}/tower.onnx"),
+            "an exported file of another checkpoint": (*mapped, *exported, int8_tower()),
+            "an exported file that is not there": (*mapped, *exported, f"{folder}/none.onnx"),
+        }
+        for name, arguments in cases.items():
+            hidden = "sys.modules['onnx'] = None; " if name.endswith("extra") else ""
+            code = f"import sys; {hidden}from timesenclip_hf.cli import app; app({list(arguments)!r})"
+            call = [sys.executable, "-c", code]
+            done = subprocess.run(call, env=_environment(), capture_output=True, text=True, check=False)
+            lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+            one = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
+            said = lines[0] if lines else done.stderr[-200:]
+            ledger.add(f"{name}: one line", one, "==", True, said.replace(f"{ROOT}{os.sep}", ""))
 
 
 def _environment() -> dict[str, str]:

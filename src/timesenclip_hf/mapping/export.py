@@ -77,9 +77,7 @@ def export_map(
         ValueError: the map has no CRS or names no classes, or the output is no `.tif`.
         OSError: the files cannot be written.
     """
-    target = Path(output)
-    if target.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
+    target = check_output(output)
     maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
     for one in maps.values():
         legend_of(one)
@@ -115,6 +113,18 @@ def _said_plainly(folder: Path) -> Iterator[None]:
             f"The files of the map cannot be written to {folder}, which has {free:,.0f} MB left "
             f"({first_line(reason)}): nothing in it was changed; make room and give the same command."
         ) from None
+
+
+def check_output(output: str | os.PathLike[str]) -> Path:
+    """The path of a map's GeoTIFF.
+
+    Raises:
+        ValueError: it ends in something else.
+    """
+    target = Path(output)
+    if target.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
+    return target
 
 
 def set_output(output: Path, name: str) -> Path:

@@ -19,8 +19,7 @@ def reject(mapped: xr.Dataset, threshold: float) -> xr.Dataset:
     Raises:
         ValueError: the threshold is no probability.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"The threshold is a probability between 0 and 1, got {threshold}.")
+    check_threshold(threshold)
     changed = {}
     for name, score in (("class", "probability"), ("class_coarse", "probability_coarse")):
         if name in mapped:
@@ -28,3 +27,13 @@ def reject(mapped: xr.Dataset, threshold: float) -> xr.Dataset:
             sure = (classes == NO_CLASS) | (mapped[score] >= threshold)
             changed[name] = classes.where(sure, classes.dtype.type(UNCERTAIN)).assign_attrs(classes.attrs)
     return mapped.assign(changed).assign_attrs(reject_threshold=float(threshold))
+
+
+def check_threshold(threshold: float) -> None:
+    """Refuses what is no probability.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"The threshold is a probability between 0 and 1, got {threshold}.")

@@ -223,6 +223,13 @@ def test_a_model_of_half_the_width_computes_purely_in_it():
     assert precision_name(torch.bfloat16) == "bfloat16"
 
 
+@pytest.mark.parametrize("own", [torch.float16, torch.float64])
+def test_a_checkpoint_in_a_type_of_other_machines_is_computed_in_float32(own):
+    tower, inputs = tower_of().to(own), inputs_of()
+    assert plan_of(tower).product_type == torch.float32
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower.float(), inputs), atol=1e-5, rtol=0)
+
+
 def test_a_shape_that_does_not_fit_is_refused_as_by_the_model():
     with pytest.raises(ValueError, match="`pixel_series` must be"):
         plan_of(TOWER)(torch.rand(2, 12, 9))

@@ -48,13 +48,13 @@ def precision_name(dtype: torch.dtype | str | None, own: torch.dtype = torch.flo
 
     Args:
         dtype: such as `torch.bfloat16`, or a name of `PRECISIONS`.
-        own: the model's, which stands in where none is given; one of half the width then computes purely in it.
+        own: the model's, which stands in where none is given: bfloat16 is then computed purely, float64 in float32.
 
     Raises:
         ValueError: there is no such precision.
     """
     if dtype is None:
-        return "pure_bfloat16" if own == torch.bfloat16 else str(own).removeprefix("torch.")
+        return {torch.bfloat16: "pure_bfloat16", torch.float16: "float16"}.get(own, "float32")
     name = str(dtype).removeprefix("torch.")
     if name not in PRECISIONS:
         raise ValueError(f"`dtype` must be {', '.join(PRECISIONS)}, got {name!r}.")
@@ -548,7 +548,13 @@ def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.de
         ValueError: there is no such precision, or not on this device.
     """
     device = tower.device if device is None else device
-    key = (precision_name(dtype, tower.dtype), device)
+    precision = precision_name(dtype, tower.dtype)
+    if dtype is None:
+        try:
+            check_precision(precision, device)
+        except ValueError:  # the checkpoint's weights are narrower than what this machine computes in
+            precision = "float32"
+    key = (precision, device)
     if tower.encoder is not None and not isinstance(tower.encoder, TimeSenCLIPMLP):
         return PlainPlan(tower, *key)  # it has no weights of its own to keep
     state = _fingerprint(tower)
