@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from ..models.timesenclip.inference_timesenclip import Affine, FoldedLayer, fold
+from ..models.timesenclip.inference_timesenclip import Affine, FoldedLastLayer, FoldedLayer, fold
 
 # Added to the score of a look that was not observed; an infinity would be nothing that a quantiser can scale.
 HIDDEN_SCORE = -1e9
@@ -26,11 +26,10 @@ class FoldedGraph(nn.Module):
     def __init__(self, tower: Any) -> None:
         super().__init__()
         folded, config = fold(tower), tower.config
-        *whole, last = folded.layers
         self.width, self.num_months = int(config.hidden_size), int(config.num_months)
         self.looks = _linear((folded.looks.T, folded.looks.new_zeros(folded.looks.shape[1])), bias=False)
-        self.layers = nn.ModuleList(_Layer(layer, config) for layer in whole)
-        self.last = _LastLayer(last, config)
+        self.layers = nn.ModuleList(_Layer(layer, config) for layer in folded.layers)
+        self.last = _LastLayer(folded.last, config)
         self.head = nn.Sequential(_norm(folded.post_layernorm, config), _linear(folded.projection))
 
     def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
@@ -54,7 +53,7 @@ class _Layer(nn.Module):
     def __init__(self, layer: FoldedLayer, config: Any) -> None:
         super().__init__()
         self.heads = int(config.num_attention_heads)
-        self.qkv = nn.ModuleList([] if layer.qkv is None else map(_linear, _thirds(layer.qkv)))
+        self.qkv = nn.ModuleList(map(_linear, layer.qkv))
         self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
         self.activation = ACT2FN[config.hidden_act]
 
@@ -71,18 +70,11 @@ class _Layer(nn.Module):
 class _LastLayer(nn.Module):
     """The last layer for the class token alone, (batch, width)."""
 
-    def __init__(self, layer: FoldedLayer, config: Any) -> None:
+    def __init__(self, layer: FoldedLastLayer, config: Any) -> None:
         super().__init__()
-        assert layer.qkv is not None
-        query, (keys, _), (values, value_bias) = _thirds(layer.qkv)
-        heads = (int(config.num_attention_heads), -1, int(config.hidden_size))
-        out_weight, out_bias = layer.out
-        self.query = _linear(query)
-        # A key's bias adds the same to all scores of a query, which its softmax does not see.
-        self.keys = nn.Parameter(keys.view(heads))
-        self.values = nn.Parameter(values.view(heads).transpose(1, 2).contiguous())
+        self.query = _linear(layer.query)
+        self.keys, self.values = nn.Parameter(layer.keys), nn.Parameter(layer.values)
         self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
-        self.out = _linear((out_weight, out_bias + out_weight @ value_bias))
         self.activation = ACT2FN[config.hidden_act]
 
     def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
@@ -132,7 +124,7 @@ def _modulo(months: torch.Tensor, num_months: int) -> torch.Tensor:
     return months - (months / num_months).floor() * num_months  # ONNX has none for floats with the divisor's sign
 
 
-def _block(layer: FoldedLayer, config: Any) -> tuple[nn.Module, ...]:
+def _block(layer: FoldedLayer | FoldedLastLayer, config: Any) -> tuple[nn.Module, ...]:
     return (
         _linear(layer.out),
         _norm(layer.norm1, config),
@@ -140,10 +132,6 @@ def _block(layer: FoldedLayer, config: Any) -> tuple[nn.Module, ...]:
         _linear(layer.fc2),
         _norm(layer.norm2, config),
     )
-
-
-def _thirds(qkv: Affine) -> list[Affine]:
-    return list(zip(*(values.chunk(3) for values in qkv), strict=True))
 
 
 def _linear(weights: Affine, bias: bool = True) -> nn.Linear:

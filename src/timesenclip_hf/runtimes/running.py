@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from ..models.timesenclip.encoders_timesenclip import check_series
-from ..models.timesenclip.inference_timesenclip import check_precision, precision_name
+from ..models.timesenclip.inference_timesenclip import PooledTower, check_precision, precision_name
 from ..tensor_files import weights_hash
 
 RUNTIMES = ("onnx", "openvino")
@@ -21,7 +20,7 @@ FORMAT_VERSION = "1"
 CHUNK_SIZE = 128
 
 
-class RuntimeTower:
+class RuntimeTower(PooledTower):
     """An exported tower that computes what [`encode`] asks it for.
 
     Args:
@@ -30,9 +29,6 @@ class RuntimeTower:
         runtime: "onnx" or "openvino".
         precision: "float32" or "bfloat16": of what is not in int8.
         threads: to compute with; torch's number when left out.
-
-    Attributes:
-        chunk_size: series to be computed together.
     """
 
     chunk_size = CHUNK_SIZE
@@ -45,15 +41,9 @@ class RuntimeTower:
         self._own = local()
         self._open = _open_onnx if runtime == "onnx" else _open_openvino
 
-    def __call__(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
+    def _run(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> torch.Tensor:
-        """The tower's pooled output (batch, projection_dim) float32 for its inputs; see its `forward`.
-
-        Raises:
-            ValueError: a shape does not fit, or `months` is missing for other than twelve looks.
-        """
-        check_series(self.config, pixel_series, series_mask, months)
         looks = pixel_series.shape[:2]
         if self.config.patch_shape == (1, 1):
             pixel_series = pixel_series.flatten(2)

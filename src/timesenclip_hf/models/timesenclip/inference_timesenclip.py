@@ -165,8 +165,8 @@ class FoldedLayer:
     """A layer of the transformer.
 
     Attributes:
-        qkv: weight (3 width, width) and bias of queries, keys and values, scaling folded into the queries; `None` in a
-            first layer that has them from the looks.
+        qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
+            looks.
         out: of the heads' mixture.
         fc1: of the feed-forward block.
         fc2: of the feed-forward block.
@@ -174,7 +174,33 @@ class FoldedLayer:
         norm2: weight and bias.
     """
 
-    qkv: Affine | None
+    qkv: list[Affine]
+    out: Affine
+    fc1: Affine
+    fc2: Affine
+    norm1: Affine
+    norm2: Affine
+
+
+@dataclass(frozen=True)
+class FoldedLastLayer:
+    """The last layer, for the class token alone.
+
+    Attributes:
+        query: scaling folded in.
+        keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds
+            the same to all scores of a query, which its softmax does not see.
+        values: (heads, width, head_dim), of each head's mixture of tokens.
+        out: of the heads' mixture, the bias of the values folded in.
+        fc1: of the feed-forward block.
+        fc2: of the feed-forward block.
+        norm1: weight and bias.
+        norm2: weight and bias.
+    """
+
+    query: Affine
+    keys: torch.Tensor
+    values: torch.Tensor
     out: Affine
     fc1: Affine
     fc2: Affine
@@ -191,13 +217,15 @@ class FoldedTransformer:
             and the class token add to a token's hidden state and, behind that, to its queries, keys and values in the
             first layer. Those are left out where a look has more numbers than the width, or the first layer is the
             last.
-        layers: all; of the last, `qkv` is for the class token's query, `keys` and `values`.
+        layers: all but the last.
+        last: the last.
         post_layernorm: weight and bias.
         projection: of the head.
     """
 
     looks: torch.Tensor
     layers: list[FoldedLayer]
+    last: FoldedLastLayer
     post_layernorm: Affine
     projection: Affine
 
@@ -217,35 +245,56 @@ def fold(tower: Any) -> FoldedTransformer:
     values, width = looks.shape[0] - 1 - tower.config.num_months, looks.shape[1]
     from_looks = values <= width and len(layers) > 1
     if from_looks:
-        weight, qkv_bias = _qkv(layers[0].self_attn)
-        qkv = looks @ weight.T
-        qkv[values:] += qkv_bias
-        looks = torch.cat([looks, qkv], dim=1)
+        parts = [(looks @ weight.T, bias) for weight, bias in _qkv(layers[0].self_attn)]
+        for part, part_bias in parts:
+            part[values:] += part_bias
+        looks = torch.cat([looks, *(part for part, _ in parts)], dim=1)
     return FoldedTransformer(
         looks=looks.float(),
         layers=[
             FoldedLayer(
-                qkv=None if from_looks and index == 0 else _float(*_qkv(layer.self_attn)),
-                out=_float(layer.self_attn.out_proj.weight, layer.self_attn.out_proj.bias),
-                fc1=_float(layer.fc1.weight, layer.fc1.bias),
-                fc2=_float(layer.fc2.weight, layer.fc2.bias),
-                norm1=_float(layer.layer_norm1.weight, layer.layer_norm1.bias),
-                norm2=_float(layer.layer_norm2.weight, layer.layer_norm2.bias),
+                qkv=[] if from_looks and index == 0 else [_float(*part) for part in _qkv(layer.self_attn)],
+                out=_of(layer.self_attn.out_proj),
+                **_block(layer),
             )
-            for index, layer in enumerate(layers)
+            for index, layer in enumerate(layers[:-1])
         ],
-        post_layernorm=_float(tower.post_layernorm.weight, tower.post_layernorm.bias),
-        projection=_float(tower.projection.weight, tower.projection.bias),
+        last=_fold_last(layers[-1], tower.config.num_attention_heads),
+        post_layernorm=_of(tower.post_layernorm),
+        projection=_of(tower.projection),
     )
 
 
-def _qkv(attention: Any) -> Affine:
-    scaling, parts = attention.scaling, (attention.q_proj, attention.k_proj, attention.v_proj)
-    weights, biases = [part.weight.double() for part in parts], [part.bias.double() for part in parts]
-    return (
-        torch.cat([weights[0] * scaling, *weights[1:]]),
-        torch.cat([biases[0] * scaling, *biases[1:]]),
+def _fold_last(layer: Any, heads: int) -> FoldedLastLayer:
+    query, (keys, _), (values, value_bias) = [_float(*part) for part in _qkv(layer.self_attn)]
+    weight, bias = _of(layer.self_attn.out_proj)
+    shape = (heads, -1, keys.shape[1])
+    return FoldedLastLayer(
+        query=query,
+        keys=keys.view(shape),
+        values=values.view(shape).transpose(1, 2).contiguous(),
+        out=(weight, bias + weight @ value_bias),
+        **_block(layer),
     )
+
+
+def _block(layer: Any) -> dict[str, Affine]:
+    return {
+        "fc1": _of(layer.fc1),
+        "fc2": _of(layer.fc2),
+        "norm1": _of(layer.layer_norm1),
+        "norm2": _of(layer.layer_norm2),
+    }
+
+
+def _qkv(attention: Any) -> list[Affine]:
+    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+    (weight, bias), *others = [(part.weight.double(), part.bias.double()) for part in parts]
+    return [(weight * attention.scaling, bias * attention.scaling), *others]
+
+
+def _of(module: Any) -> Affine:
+    return _float(module.weight, module.bias)
 
 
 def _float(weight: torch.Tensor, bias: torch.Tensor) -> Affine:
@@ -255,43 +304,16 @@ def _float(weight: torch.Tensor, bias: torch.Tensor) -> Affine:
 # -- Plans ------------------------------------------------------------------------------------------------------------
 
 
-class InferencePlan:
-    """How a pixel tower is computed in bulk; a copy of its weights in the form that is fastest here.
-
-    Args:
-        tower: a [`TimeSenCLIPPixelModel`].
-        precision: a name of `PRECISIONS`.
-        device: where to compute.
+class PooledTower:
+    """What [`encode`] asks for pooled outputs, checked alike whatever computes them.
 
     Attributes:
+        config: of the tower.
         chunk_size: series to be computed together.
-        engine: what computes the matrix products, see [`engine_of`].
-
-    Raises:
-        ValueError: the device does not compute in the precision.
     """
 
-    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
-        check_precision(precision, device)
-        self.config = tower.config
-        self.device = device
-        self.product_type, self.sum_type = PRECISIONS[precision]
-        self.engine = engine_of(self.product_type, device)
-        bytes_of_chunk = CHUNK_BYTES if device.type == "cpu" else CHUNK_BYTES_GPU
-        bytes_of_series = self._widest(tower) * self.product_type.itemsize
-        self.chunk_size = 1 << max((bytes_of_chunk // bytes_of_series).bit_length() - 1, 4)  # a power of two
-        self._build(tower)
-        if device.type == "cpu":
-            # glibc hands freed memory back beyond twice the largest block freed so far, which it counts up to 32 MB.
-            # One such block keeps what a chunk needs at hand for the next: else every chunk had its pages zeroed anew,
-            # a tenth of the time.
-            torch.empty(2**25 - 2**16, dtype=torch.uint8)
-
-    def _widest(self, tower: Any) -> int:
-        return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
-
-    def _build(self, tower: Any) -> None:
-        raise NotImplementedError
+    config: Any
+    chunk_size: int
 
     def __call__(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
@@ -307,6 +329,45 @@ class InferencePlan:
     def _run(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class InferencePlan(PooledTower):
+    """How a pixel tower is computed in bulk; a copy of its weights in the form that is fastest here.
+
+    Args:
+        tower: a [`TimeSenCLIPPixelModel`].
+        precision: a name of `PRECISIONS`.
+        device: where to compute.
+
+    Attributes:
+        engine: what computes the matrix products, see [`engine_of`].
+
+    Raises:
+        ValueError: the device does not compute in the precision.
+    """
+
+    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
+        check_precision(precision, device)
+        self.config = tower.config
+        self.device = device
+        self.product_type, self.sum_type = PRECISIONS[precision]
+        self.halved = self.product_type != torch.float32
+        self.engine = engine_of(self.product_type, device)
+        bytes_of_chunk = CHUNK_BYTES if device.type == "cpu" else CHUNK_BYTES_GPU
+        bytes_of_series = self._widest(tower) * self.product_type.itemsize
+        self.chunk_size = 1 << max((bytes_of_chunk // bytes_of_series).bit_length() - 1, 4)  # a power of two
+        self._build(tower)
+        if device.type == "cpu":
+            # glibc hands freed memory back beyond twice the largest block freed so far, which it counts up to 32 MB.
+            # One such block keeps what a chunk needs at hand for the next: else every chunk had its pages zeroed anew,
+            # a tenth of the time.
+            torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+    def _widest(self, tower: Any) -> int:
+        return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
+
+    def _build(self, tower: Any) -> None:
         raise NotImplementedError
 
     def _product(self, weights: Affine, rows: int, activation: str = "none") -> Product:
@@ -336,10 +397,9 @@ class TransformerPlan(InferencePlan):
         folded = fold(tower)
         self.heads = int(self.config.num_attention_heads)
         self.width = int(self.config.hidden_size)
-        self.split = self.product_type != torch.float32
         rows = self.chunk_size * (self.config.num_months + 1)
         looks = folded.looks
-        if self.split:
+        if self.halved:
             # A number of half the width is given with what its rounding lost, so that no look is rounded.
             looks = torch.cat([looks[:-1], looks])
         # Hidden states and, where they come from the looks, queries, keys and values: a product each, so that the
@@ -347,29 +407,23 @@ class TransformerPlan(InferencePlan):
         none = looks.new_zeros(self.width)
         self.embed = [self._product((part.T, none), rows) for part in torch.split(looks, self.width, dim=1)]
         activation = self.config.hidden_act
-        *whole, last = folded.layers
         self._join = _joined
         self.layers = [
             (
-                [] if layer.qkv is None else [self._product(part, rows) for part in _thirds(layer.qkv)],
+                [self._product(part, rows) for part in layer.qkv],
                 self._product(layer.out, rows),
                 self._norm(layer.norm1),
                 self._product(layer.fc1, rows, activation),
                 self._product(layer.fc2, rows),
                 self._norm(layer.norm2),
             )
-            for layer in whole
+            for layer in folded.layers
         ]
-        assert last.qkv is not None
-        query, (keys, _), (values, value_bias) = _thirds(last.qkv)
-        heads = (self.heads, self.width // self.heads, self.width)
-        self.query = self._product(query, self.chunk_size)
-        # A key's bias adds the same to all scores of a query, which its softmax does not see.
-        self.keys = keys.to(self.device, self.product_type).view(heads)
-        self.values = values.to(self.device, self.product_type).view(heads).transpose(1, 2).contiguous()
-        out_weight, out_bias = last.out
+        last = folded.last
+        self.query = self._product(last.query, self.chunk_size)
+        self.keys, self.values = (part.to(self.device, self.product_type) for part in (last.keys, last.values))
         self.last = (
-            self._product((out_weight, out_bias + out_weight @ value_bias), self.chunk_size),
+            self._product(last.out, self.chunk_size),
             self._norm(last.norm1),
             self._product(last.fc1, self.chunk_size, activation),
             self._product(last.fc2, self.chunk_size),
@@ -409,7 +463,7 @@ class TransformerPlan(InferencePlan):
         rows[1:, :, values:] = self._month_weights(months, time)
         class_token = rows.new_zeros(1 + time, count, 1)
         class_token[0] = 1
-        if not self.split:
+        if not self.halved:
             return torch.cat([rows, class_token], dim=2)
         near = rows.to(self.product_type)
         rest = (rows - near.float()).to(self.product_type)
@@ -437,15 +491,15 @@ class TransformerPlan(InferencePlan):
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden_keys: torch.Tensor | None
     ) -> torch.Tensor:
         """Attention over few tokens of many series, each (token, series x head, head_dim); the same shape."""
-        halved, shape = self.product_type != torch.float32, value.shape
+        shape = value.shape
         query, key, value = (part.transpose(0, 1) for part in (query, key, value))
-        if halved:  # oneDNN's products of half the width want their rows together, but write them apart
+        if self.halved:  # oneDNN's products of half the width want their rows together, but write them apart
             query, key = query.contiguous(), key.contiguous()
         scores = torch.bmm(key, query.transpose(1, 2)).transpose(0, 1).contiguous()  # (key, series x head, query)
         if hidden_keys is not None:
             scores.masked_fill_(hidden_keys.repeat_interleave(self.heads, dim=1)[..., None], -torch.inf)
         weights = scores.softmax(dim=0).permute(1, 2, 0)
-        if not halved:
+        if not self.halved:
             return torch.bmm(weights, value).transpose(0, 1).contiguous()
         mixed = value.new_empty(shape)
         torch.bmm(weights, value, out=mixed.transpose(0, 1))
@@ -480,13 +534,9 @@ class MLPPlan(InferencePlan):
 
     def _build(self, tower: Any) -> None:
         self.layers = [
-            self._product(_float(linear.weight, linear.bias), self.chunk_size, self.config.hidden_act)
-            for linear, *_ in tower.encoder.layers
+            self._product(_of(linear), self.chunk_size, self.config.hidden_act) for linear, *_ in tower.encoder.layers
         ]
-        self.head = self._head(
-            _float(tower.post_layernorm.weight, tower.post_layernorm.bias),
-            _float(tower.projection.weight, tower.projection.bias),
-        )
+        self.head = self._head(_of(tower.post_layernorm), _of(tower.projection))
 
     def _run(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
@@ -508,18 +558,13 @@ class PlainPlan(InferencePlan):
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> torch.Tensor:
         home, training = self.tower.device, self.tower.training
-        lower = self.product_type != torch.float32
         try:
             self.tower.to(self.device).eval()
-            with torch.autocast(self.device.type, dtype=self.product_type if lower else None, enabled=lower):
+            with torch.autocast(self.device.type, self.product_type if self.halved else None, self.halved):
                 pooled: torch.Tensor = self.tower(pixel_series, series_mask, months, pooled_only=True).pooler_output
             return pooled.float()
         finally:
             self.tower.to(home).train(training)
-
-
-def _thirds(qkv: Affine) -> list[Affine]:
-    return list(zip(*(values.chunk(3) for values in qkv), strict=True))
 
 
 def _joined(
