@@ -2,13 +2,16 @@
 
 import json
 import operator
+import re
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parents[2] / "training" / "results" / "evidence"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "training" / "results" / "evidence"
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
 
 
@@ -39,6 +42,7 @@ class Ledger:
         self._add(Claim(claim, None, f"{comparison} {bar}", None, reason))
 
     def _add(self, claim: Claim) -> None:
+        claim = replace(claim, note=_without_places(claim.note))
         self.claims.append(claim)
         print(json.dumps(asdict(claim)), flush=True)
 
@@ -50,6 +54,11 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
         return all(claim.holds is not False for claim in self.claims)
+
+
+def _without_places(note: str) -> str:
+    """A note without the folders of this machine: the repository's and temporary ones."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]+/", "", note.replace(f"{ROOT}/", ""))
 
 
 def run_parts(name: str, parts: Mapping[str, Callable[[Ledger], None]]) -> None:

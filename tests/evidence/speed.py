@@ -258,7 +258,7 @@ def refusals(ledger: Ledger) -> None:
             lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
             one = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
             said = lines[0] if lines else done.stderr[-200:]
-            ledger.add(f"{name}: one line", one, "==", True, said.replace(f"{ROOT}{os.sep}", ""))
+            ledger.add(f"{name}: one line", one, "==", True, said)
 
 
 def _environment() -> dict[str, str]:
