@@ -186,14 +186,23 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
         OSError: no checkpoint can be read there.
         ValueError: there is no such device.
     """
+    if device is not None:
+        check_device(device)
     try:
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name
         raise OSError(f"No checkpoint can be read from {model or 'the package'}: {first_line(error)}.") from None
-    except (AssertionError, RuntimeError) as error:
-        if device is None or torch.device(device).type == "cpu":
-            raise
-        # Of PyTorch, which asserts that it was built with CUDA.
+
+
+def check_device(device: str | torch.device) -> None:
+    """Refuses a device that PyTorch cannot compute on here.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:  # of PyTorch, which asserts that it was built with CUDA
         raise ValueError(f"PyTorch cannot compute on {device} here: {first_line(error)}.") from None
 
 

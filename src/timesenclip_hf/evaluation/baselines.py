@@ -13,6 +13,7 @@ import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
+from ..classification import check_device
 from ..models.senclip.stretch_senclip import looks_like_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from ..tensor_files import first_line
@@ -163,11 +164,8 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
             f"{checkpoint} is no whole CLIP model: it lacks {min(loading['missing_keys'])}, which would be random; "
             "convert its weights to the names of CLIPModel."
         )
-    try:
-        model.eval().to(device)
-    except (AssertionError, RuntimeError) as error:  # of PyTorch, which asserts that it was built with CUDA
-        raise ValueError(f"PyTorch cannot compute on {device} here: {first_line(error)}.") from None
-    return ImageModel(checkpoint, model, processor, tokenizer)
+    check_device(device)
+    return ImageModel(checkpoint, model.eval().to(device), processor, tokenizer)
 
 
 @torch.no_grad()
