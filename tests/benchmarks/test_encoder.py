@@ -32,6 +32,8 @@ SERIES, TURNS = 2_048, 7
 PRECISIONS = ("float32", "bfloat16", "pure_bfloat16")
 # Batches that the published encoder was fastest with on two cores.
 PUBLISHED_BATCHES = (64, 128)
+# Seconds until PyTorch's threads no longer spin after a way, some 15 ms: the next way is not to pay for that.
+SETTLED = 0.05
 PUBLISHED, PRODUCTS = "as published", "products alone"
 
 Way = Callable[[], Any]
@@ -95,6 +97,7 @@ def compare(ways: dict[str, Way], published: dict[str, Way], count: int, turns: 
     seconds: dict[str, list[float]] = {name: [] for name in (*published, *ways)}
     for turn in range(turns + 1):
         for name, way in (published | ways).items():
+            time.sleep(SETTLED)
             started = time.perf_counter()
             way()
             if turn:  # the first prepares
