@@ -65,6 +65,7 @@ class ModelArguments:
     num_hidden_layers: int | None = None
     num_attention_heads: int = 8
     intermediate_size: int | None = None
+    hidden_act: str = described("relu", "activation, by its name in transformers")
     dropout: float | None = None
     photo_pooling: str = described("average", "average, attention_per_image or attention_per_dimension")
     trainable_blocks: int = described(1, "senclip: last blocks of the vision tower that learn; -1 for all of it")

@@ -16,6 +16,7 @@ from torch import nn
 
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, TimeSenCLIPProcessor, encode
 from timesenclip_hf.augmentation import SeriesPerturbation
+from timesenclip_hf.models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
 from timesenclip_hf.objectives import EmbeddingMatchingLoss
 from timesenclip_hf.tensor_files import first_line
 from training.batches import Batch, TensorRows, step_seed
@@ -31,6 +32,8 @@ from training.validation import build_zero_shot
 LARGEST_SHARE = 0.1
 # Lessons of a file, some 20 MB of the embedded teacher's; and series that are augmented together.
 LESSONS_AT_A_TIME, ROWS_AT_A_TIME = 32_768, 1_024
+# Of a standardised input: 200 digital numbers of reflectance.
+SMALLEST_SCALE = 0.02
 SERIES = ("pixel_series", "series_mask", "months")
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -45,6 +48,54 @@ class SeriesAndTeacher(nn.Module):
     def forward(self, teacher_embeds: torch.Tensor, **series: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of series by the student and, as they are given, by the teacher."""
         return self.pixel_model(**series, pooled_only=True).pooler_output, teacher_embeds
+
+
+class StandardisedLinear(nn.Module):
+    """A linear layer that learns with inputs of mean 0 and deviation 1, of whatever mean and scale they come.
+
+    Reflectance lies close together, around a mean far from zero, where a gradient mostly moves what all series share.
+    `weight` and `bias` are those of the plain layer that says the same of the inputs as they come, see [`fold`].
+
+    Args:
+        linear: the layer that learns; its inputs are the standardised ones.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear, self.in_features = linear, linear.in_features
+        self.register_buffer("mean", torch.zeros(linear.in_features))
+        self.register_buffer("scale", torch.ones(linear.in_features))
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """(outputs, inputs)."""
+        return self.linear.weight / self.scale
+
+    @property
+    def bias(self) -> torch.Tensor:
+        """(outputs,)."""
+        return self.linear.bias - self.weight @ self.mean
+
+    def measure(self, inputs: torch.Tensor) -> None:
+        """Takes mean and deviation of (rows, inputs); what hardly varies is not enlarged."""
+        self.mean.copy_(inputs.mean(dim=0))
+        self.scale.copy_(inputs.std(dim=0).clamp(min=SMALLEST_SCALE))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., inputs) to (..., outputs)."""
+        states: torch.Tensor = self.linear((x - self.mean) / self.scale)
+        return states
+
+    @torch.no_grad()
+    def fold(self) -> nn.Linear:
+        """The plain layer."""
+        plain = deepcopy(self.linear)
+        plain.weight.copy_(self.weight)
+        plain.bias.copy_(self.bias)
+        return plain
 
 
 def teach(
@@ -110,6 +161,10 @@ class StudentSystem(System):
         set_seed(setting.training.seed)
         self.tower = build_tower(setting.model, self.teacher.config.projection_dim)
         check_student(self.tower.config, self.teacher.config.pixel_config)
+        fresh_mlp = setting.model.model_name_or_path is None and isinstance(self.tower.encoder, TimeSenCLIPMLP)
+        self.first = StandardisedLinear(self.tower.encoder.layers[0][0]) if fresh_mlp else None
+        if self.first is not None:
+            self.tower.encoder.layers[0][0] = self.first
         self.views = SeriesAndTeacher(self.tower)
         training = setting.training
         perturb = SeriesPerturbation(
@@ -134,7 +189,14 @@ class StudentSystem(System):
         else:
             points = setting.data.validation_points if held_out else setting.data.series_points
             source = simulated_series(points, VALIDATION_SEED if held_out else SERIES_SEED, extractor)
-        return source if held_out else Source(self._teach(source.rows), {})
+        if held_out:
+            return source
+        lessons = self._teach(source.rows)
+        if self.first is not None:
+            some = lessons.__getitems__(list(range(min(len(lessons), LESSONS_AT_A_TIME))))
+            looks = place_on_months(*(some[name] for name in SERIES), self.tower.config.num_months)
+            self.first.measure(looks.flatten(1).float())
+        return Source(lessons, {})
 
     def _teach(self, rows: TensorRows) -> TensorRows:
         training, accelerator = self.setting.training, self.setting.accelerator
@@ -170,6 +232,8 @@ class StudentSystem(System):
 
     def finish(self, objective: nn.Module) -> None:
         """Puts the student in its teacher's place, beside the same words and the same calibration."""
+        if self.first is not None:
+            self.tower.encoder.layers[0][0] = self.first.fold()
         self.full = deepcopy(self.teacher.cpu())
         self.full.config.pixel_config = self.tower.config
         self.full.pixel_model = self.tower.to("cpu")

@@ -259,7 +259,7 @@ def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelM
     """A fresh pixel tower, or that of the checkpoint to go on from."""
     if model.model_name_or_path is not None:
         return read_tower(model.model_name_or_path, projection_dim)
-    sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers")
+    sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers", "hidden_act")
     dropout = {} if model.dropout is None else {"attention_dropout": model.dropout}
     return TimeSenCLIPPixelModel(
         TimeSenCLIPPixelConfig(

@@ -21,11 +21,8 @@ from timesenclip_hf import encode
 from timesenclip_hf.classification import class_probabilities
 from timesenclip_hf.data.simulated import simulate
 from timesenclip_hf.models.timesenclip import inference_timesenclip
-from timesenclip_hf.models.timesenclip.inference_timesenclip import (
-    TransformerPlan,
-    make_product,
-    plan_of,
-)
+from timesenclip_hf.models.timesenclip.inference_timesenclip import TransformerPlan, plan_of
+from timesenclip_hf.models.timesenclip.products_timesenclip import make_product
 from timesenclip_hf.runtimes.running import load_tower
 
 SERIES, TURNS = 2_048, 7

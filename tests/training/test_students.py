@@ -17,9 +17,11 @@ from timesenclip_hf import (
     TimeSenCLIPModel,
     TimeSenCLIPPixelConfig,
     TimeSenCLIPProcessor,
+    encode,
 )
 from timesenclip_hf.augmentation import SeriesPerturbation, TemporalAugmentation
 from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.models.timesenclip.encoders_timesenclip import place_on_months
 from timesenclip_hf.objectives import EmbeddingMatchingLoss
 from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
 from training.batches import TensorRows
@@ -28,14 +30,14 @@ from training.clips import read_teacher
 from training.flops import count_flops
 from training.loop import Fit, FitSettings
 from training.sources import dataset_source, simulated_series
-from training.students import SeriesAndTeacher, StudentSystem, check_student, teach
+from training.students import SERIES, SeriesAndTeacher, StandardisedLinear, StudentSystem, check_student, teach
 from training.systems import Setting, build_tower
 
 CONFIGS = ROOT / "training" / "configs"
 SHORT = (
     *("--series_points", "300", "--validation_points", "60", "--held_out_points", "300", "--lessons", "400"),
     *("--steps", "9", "--batch_size", "32", "--save_steps", "3", "--logging_steps", "2", "--eval_steps", "4"),
-    *("--dropout", "0.2", "--mixed_precision", "no"),
+    *("--learning_rate", "0.002", "--dropout", "0.2", "--mixed_precision", "no"),
 )
 EMBEDDED = CONFIGS / "distil_embedded.yaml"
 
@@ -96,6 +98,42 @@ def test_the_same_seed_gives_the_same_lessons_whatever_was_drawn_before(rows):
         lessons(rows, SeriesPerturbation(0.5, 0.5, 0.1, 0.02)),
     )
     assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def test_a_first_layer_learns_on_standardised_inputs_and_folds_into_a_plain_one_that_says_the_same():
+    torch.manual_seed(0)
+    plain = torch.nn.Linear(6, 4)
+    layer = StandardisedLinear(plain)
+    inputs = torch.randn(500, 6) * torch.tensor([0.05, 0.1, 1.0, 3.0, 0.2, 0.0]) + torch.linspace(0.1, 2.0, 6)
+    assert torch.equal(layer(inputs), plain(inputs))
+    layer.measure(inputs)
+    seen = (inputs - layer.mean) / layer.scale
+    assert torch.allclose(layer(inputs), plain(seen))
+    assert torch.allclose(seen.mean(dim=0), torch.zeros(6), atol=1e-4)
+    assert torch.allclose(seen.std(dim=0), torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0]), atol=1e-4)
+    assert torch.allclose(layer.fold()(inputs), layer(inputs), atol=1e-5)
+    assert torch.allclose(inputs @ layer.weight.T + layer.bias, layer(inputs), atol=1e-5)
+
+
+def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with_plain_layers(tmp_path):
+    sizes = {"encoder_type": "mlp", "hidden_size": 8, "num_hidden_layers": 2}
+    data = DataArguments(series_points=200, held_out_points=300)
+    training = TrainingArguments(output_dir=str(tmp_path), lessons=600)
+    system = student(DEFAULT_CHECKPOINT, data, training, **sizes)
+    lessons_read = system.read(held_out=False).rows.columns
+    looks = place_on_months(*(lessons_read[name] for name in SERIES), 12).flatten(1)
+    assert torch.allclose(system.first.mean, looks.mean(dim=0))
+    series = simulate(8, seed=1).series
+    features = system.processor.feature_extractor(series, allow_empty=True, return_tensors="pt")
+    before = encode(system.tower, features)
+    system.finish(system.objective())
+    assert type(system.full.pixel_model.encoder.layers[0][0]) is torch.nn.Linear
+    assert torch.allclose(encode(system.full, features), before, atol=1e-5)
+
+
+def test_a_tower_to_go_on_from_keeps_its_layers(trained):
+    system = student(DEFAULT_CHECKPOINT, model_name_or_path=str(trained / "model"))
+    assert system.first is None
 
 
 def test_the_one_loop_brings_a_student_to_its_teacher(rows, tmp_path):
@@ -170,10 +208,17 @@ def test_the_calibration_of_a_teacher_is_its_student_s(tiny_checkpoint, tmp_path
     assert saved.pixel_config.hidden_size == 4
 
 
-def student(teacher: str, data: DataArguments | None = None, **model: object) -> StudentSystem:
+def student(
+    teacher: str, data: DataArguments | None = None, training: TrainingArguments | None = None, **model: object
+) -> StudentSystem:
     arguments = ModelArguments(system="student", **model)
     setting = Setting(
-        data or DataArguments(), arguments, TrainingArguments(), Accelerator(cpu=True), read_teacher(teacher), teacher
+        data or DataArguments(),
+        arguments,
+        training or TrainingArguments(),
+        Accelerator(cpu=True),
+        read_teacher(teacher),
+        teacher,
     )
     return StudentSystem(setting, None)
 

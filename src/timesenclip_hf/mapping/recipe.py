@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from ..classification import PixelEncoder
-from ..models.timesenclip.inference_timesenclip import check_precision, precision_name
 from ..models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
+from ..models.timesenclip.products_timesenclip import check_precision, precision_name
 from ..models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels
 from ..runtimes.running import name_of_exported
 from ..tensor_files import weights_hash

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from ..models.timesenclip.inference_timesenclip import PooledTower, check_precision, precision_name
+from ..models.timesenclip.inference_timesenclip import PooledTower
+from ..models.timesenclip.products_timesenclip import check_precision, precision_name
 from ..tensor_files import weights_hash
 
 RUNTIMES = ("onnx", "openvino")

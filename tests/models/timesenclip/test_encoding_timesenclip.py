@@ -5,7 +5,7 @@ import torch
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
 from timesenclip_hf.models.timesenclip import encoding_timesenclip
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
-from timesenclip_hf.models.timesenclip.inference_timesenclip import PROBED_SHAPES, is_exact
+from timesenclip_hf.models.timesenclip.products_timesenclip import PROBED_SHAPES, is_exact
 
 
 @pytest.fixture(scope="module")

@@ -8,23 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timesenclip_hf import TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
-from timesenclip_hf.models.timesenclip import inference_timesenclip
-from timesenclip_hf.models.timesenclip.inference_timesenclip import (
-    PRECISIONS,
-    MLPPlan,
-    PlainPlan,
-    TransformerPlan,
-    check_precision,
-    engine_of,
-    fold,
-    plan_of,
-    precision_name,
-)
+from timesenclip_hf.models.timesenclip import products_timesenclip
+from timesenclip_hf.models.timesenclip.inference_timesenclip import MLPPlan, PlainPlan, TransformerPlan, plan_of
 
 SMALL = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 24, "projection_dim": 16}
-CPU = torch.device("cpu")
 needs_bfloat16 = pytest.mark.skipif(
-    not inference_timesenclip._has_bfloat16(), reason="this processor does not compute in bfloat16"
+    not products_timesenclip._has_bfloat16(), reason="this processor does not compute in bfloat16"
 )
 
 
@@ -71,7 +60,7 @@ ENCODERS = {
 @pytest.mark.parametrize("packs", [True, False], ids=["the fastest engine", "PyTorch's products"])
 def test_the_plan_equals_the_model(fields, packs, monkeypatch):
     if not packs:
-        monkeypatch.setattr(inference_timesenclip, "_packs", lambda dtype: False)
+        monkeypatch.setattr(products_timesenclip, "_packs", lambda dtype: False)
     tower = tower_of(**fields)
     height, width = tower.config.patch_shape
     inputs = inputs_of(patch=() if (height, width) == (1, 1) else (height, width))
@@ -131,15 +120,6 @@ def test_looks_are_not_rounded_to_bfloat16():
     numbers = exact.shape[2] - 1
     together = rows[..., :numbers] + rows[..., numbers:-1]
     assert (together - exact[..., :-1]).abs().max() < 2**-15  # bfloat16 by itself errs by 2^-9
-
-
-def test_activations_that_the_engine_fuses_and_others_are_computed():
-    x, weight, bias = torch.randn(5, 8), torch.randn(6, 8), torch.randn(6)
-    for name in ("none", "relu", "gelu"):
-        activation = {"none": torch.nn.Identity(), "relu": torch.relu, "gelu": torch.nn.functional.gelu}[name]
-        expected = activation(x @ weight.T + bias)
-        product = inference_timesenclip.make_product(weight, bias, 5, name)
-        torch.testing.assert_close(product(x), expected, atol=1e-6, rtol=1e-6)
 
 
 def test_the_kind_of_encoder_chooses_the_plan():
@@ -210,19 +190,6 @@ def test_a_compiled_plan_is_near():
     assert torch.cosine_similarity(plan(**inputs), before).min() > 0.999
 
 
-def test_folding_leaves_the_weights_alone():
-    tower = tower_of()
-    before = {name: values.clone() for name, values in tower.state_dict().items()}
-    fold(tower)
-    assert all(torch.equal(before[name], values) for name, values in tower.state_dict().items())
-
-
-def test_a_model_of_half_the_width_computes_purely_in_it():
-    assert precision_name(None, torch.bfloat16) == "pure_bfloat16"
-    assert precision_name(None) == "float32"
-    assert precision_name(torch.bfloat16) == "bfloat16"
-
-
 @pytest.mark.parametrize("own", [torch.float16, torch.float64])
 def test_a_checkpoint_in_a_type_of_other_machines_is_computed_in_float32(own):
     tower, inputs = tower_of().to(own), inputs_of()
@@ -233,35 +200,3 @@ def test_a_checkpoint_in_a_type_of_other_machines_is_computed_in_float32(own):
 def test_a_shape_that_does_not_fit_is_refused_as_by_the_model():
     with pytest.raises(ValueError, match="`pixel_series` must be"):
         plan_of(TOWER)(torch.rand(2, 12, 9))
-
-
-@pytest.mark.parametrize("name", ["int8", "float64", "half"])
-def test_an_unknown_precision_is_refused(name):
-    with pytest.raises(ValueError, match=f"`dtype` must be {', '.join(PRECISIONS)}, got '{name}'"):
-        plan_of(TOWER, name)
-
-
-def test_float16_is_refused_on_a_processor():
-    with pytest.raises(ValueError, match="float16 is for graphics cards: use bfloat16 or float32"):
-        plan_of(TOWER, torch.float16)
-
-
-def test_where_the_processor_has_no_bfloat16_it_is_refused(monkeypatch):
-    monkeypatch.setattr(inference_timesenclip, "_has_bfloat16", lambda: False)
-    with pytest.raises(ValueError, match="does not compute in bfloat16: leave the dtype out"):
-        check_precision("bfloat16", CPU)
-
-
-def test_where_the_operators_are_missing_pytorch_computes(monkeypatch):
-    inference_timesenclip._packs.cache_clear()
-    monkeypatch.setattr(inference_timesenclip, "_packed_product", lambda *_: torch.ops.mkldnn.no_such_operator())
-    assert engine_of(torch.float32, CPU) == "PyTorch"
-    inference_timesenclip._packs.cache_clear()
-
-
-def test_where_the_engine_rounds_pytorch_computes(monkeypatch):
-    inference_timesenclip._packs.cache_clear()
-    product = inference_timesenclip._packed_product
-    monkeypatch.setattr(inference_timesenclip, "_packed_product", lambda *given: product(*given).bfloat16().float())
-    assert engine_of(torch.float32, CPU) == "PyTorch"
-    inference_timesenclip._packs.cache_clear()

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from transformers.utils import logging
 
-from .inference_timesenclip import PROBED_SHAPES, is_exact, plan_of
+from .inference_timesenclip import plan_of
+from .products_timesenclip import PROBED_SHAPES, is_exact
 
 # Series a chunk where nothing better is known.
 DEFAULT_BATCH_SIZE = 256

@@ -1,307 +1,28 @@
-"""The pixel tower made fast for inference: its weights folded once, the same embeddings with less work.
+"""The pixel tower made fast for inference: plans of folded weights and fast products.
 
-The model stays the plain, readable one; what is here is derived from its weights and tested to be equal to it. Three
-rearrangements leave the result what it is:
-
-- the tokens are affine in the bands and in the month positions, so the first layer's queries, keys and values come from
-  a look's numbers and the weights of its two months in one product, positions, biases and scaling included;
-- of the last layer only the class token is wanted: one query, one row through its feed-forward block;
-- there, `q (W_k h)` is taken as `(q W_k) h` and `sum p (W_v h)` as `W_v (sum p h)`, so that keys and values of the
-  other tokens are never made.
+The model stays the plain, readable one; what is here is derived from its weights and tested to be equal to it.
 
 Tokens lie time first, (token, series, width): heads of neighbouring series are then evenly spaced, and the keys that a
 softmax runs over lie first, where it is vectorised (a softmax over a last axis of 13 took ten times as long).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
-from transformers.activations import ACT2FN
 
 from .encoders_timesenclip import TimeSenCLIPMLP, check_series, place_on_months
+from .folding_timesenclip import Affine, affine_of, fold
+from .products_timesenclip import PRECISIONS, Product, check_precision, engine_of, make_product, precision_name
 
-Product = Callable[[torch.Tensor], torch.Tensor]
-Affine = tuple[torch.Tensor, torch.Tensor]
-
-# By name: the type of the matrix products, and that of residual sums and norms.
-PRECISIONS: dict[str, tuple[torch.dtype, torch.dtype]] = {
-    "float32": (torch.float32, torch.float32),
-    "bfloat16": (torch.bfloat16, torch.float32),
-    "pure_bfloat16": (torch.bfloat16, torch.bfloat16),
-    "float16": (torch.float16, torch.float32),
-}
 # Bytes of the widest activations of a chunk, the queries, keys and values of all its tokens, on a processor and on a
 # graphics card. Measured on two cores with 32 MB of cache, where twice as many were up to 15 % slower: 128 series of
 # the published size in float32, 256 in bfloat16. On a graphics card not tried.
 CHUNK_BYTES = 10_300_000
 CHUNK_BYTES_GPU = 64 * CHUNK_BYTES
-
-
-def precision_name(dtype: torch.dtype | str | None, own: torch.dtype = torch.float32) -> str:
-    """Name of a precision.
-
-    Args:
-        dtype: such as `torch.bfloat16`, or a name of `PRECISIONS`.
-        own: the model's, which stands in where none is given: bfloat16 is then computed purely, float64 in float32.
-
-    Raises:
-        ValueError: there is no such precision.
-    """
-    if dtype is None:
-        return {torch.bfloat16: "pure_bfloat16", torch.float16: "float16"}.get(own, "float32")
-    name = str(dtype).removeprefix("torch.")
-    if name not in PRECISIONS:
-        raise ValueError(f"`dtype` must be {', '.join(PRECISIONS)}, got {name!r}.")
-    return name
-
-
-def check_precision(name: str, device: torch.device) -> None:
-    """Holds a precision against what a device computes.
-
-    Raises:
-        ValueError: the device does not compute in it, or only by emulation.
-    """
-    product_type, _ = PRECISIONS[name]
-    if device.type == "cpu" and product_type == torch.float16:
-        raise ValueError("float16 is for graphics cards: use bfloat16 or float32 on a processor.")
-    if device.type == "cpu" and product_type == torch.bfloat16 and not _has_bfloat16():
-        raise ValueError("This processor does not compute in bfloat16: leave the dtype out, or use float32.")
-
-
-@lru_cache
-def _has_bfloat16() -> bool:
-    # What autocast asks too; without the question the answer is no.
-    asked = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
-    return bool(asked is not None and asked())
-
-
-# -- Matrix products --------------------------------------------------------------------------------------------------
-
-
-def engine_of(dtype: torch.dtype, device: torch.device) -> str:
-    """What computes the products: "oneDNN" with packed weights where it works, or "PyTorch"."""
-    return "oneDNN" if device.type == "cpu" and _packs(dtype) else "PyTorch"
-
-
-def make_product(weight: torch.Tensor, bias: torch.Tensor, rows: int, activation: str = "none") -> Product:
-    """A linear layer and its activation, ready to be used often.
-
-    On a processor oneDNN computes it from packed weights, as `torch.compile` does with frozen ones: on AMD's twice to
-    three times as fast in float32 as `nn.functional.linear`, which leaves it to MKL, and the same on any thread, with
-    no setting of the process changed. Its operators are not public, so they are tried first, and PyTorch's own product
-    stands in where they fail.
-
-    Args:
-        weight: (outputs, inputs), in the type to compute in.
-        bias: (outputs,).
-        rows: of the inputs that come most often.
-        activation: name of one of transformers' activations, or "none".
-    """
-    weight, bias = weight.contiguous(), bias.to(weight.dtype).contiguous()
-    fused = activation if activation in ("none", "relu") else "none"
-    if engine_of(weight.dtype, weight.device) == "oneDNN":
-        product: Product = partial(_packed_product, torch.ops.mkldnn._reorder_linear_weight(weight, rows), bias, fused)
-    else:
-        product = partial(_plain_product, weight, bias, fused)
-    return product if fused == activation else partial(_activated, product, ACT2FN[activation])
-
-
-def _packed_product(weight: torch.Tensor, bias: torch.Tensor, activation: str, x: torch.Tensor) -> torch.Tensor:
-    y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "")
-    return y
-
-
-def _plain_product(weight: torch.Tensor, bias: torch.Tensor, activation: str, x: torch.Tensor) -> torch.Tensor:
-    y = nn.functional.linear(x, weight, bias)
-    return y.relu_() if activation == "relu" else y
-
-
-def _activated(product: Product, activation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    return activation(product(x))
-
-
-@lru_cache
-def _packs(dtype: torch.dtype) -> bool:
-    """Whether oneDNN's packed products work here, and are exact."""
-
-    def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
-        return _packed_product(packed, torch.zeros(len(weight), dtype=dtype), "relu", x)
-
-    try:
-        return all(is_exact(shape, product, dtype) for shape in PROBED_SHAPES)
-    except (AttributeError, NotImplementedError, RuntimeError):
-        return False
-
-
-# Rows, columns and terms of products: few and many rows of a layer, the gradient of its weights, a scalar product.
-PROBED_SHAPES = ((7, 512, 512), (1024, 256, 512), (512, 512, 1024), (1, 1, 1024))
-
-
-def is_exact(
-    shape: tuple[int, int, int],
-    product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.linear,
-    dtype: torch.dtype = torch.float32,
-) -> bool:
-    """Whether a product of rows, columns and terms keeps, of float32, what bfloat16 and TF32 would round off."""
-    rows, columns, terms = shape
-    # 1 + 2^-12 is 1 in bfloat16 and in TF32; its multiples up to 1024 are float32 numbers, summed in any order.
-    value = 1 + 2**-12 if dtype == torch.float32 else 1
-    found = product(torch.full((rows, terms), value, dtype=dtype), torch.ones(columns, terms, dtype=dtype))
-    return bool((found == terms * value).all())
-
-
-# -- Weights ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FoldedLayer:
-    """A layer of the transformer.
-
-    Attributes:
-        qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
-            looks.
-        out: of the heads' mixture.
-        fc1: of the feed-forward block.
-        fc2: of the feed-forward block.
-        norm1: weight and bias.
-        norm2: weight and bias.
-    """
-
-    qkv: list[Affine]
-    out: Affine
-    fc1: Affine
-    fc2: Affine
-    norm1: Affine
-    norm2: Affine
-
-
-@dataclass(frozen=True)
-class FoldedLastLayer:
-    """The last layer, for the class token alone.
-
-    Attributes:
-        query: scaling folded in.
-        keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds
-            the same to all scores of a query, which its softmax does not see.
-        values: (heads, width, head_dim), of each head's mixture of tokens.
-        out: of the heads' mixture, the bias of the values folded in.
-        fc1: of the feed-forward block.
-        fc2: of the feed-forward block.
-        norm1: weight and bias.
-        norm2: weight and bias.
-    """
-
-    query: Affine
-    keys: torch.Tensor
-    values: torch.Tensor
-    out: Affine
-    fc1: Affine
-    fc2: Affine
-    norm1: Affine
-    norm2: Affine
-
-
-@dataclass(frozen=True)
-class FoldedTransformer:
-    """Weights of a pixel tower with a transformer, folded; float32.
-
-    Attributes:
-        looks: (values of a look + num_months + 1, outputs): what bands, the weights of the months, which sum to one,
-            and the class token add to a token's hidden state and, behind that, to its queries, keys and values in the
-            first layer. Those are left out where a look has more numbers than the width, or the first layer is the
-            last.
-        layers: all but the last.
-        last: the last.
-        post_layernorm: weight and bias.
-        projection: of the head.
-    """
-
-    looks: torch.Tensor
-    layers: list[FoldedLayer]
-    last: FoldedLastLayer
-    post_layernorm: Affine
-    projection: Affine
-
-
-@torch.no_grad()
-def fold(tower: Any) -> FoldedTransformer:
-    """Folds the weights of a [`TimeSenCLIPPixelModel`] with a transformer, in float64, to float32."""
-    embeddings, layers = tower.embeddings, tower.layers
-    bias = embeddings.band_projection.bias.double()
-    looks = torch.cat(
-        [
-            embeddings.band_projection.weight.double().T,
-            embeddings.position_embedding.double() + bias,
-            embeddings.class_embedding.double()[None],
-        ]
-    )
-    values, width = looks.shape[0] - 1 - tower.config.num_months, looks.shape[1]
-    from_looks = values <= width and len(layers) > 1
-    if from_looks:
-        parts = [(looks @ weight.T, bias) for weight, bias in _qkv(layers[0].self_attn)]
-        for part, part_bias in parts:
-            part[values:] += part_bias
-        looks = torch.cat([looks, *(part for part, _ in parts)], dim=1)
-    return FoldedTransformer(
-        looks=looks.float(),
-        layers=[
-            FoldedLayer(
-                qkv=[] if from_looks and index == 0 else [_float(*part) for part in _qkv(layer.self_attn)],
-                out=_of(layer.self_attn.out_proj),
-                **_block(layer),
-            )
-            for index, layer in enumerate(layers[:-1])
-        ],
-        last=_fold_last(layers[-1], tower.config.num_attention_heads),
-        post_layernorm=_of(tower.post_layernorm),
-        projection=_of(tower.projection),
-    )
-
-
-def _fold_last(layer: Any, heads: int) -> FoldedLastLayer:
-    query, (keys, _), (values, value_bias) = [_float(*part) for part in _qkv(layer.self_attn)]
-    weight, bias = _of(layer.self_attn.out_proj)
-    shape = (heads, -1, keys.shape[1])
-    return FoldedLastLayer(
-        query=query,
-        keys=keys.view(shape),
-        values=values.view(shape).transpose(1, 2).contiguous(),
-        out=(weight, bias + weight @ value_bias),
-        **_block(layer),
-    )
-
-
-def _block(layer: Any) -> dict[str, Affine]:
-    return {
-        "fc1": _of(layer.fc1),
-        "fc2": _of(layer.fc2),
-        "norm1": _of(layer.layer_norm1),
-        "norm2": _of(layer.layer_norm2),
-    }
-
-
-def _qkv(attention: Any) -> list[Affine]:
-    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
-    (weight, bias), *others = [(part.weight.double(), part.bias.double()) for part in parts]
-    return [(weight * attention.scaling, bias * attention.scaling), *others]
-
-
-def _of(module: Any) -> Affine:
-    return _float(module.weight, module.bias)
-
-
-def _float(weight: torch.Tensor, bias: torch.Tensor) -> Affine:
-    return weight.detach().float(), bias.detach().float()
-
-
-# -- Plans ------------------------------------------------------------------------------------------------------------
 
 
 class PooledTower:
@@ -534,9 +255,10 @@ class MLPPlan(InferencePlan):
 
     def _build(self, tower: Any) -> None:
         self.layers = [
-            self._product(_of(linear), self.chunk_size, self.config.hidden_act) for linear, *_ in tower.encoder.layers
+            self._product(affine_of(linear), self.chunk_size, self.config.hidden_act)
+            for linear, *_ in tower.encoder.layers
         ]
-        self.head = self._head(_of(tower.post_layernorm), _of(tower.projection))
+        self.head = self._head(affine_of(tower.post_layernorm), affine_of(tower.projection))
 
     def _run(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
