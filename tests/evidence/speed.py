@@ -78,7 +78,7 @@ def encoder(ledger: Ledger) -> None:
             f"{speeds[name].pixels_per_second:,.0f} against {best:,.0f} pixels/s of nn.TransformerEncoder, whole years,"
             f" {THREADS} threads, products by {engine}"
         )
-        ledger.add(f"{name}, times as fast as published", round(speeds[name].ratio, 2), ">=", bar, note)
+        ledger.add(f"{name}, times as fast as published", round(speeds[name].ratio, 3), ">=", bar, note)
     flops = benchmark.flops_of(model.pixel_model)
     for name in benchmark.PRECISIONS:
         alone = speeds[f"{name}, {benchmark.PRODUCTS}"].pixels_per_second
@@ -100,7 +100,7 @@ def runtimes(ledger: Ledger) -> None:
     others = ", ".join(f"{name} {speed.ratio:.2f}" for name, speed in speeds.items() if name not in published)
     for name, bar in (("openvino float32", 2.8), (INT8, 7.5)):
         note = f"whole years, {THREADS} threads; all: {others}"
-        ledger.add(f"{name}, times as fast as published", round(speeds[name].ratio, 2), ">=", bar, note)
+        ledger.add(f"{name}, times as fast as published", round(speeds[name].ratio, 3), ">=", bar, note)
     towers = benchmark.runtime_towers(model)
     inputs = {"pixel_series": features["pixel_series"]}
     apart = encode(model, inputs, tower=towers["openvino float32"]) - encode(model, inputs)
