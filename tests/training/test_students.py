@@ -260,13 +260,14 @@ def test_series_of_a_dataset_need_no_photos_to_be_learned_from(tmp_path):
 
 @pytest.mark.slow
 def test_what_a_student_cannot_be_trained_with_is_refused_in_one_line(tmp_path):
-    for settings, message in {
+    cases = {
         ("--teacher_name_or_path", "/nowhere"): "error: No checkpoint can be read from /nowhere",
         ("--encoder_type", "mlp", "--hidden_size", "2048"): "error: The student needs",
         ("--shuffle_photos", "true"): "error: A student sees no photos",
-    }.items():
+    }
+    for number, (settings, message) in enumerate(cases.items()):
         sizes = ("--hidden_size", "16", "--num_hidden_layers", "1", "--encoder_type", "mlp")
-        assert refuse(tmp_path, "--system", "student", *sizes, *settings).startswith(message)
+        assert refuse(tmp_path / str(number), "--system", "student", *sizes, *settings).startswith(message)
 
 
 @pytest.mark.parametrize(
