@@ -58,15 +58,12 @@ def encode(
     )
     total = len(features["pixel_series"])
     embeds = torch.empty(total, pixel_model.config.projection_dim)
-    # Gathered by NumPy and normalised at the end: after every operation of its own, PyTorch's threads spin for some
-    # 15 ms, which another runtime's threads would miss.
-    gathered = embeds.numpy()
     with logging.tqdm(total=total, unit=" series", disable=not progress) as bar:
         for start, chunk in _chunks(inputs, total, size, device):
             output = compute(*chunk)
-            gathered[start : start + size] = output.float().cpu().numpy()
+            embeds[start : start + size] = torch.nn.functional.normalize(output.float(), dim=-1)
             bar.update(len(output))
-    return torch.nn.functional.normalize(embeds, dim=-1, out=embeds)
+    return embeds
 
 
 def _chunks(

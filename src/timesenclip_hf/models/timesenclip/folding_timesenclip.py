@@ -17,13 +17,11 @@ import torch
 Affine = tuple[torch.Tensor, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class FoldedLayer:
-    """A layer of the transformer.
+@dataclass(frozen=True, kw_only=True)
+class FoldedBlock:
+    """What follows attention in every layer of the transformer.
 
     Attributes:
-        qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
-            looks.
         out: of the heads' mixture.
         fc1: of the feed-forward block.
         fc2: of the feed-forward block.
@@ -31,7 +29,6 @@ class FoldedLayer:
         norm2: weight and bias.
     """
 
-    qkv: list[Affine]
     out: Affine
     fc1: Affine
     fc2: Affine
@@ -39,30 +36,32 @@ class FoldedLayer:
     norm2: Affine
 
 
-@dataclass(frozen=True)
-class FoldedLastLayer:
-    """The last layer, for the class token alone.
+@dataclass(frozen=True, kw_only=True)
+class FoldedLayer(FoldedBlock):
+    """A layer of the transformer.
+
+    Attributes:
+        qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
+            looks.
+    """
+
+    qkv: list[Affine]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldedLastLayer(FoldedBlock):
+    """The last layer, for the class token alone; the bias of the values is folded into `out`.
 
     Attributes:
         query: scaling folded in.
         keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds
             the same to all scores of a query, which its softmax does not see.
         values: (heads, width, head_dim), of each head's mixture of tokens.
-        out: of the heads' mixture, the bias of the values folded in.
-        fc1: of the feed-forward block.
-        fc2: of the feed-forward block.
-        norm1: weight and bias.
-        norm2: weight and bias.
     """
 
     query: Affine
     keys: torch.Tensor
     values: torch.Tensor
-    out: Affine
-    fc1: Affine
-    fc2: Affine
-    norm1: Affine
-    norm2: Affine
 
 
 @dataclass(frozen=True)
