@@ -22,7 +22,7 @@ help: ## list the targets
 	@echo "Variables: PYTHON (3.11 or newer; now $(PYTHON)), OMP_NUM_THREADS (now $(OMP_NUM_THREADS)), PYTEST_ARGS"
 
 demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave demo.png
-	$(BIN)/python -m timesenclip_hf.demo
+	$(BIN)/python -m timesenclip_hf.app
 
 test: $(VENV)/.dev ## run the offline tests
 	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
@@ -41,23 +41,23 @@ check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
 real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA), report in runs/real
-	$(BIN)/python training/evaluate.py --dataset real --output runs/real
+	$(BIN)/python -m training.measure --dataset real --output runs/real
 
 evaluation: $(VENV)/.dev ## everything on simulated and real pixels: report in runs/evaluation, figures in training/results
-	$(BIN)/python training/evaluate.py --dataset simulated --dataset real --suite all --missing none --missing winter \
+	$(BIN)/python -m training.measure --dataset simulated --dataset real --suite all --missing none --missing winter \
 		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json
 
 bench: $(VENV)/.dev ## ratios and fractions of the limit: encoder, features, composites, reads, training, maps; kept in runs/bench
-	$(BIN)/python -m pytest -q -s -m "not gpu" tests/benchmarks
+	$(BIN)/python -m pytest -q -s -m "not gpu" training/benchmarks
 
 evidence-foundation: $(VENV)/.dev ## measure every claim of the foundation again, one JSON line each
-	$(BIN)/python -m tests.evidence.foundation
+	$(BIN)/python -m training.evidence.foundation
 
 evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets again; PARTS="hub compositing" for some
-	$(BIN)/python -m tests.evidence.data $(PARTS)
+	$(BIN)/python -m training.evidence.data $(PARTS)
 
 evidence-training: $(VENV)/.dev ## measure every claim about training again, some 45 minutes; PARTS="objective resume" for some
-	$(BIN)/python -m tests.evidence.training $(PARTS)
+	$(BIN)/python -m training.evidence.training $(PARTS)
 
 embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20 minutes, and put it there
 	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
@@ -69,29 +69,29 @@ distil: $(VENV)/.dev ## train a student of the checkpoint inside the package, so
 		training/configs/distil_embedded.yaml
 
 evidence-evaluation: $(VENV)/.dev ## measure every claim about evaluation again; PARTS="metrics speed" for some
-	$(BIN)/python -m tests.evidence.evaluation $(PARTS)
+	$(BIN)/python -m training.evidence.evaluation $(PARTS)
 
 evidence-senclip: $(VENV)/.dev ## measure every claim about SenCLIP again, some 15 minutes; PARTS="parity learning" for some
-	$(BIN)/python -m tests.evidence.senclip $(PARTS)
+	$(BIN)/python -m training.evidence.senclip $(PARTS)
 
 evidence-mapping: $(VENV)/.dev ## measure every claim about maps again, some hours; PARTS="end_to_end kills" for some, tile on its own
-	$(BIN)/python -m tests.evidence.mapping $(PARTS)
+	$(BIN)/python -m training.evidence.mapping $(PARTS)
 
 evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
-	$(BIN)/python -m tests.evidence.hub $(PARTS)
+	$(BIN)/python -m training.evidence.hub $(PARTS)
 
 evidence-speed: $(VENV)/.dev ## measure every claim about speed again, some 30 minutes; PARTS="encoder student" for some
-	$(BIN)/python -m tests.evidence.speed $(PARTS)
+	$(BIN)/python -m training.evidence.speed $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
-	$(BIN)/python -m timesenclip_hf.demo docs/demo.png
-	$(BIN)/python -m tests.browser.screenshots docs
-	$(BIN)/python training/curves.py training/results/embedded_default.json --output docs
+	$(BIN)/python -m timesenclip_hf.app docs/demo.png
+	$(BIN)/python -m tests.support.browser.screenshots docs
+	$(BIN)/python -m training.curves training/results/embedded_default.json --output docs
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
-	$(BIN)/python hub/fill_cards.py
+	$(BIN)/python -m hub.fill_cards
 
 clean: ## remove .venv and every cache
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
-from filling import CARDS, TAGS, citation, fill, table
 from huggingface_hub import DatasetCardData
 from matplotlib.figure import Figure
 
-from timesenclip_hf.data.reports import ImportReport
+from hub.filling import CARDS, TAGS, citation, fill, table
+from timesenclip_hf.data.engine.reports import ImportReport
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES, UNKNOWN, taxonomy_of
-from timesenclip_hf.mapping.legend import COLOURS
-from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
+from timesenclip_hf.maps.files.legend import COLOURS
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 MAP_PICTURE, CLASS_PICTURE = "map.png", "classes.png"
 NOT_STATED = "not stated: ask the source before you redistribute"

@@ -1,4 +1,4 @@
-"""Fills cards and README from what commands measured: `python hub/fill_cards.py`. No figure is typed by hand."""
+"""Fills cards and README from what commands measured: `python -m hub.fill_cards`. No figure is typed by hand."""
 
 import contextlib
 import io
@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from filling import CARDS, ROOT, citation, fill, table
-from model_card import Licences, carbon, describe_timesenclip, head, headlines, results_of, results_table, usage
 from transformers import AutoModel, AutoProcessor
 
+from hub.filling import CARDS, ROOT, citation, fill, table
+from hub.model_card import Licences, carbon, describe_timesenclip, head, headlines, results_of, results_table, usage
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.report.reading import words
 

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filling import CARDS, PROJECT, TAGS, citation, fill, table
 from huggingface_hub.utils import yaml_dump
 from transformers import CLIPModel
 
+from hub.filling import CARDS, PROJECT, TAGS, citation, fill, table
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
 from timesenclip_hf.evaluation.report import model_index
 from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, words
+from timesenclip_hf.files import weights_hash
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
-from timesenclip_hf.tensor_files import weights_hash
 
 # As the Hub names it.
 CODE_LICENCE = PROJECT["license"].lower()
@@ -66,7 +66,7 @@ class Facts:
         hardware: that they were trained on.
         note: sentence for the head of the card.
         training: results of the run, as `training/train.py` writes them.
-        results: of an evaluation, as `training/evaluate.py` and `timesenclip evaluate` write them.
+        results: of an evaluation, as `training/measure.py` and `timesenclip evaluate` write them.
     """
 
     repo_id: str

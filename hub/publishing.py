@@ -17,9 +17,9 @@ import typer
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
 from huggingface_hub.utils import filter_repo_objects
-from vetting import FILE_LIMIT, check_card, check_file
 
-from timesenclip_hf.tensor_files import first_line
+from hub.vetting import FILE_LIMIT, check_card, check_file
+from timesenclip_hf.files import first_line
 
 STAGING = Path("runs") / "push"
 # In a folder that a script staged, and may empty again.

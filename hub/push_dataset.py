@@ -1,4 +1,4 @@
-"""Pushes a dataset to the Hub with its card: `python hub/push_dataset.py FOLDER user/name`, dry unless `--push`.
+"""Pushes a dataset to the Hub with its card: `python -m hub.push_dataset FOLDER user/name`, dry unless `--push`.
 
 The dry run writes into a folder what would be pushed, card and pictures included, for people to look at; `--push`
 does the same and uploads that folder in one commit, so that nobody ever loads half of a dataset. Photos stay URLs
@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
-from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
 
-from timesenclip_hf.data.reports import REPORT_FILE, ImportReport
-from timesenclip_hf.data.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
+from hub.dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
+from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
+from timesenclip_hf.data.engine.reports import REPORT_FILE, ImportReport
+from timesenclip_hf.data.engine.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
 from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
 
-MANIFEST = "splits.csv"
+SPLIT_MANIFEST = "splits.csv"
 # What an earlier push may have left; files of other names are nobody's but their owner's.
-REPLACED = ("data/*.parquet", "*.png", MANIFEST)
+REPLACED = ("data/*.parquet", "*.png", SPLIT_MANIFEST)
 # A row with photos can be megabytes; so many tell how large a row is.
 SAMPLE = 32
 # Series, classes and photos may lack; the card needs these.
@@ -122,7 +122,7 @@ def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
     (folder / "data").mkdir(parents=True, exist_ok=True)
     num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
     counts = {name: count(split) for name, split in splits.items()}
-    write_manifest(folder / MANIFEST, homes(splits))
+    write_manifest(folder / SPLIT_MANIFEST, homes(splits))
     draw_map(counts, folder / MAP_PICTURE)
     draw_classes(counts, folder / CLASS_PICTURE)
     (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")

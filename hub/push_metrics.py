@@ -1,4 +1,4 @@
-"""Pushes metrics to the Hub as Spaces: `python hub/push_metrics.py user [NAME ...]`, dry unless `--push`.
+"""Pushes metrics to the Hub as Spaces: `python -m hub.push_metrics user [NAME ...]`, dry unless `--push`.
 
 `evaluate.load("user/macro_f1")` reads a metric from there. Each Space holds the module and the functions behind it, so
 that it works where this package is not installed. All of them are staged and checked before the first is pushed.
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from filling import CARDS, PROJECT, ROOT, fill
 from huggingface_hub.repocard import metadata_load
 from packaging.requirements import Requirement
-from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, deliver, new_folder, one_line_errors
 
+from hub.filling import CARDS, PROJECT, ROOT, fill
+from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, deliver, new_folder, one_line_errors
 from timesenclip_hf.evaluation import metrics
 
 METRICS = ROOT / "hub" / "metrics"

@@ -1,4 +1,4 @@
-"""Pushes a checkpoint to the Hub with its card: `python hub/push_model.py FOLDER user/name`, dry unless `--push`.
+"""Pushes a checkpoint to the Hub with its card: `python -m hub.push_model FOLDER user/name`, dry unless `--push`.
 
 A TimeSenCLIP goes with its processor, its pipeline and the code of all three, so that `trust_remote_code=True` loads
 it where this package is not installed; a SenCLIP goes as the stock `CLIPModel` that it is. The dry run writes into a
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from fill_cards import LICENCES, fill_card
-from filling import ROOT
-from model_card import Facts, Licences, fill_senclip, fill_timesenclip, without_paths
-from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
 from transformers import AutoModel, AutoProcessor, CLIPModel
 from transformers.utils import logging
-from vetting import check_file
 
+from hub.fill_cards import LICENCES, fill_card
+from hub.filling import ROOT
+from hub.model_card import Facts, Licences, fill_senclip, fill_timesenclip, without_paths
+from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
+from hub.vetting import check_file
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPModel
-from timesenclip_hf.export import export_remote_code
-from timesenclip_hf.tensor_files import first_line
+from timesenclip_hf.conversion.remote_code import save_with_remote_code
+from timesenclip_hf.files import first_line
 
 ARGUMENTS_FILE, RESULTS_FILE = "training_arguments.json", "results.json"
 # What an earlier push may have left; files of other names are nobody's but their owner's.
@@ -52,7 +52,7 @@ def stage(checkpoint: Path, facts: Facts, folder: Path, limit_gb: float = LIMIT_
         processor.save_pretrained(folder)
         card = fill_senclip(model, facts)
     else:
-        export_remote_code(model, processor, folder)
+        save_with_remote_code(model, processor, folder)
         card = fill_card(facts.repo_id) if is_embedded(checkpoint) else fill_timesenclip(model, processor, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")

@@ -1,4 +1,4 @@
-"""Pushes the demo page to the Hub as a Space: `python hub/push_space.py user/name`, dry unless `--push`.
+"""Pushes the demo page to the Hub as a Space: `python -m hub.push_space user/name`, dry unless `--push`.
 
 The Space is `hub/space` with the package beside it, unpacked from its wheel: a Space installs what requirements.txt
 names before it sees any other file, so the package itself comes along. The embedded checkpoint is inside it.
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from filling import PROJECT, ROOT, TAGS, citation, fill
 from packaging.requirements import Requirement
-from publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
 
+from hub.filling import PROJECT, ROOT, TAGS, citation, fill
+from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.extras import needs_extra
 

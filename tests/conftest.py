@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.hub_stub import HubStub
+from tests.support.hub_stub import HubStub
 
 # Hypothesis allows an example 200 ms unless told otherwise: a timed test, which a busy machine fails by chance.
 settings.register_profile("untimed", deadline=None)
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def real_data() -> Path:
     """The folder of real data, `../shared/data` unless TIMESENCLIP_REAL_DATA names another."""
     # Not at the head of the file: the environment must be set before transformers is imported.
-    from training.evaluate import real_data_folder
+    from training.measure import real_data_folder
 
     try:
         return real_data_folder()
@@ -56,14 +56,7 @@ def write_tiny_clip(folder: Path, projection_dim: int = 32) -> None:
     # Not at the head of the file: the environment must be set before transformers is imported.
     import torch
     from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import (
-        CLIPConfig,
-        CLIPImageProcessor,
-        CLIPModel,
-        CLIPTextConfig,
-        CLIPTokenizer,
-        CLIPVisionConfig,
-    )
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
 
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]

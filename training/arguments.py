@@ -11,7 +11,7 @@ from typing import Any, NoReturn, get_args
 import yaml
 from transformers import HfArgumentParser
 
-from timesenclip_hf.objectives.pooling import PoolingMethod
+from timesenclip_hf.models.senclip.pooling_senclip import PoolingMethod
 from training.loop import FitSettings
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -90,7 +90,7 @@ class ModelArguments:
 
 
 @dataclass
-class TrainingArguments:
+class RunArguments:
     """Optimisation of both stages; `clip_` fields are for the small CLIP."""
 
     output_dir: str = "runs/embedded"
@@ -200,14 +200,14 @@ class _Parser(HfArgumentParser):
         raise ValueError(f"{message[:1].upper()}{message[1:].rstrip('.')}.")
 
 
-def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, TrainingArguments]:
+def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, RunArguments]:
     """Reads `[CONFIG.yaml] [--key value ...]`.
 
     Raises:
         ValueError: the file cannot be read or has a key that no dataclass has, or a value does not fit.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = _Parser((DataArguments, ModelArguments, TrainingArguments), allow_abbrev=False)
+    parser = _Parser((DataArguments, ModelArguments, RunArguments), allow_abbrev=False)
     if argv and argv[0].endswith((".yaml", ".yml")):
         argv = _read_config(Path(argv.pop(0)), parser) + argv
     return parser.parse_args_into_dataclasses(args=argv)

@@ -6,13 +6,8 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import AutoConfig, CLIPConfig, CLIPModel
 
-from timesenclip_hf import (
-    TimeSenCLIPFeatureExtractor,
-    TimeSenCLIPModel,
-    TimeSenCLIPPixelModel,
-    TimeSenCLIPProcessor,
-)
-from timesenclip_hf.tensor_files import first_line
+from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPModel, TimeSenCLIPPixelModel, TimeSenCLIPProcessor
+from timesenclip_hf.files import first_line
 
 CLIP, TIMESENCLIP = "clip", "timesenclip"
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)

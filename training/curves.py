@@ -1,4 +1,4 @@
-"""Draws the curves of a training run: `python training/curves.py RESULTS.json [--output FOLDER]`.
+"""Draws the curves of a training run: `python -m training.curves RESULTS.json [--output FOLDER]`.
 
 One picture a stage, `curves_<stage>.png`: the loss, what the validations measured, the learning rate and, where there
 is one, the inverse temperature, over the optimiser steps.
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Entry = Mapping[str, float]
+CurveEntry = Mapping[str, float]
 
 # Inches, and dots an inch: 1,200 pixels across, of which a page shows some 800.
 WIDTH, ROW_HEIGHT, DPI = 8.0, 2.5, 150
@@ -66,7 +66,11 @@ def draw_curves(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _draw_stage(
-    figure: "Figure", curve: Sequence[Entry], chance: float | None, evaluations: Sequence[Entry], best: Entry | None
+    figure: "Figure",
+    curve: Sequence[CurveEntry],
+    chance: float | None,
+    evaluations: Sequence[CurveEntry],
+    best: CurveEntry | None,
 ) -> None:
     logged = [name for name in PANELS if name in curve[-1]]
     rows: Any = [["loss"] * (len(logged) - 1), logged[1:]]
@@ -92,7 +96,7 @@ def _draw_stage(
         _draw_validation(panels["validation"], evaluations, best)
 
 
-def _draw_validation(axes: "Axes", evaluations: Sequence[Entry], best: Entry | None) -> None:
+def _draw_validation(axes: "Axes", evaluations: Sequence[CurveEntry], best: CurveEntry | None) -> None:
     names = [name for name in evaluations[-1] if name != "step"]
     for name in names:
         _plot(axes, evaluations, name, label=name.replace("_", " "))
@@ -103,7 +107,7 @@ def _draw_validation(axes: "Axes", evaluations: Sequence[Entry], best: Entry | N
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=3, frameon=False)
 
 
-def _plot(axes: "Axes", entries: Sequence[Entry], name: str, label: str | None = None) -> None:
+def _plot(axes: "Axes", entries: Sequence[CurveEntry], name: str, label: str | None = None) -> None:
     points = [(entry["step"], entry[name]) for entry in entries if name in entry]
     axes.plot(*zip(*points, strict=True), marker="." if len(points) < FEW_POINTS else None, label=label)
 

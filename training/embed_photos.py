@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from transformers import HfArgumentParser
 from transformers.utils import logging
 
-from timesenclip_hf.data.embedding_shards import finish_embeddings
-from timesenclip_hf.data.photo_embeddings import SHARD_SIZE, PhotoEncoder, embed_photos
+from timesenclip_hf.data.photos.embedding import SHARD_SIZE, PhotoEncoder, embed_photos
+from timesenclip_hf.data.photos.embedding_shards import finish_embeddings
 
 
 @dataclass

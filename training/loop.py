@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, EmbeddingMatchingLoss, MemoryBank, bank_keys
+from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingLoss, MemoryBank, bank_keys
 from training.batches import Batch, StepBatches, TensorRows, split_batch, step_seed
 from training.checkpoints import Checkpoints, Progress
 

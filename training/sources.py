@@ -20,13 +20,13 @@ from transformers import CLIPImageProcessor, CLIPModel
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.collate import SeriesRows
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES, DIRECTIONS, taxonomy_of
-from timesenclip_hf.data.simulated import SimulatedPoints, simulate
-from timesenclip_hf.data.simulated.classes import CLASS_NAMES
-from timesenclip_hf.data.simulated.patches import simulate_patches
-from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
 from timesenclip_hf.extras import needs_extra
-from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
-from timesenclip_hf.tensor_files import first_line
+from timesenclip_hf.files import first_line
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.simulator import SimulatedPoints, simulate
+from timesenclip_hf.simulator.classes import CLASS_NAMES
+from timesenclip_hf.simulator.patches import simulate_patches
+from timesenclip_hf.simulator.photos.drawing import draw_photos, visit_states
 from training.batches import Batch, TensorRows
 from training.small_clip import photo_values
 
@@ -82,7 +82,7 @@ class ImageRows(TensorRows):
 
 
 @dataclass(frozen=True)
-class Labels:
+class ClassLabels:
     """Classes of the validation's rows: `truth` (rows,) indices into `prompts`, -1 where not known."""
 
     truth: np.ndarray
@@ -90,11 +90,11 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Source:
+class RowSource:
     """Rows, and the classes by which a validation measures them."""
 
     rows: TensorRows
-    labels: dict[str, Labels]
+    labels: dict[str, ClassLabels]
 
 
 def simulated_source(
@@ -107,7 +107,7 @@ def simulated_source(
     workers: int,
     *,
     prepare: Prepare | None = None,
-) -> Source:
+) -> RowSource:
     """Simulated places, and their drawn photos as the given CLIP embeds them.
 
     Args:
@@ -129,12 +129,12 @@ def simulated_source(
         "ids": torch.arange(len(names)),
     }
     if prepare is None:
-        return Source(TensorRows(names, **series, **paired), labels)
+        return RowSource(TensorRows(names, **series, **paired), labels)
     patches = simulate_patches(points, seed=seed)[seen.numpy()]
-    return Source(ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired), labels)
+    return RowSource(ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired), labels)
 
 
-def simulated_series(num_points: int, seed: int, extractor: TimeSenCLIPFeatureExtractor) -> Source:
+def simulated_series(num_points: int, seed: int, extractor: TimeSenCLIPFeatureExtractor) -> RowSource:
     """Simulated places by their series alone; those that were never seen clearly are left out.
 
     Args:
@@ -143,18 +143,18 @@ def simulated_series(num_points: int, seed: int, extractor: TimeSenCLIPFeatureEx
         extractor: of the model.
     """
     _, names, series, labels = _seen_points(simulate(num_points, seed=seed), seed, extractor)
-    return Source(TensorRows(names, **series), labels)
+    return RowSource(TensorRows(names, **series), labels)
 
 
 def _seen_points(
     points: SimulatedPoints, seed: int, extractor: TimeSenCLIPFeatureExtractor
-) -> tuple[torch.Tensor, list[str], Batch, dict[str, Labels]]:
+) -> tuple[torch.Tensor, list[str], Batch, dict[str, ClassLabels]]:
     """Which points were ever seen clearly; of these names, model inputs and covers."""
     features = extractor(points.series, bands=BANDS, allow_empty=True, return_tensors="pt")
     seen = features["series_mask"].any(dim=1)
     names = [f"simulated point {place} of seed {seed}" for place in seen.nonzero()[:, 0].tolist()]
     series = {name: features[name][seen] for name in ("pixel_series", "series_mask", "months")}
-    covers = Labels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
+    covers = ClassLabels(points.class_index[seen.numpy()], {name: [name] for name in CLASS_NAMES})
     return seen, names, series, {"cover": covers}
 
 
@@ -226,7 +226,7 @@ def dataset_source(
     soft_positives: bool = False,
     limit: int | None = None,
     with_photos: bool = True,
-) -> Source:
+) -> RowSource:
     """Places of a dataset whose photos carry embeddings, or of any dataset of series.
 
     Args:
@@ -265,9 +265,9 @@ def dataset_source(
         if column in series.columns
     }
     if not with_photos:
-        return Source(PairedRows(series, _names(dataset, kept), ids=torch.from_numpy(kept)), labels)
+        return RowSource(PairedRows(series, _names(dataset, kept), ids=torch.from_numpy(kept)), labels)
     names, paired = _paired(dataset, kept, embeds, mask, shared if soft_positives else None)
-    return Source(PairedRows(series, names, **paired), labels)
+    return RowSource(PairedRows(series, names, **paired), labels)
 
 
 def dataset_images(
@@ -279,7 +279,7 @@ def dataset_images(
     projection_dim: int | None = None,
     soft_positives: bool = False,
     limit: int | None = None,
-) -> Source:
+) -> RowSource:
     """Places of a dataset with an image of each from above, in a column `image`, and photos that carry embeddings.
 
     Args:
@@ -307,7 +307,7 @@ def dataset_images(
     }
     names, paired = _paired(dataset, kept, embeds, mask, shared if soft_positives else None)
     images = dataset.select(kept).select_columns("image")
-    return Source(ImageRows(lambda rows: images[rows]["image"], prepare, names, **paired), labels)
+    return RowSource(ImageRows(lambda rows: images[rows]["image"], prepare, names, **paired), labels)
 
 
 def _paired(
@@ -394,14 +394,14 @@ def _class_columns(dataset: Any, wanted: Sequence[str], name: str) -> list[str]:
     return found
 
 
-def _labels(dataset: Any, column: str, truth: np.ndarray) -> Labels:
+def _labels(dataset: Any, column: str, truth: np.ndarray) -> ClassLabels:
     names = dataset.features[column].names
     if column in CLASS_TAXONOMIES and names == taxonomy_of(column).class_names:
-        return Labels(truth, dict(zip(names, taxonomy_of(column).prompts.values(), strict=True)))
-    return Labels(truth, {name: [name] for name in names})
+        return ClassLabels(truth, dict(zip(names, taxonomy_of(column).prompts.values(), strict=True)))
+    return ClassLabels(truth, {name: [name] for name in names})
 
 
-def shuffle_photos(source: Source, seed: int) -> Source:
+def shuffle_photos(source: RowSource, seed: int) -> RowSource:
     """The same series, each with the photos of another place drawn at random: nothing is left to be learned."""
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(source.rows)))
     columns = source.rows.columns

@@ -15,16 +15,16 @@ from accelerate.utils import set_seed
 from torch import nn
 
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, TimeSenCLIPProcessor, encode
-from timesenclip_hf.augmentation import SeriesPerturbation
+from timesenclip_hf.files import first_line
+from timesenclip_hf.learning import EmbeddingMatchingLoss
+from timesenclip_hf.learning.augmentation import SeriesPerturbation
 from timesenclip_hf.models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
-from timesenclip_hf.objectives import EmbeddingMatchingLoss
-from timesenclip_hf.tensor_files import first_line
 from training.batches import Batch, TensorRows, step_seed
 from training.clips import UNREADABLE, read_teacher
-from training.evaluate import simulated
 from training.flops import count_flops
 from training.loop import Evaluation
-from training.sources import Source, compute_once, dataset_source, simulated_series
+from training.measure import simulated
+from training.sources import RowSource, compute_once, dataset_source, simulated_series
 from training.systems import SERIES_SEED, VALIDATION_SEED, Setting, System, build_augmentation, build_tower
 from training.validation import build_zero_shot
 
@@ -178,7 +178,7 @@ class StudentSystem(System):
         """The teacher, frozen."""
         return read_teacher(name_or_path)
 
-    def read(self, *, held_out: bool) -> Source:
+    def read(self, *, held_out: bool) -> RowSource:
         """Lessons to train on; to validate with, series as they are, whose labels serve the validation alone."""
         setting, extractor = self.setting, self.processor.feature_extractor
         if setting.data.shuffle_photos:
@@ -196,7 +196,7 @@ class StudentSystem(System):
             some = lessons.__getitems__(list(range(min(len(lessons), LESSONS_AT_A_TIME))))
             looks = place_on_months(*(some[name] for name in SERIES), self.tower.config.num_months)
             self.first.measure(looks.flatten(1).float())
-        return Source(lessons, {})
+        return RowSource(lessons, {})
 
     def _teach(self, rows: TensorRows) -> TensorRows:
         training, accelerator = self.setting.training, self.setting.accelerator

@@ -24,18 +24,18 @@ from timesenclip_hf import (
     TimeSenCLIPProcessor,
     encode,
 )
-from timesenclip_hf.augmentation import ImageAugmentation, TemporalAugmentation
-from timesenclip_hf.data.simulated.captions import caption_vocabulary
 from timesenclip_hf.evaluation.baselines import IMAGE_TEMPLATES, ImageModel
+from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingLoss, PhotoPooling
+from timesenclip_hf.learning.augmentation import ImageAugmentation, TemporalAugmentation
 from timesenclip_hf.models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, EmbeddingMatchingLoss, PhotoPooling
-from training.arguments import DataArguments, ModelArguments, TrainingArguments
+from timesenclip_hf.simulator.captions import caption_vocabulary
+from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.batches import Batch, TensorRows
 from training.clips import read_clip, read_extractor, read_tower
-from training.evaluate import simulated, simulated_images
 from training.loop import Evaluation
-from training.sources import Source, dataset_images, dataset_source, simulated_source
+from training.measure import simulated, simulated_images
+from training.sources import RowSource, dataset_images, dataset_source, simulated_source
 from training.validation import build_validation
 
 # Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
@@ -100,7 +100,7 @@ class Setting:
 
     data: DataArguments
     model: ModelArguments
-    training: TrainingArguments
+    training: RunArguments
     accelerator: Accelerator
     clip: CLIPModel | TimeSenCLIPModel
     clip_folder: str
@@ -153,7 +153,7 @@ class System(ABC):
         return read_clip(name_or_path)
 
     @abstractmethod
-    def read(self, *, held_out: bool) -> Source:
+    def read(self, *, held_out: bool) -> RowSource:
         """Rows to train on, or to validate with."""
 
     def objective(self) -> CrossViewContrastiveLoss | EmbeddingMatchingLoss:
@@ -218,7 +218,7 @@ class PixelSystem(System):
             processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
         return processor
 
-    def read(self, *, held_out: bool) -> Source:
+    def read(self, *, held_out: bool) -> RowSource:
         """Rows to train on, or to validate with."""
         setting = self.setting
         if setting.data.dataset_name_or_path is None:
@@ -243,7 +243,7 @@ class PixelSystem(System):
         return simulated(self.full, self.processor, self.setting.data.held_out_points)
 
 
-def build_augmentation(training: TrainingArguments) -> TemporalAugmentation:
+def build_augmentation(training: RunArguments) -> TemporalAugmentation:
     """Shorter and sparser years, as often as the run was told."""
     return TemporalAugmentation(
         training.augmentation_probability,
@@ -300,7 +300,7 @@ class ImageSystem(System):
         values: torch.Tensor = self.image_processor(images, return_tensors="pt")["pixel_values"]
         return values
 
-    def read(self, *, held_out: bool) -> Source:
+    def read(self, *, held_out: bool) -> RowSource:
         """Rows to train on, or to validate with."""
         setting = self.setting
         if setting.data.dataset_name_or_path is None:

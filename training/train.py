@@ -25,20 +25,20 @@ from transformers import CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
-from timesenclip_hf.data.reports import write_json
-from timesenclip_hf.data.simulated import simulate
-from timesenclip_hf.data.simulated.captions import write_captions
-from timesenclip_hf.data.simulated.photos import draw_photos, visit_states
-from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank
-from timesenclip_hf.tensor_files import first_line
-from training.arguments import SYSTEMS, DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from timesenclip_hf.data.engine.reports import write_json
+from timesenclip_hf.files import first_line
+from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
+from timesenclip_hf.runtimes.products import use_onednn_matmul
+from timesenclip_hf.simulator import simulate
+from timesenclip_hf.simulator.captions import write_captions
+from timesenclip_hf.simulator.photos.drawing import draw_photos, visit_states
+from training.arguments import SYSTEMS, DataArguments, ModelArguments, RunArguments, parse_arguments
 from training.batches import TensorRows
 from training.checkpoints import Progress, describe_code, open_run, read_progress
 from training.clips import CLIP, extract_clip, kind_of
 from training.curves import draw_curves
-from training.evaluate import describe
 from training.loop import Fit
+from training.measure import describe
 from training.small_clip import (
     build_image_processor,
     build_small_clip,
@@ -82,7 +82,7 @@ class PhotosAndCaptions(nn.Module):
 class Run:
     """One call of this script: its settings, its folder, and its stages."""
 
-    def __init__(self, data: DataArguments, model: ModelArguments, training: TrainingArguments) -> None:
+    def __init__(self, data: DataArguments, model: ModelArguments, training: RunArguments) -> None:
         self.data = data
         self.model = model
         self.training = training

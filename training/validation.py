@@ -9,14 +9,14 @@ from torch import nn
 
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, instance_recall_at_k
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts, score
-from training.sources import Source
+from training.sources import RowSource
 
 # Recall@1 is the papers' figure; @10 moves earlier in training.
 RETRIEVAL_DEPTHS = (1, 10)
 
 
 def build_validation(
-    source: Source, clip: Any, tokenizer: Any, templates: Sequence[str]
+    source: RowSource, clip: Any, tokenizer: Any, templates: Sequence[str]
 ) -> Callable[[nn.Module], dict[str, float]]:
     """A function that measures the views of a system.
 
@@ -50,7 +50,7 @@ def build_validation(
 
 
 def build_zero_shot(
-    source: Source, clip: Any, tokenizer: Any, templates: Sequence[str]
+    source: RowSource, clip: Any, tokenizer: Any, templates: Sequence[str]
 ) -> Callable[[torch.Tensor], dict[str, float]]:
     """A function that measures the embeddings of rows by the words of their classes.
 

@@ -1,6 +1,6 @@
 """The Space: the page of the package, and nothing else."""
 
-from timesenclip_hf.demo.app import launch
+from timesenclip_hf.app.app import launch
 
 if __name__ == "__main__":
     launch()

@@ -9,12 +9,12 @@ import torch
 from tqdm import tqdm
 from transformers import pipeline
 
+from .files import first_line
 from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from .models.timesenclip.encoding_timesenclip import PixelTower, encode
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
-from .models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
-from .runtimes.running import load_tower
-from .tensor_files import first_line
+from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
+from .runtimes.engines import load_tower
 
 # Series a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
@@ -119,7 +119,7 @@ class PixelClassifier(PixelEncoder):
 
     def __init__(
         self,
-        labels: Labels,
+        labels: CandidateLabels,
         model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
         *,
         hypothesis_template: str | Sequence[str] | None = None,

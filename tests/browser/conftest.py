@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.chromium import chromium, visit
-from tests.space_process import Space, running_space
+from tests.support.browser.chromium import chromium, visit
+from tests.support.space_process import Space, running_space
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import xarray as xr
 from playwright.sync_api import Page, expect
 from transformers import pipeline
 
-from tests.browser.files import write_cube
-from tests.browser.views import (
+from tests.support.browser.files import write_cube
+from tests.support.browser.views import (
     NO_CLEAR_MONTH,
     complaint,
     field,
@@ -19,9 +19,9 @@ from tests.browser.views import (
     upload,
     write,
 )
-from tests.mapping.small_cubes import MONTHS, grid
-from timesenclip_hf.mapping import map_cube
-from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
+from tests.support.small_cubes import MONTHS, grid
+from timesenclip_hf.maps import map_cube
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 
 pytestmark = pytest.mark.browser

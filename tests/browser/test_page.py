@@ -3,10 +3,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.chromium import SIZES, visit
-from tests.browser.screenshots import SCREENSHOTS, keep, views
-from tests.browser.views import open_view, scores, write
-from tests.space_process import COMMAND, Space, running_space
+from tests.support.browser.chromium import SIZES, visit
+from tests.support.browser.screenshots import SCREENSHOTS, keep, views
+from tests.support.browser.views import open_view, scores, write
+from tests.support.space_process import COMMAND, Space, running_space
 
 pytestmark = pytest.mark.browser
 

@@ -1,7 +1,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.views import choose, complaint, field, open_view, write
+from tests.support.browser.views import choose, complaint, field, open_view, write
 
 pytestmark = pytest.mark.browser
 

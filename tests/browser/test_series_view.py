@@ -5,10 +5,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from transformers import pipeline
 
-from tests.browser.files import write_series
-from tests.browser.views import choose, complaint, field, scores, source, unfold, upload, write
-from timesenclip_hf.data.simulated import simulate
+from tests.support.browser.files import write_series
+from tests.support.browser.views import choose, complaint, field, scores, source, unfold, upload, write
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
+from timesenclip_hf.simulator import simulate
 
 pytestmark = pytest.mark.browser
 

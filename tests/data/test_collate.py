@@ -4,9 +4,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
-from timesenclip_hf.data.arrays import dataset_from_series
 from timesenclip_hf.data.collate import SeriesRows, iterate_inputs
 from timesenclip_hf.data.schema import MISSING
+from timesenclip_hf.data.sources.arrays import dataset_from_series
 
 EXTRACT = TimeSenCLIPFeatureExtractor()
 

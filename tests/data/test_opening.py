@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 
-from timesenclip_hf.data.arrays import dataset_from_series, write_dataset
 from timesenclip_hf.data.opening import read_dataset
-from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.data.sources.arrays import dataset_from_series, write_dataset
+from timesenclip_hf.simulator import simulate
 
 
 @pytest.fixture(scope="module")

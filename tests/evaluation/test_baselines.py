@@ -10,8 +10,6 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BertConfig, CLIPImageProcessor, CLIPModel
 
-from timesenclip_hf.data.simulated import simulate
-from timesenclip_hf.data.simulated.patches import simulate_patches
 from timesenclip_hf.evaluation.baselines import (
     embed_images,
     load_image_model,
@@ -21,6 +19,8 @@ from timesenclip_hf.evaluation.baselines import (
 )
 from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import expand_prompts
+from timesenclip_hf.simulator import simulate
+from timesenclip_hf.simulator.patches import simulate_patches
 from timesenclip_hf.taxonomies import load_taxonomy
 
 REFUSED = """

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
-from tests.image_files import write_patch
+from tests.support.image_files import write_patch
 from timesenclip_hf.cli import app
 from timesenclip_hf.evaluation.baselines import ImageModel, embed_images, load_image_model, score_images
 from timesenclip_hf.evaluation.images import CENTRINGS, VIEWS, ImageColumn, ImageSet, evaluate_images

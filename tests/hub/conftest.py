@@ -13,17 +13,15 @@ from click.testing import Result
 from huggingface_hub import HfApi, constants
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT
-from tests.hub_stub import TOKEN, HubStub
+from tests.support.hub_stub import TOKEN, HubStub
 
 CARD = "---\nlicense: mit\n---\n\n# A thing\n\nWhat it is.\n"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+def script() -> Callable[[str], ModuleType]:
     """Imports a module of hub/ by its name."""
-    monkeypatch.syspath_prepend(ROOT / "hub")
-    return importlib.import_module
+    return lambda name: importlib.import_module(f"hub.{name}")
 
 
 @pytest.fixture

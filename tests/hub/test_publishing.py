@@ -7,8 +7,8 @@ from huggingface_hub import constants
 from safetensors.numpy import save_file
 
 from tests.hub.conftest import CARD
-from tests.hub_store import HubError, StoredFile
-from tests.hub_stub import HubStub
+from tests.support.hub_store import HubError, StoredFile
+from tests.support.hub_stub import HubStub
 
 REPO = "tester/thing"
 

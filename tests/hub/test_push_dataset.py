@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
-from timesenclip_hf.data.reports import ImportReport, Problem
+from timesenclip_hf.data.engine.reports import ImportReport, Problem
 from timesenclip_hf.data.schema import build_features
 from timesenclip_hf.data.splits import check_blocks, read_manifest, write_manifest
 
@@ -99,10 +99,9 @@ def manifest(tmp_path: Path) -> Path:
 def run(tmp_path, monkeypatch):
     """The script in this process, which cannot reach any Hub."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.syspath_prepend(ROOT / "hub")
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    app.command()(importlib.import_module("push_dataset").main)
+    app.command()(importlib.import_module("hub.push_dataset").main)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
@@ -171,8 +170,8 @@ def test_a_dataset_in_one_piece_is_cut_by_blocks_and_other_classes_are_counted_t
 def test_what_was_pushed_loads_with_the_same_rows_at_once_and_streaming(hub, tmp_path, dataset, manifest):
     options = ["--manifest", manifest, "--embed-licence", FREE, "--series-licence", "Copernicus", "--push"]
     done = subprocess.run(
-        [sys.executable, ROOT / "hub" / "push_dataset.py", dataset, REPO, *map(str, options)],
-        env={**os.environ, **hub.environment(tmp_path / "home")},
+        [sys.executable, "-m", "hub.push_dataset", dataset, REPO, *map(str, options)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **hub.environment(tmp_path / "home")},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -202,10 +201,10 @@ AGAIN = """
 import sys
 from pathlib import Path
 
-script, dataset, manifest = map(Path, {paths!r})
-sys.path.insert(0, str(script))
-from publishing import look, new_folder, publish
-from push_dataset import About, read_splits, stage
+root, dataset, manifest = map(Path, {paths!r})
+sys.path.insert(0, str(root))
+from hub.publishing import look, new_folder, publish
+from hub.push_dataset import About, read_splits, stage
 
 about, repo = About("tester/places"), "tester/places"
 def push(*cut):
@@ -220,7 +219,7 @@ def test_an_equal_push_changes_nothing_and_another_leaves_no_file_of_the_first(
     hub, tmp_path, dataset, manifest, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    paths = [str(ROOT / "hub"), str(dataset), str(manifest)]
+    paths = [str(ROOT), str(dataset), str(manifest)]
     first, same, other = hub.run(tmp_path / "home", AGAIN.format(paths=paths))
     assert same is None
     assert first != other

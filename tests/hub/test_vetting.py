@@ -153,16 +153,9 @@ def test_safetensors_arrays_archives_and_text_are_no_pickles(vetting, tmp_path, 
 
 @given(content=st.binary(max_size=200))
 def test_no_bytes_bring_the_search_down(content):
-    import sys
-
-    from tests.conftest import ROOT
-
-    sys.path.insert(0, str(ROOT / "hub"))
-    try:
-        import vetting
-    finally:
-        sys.path.pop(0)
     import tempfile
+
+    from hub import vetting
 
     with tempfile.TemporaryDirectory() as name:
         path = written(Path(name), content, "a")

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.runtimes.small_towers import make_tower
+from tests.support.small_towers import make_tower
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +12,6 @@ def tower():
 def exported(tower, tmp_path_factory):
     """A tower's float32 file."""
     from timesenclip_hf import TimeSenCLIPFeatureExtractor
-    from timesenclip_hf.runtimes.exporting import export_tower
+    from timesenclip_hf.runtimes.onnx_file import export_tower
 
     return export_tower(tower, TimeSenCLIPFeatureExtractor(), tmp_path_factory.mktemp("exported") / "tower.onnx").path

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from training.arguments import DataArguments, ModelArguments, RunArguments, parse_arguments
 
 CONFIGS = sorted((ROOT / "training" / "configs").glob("*.yaml"))
 LAUNCHES = sorted((ROOT / "training" / "accelerate").glob("*.yaml"))
@@ -115,7 +115,7 @@ def test_the_epochs_of_the_paper_are_so_many_steps():
 
 
 def test_the_small_clip_is_neither_validated_nor_computed_in_parts():
-    training = TrainingArguments(
+    training = RunArguments(
         eval_steps=5, metric_for_best_model="loss", early_stopping_patience=2, gradient_accumulation_steps=4
     )
     settings = training.clip_stage()
@@ -163,11 +163,11 @@ def test_what_yaml_reads_its_own_way_means_what_was_written(config):
     assert settings["cpu"] is True
     assert settings["report_to"] == ["tensorboard"]
     assert settings["label_columns"] == []
-    assert settings["steps"] == TrainingArguments.steps
+    assert settings["steps"] == RunArguments.steps
 
 
 def test_an_empty_file_leaves_every_default(config):
-    assert read(config("")) == asdict(DataArguments()) | asdict(ModelArguments()) | asdict(TrainingArguments())
+    assert read(config("")) == asdict(DataArguments()) | asdict(ModelArguments()) | asdict(RunArguments())
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.photo_server import draw_photo
-from timesenclip_hf.data.lucas import photo_path
+from tests.support.photo_server import draw_photo
+from timesenclip_hf.data.sources.lucas import photo_path
 
 SCRIPT = Path(__file__).resolve().parents[2] / "training" / "embed_photos.py"
 

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from timesenclip_hf.objectives import CrossViewContrastiveLoss, MemoryBank
+from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
 from training.batches import TensorRows
 from training.checkpoints import RUN_FILE
 from training.loop import BEST_FILE, Fit, FitSettings

@@ -13,9 +13,9 @@ from transformers import AutoModel, CLIPModel, pipeline
 from transformers.utils import logging
 
 from tests.conftest import ROOT
-from tests.photo_places import write_places
+from tests.support.photo_places import write_places
 from timesenclip_hf import TimeSenCLIPProcessor
-from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.simulator import simulate
 from training import train
 from training.arguments import parse_arguments
 from training.systems import build_tower

@@ -5,7 +5,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Image, load_from_disk
 
-from tests.photo_places import point_id, write_places, write_series
+from tests.support.photo_places import point_id, write_places, write_series
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.schema import as_series, taxonomy_of
 from training.sources import HOW_TO_EMBED, dataset_images, dataset_source, open_split, shuffle_photos

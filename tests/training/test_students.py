@@ -9,8 +9,8 @@ from accelerate import Accelerator
 from transformers import AutoModel, AutoProcessor, pipeline
 
 from tests.conftest import ROOT
-from tests.photo_places import write_places
-from tests.training_runs import kill, outcome, refuse, train
+from tests.support.photo_places import write_places
+from tests.support.training_runs import kill, outcome, refuse, train
 from timesenclip_hf import (
     DEFAULT_CHECKPOINT,
     TimeSenCLIPFeatureExtractor,
@@ -19,11 +19,11 @@ from timesenclip_hf import (
     TimeSenCLIPProcessor,
     encode,
 )
-from timesenclip_hf.augmentation import SeriesPerturbation, TemporalAugmentation
-from timesenclip_hf.data.simulated import simulate
+from timesenclip_hf.learning import EmbeddingMatchingLoss
+from timesenclip_hf.learning.augmentation import SeriesPerturbation, TemporalAugmentation
 from timesenclip_hf.models.timesenclip.encoders_timesenclip import place_on_months
-from timesenclip_hf.objectives import EmbeddingMatchingLoss
-from training.arguments import DataArguments, ModelArguments, TrainingArguments, parse_arguments
+from timesenclip_hf.simulator import simulate
+from training.arguments import DataArguments, ModelArguments, RunArguments, parse_arguments
 from training.batches import TensorRows
 from training.checkpoints import RUN_FILE
 from training.clips import read_teacher
@@ -118,7 +118,7 @@ def test_a_first_layer_learns_on_standardised_inputs_and_folds_into_a_plain_one_
 def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with_plain_layers(tmp_path):
     sizes = {"encoder_type": "mlp", "hidden_size": 8, "num_hidden_layers": 2}
     data = DataArguments(series_points=200, held_out_points=300)
-    training = TrainingArguments(output_dir=str(tmp_path), lessons=600)
+    training = RunArguments(output_dir=str(tmp_path), lessons=600)
     system = student(DEFAULT_CHECKPOINT, data, training, **sizes)
     lessons_read = system.read(held_out=False).rows.columns
     looks = place_on_months(*(lessons_read[name] for name in SERIES), 12).flatten(1)
@@ -209,13 +209,13 @@ def test_the_calibration_of_a_teacher_is_its_student_s(tiny_checkpoint, tmp_path
 
 
 def student(
-    teacher: str, data: DataArguments | None = None, training: TrainingArguments | None = None, **model: object
+    teacher: str, data: DataArguments | None = None, training: RunArguments | None = None, **model: object
 ) -> StudentSystem:
     arguments = ModelArguments(system="student", **model)
     setting = Setting(
         data or DataArguments(),
         arguments,
-        training or TrainingArguments(),
+        training or RunArguments(),
         Accelerator(cpu=True),
         read_teacher(teacher),
         teacher,

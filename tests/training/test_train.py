@@ -11,10 +11,10 @@ from PIL import Image
 from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
-from tests.training_runs import kill, newest_step, outcome, refuse, train
+from tests.support.training_runs import kill, newest_step, outcome, refuse, train
 from timesenclip_hf import DEFAULT_CHECKPOINT
-from timesenclip_hf.data.simulated import simulate
-from timesenclip_hf.data.simulated.patches import simulate_patches
+from timesenclip_hf.simulator import simulate
+from timesenclip_hf.simulator.patches import simulate_patches
 
 # Aligned with the embedded checkpoint's own CLIP, so that only the tower is trained.
 TOWER_ALONE = ("--clip_name_or_path", DEFAULT_CHECKPOINT)

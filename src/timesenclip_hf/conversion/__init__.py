@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..tensor_files import read_tensors
+from ..files import read_tensors
 from .files import locate
 from .senclip import SenCLIPConversionReport, convert_senclip, holds_clip
 from .timesenclip import ConversionReport, convert_timesenclip, holds_encoder, read_upstream_encoder

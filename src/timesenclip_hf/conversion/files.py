@@ -5,7 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import hf_hub_download, list_repo_files
 
-from ..tensor_files import first_line
+from ..files import first_line
 
 _SUFFIXES = (".ckpt", ".pt", ".pth")
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")

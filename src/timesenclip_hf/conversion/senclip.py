@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
+from ..files import first_line, read_tensors
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from ..tensor_files import first_line, read_tensors
 from .files import locate
 from .keys import KeyTable, key_lines
 

@@ -10,17 +10,16 @@ from typing import NamedTuple
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer
 
+from ..files import first_line, read_tensors
+from ..models.timesenclip.bands_timesenclip import BANDS, canonical_band
 from ..models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
 from ..models.timesenclip.feature_extraction_timesenclip import (
-    BANDS,
     UPSTREAM_LOW,
     UPSTREAM_SCALE,
     TimeSenCLIPFeatureExtractor,
-    canonical_band,
 )
 from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from ..tensor_files import first_line, read_tensors
 from .files import locate
 from .keys import KeyTable, key_lines
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from ..models.timesenclip.feature_extraction_timesenclip import BANDS, TimeSenCLIPFeatureExtractor
+from ..models.timesenclip.bands_timesenclip import BANDS
+from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from .schema import MISSING, as_series
 
 with needs_extra("data"):

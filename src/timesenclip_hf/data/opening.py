@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..extras import needs_extra
-from ..tensor_files import first_line
+from ..files import first_line
 
 with needs_extra("data"):
     from datasets import Dataset, concatenate_datasets, get_dataset_split_names, load_dataset, load_from_disk

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..extras import needs_extra
+from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 from ..taxonomies import Taxonomy, load_taxonomy
 
 with needs_extra("data"):

@@ -14,9 +14,9 @@ from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPMode
 from transformers.utils import logging
 
 from ..classification import check_device
+from ..files import first_line
 from ..models.senclip.stretch_senclip import looks_like_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
-from ..tensor_files import first_line
 
 logger = logging.get_logger(__name__)
 

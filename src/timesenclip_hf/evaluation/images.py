@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from ..data.schema import UNKNOWN
+from ..files import weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
-from ..tensor_files import weights_hash
 from .baselines import ImageModel, embed_images
 from .harness import VERSIONS
 from .measurement import RAW, score_report

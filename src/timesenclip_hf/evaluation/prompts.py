@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..models.timesenclip.zero_shot_timesenclip import Labels, embed_labels, read_labels, score
+from ..models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 from .metrics import balanced_accuracy
 from .uncertainty import bootstrap, bootstrap_classification
 
@@ -116,7 +116,7 @@ def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
 def weigh_prompts(
     model: Any,
     processor: Any,
-    candidate_labels: Labels,
+    candidate_labels: CandidateLabels,
     *,
     image_embeds: torch.Tensor | None = None,
     hypothesis_template: str | Sequence[str] | None = None,
@@ -158,7 +158,7 @@ def weigh_prompts(
 def select_prompts(
     model: Any,
     processor: Any,
-    candidate_labels: Labels,
+    candidate_labels: CandidateLabels,
     *,
     top_k: int = 5,
     image_embeds: torch.Tensor | None = None,
@@ -181,7 +181,7 @@ def select_prompts(
 def prompt_selection_report(
     model: Any,
     processor: Any,
-    candidate_labels: Labels,
+    candidate_labels: CandidateLabels,
     selection: EmbeddedSplit,
     held_out: EmbeddedSplit,
     *,

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from ..classification import load_pipeline
+from ..files import weights_hash
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.zero_shot_timesenclip import CENTRINGS
-from ..tensor_files import weights_hash
 from .baselines import ImageModel
 from .samples import Samples, parse_months
 from .tasks import PROMPTS, Task

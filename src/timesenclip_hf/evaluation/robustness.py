@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from ..models.timesenclip.feature_extraction_timesenclip import BANDS, TimeSenCLIPFeatureExtractor
+from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET, DN_PER_REFLECTANCE
 
 Features = dict[str, torch.Tensor]

@@ -13,8 +13,8 @@ import torch
 
 from ..data.schema import MISSING, UNKNOWN, as_series, month_places
 from ..data.splits import block_of
+from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite
-from ..models.timesenclip.feature_extraction_timesenclip import BANDS
 from .robustness import WINTER_FIRST
 
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

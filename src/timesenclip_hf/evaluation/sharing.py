@@ -8,7 +8,7 @@ from accelerate import PartialState
 from accelerate.utils import reduce
 
 from ..models.timesenclip.encoding_timesenclip import encode
-from ..models.timesenclip.inference_timesenclip import plan_of
+from ..runtimes.plan import plan_of
 
 
 def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int | None = None) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
-from ..models.timesenclip.folding_timesenclip import Affine, FoldedLastLayer, FoldedLayer, fold
+from .folding import Affine, FoldedLastLayer, FoldedLayer, fold
 
 # Added to the score of a look that was not observed; an infinity would be nothing that a quantiser can scale.
 HIDDEN_SCORE = -1e9

@@ -3,9 +3,6 @@ import pytest
 import torch
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
-from timesenclip_hf.models.timesenclip import encoding_timesenclip
-from timesenclip_hf.models.timesenclip.encoding_timesenclip import use_onednn_matmul
-from timesenclip_hf.models.timesenclip.products_timesenclip import PROBED_SHAPES, is_exact
 
 
 @pytest.fixture(scope="module")
@@ -60,57 +57,3 @@ def test_no_series_give_no_embeddings(tower):
 def test_a_batch_size_of_zero_is_refused(tower, features):
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         encode(tower, features, batch_size=0)
-
-
-@pytest.fixture
-def matmul_precision():
-    """Puts the process's setting back."""
-    before = torch.get_float32_matmul_precision()
-    yield
-    torch.set_float32_matmul_precision(before)
-
-
-# Where oneDNN may not be used, there is nothing to compare, and the setting must be as it was.
-def test_products_by_onednn_are_those_of_mkl_in_full_float32(matmul_precision):
-    generator = torch.Generator().manual_seed(0)
-    pairs = [
-        (torch.randn(rows, terms, generator=generator), torch.randn(terms, columns, generator=generator))
-        for rows, columns, terms in [(3328, 512, 512), (256, 512, 3328), (7, 512, 512), (512, 512, 512)]
-    ]
-    usual = [left @ right for left, right in pairs]
-    switched = use_onednn_matmul()
-    for (left, right), expected in zip(pairs, usual, strict=True):
-        product, exact = left @ right, left.double() @ right.double()
-        assert (product - expected).norm() <= 1e-6 * expected.norm()
-        assert (product - exact).norm() <= 1e-6 * exact.norm()
-    assert torch.get_float32_matmul_precision() == ("medium" if switched else "highest")
-
-
-def test_gradients_by_onednn_are_those_of_mkl(matmul_precision):
-    gradients = []
-    for switch in (lambda: False, use_onednn_matmul):
-        switch()
-        torch.manual_seed(0)
-        tower = TimeSenCLIPPixelModel(TimeSenCLIPPixelConfig(num_hidden_layers=2)).eval()
-        tower(torch.rand(64, 12, 10), pooled_only=True).pooler_output.square().sum().backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in tower.parameters()]))
-    assert (gradients[1] - gradients[0]).norm() <= 1e-6 * gradients[0].norm()
-
-
-def test_where_onednn_rounds_the_setting_stays_as_it_was(matmul_precision, monkeypatch):
-    monkeypatch.setattr(encoding_timesenclip, "is_exact", lambda shape: shape[0] > 1)
-    assert not use_onednn_matmul()
-    assert torch.get_float32_matmul_precision() == "highest"
-
-
-def test_beside_a_gpu_the_setting_stays_as_it_was(matmul_precision, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert not use_onednn_matmul()
-    assert torch.get_float32_matmul_precision() == "highest"
-
-
-@pytest.mark.parametrize("lost", [torch.bfloat16, torch.float16])
-def test_rounded_products_are_noticed(lost, monkeypatch):
-    full = torch.full
-    monkeypatch.setattr(torch, "full", lambda shape, value, dtype: full(shape, value).to(lost).to(dtype))
-    assert not any(is_exact(shape) for shape in PROBED_SHAPES)

@@ -8,13 +8,8 @@ from hypothesis.extra import numpy as hnp
 from transformers import AutoFeatureExtractor
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
-from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import (
-    BANDS,
-    MASKED_SCL,
-    UPSTREAM_LOW,
-    UPSTREAM_SCALE,
-    canonical_band,
-)
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS, canonical_band
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import MASKED_SCL, UPSTREAM_LOW, UPSTREAM_SCALE
 
 EXTRACT = TimeSenCLIPFeatureExtractor()
 DATES_2018 = [f"2018-{month:02d}-15" for month in range(1, 13)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timesenclip_hf.models.timesenclip import radiometry_timesenclip as radiometry
-from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import BANDS
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 # A maize field: bare dry soil in winter, a green canopy in summer (reflectance, our round numbers).
 SOIL = [0.08, 0.11, 0.15, 0.19, 0.21, 0.23, 0.25, 0.27, 0.34, 0.29]

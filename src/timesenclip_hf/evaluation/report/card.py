@@ -5,16 +5,16 @@ from typing import Any
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from ..figures import interval_of
+from .figures import interval_of
 from .pictures import slug
-from .reading import Entry, dataset_of, drawn_entries, looks, runs_of, words
+from .reading import ResultEntry, dataset_of, drawn_entries, looks, runs_of, words
 
 # Of the Hub's tasks the one that our pipeline is nearest to.
 TASK = "zero-shot-classification"
 DIGITS = 4
 
 
-def model_index(results: Entry) -> dict[str, Any]:
+def model_index(results: ResultEntry) -> dict[str, Any]:
     """The `model-index` of a card: the raw metrics of one entry a task and data set.
 
     Transductive scores are left out: the Hub shows a figure without its conditions.
@@ -37,7 +37,7 @@ def model_index(results: Entry) -> dict[str, Any]:
     return {"model-index": eval_results_to_model_index(name, found)}
 
 
-def _results(run: Entry, entry: Entry) -> list[EvalResult]:
+def _results(run: ResultEntry, entry: ResultEntry) -> list[EvalResult]:
     dataset, results = dataset_of(run), []
     for name, metric in (entry.get("metrics") or {}).items():
         value, low, high = interval_of(metric)

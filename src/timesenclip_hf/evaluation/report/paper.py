@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..figures import interval_of
 from .document import Block, Heading, Points, Table, Text
-from .reading import NONE, Entry, count, drawn_entries, entries_of, title_of, words
+from .figures import interval_of
+from .reading import NONE, ResultEntry, count, drawn_entries, entries_of, title_of, words
 
 PAPERS = Path(__file__).with_name("paper_results.json")
 
 
-def beside_the_papers(runs: Sequence[Entry]) -> list[Block]:
+def beside_the_papers(runs: Sequence[ResultEntry]) -> list[Block]:
     """A table a paper, ours in the last rows, and the differences in protocol."""
     blocks: list[Block] = [
         Heading(2, "Beside the papers"),
@@ -26,7 +26,7 @@ def beside_the_papers(runs: Sequence[Entry]) -> list[Block]:
     return blocks
 
 
-def _beside(paper: Entry, runs: Sequence[Entry]) -> list[Block]:
+def _beside(paper: ResultEntry, runs: Sequence[ResultEntry]) -> list[Block]:
     columns = dict(paper["tasks"])
     if any("overall" in row for row in paper["rows"].values()):
         columns["overall"] = "overall"
@@ -52,11 +52,11 @@ def _beside(paper: Entry, runs: Sequence[Entry]) -> list[Block]:
     ]
 
 
-def _column(task: str, name: str, classes: Entry) -> str:
+def _column(task: str, name: str, classes: ResultEntry) -> str:
     return f"{name}, {classes[task]} classes" if task in classes else name
 
 
-def _our_row(run: Entry, paper: Entry, columns: Entry) -> tuple[str, ...] | None:
+def _our_row(run: ResultEntry, paper: ResultEntry, columns: ResultEntry) -> tuple[str, ...] | None:
     """Accuracy in per cent of the prompts that the paper has; None where a run has none of the tasks."""
     full = {entry["task"]: entry.get("num_looks") for entry in drawn_entries(run)}
     cells = []

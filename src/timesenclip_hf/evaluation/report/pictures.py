@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image
 
 from ...extras import needs_extra
-from ...models.timesenclip.feature_extraction_timesenclip import BANDS
+from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
-from ..figures import (
+from ..samples import Samples
+from .document import Block, Heading, Picture, Text
+from .figures import (
     DPI,
     MOST_POINTS,
     class_bars,
@@ -25,9 +27,7 @@ from ..figures import (
     series_figure,
     to_png,
 )
-from ..samples import Samples
-from .document import Block, Heading, Picture, Text
-from .reading import Entry, drawn_entries, looks, support, words
+from .reading import ResultEntry, drawn_entries, looks, support, words
 from .tables import confusions, prompts
 
 with needs_extra("eval"):
@@ -74,7 +74,7 @@ class EvaluatedSamples:
         return np.asarray(np.equal(self.truth, self.predicted)[self.scored])
 
 
-def draw_tasks(run: Entry, prefix: str) -> list[Block]:
+def draw_tasks(run: ResultEntry, prefix: str) -> list[Block]:
     """Matrix, bars and prompts of one entry a task."""
     blocks: list[Block] = []
     for entry in drawn_entries(run):
@@ -100,7 +100,7 @@ def draw_tasks(run: Entry, prefix: str) -> list[Block]:
     return blocks
 
 
-def draw_robustness(run: Entry, prefix: str) -> list[Block]:
+def draw_robustness(run: ResultEntry, prefix: str) -> list[Block]:
     """Curves of accuracy against damage."""
     entries = run["robustness"]
     metric = _metric_of(entries)
@@ -109,7 +109,7 @@ def draw_robustness(run: Entry, prefix: str) -> list[Block]:
     return [_picture(f"{prefix}-robustness", curves, f"{words(metric)} of damaged series; bands are 95 % intervals.")]
 
 
-def draw_few_shot(run: Entry, prefix: str) -> list[Block]:
+def draw_few_shot(run: ResultEntry, prefix: str) -> list[Block]:
     """The ladder of labelled samples."""
     metric = _metric_of(run["few_shot"])
     unlabelled = [entry for entry in run["few_shot"] if entry["method"] == "zero_shot"]
@@ -180,7 +180,7 @@ def _drawn_rows(evaluated: EvaluatedSamples) -> Iterator[int]:
         yield from rng.permutation(rows)[:SHOWN_SAMPLES].tolist()
 
 
-def _metric_of(entries: Sequence[Entry]) -> str:
+def _metric_of(entries: Sequence[ResultEntry]) -> str:
     metrics = list(entries[0]["metrics"])
     return METRIC if METRIC in metrics else metrics[0]
 

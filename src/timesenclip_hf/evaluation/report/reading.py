@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..figures import interval_of
+from .figures import interval_of
 
-Entry = Mapping[str, Any]
+ResultEntry = Mapping[str, Any]
 NONE = "–"
 # Of metrics; any other is shown by its own name.
 NAMES = {
@@ -15,7 +15,7 @@ NAMES = {
 }
 
 
-def runs_of(results: Entry) -> list[Entry]:
+def runs_of(results: ResultEntry) -> list[ResultEntry]:
     """The runs of the results, one a data set; results of a single run may be given as they are.
 
     Raises:
@@ -41,27 +41,27 @@ def runs_of(results: Entry) -> list[Entry]:
     return runs
 
 
-def dataset_of(run: Entry) -> Entry:
+def dataset_of(run: ResultEntry) -> ResultEntry:
     """Name, split and size of a run's data set."""
-    dataset: Entry = run.get("dataset") or {}
+    dataset: ResultEntry = run.get("dataset") or {}
     return dataset
 
 
-def title_of(run: Entry) -> str:
+def title_of(run: ResultEntry) -> str:
     """A run's data set with its split."""
     dataset = dataset_of(run)
     name, split = dataset.get("name", "unnamed data set"), dataset.get("split")
     return f"{name}, {split}" if split else str(name)
 
 
-def entries_of(run: Entry, scores: str) -> list[Entry]:
+def entries_of(run: ResultEntry, scores: str) -> list[ResultEntry]:
     """The entries of a run that are "raw" or "transductive"."""
     return [entry for entry in run.get("tasks") or () if entry["scores"].startswith(scores)]
 
 
-def drawn_entries(run: Entry) -> list[Entry]:
+def drawn_entries(run: ResultEntry) -> list[ResultEntry]:
     """One raw entry a task: the first with the most looks and no month left out, whatever its score."""
-    tasks: dict[str, Entry] = {}
+    tasks: dict[str, ResultEntry] = {}
     for entry in entries_of(run, "raw"):
         best = tasks.get(entry["task"])
         if best is None or _fullness(entry) > _fullness(best):
@@ -97,13 +97,13 @@ def count(number: Any) -> str:
     return NONE if number is None else f"{number:,}"
 
 
-def looks(entry: Entry) -> str:
+def looks(entry: ResultEntry) -> str:
     """How many looks a series had, and what was left out."""
     number = count(entry.get("num_looks"))
     return f"{number}, {entry['missing']} missing" if entry.get("missing") else number
 
 
-def support(entry: Entry) -> dict[str, float]:
+def support(entry: ResultEntry) -> dict[str, float]:
     """Samples of each label.
 
     Raises:
@@ -118,5 +118,5 @@ def support(entry: Entry) -> dict[str, float]:
     return {label: float(sum(row)) for label, row in zip(labels, rows, strict=False)}
 
 
-def _fullness(entry: Entry) -> tuple[bool, int]:
+def _fullness(entry: ResultEntry) -> tuple[bool, int]:
     return not entry.get("missing"), entry.get("num_looks") or 0

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..figures import MOST_NUMBERED_CELLS
 from .document import Block, Heading, Points, Table, Text
+from .figures import MOST_NUMBERED_CELLS
 from .reading import (
     NONE,
-    Entry,
+    ResultEntry,
     count,
     dataset_of,
     drawn_entries,
@@ -37,7 +37,7 @@ MOST_CONFUSIONS = 10
 SEVERAL = "mean_average_precision"
 
 
-def evaluated(results: Entry) -> list[Block]:
+def evaluated(results: ResultEntry) -> list[Block]:
     """The checkpoint, the data sets, the versions, and what was left out."""
     runs = runs_of(results)
     models = {str(run["model"].get("name")): run["model"] for run in runs if run.get("model")}
@@ -58,7 +58,7 @@ def evaluated(results: Entry) -> list[Block]:
     return blocks
 
 
-def summary(runs: Sequence[Entry]) -> list[Block]:
+def summary(runs: Sequence[ResultEntry]) -> list[Block]:
     """One line a task: the entries that are drawn below."""
     rows, several = [], []
     for run in runs:
@@ -85,7 +85,7 @@ def summary(runs: Sequence[Entry]) -> list[Block]:
     ]
 
 
-def scores(run: Entry) -> list[Block]:
+def scores(run: ResultEntry) -> list[Block]:
     """Raw and transductive scores apart, the classes that are absent, and the lines to beat."""
     blocks: list[Block] = []
     for kind, said in (("raw", RAW), ("transductive", TRANSDUCTIVE)):
@@ -97,7 +97,7 @@ def scores(run: Entry) -> list[Block]:
     return blocks
 
 
-def confusions(entry: Entry) -> list[Block]:
+def confusions(entry: ResultEntry) -> list[Block]:
     """The largest confusions, where a matrix is too large to read them from."""
     labels, rows = entry.get("labels") or [], entry.get("confusion") or []
     if len(labels) <= MOST_NUMBERED_CELLS or not rows:
@@ -115,7 +115,7 @@ def confusions(entry: Entry) -> list[Block]:
     return [Text("Largest confusions, by share of the class:"), Table(head, shown)] if shown else []
 
 
-def prompts(entry: Entry) -> list[Block]:
+def prompts(entry: ResultEntry) -> list[Block]:
     """What the text tower read."""
     texts = entry.get("prompts_of") or {}
     if not texts:
@@ -124,7 +124,7 @@ def prompts(entry: Entry) -> list[Block]:
     return [Points(items, f"Prompts ({words(entry.get('prompts'))})")]
 
 
-def retrieval(found: Entry) -> list[Block]:
+def retrieval(found: ResultEntry) -> list[Block]:
     """Recall@k of each direction beside chance, and what is said of single classes."""
     rows: list[tuple[str, ...]] = []
     lists: list[Block] = []
@@ -141,7 +141,7 @@ def retrieval(found: Entry) -> list[Block]:
     return [Table(("direction", "metric", "value", "chance"), rows), *lists]
 
 
-def selected_prompts(run: Entry) -> list[Block]:
+def selected_prompts(run: ResultEntry) -> list[Block]:
     """What fewer prompts a class are worth, on places that did not choose them."""
     blocks: list[Block] = []
     for name, found in run["prompt_selection"].items():
@@ -155,12 +155,12 @@ def selected_prompts(run: Entry) -> list[Block]:
     return blocks
 
 
-def calibration(fitted: Entry) -> list[Block]:
+def calibration(fitted: ResultEntry) -> list[Block]:
     """What the temperature and the threshold do on samples that they were not fitted on."""
     return [Table(("", "value"), list(_flat(fitted)))]
 
 
-def _score_table(entries: Sequence[Entry], kind: str) -> Table:
+def _score_table(entries: Sequence[ResultEntry], kind: str) -> Table:
     metrics = list(dict.fromkeys(name for entry in entries for name in entry.get("metrics") or ()))
     centring = ("centring",) if kind == "transductive" else ()
     rows = []
@@ -172,12 +172,12 @@ def _score_table(entries: Sequence[Entry], kind: str) -> Table:
     return Table(("task", "prompts", "looks", *centring, *map(words, metrics), "samples", "blocks"), rows)
 
 
-def _block_count(entry: Entry) -> str:
+def _block_count(entry: ResultEntry) -> str:
     side = entry.get("block_km")
     return f"{count(entry.get('blocks'))}{f' of {side:g} km' if side and entry.get('blocks') else ''}"
 
 
-def _absent(run: Entry) -> list[Block]:
+def _absent(run: ResultEntry) -> list[Block]:
     listed = {}
     for entry in run["tasks"]:
         absent, labels = entry.get("absent") or (), entry.get("labels") or ()
@@ -186,7 +186,7 @@ def _absent(run: Entry) -> list[Block]:
     return [Heading(3, "Classes that no sample has"), Points(list(listed.values()))]
 
 
-def _baselines(run: Entry) -> list[Block]:
+def _baselines(run: ResultEntry) -> list[Block]:
     rows = [row for entry in drawn_entries(run) for row in _baseline_rows(run, entry)]
     blocks: list[Block] = [Heading(3, "Beside it")]
     if not rows:
@@ -200,7 +200,7 @@ def _baselines(run: Entry) -> list[Block]:
     return [*blocks, Table(("task", "", "balanced accuracy", "accuracy"), rows)]
 
 
-def _baseline_rows(run: Entry, drawn: Entry) -> Iterable[tuple[str, ...]]:
+def _baseline_rows(run: ResultEntry, drawn: ResultEntry) -> Iterable[tuple[str, ...]]:
     """The baselines of a task, once for all prompts, or once for each where they read them too."""
     found: dict[str, dict[tuple[str, str], Any]] = {}
     for entry in entries_of(run, "raw"):
@@ -219,22 +219,22 @@ def _baseline(name: str, metrics: Any) -> tuple[str, str]:
     return (figure(metrics), NONE) if name == "chance" else (NONE, figure(metrics))
 
 
-def _lines(entry: Entry) -> tuple[str, str]:
+def _lines(entry: ResultEntry) -> tuple[str, str]:
     baselines = entry.get("baselines") or {}
     majority = baselines.get("majority")
     commonest = majority.get("balanced_accuracy") if isinstance(majority, Mapping) else None
     return figure(commonest), figure(baselines.get("chance"))
 
 
-def _pair(metrics: Entry) -> tuple[str, str]:
+def _pair(metrics: ResultEntry) -> tuple[str, str]:
     return figure(metrics.get("balanced_accuracy")), figure(metrics.get("accuracy"))
 
 
-def _tasks(run: Entry) -> str:
+def _tasks(run: ResultEntry) -> str:
     return ", ".join(dict.fromkeys(words(entry["task"]) for entry in run.get("tasks") or ())) or "not run"
 
 
-def _flat(values: Entry, before: str = "") -> Iterable[tuple[str, str]]:
+def _flat(values: ResultEntry, before: str = "") -> Iterable[tuple[str, str]]:
     for name, value in values.items():
         title = f"{before}{words(name)}"
         if isinstance(value, Mapping) and "value" not in value:

@@ -21,13 +21,15 @@ from .pictures import (
     draw_tasks,
     slug,
 )
-from .reading import Entry, dataset_of, runs_of, title_of
+from .reading import ResultEntry, dataset_of, runs_of, title_of
 from .tables import calibration, evaluated, retrieval, scores, selected_prompts, summary
 
 PICTURES = "figures"
 
 
-def write_report(results: Entry, folder: str | os.PathLike[str], samples: Sequence[EvaluatedSamples] = ()) -> Path:
+def write_report(
+    results: ResultEntry, folder: str | os.PathLike[str], samples: Sequence[EvaluatedSamples] = ()
+) -> Path:
     """Writes `results.json`, `report.md` with its pictures in `figures/`, and `report.html` with everything inside.
 
     What was not run is named so; nothing is left out in silence.
@@ -68,12 +70,12 @@ def write_report(results: Entry, folder: str | os.PathLike[str], samples: Sequen
     return page
 
 
-def _head(runs: Sequence[Entry]) -> list[Block]:
+def _head(runs: Sequence[ResultEntry]) -> list[Block]:
     models = list(dict.fromkeys(str(run["model"].get("name")) for run in runs if run.get("model")))
     return [Heading(1, f"Evaluation of {', '.join(models) or 'a checkpoint'}")]
 
 
-def _is_of(one: EvaluatedSamples, run: Entry) -> bool:
+def _is_of(one: EvaluatedSamples, run: ResultEntry) -> bool:
     dataset = dataset_of(run)
     return (one.samples.name, one.samples.split) == (
         dataset.get("name"),
@@ -81,7 +83,7 @@ def _is_of(one: EvaluatedSamples, run: Entry) -> bool:
     )
 
 
-def _run(run: Entry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[Block]:
+def _run(run: ResultEntry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[Block]:
     notes, reasons = run.get("notes") or (), run.get("not_run") or {}
     blocks: list[Block] = [Heading(2, title_of(run)), *([Points(notes)] if notes else [])]
     blocks += [*scores(run), *draw_tasks(run, prefix)]
@@ -95,7 +97,7 @@ def _run(run: Entry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[B
     return [*blocks, Heading(3, "Not run on this data set"), Points(missing)] if missing else blocks
 
 
-_SUITES: dict[str, tuple[str, Callable[[Entry, str], list[Block]]]] = {
+_SUITES: dict[str, tuple[str, Callable[[ResultEntry, str], list[Block]]]] = {
     "retrieval": ("Retrieval", lambda run, prefix: retrieval(run["retrieval"])),
     "robustness": ("Robustness", draw_robustness),
     "few_shot": ("Few-shot ladder", draw_few_shot),

@@ -1,4 +1,4 @@
-"""What `timesenclip evaluate` and `training/evaluate.py` evaluate on: simulated points, real samples, any dataset."""
+"""What `timesenclip evaluate` and `training/measure.py` evaluate on: simulated points, real samples, any dataset."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ import numpy as np
 
 from ...data.opening import read_dataset
 from ...extras import needs_extra
+from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import composite
-from ...models.timesenclip.feature_extraction_timesenclip import BANDS
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..protocol import EvaluationSet
 from ..samples import TEXTS, Samples
@@ -52,7 +52,7 @@ def open_sets(
             yield simulated_set(NUM_POINTS if num_points is None else num_points, images=images)
         elif name == "real":
             with needs_extra("map"):  # cubes and rasters are read
-                from .real import real_sets
+                from training.real_sets import real_sets
             folder = real_data or os.environ.get("TIMESENCLIP_REAL_DATA")
             if folder is None:
                 raise FileNotFoundError("Set TIMESENCLIP_REAL_DATA to the folder that holds the real samples.")
@@ -65,7 +65,7 @@ def left_out(datasets: Sequence[str]) -> dict[str, str]:
     """Folders of the real samples that are not evaluated on, and why; nothing for other data sets."""
     if "real" not in datasets:
         return {}
-    from .real import LEFT_OUT
+    from training.real_sets import LEFT_OUT
 
     return LEFT_OUT
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from ...data.bigearthnet import read_bigearthnet
-from ...data.eurosat import read_eurosat
+from ...data.engine.reports import Problem, count_reasons
 from ...data.opening import read_dataset
-from ...data.reports import Problem, count_reasons
+from ...data.sources.bigearthnet import read_bigearthnet
+from ...data.sources.eurosat import read_eurosat
 from ...data.splits import block_of
 from ...taxonomies import Label, Taxonomy, load_taxonomy
 from ..images import ImageColumn, ImageSet

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ...data.arrays import dataset_from_series
-from ...data.simulated import CLASS_NAMES, SimulatedPoints, simulate
-from ...data.simulated.classes import SIMULATED_CLASSES
-from ...data.simulated.patches import simulate_patches
-from ...data.simulated.photos import draw_photos, visit_states
+from ...data.sources.arrays import dataset_from_series
+from ...simulator import CLASS_NAMES, SimulatedPoints, simulate
+from ...simulator.classes import SIMULATED_CLASSES
+from ...simulator.patches import simulate_patches
+from ...simulator.photos.drawing import draw_photos, visit_states
 from ...taxonomies import Label, Taxonomy, load_taxonomy
 from ..protocol import EvaluationSet
 from ..samples import Samples
@@ -43,7 +43,7 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, im
     }
     dataset = dataset_from_series(points.series, columns, problems=[])
     samples = Samples.from_dataset(dataset, name="simulated", split="held out", texts=("cover", "ten"))
-    source = "timesenclip_hf.data.simulated.classes"
+    source = "timesenclip_hf.simulator.classes"
     tasks = [
         Task("ten_covers", "ten", ten),
         Task("all_covers", "cover", Taxonomy("Covers of the simulator", source, "MIT", tuple(plain))),

@@ -5,7 +5,7 @@ from typing import Any, get_args
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig
 
-from ...objectives.pooling import PoolingMethod
+from .pooling_senclip import PoolingMethod
 
 
 @strict

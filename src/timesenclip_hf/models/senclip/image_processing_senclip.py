@@ -8,7 +8,7 @@ from PIL import Image
 from transformers import BatchFeature, CLIPImageProcessorPil, CLIPModel
 from transformers.utils import logging
 
-from ..timesenclip.feature_extraction_timesenclip import BANDS, UNUSED_BANDS, canonical_band
+from ..timesenclip.bands_timesenclip import BANDS, UNUSED_BANDS, canonical_band
 from ..timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, to_digital_numbers
 from .stretch_senclip import WHITE_REFLECTANCE, looks_like_bgr, stretch_each, to_eight_bit
 

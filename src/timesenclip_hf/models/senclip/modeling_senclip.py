@@ -11,8 +11,8 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from ...objectives.pooling import PhotoPooling
 from .configuration_senclip import SenCLIPConfig
+from .pooling_senclip import PhotoPooling
 
 
 @dataclass

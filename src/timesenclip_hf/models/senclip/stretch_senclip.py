@@ -11,7 +11,7 @@ WHITE_REFLECTANCE = 0.275
 # Soil against leaf makes land vary more in red than in blue. Of 2,000 EuroSAT pictures 86 % vary in green by 4 grey
 # levels and more, the others are open water and closed forest; of all, 0.3 % have less than exp(-0.3) times the
 # variance of blue in red, and of those 86 %, 96 % have it once red and blue are exchanged. Of batches of eight, none
-# and all. `python -m tests.evidence.senclip swapped_bands` measures it.
+# and all. `python -m training.evidence.senclip swapped_bands` measures it.
 _LEAST_VARIATION = 4.0
 _SWAPPED_RATIO = float(np.exp(-0.3))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 MONTHS_PER_YEAR = 12
 RECIPES = ("median", "timesenclip")
-# Sorting is faster beyond so many looks, or for so few medians: `tests/benchmarks/test_compositing.py` prints both.
+# Sorting is faster beyond so many looks, or for so few medians: `training/benchmarks/test_compositing.py` prints both.
 LARGEST_NETWORK = 128
 SMALLEST_ROW = 1024
 # Values of each look worked on at a time, so that a month of looks stays in the second-level cache.

@@ -1,18 +1,98 @@
-"""Any number of series to embeddings, in chunks: the one road from model inputs to the pixel tower's output."""
+"""Embed any number of series in chunks: the one road from model inputs to the pixel tower's output."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from transformers.utils import logging
 
-from .inference_timesenclip import plan_of
-from .products_timesenclip import PROBED_SHAPES, is_exact
+from .encoders_timesenclip import check_series
+from .precision_timesenclip import PRECISIONS, check_precision, precision_name
 
 # Series a chunk where nothing better is known.
 DEFAULT_BATCH_SIZE = 256
 
-PixelTower = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
+
+class PixelTower(Protocol):
+    """Compute the pooled outputs of series: the model's own tower, or any engine in its place.
+
+    Attributes:
+        chunk_size: series to be computed together.
+    """
+
+    chunk_size: int
+
+    def __call__(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the pooled output (batch, projection_dim) float32, not normalised.
+
+        Args:
+            pixel_series: scaled reflectance (batch, time, band[, height, width]).
+            series_mask: (batch, time), True where observed; all observed when left out.
+            months: (time,) or (batch, time), 0 = January; may be left out with twelve time steps, January first.
+
+        Raises:
+            ValueError: a shape does not fit, or `months` is missing for other than twelve time steps.
+        """
+
+
+class PlainTower:
+    """Compute a pixel tower by its own modules, under autocast where a narrower type is asked for.
+
+    Args:
+        model: a [`TimeSenCLIPPixelModel`]; its device and mode are put back after every call.
+        dtype: to compute in, by the names of `PRECISIONS`; the model's own when left out.
+        device: where to compute; where the model is when left out.
+
+    Raises:
+        ValueError: there is no such precision, or the device does not compute in it.
+    """
+
+    chunk_size = DEFAULT_BATCH_SIZE
+
+    def __init__(self, model: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> None:
+        self.model = model
+        self.device = model.device if device is None else device
+        precision = precision_name(dtype, model.dtype)
+        check_precision(precision, self.device)
+        self.product_type, _ = PRECISIONS[precision]
+
+    def __call__(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the pooled output, as [`PixelTower`] describes it."""
+        check_series(self.model.config, pixel_series, series_mask, months)
+        home, training = self.model.device, self.model.training
+        halved = self.product_type != torch.float32
+        try:
+            self.model.to(self.device).eval()
+            with torch.autocast(self.device.type, self.product_type if halved else None, halved):
+                pooled: torch.Tensor = self.model(pixel_series, series_mask, months, pooled_only=True).pooler_output
+            return pooled.float()
+        finally:
+            self.model.to(home).train(training)
+
+
+def fastest_tower(model: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> PixelTower:
+    """Return the fastest tower that PyTorch has here for a model: the package's folded plan, or the model as it is.
+
+    A repository with remote code carries this file but not the plan: where the package is not installed, the plain
+    model computes the same embeddings.
+
+    Args:
+        model: a [`TimeSenCLIPPixelModel`].
+        dtype: to compute in; the model's own when left out.
+        device: where to compute; where the model is when left out.
+
+    Raises:
+        ValueError: there is no such precision, or the device does not compute in it.
+    """
+    try:
+        from timesenclip_hf.runtimes.plan import plan_of
+    except ImportError:
+        return PlainTower(model, dtype, device)
+    return plan_of(model, dtype, device)
 
 
 @torch.no_grad()
@@ -26,7 +106,7 @@ def encode(
     tower: PixelTower | None = None,
     progress: bool = False,
 ) -> torch.Tensor:
-    """Unit embeddings of series.
+    """Embed series as unit vectors.
 
     Args:
         model: [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`]; it is left as it was found.
@@ -36,8 +116,8 @@ def encode(
         device: where to compute; the model's own device when left out.
         dtype: computes in this type, the model's own when left out: "bfloat16" in matrix products, with residual sums
             and norms in float32, as autocast has it; "pure_bfloat16" throughout; "float16" on graphics cards.
-        tower: computes the pooled output in the model's place, such as an exported one; the model's own folded plan
-            (see [`InferencePlan`]) when left out.
+        tower: computes the pooled output in the model's place, such as an exported one; [`fastest_tower`] when left
+            out.
         progress: show a progress bar.
 
     Returns:
@@ -50,8 +130,8 @@ def encode(
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
     pixel_model = getattr(model, "pixel_model", model)
     device = torch.device(device) if device is not None else pixel_model.device
-    compute: PixelTower = plan_of(pixel_model, dtype, device) if tower is None else tower
-    size = batch_size or int(getattr(compute, "chunk_size", DEFAULT_BATCH_SIZE))
+    compute = fastest_tower(pixel_model, dtype, device) if tower is None else tower
+    size = batch_size or compute.chunk_size
     inputs = tuple(
         None if features.get(name) is None else torch.as_tensor(features[name])
         for name in ("pixel_series", "series_mask", "months")
@@ -92,27 +172,3 @@ def _chunks(
         if start + size < total:
             following = copy(start + size)
         yield start, chunk
-
-
-def use_onednn_matmul() -> bool:
-    """Lets oneDNN compute the process's float32 matrix products on the CPU, where none loses precision by it.
-
-    PyTorch leaves them to MKL, which on AMD's processors is far from the fastest way. The switch to oneDNN is the
-    permission to round (`torch.set_float32_matmul_precision("medium")`), which oneDNN uses only where a processor has
-    matrix units for bfloat16, such as AMX. Such a processor is known by a product that does not survive rounding,
-    and is left as it was; so is a process with a GPU, whose products the same permission would round to TF32.
-
-    Results differ from MKL's by the order of summation. The switch is the whole process's: for a program to set at
-    its start, as a training script does; not for a library, nor between runs that are compared to the last bit.
-
-    Returns:
-        Whether oneDNN was switched to.
-    """
-    if torch.cuda.is_available() or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    if all(is_exact(shape) for shape in PROBED_SHAPES):
-        return True
-    torch.set_float32_matmul_precision(before)
-    return False

@@ -8,6 +8,7 @@ import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import logging
 
+from .bands_timesenclip import BANDS, STAND_INS, UNUSED_BANDS, canonical_band
 from .compositing_timesenclip import (
     MONTHS_PER_YEAR,
     RECIPES,
@@ -23,37 +24,10 @@ from .radiometry_timesenclip import judge_units, to_digital_numbers
 
 logger = logging.get_logger(__name__)
 
-BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 # Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1].
 # It is not (x - low) / (high - low).
 UPSTREAM_LOW = (67.0, 122.0, 93.27, 158.5, 160.77, 174.27, 162.27, 149.0, 84.5, 66.27)
 UPSTREAM_SCALE = (2089.0, 2598.45, 3214.5, 3620.45, 4033.61, 4613.0, 4825.45, 4945.72, 5140.84, 4414.45)
-# Bands of 60 m that say more of the air than of the ground: no checkpoint reads them, most products have them.
-UNUSED_BANDS = ("B01", "B09", "B10")
-# Common spellings of the ten bands besides "B2" and "b02": the names of openEO, Earth Search and EuroSAT users.
-COMMON_NAMES = {
-    "BLUE": "B02",
-    "GREEN": "B03",
-    "RED": "B04",
-    "REDEDGE1": "B05",
-    "REDEDGE2": "B06",
-    "REDEDGE3": "B07",
-    "NIR": "B08",
-    "NIR08": "B8A",
-    "NIRNARROW": "B8A",
-    "NARROWNIR": "B8A",
-    "SWIR16": "B11",
-    "SWIR1": "B11",
-    "SWIR22": "B12",
-    "SWIR2": "B12",
-    "B08A": "B8A",
-    "COASTAL": "B01",
-    "NIR09": "B09",
-    "CIRRUS": "B10",
-}
-# The two NIR bands look at the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
-# other; no other pair of bands is that close.
-STAND_INS = {"B8A": "B08", "B08": "B8A"}
 # Saturated, cloud shadow, medium and high cloud, cirrus and no data of the L2A scene classification.
 MASKED_SCL = (0, 1, 3, 8, 9, 10)
 
@@ -327,25 +301,6 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
 _SETTINGS = ("bands", "nodata", "units", "year")
 _PER_LOOK = ("dates", "months", "scl", "processing_baseline", "offset")
 SERIES_KEYS = ("series", *_PER_LOOK, *_SETTINGS)
-
-
-def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
-    """The Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
-
-    Args:
-        name: as a product or a person writes it.
-        also: bands to accept beside the ten.
-
-    Raises:
-        ValueError: none of these bands.
-    """
-    compact = "".join(character for character in str(name).upper() if character.isalnum())
-    compact = COMMON_NAMES.get(compact, compact)
-    if compact.startswith("B") and compact[1:].isdigit():
-        compact = f"B{int(compact[1:]):02d}"
-    if compact not in (*BANDS, *also):
-        raise ValueError(f"Unknown band {name!r}: use {' '.join(BANDS)}.")
-    return compact
 
 
 def _check_option(name: str, value: str, allowed: Sequence[str]) -> None:

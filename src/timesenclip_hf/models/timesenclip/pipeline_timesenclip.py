@@ -12,7 +12,7 @@ from transformers.dynamic_module_utils import custom_object_save
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .feature_extraction_timesenclip import SERIES_KEYS
-from .zero_shot_timesenclip import Labels, embed_labels, score
+from .zero_shot_timesenclip import CandidateLabels, embed_labels, score
 
 TASK = "zero-shot-pixel-classification"
 _FEATURE_OPTIONS = (*SERIES_KEYS[1:], "composite", "missing_bands")
@@ -44,7 +44,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         self._class_embeds: dict[str, tuple[list[str], torch.Tensor]] = {}
 
     def __call__(
-        self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any
+        self, inputs: Any, candidate_labels: CandidateLabels | None = None, **kwargs: Any
     ) -> list[dict[str, Any]] | list[list[dict[str, Any]]] | Iterator[list[dict[str, Any]]]:
         """Classifies series.
 
@@ -115,7 +115,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     def postprocess(
         self,
         model_outputs: Any,
-        candidate_labels: Labels,
+        candidate_labels: CandidateLabels,
         hypothesis_template: str | Sequence[str] | None = None,
         top_k: int | None = None,
         centring: str = "none",
@@ -137,7 +137,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         ]
 
     def _labels_and_embeds(
-        self, candidate_labels: Labels, hypothesis_template: str | Sequence[str] | None = None
+        self, candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] | None = None
     ) -> tuple[list[str], torch.Tensor]:
         """Label names and their embeddings, computed once for each set of labels and templates."""
         key = repr((candidate_labels, hypothesis_template))

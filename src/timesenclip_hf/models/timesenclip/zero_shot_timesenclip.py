@@ -15,10 +15,10 @@ DEFAULT_TEMPLATE = "a photo of {}."
 # transductive), so a result that used one must say so.
 CENTRINGS = ("none", "class_mean", "series_mean")
 
-Labels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+CandidateLabels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
-def read_labels(candidate_labels: Labels) -> dict[str, list[str]]:
+def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     """Labels with the phrases that describe each.
 
     Args:
@@ -53,7 +53,7 @@ def read_labels(candidate_labels: Labels) -> dict[str, list[str]]:
 
 
 def expand_prompts(
-    candidate_labels: Labels, hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE
+    candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE
 ) -> dict[str, list[str]]:
     """Every phrase of every label in every template.
 
@@ -133,7 +133,7 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
 def embed_labels(
     model: Any,
     processor: Any,
-    candidate_labels: Labels,
+    candidate_labels: CandidateLabels,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> tuple[list[str], torch.Tensor]:
     """Class names to embeddings, with a warning for words that the checkpoint never read.

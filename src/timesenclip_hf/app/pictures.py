@@ -1,0 +1,142 @@
+"""What the page draws: the year of a series, and maps as images."""
+
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from ..evaluation.report.figures import BLUE, GREEN, MONTHS, ORANGE, PURPLE, SKY, STYLE, VERMILLION, to_png
+from ..extras import needs_extra
+from ..maps.files.legend import class_colours
+from .reader import Looks
+
+with needs_extra("demo"):
+    from matplotlib import colormaps, rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+# Inches; the text has the size of the page's where the chart is as wide as a telephone held upright.
+CHART_SIZE = (4.0, 4.2)
+# Visible bands as they are called; red edge, near and short-wave infrared from light to dark.
+BANDS = {
+    "B02": (BLUE, "o"),
+    "B03": (GREEN, "o"),
+    "B04": (VERMILLION, "o"),
+    "B05": ("#DDB3CC", "^"),
+    "B06": (PURPLE, "^"),
+    "B07": ("#A0527F", "^"),
+    "B08": ("#6B2D54", "s"),
+    "B8A": ("#3B1830", "s"),
+    "B11": (ORANGE, "D"),
+    "B12": ("#8A5F00", "D"),
+}
+# Normalised differences (first - second) / (first + second): of green leaf (Rouse et al. 1974), of the water in it
+# (Gao 1996), and of open water (McFeeters 1996).
+INDICES = {
+    "NDVI": ("B08", "B04", GREEN, "o"),
+    "NDMI": ("B08", "B11", ORANGE, "D"),
+    "NDWI": ("B03", "B08", SKY, "s"),
+}
+# Maps are drawn about so many pixels wide, each of their own pixels as a square.
+MAP_WIDTH = 576
+NO_CLASS_COLOUR = (255, 255, 255)
+SCORE_COLOURS = "viridis"
+# Colours of the frame around a chosen pixel by the reach of each in the picture's pixels, the outer first.
+FRAME = {5: (255, 255, 255), 3: (0, 0, 0)}
+# The settings of matplotlib are the process's, and several visitors are drawn for at once.
+_DRAWING = Lock()
+
+
+def index_values(looks: Looks) -> dict[str, np.ndarray]:
+    """The normalised differences of the first series, (time,), NaN where missing; those whose bands there are."""
+    year = dict(zip(looks.bands, looks.reflectance[0].T, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            name: (year[first] - year[second]) / (year[first] + year[second])
+            for name, (first, second, _, _) in INDICES.items()
+            if first in year and second in year
+        }
+
+
+def series_chart(looks: Looks) -> bytes:
+    """PNG of the year of the first series: bands above, indices below, months without a clear look hatched."""
+    with _DRAWING, rc_context(STYLE):
+        return to_png(_series_figure(looks))
+
+
+def map_image(classes: np.ndarray, count: int) -> np.ndarray:
+    """RGB picture (height, width, 3) of a map of classes, 0 where there is none."""
+    palette = np.asarray([NO_CLASS_COLOUR, *class_colours(count)], dtype=np.uint8)
+    return enlarged(palette[classes])
+
+
+def score_image(scores: np.ndarray) -> np.ndarray:
+    """RGB picture of scores 0 to 1, white where NaN."""
+    coloured = (colormaps[SCORE_COLOURS](np.nan_to_num(scores))[..., :3] * 255).round().astype(np.uint8)
+    coloured[np.isnan(scores)] = NO_CLASS_COLOUR
+    return enlarged(coloured)
+
+
+def score_gradient() -> list[str]:
+    """Colours of the scores 0 to 1 in even steps, as `#rrggbb`."""
+    stops = (colormaps[SCORE_COLOURS](np.linspace(0, 1, 9))[:, :3] * 255).round().astype(int)
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in stops]
+
+
+def enlargement(height: int, width: int) -> int:
+    """Pixels of the picture along a pixel of the map."""
+    return max(1, MAP_WIDTH // max(height, width))
+
+
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """A picture with each pixel as a square, so that a browser need not blur it."""
+    factor = enlargement(*pixels.shape[:2])
+    return np.asarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
+
+
+def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
+    """The picture with a black and white frame around a pixel of the map, which itself stays as it is."""
+    framed = picture.copy()
+    inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
+    for width, colour in FRAME.items():
+        around = (slice(max(one.start - width, 0), one.stop + width) for one in inside)
+        framed[tuple(around)] = colour
+    framed[inside] = picture[inside]
+    return framed
+
+
+def _series_figure(looks: Looks) -> Figure:
+    order = np.argsort(looks.months[0])
+    places = looks.months[0][order]
+    year = dict(zip(looks.bands, looks.reflectance[0][order].T, strict=True))
+    missing = places[~looks.observed[0][order]]
+    figure = Figure(figsize=CHART_SIZE, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
+    for name, (colour, marker) in BANDS.items():
+        if name in year:
+            upper.plot(places, year[name], color=colour, marker=marker, markersize=3, linewidth=1.1, label=name)
+    for name, values in index_values(looks).items():
+        *_, colour, marker = INDICES[name]
+        lower.plot(places, values[order], color=colour, marker=marker, markersize=3, linewidth=1.2, label=name)
+    half = 6 / max(len(places), 1)
+    for axes in (upper, lower):
+        for place in missing:
+            axes.axvspan(place - half, place + half, facecolor="0.93", edgecolor="0.75", hatch="////", linewidth=0)
+    highest = max((float(np.nanmax(values, initial=0)) for values in year.values()), default=0)
+    upper.set(ylabel="reflectance", ylim=(0, max(1.08 * highest, 0.1)))
+    lower.set(ylabel="index", ylim=(-1.05, 1.05), xlim=(-0.6, 11.6), xticks=range(12), xticklabels=list(MONTHS))
+    lower.axhline(0, color="0.8", linewidth=0.6, zorder=0)
+    legend: Any = {
+        "ncols": 5,
+        "fontsize": 8,
+        "loc": "lower center",
+        "bbox_to_anchor": (0.5, 1.0),
+        "columnspacing": 1.2,
+        "handlelength": 1.5,
+    }
+    upper.legend(**legend)
+    handles, _ = lower.get_legend_handles_labels()
+    if len(missing):
+        handles.append(Patch(facecolor="0.93", hatch="////", edgecolor="0.75", label="no clear look"))
+    lower.legend(handles=handles, **legend)
+    return figure

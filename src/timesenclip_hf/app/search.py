@@ -1,0 +1,99 @@
+"""The index that the page searches: simulated places with their drawn photos, unless another one is given."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ..data.sources.arrays import dataset_from_series
+from ..extras import needs_extra
+from ..search import Hit, SearchIndex, build_index
+from ..simulator import CLASS_NAMES, simulate
+from ..simulator.photos.drawing import draw_photos, visit_states
+from .limits import MOST_CHARACTERS
+from .reader import PageModel
+
+with needs_extra("demo"):
+    from datasets import Dataset
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    from ..data.schema import photo_feature
+
+SEED = 2019
+NUM_POINTS = 600
+NUM_HITS = 12
+# Visits whose photos are kept: spring, when rice stands in water, and summer.
+VISITS = {"spring": 0, "summer": 2}
+LICENCE = "MIT, drawn by the simulator"
+
+
+def simulated_index(reader: PageModel, folder: str | PathLike[str], *, num_points: int = NUM_POINTS) -> SearchIndex:
+    """Simulates places, draws their photos, and indexes them; some seconds.
+
+    Args:
+        reader: the checkpoint that embeds them.
+        folder: where photos and index go, which must stay as long as the page runs.
+        num_points: to simulate; those without a clear look are left out.
+    """
+    folder = Path(folder)
+    points = simulate(num_points, seed=SEED)
+    photos = draw_photos(points.class_index, visit_states(points.ground)[:, list(VISITS.values())], seed=SEED)
+    columns: dict[str, Sequence[Any]] = {
+        "point_id": [f"simulated {CLASS_NAMES[cover]}, place {row}" for row, cover in enumerate(points.class_index)],
+        "longitude": points.longitude.tolist(),
+        "latitude": points.latitude.tolist(),
+        "year": points.year.tolist(),
+        "row": list(range(num_points)),
+    }
+    dataset = dataset_from_series(points.series, columns, problems=[])
+    entries = [_write_photos(photos[row], folder / "photos", row) for row in dataset["row"]]
+    dataset = dataset.add_column("photos", entries, feature=photo_feature())
+    return _indexed(dataset, folder / "index", reader)
+
+
+def open_index(folder: str | PathLike[str], reader: PageModel) -> SearchIndex:
+    """An index that `timesenclip index` wrote.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: another checkpoint made it, or it is damaged.
+    """
+    return SearchIndex.load(folder, reader.model, reader.processor)
+
+
+def search_places(index: SearchIndex, text: str, *, top_k: int = NUM_HITS) -> list[Hit]:
+    """The places nearest to words.
+
+    Raises:
+        ValueError: there are no words, or none that the checkpoint ever read.
+    """
+    query = " ".join(text.split())
+    if not query:
+        raise ValueError("There is nothing to search for: type some words, such as flooded rice paddies.")
+    if len(query) > MOST_CHARACTERS:
+        raise ValueError(f"The query has {len(query)} characters, at most {MOST_CHARACTERS} are read: be brief.")
+    return index.search(query, top_k=top_k)
+
+
+def _write_photos(photos: np.ndarray, folder: Path, row: int) -> list[dict[str, Any]]:
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = []
+    for visit, photo in zip(VISITS, photos, strict=True):
+        file = folder / f"{row}_{visit}.png"
+        Image.fromarray(photo).save(file)
+        image = {"bytes": None, "path": str(file)}
+        entries.append({"direction": visit, "url": None, "image": image, "licence": LICENCE})
+    return entries
+
+
+def _indexed(dataset: Dataset, folder: Path, reader: PageModel) -> SearchIndex:
+    before = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        build_index(dataset, folder, reader.model, reader.processor, progress=False)
+    finally:
+        (disable_progress_bars if before else enable_progress_bars)()
+    return open_index(folder, reader)

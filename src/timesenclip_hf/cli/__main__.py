@@ -1,0 +1,5 @@
+"""Run the command as `python -m timesenclip_hf.cli`."""
+
+from . import app
+
+app()

@@ -1,0 +1,59 @@
+"""A hash of what a dataset says, whatever files, row groups or batches it is cut into."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+
+with needs_extra("data"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+
+def content_hash(tables: Iterable[pa.Table | pa.RecordBatch]) -> str:
+    """SHA-256 of the rows in their order: two datasets have one hash when all their values are the same.
+
+    Args:
+        tables: the dataset in pieces, such as `dataset.with_format("arrow").iter(1000)`, or batches of Parquet files.
+    """
+    digests: dict[str, Any] = {}
+    rows = 0
+    for table in tables:
+        rows += table.num_rows
+        for name, column in zip(table.schema.names, table.columns, strict=True):
+            for array in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+                _feed(digests, name, array)
+    whole = hashlib.sha256(str(rows).encode())
+    for name in sorted(digests):
+        whole.update(f"{name}:{digests[name].hexdigest()}".encode())
+    return whole.hexdigest()
+
+
+def _feed(digests: dict[str, Any], name: str, array: pa.Array) -> None:
+    """Every leaf of a column has digests of its own, so that it does not matter where a batch ends."""
+    kind = array.type
+    if pa.types.is_struct(kind):
+        _update(digests, f"{name}/present", np.asarray(array.is_valid()))
+        for place, child in enumerate(array.flatten()):
+            _feed(digests, f"{name}/{kind.field(place).name}", child)
+        return
+    _update(digests, f"{name}/present", np.asarray(array.is_valid()))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        _update(digests, f"{name}/lengths", pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64))
+        _feed(digests, f"{name}/items", array.flatten())
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
+        _update(digests, f"{name}/lengths", pc.binary_length(array).fill_null(0).to_numpy().astype(np.int64))
+        _digest(digests, name).update(b"".join(value.as_buffer() for value in array if value.is_valid))
+    else:
+        _update(digests, name, array.drop_null().to_numpy(zero_copy_only=False))
+
+
+def _update(digests: dict[str, Any], name: str, values: np.ndarray) -> None:
+    _digest(digests, name).update(np.ascontiguousarray(values).view(np.uint8))
+
+
+def _digest(digests: dict[str, Any], name: str) -> Any:
+    return digests.setdefault(name, hashlib.sha256())

@@ -1,0 +1,263 @@
+"""Rows from anywhere into a folder that `load_dataset` reads: several processes, bounded memory, stop and go on.
+
+The input is cut into parts that do not depend on the number of processes. Each part is written to a file of its own
+under `.import`, beside its problems as JSON, and renamed when it is whole; whatever ends the program loses the parts
+in work and nothing else. When all parts are there they are joined into shards, `data/train-00000-of-00003.parquet`.
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass
+from functools import partial
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from transformers.utils import logging
+
+from ...extras import needs_extra
+from .content import content_hash
+from .reports import REPORT_FILE, ImportReport, Problem, check_identity, write_json
+
+with needs_extra("data"):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import Features
+    from tqdm import tqdm
+
+logger = logging.get_logger(__name__)
+
+Row: TypeAlias = Mapping[str, Any]
+# Yields rows, one by one or as tables, and what is wrong with others. With several workers it runs in another process,
+# so it must be a function that can be pickled.
+PartReader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
+
+WORK_FOLDER = ".import"
+PLAN_FILE = "plan.json"
+# What a refusal to go on in a folder says before what differs.
+KIND = "an import with another"
+# A row group is held in memory as a whole, by us and by whoever streams the dataset.
+ROWS_PER_GROUP = 1_000
+BYTES_PER_GROUP = 8_000_000
+# Shards of some hundred megabytes are what the Hub recommends.
+BYTES_PER_SHARD = 256_000_000
+
+
+@dataclass(frozen=True)
+class ImportPart:
+    """A piece of the input: what the reader is given, and how many points it holds."""
+
+    task: Any
+    points: int
+
+
+def import_parts(
+    output: str | os.PathLike[str],
+    parts: Sequence[ImportPart],
+    reader: PartReader,
+    features: Features,
+    *,
+    identity: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
+    workers: int = 2,
+    progress: bool = True,
+) -> ImportReport:
+    """Reads parts in several processes and writes them as a dataset, or goes on where an earlier call was ended.
+
+    Args:
+        output: folder to write.
+        parts: of the input, in the order of the rows.
+        reader: turns the task of a part into rows.
+        features: of the rows.
+        identity: what is imported, and how, as JSON; a folder is only continued with the same.
+        problems: known before reading, such as files that cannot be opened.
+        workers: processes.
+        progress: show a bar.
+
+    Returns:
+        The report, which also lies beside the dataset.
+
+    Raises:
+        ValueError: the folder holds another import, `workers` is not positive, or no point could be used.
+        RuntimeError: a process was ended from outside.
+    """
+    if workers < 1:
+        raise ValueError(f"`workers` must be at least 1, got {workers}.")
+    folder = Path(output)
+    known = json.loads(json.dumps({**identity, "parts": len(parts)}))
+    if (folder / REPORT_FILE).exists():
+        report = ImportReport.read(folder)
+        check_identity(folder, report.identity, known, KIND)
+        shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
+        return report
+    work = _open_work_folder(folder, known)
+    _write_parts(work, parts, partial(_write_part, work, reader, features), workers, progress)
+    found = [*problems, *(problem for index in range(len(parts)) for problem in _read_problems(work, index))]
+    files = [_part_file(work, index) for index in range(len(parts))]
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    if rows == 0:
+        first = next(iter(found), None)
+        reason = ""
+        if first is not None:
+            reason = f", the first because of: {first.reason}{f' ({first.detail})' if first.detail else ''}"
+        raise ValueError(f"None of the {sum(part.points for part in parts)} points can be used{reason}.")
+    shards = _join(files, folder / "data", features)
+    report = ImportReport(
+        output=str(folder),
+        points=sum(part.points for part in parts),
+        rows=rows,
+        problems=found,
+        content_hash=content_hash(batch for shard in shards for batch in _batches(shard)),
+        identity=known,
+    )
+    report.write()
+    shutil.rmtree(work)
+    return report
+
+
+def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
+    work = folder / WORK_FOLDER
+    plan = work / PLAN_FILE
+    if plan.exists():
+        check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity, KIND)
+    elif any(folder.glob("data/*.parquet")):
+        raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
+    work.mkdir(parents=True, exist_ok=True)
+    for left_over in work.glob("*.tmp"):
+        left_over.unlink(missing_ok=True)
+    write_json(plan, identity)
+    return work
+
+
+def _write_parts(
+    work: Path, parts: Sequence[ImportPart], write: Callable[[tuple[int, Any]], int], workers: int, progress: bool
+) -> None:
+    """Writes the parts that are not there yet."""
+    waiting = [(index, part.task) for index, part in enumerate(parts) if not _part_file(work, index).exists()]
+    left = sum(parts[index].points for index, _ in waiting)
+    total = sum(part.points for part in parts)
+    with tqdm(total=total, initial=total - left, unit="point", disable=not progress) as bar:
+        for index in _run(write, waiting, min(workers, len(waiting))):
+            bar.update(parts[index].points)
+
+
+def _run(write: Callable[[tuple[int, Any]], int], waiting: Sequence[tuple[int, Any]], workers: int) -> Iterator[int]:
+    if workers <= 1:
+        yield from map(write, waiting)
+        return
+    # A forked process needs no guard in the caller's script; where there is no fork, Python asks for one itself.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
+    try:
+        for done in as_completed([pool.submit(write, item) for item in waiting]):
+            yield done.result()
+    except BrokenProcessPool:
+        raise RuntimeError(
+            "A reading process was ended from outside, perhaps for want of memory: run again, what is written is kept."
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Workers of a killed program would wait for its next order for ever."""
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+
+
+def _write_part(work: Path, reader: PartReader, features: Features, item: tuple[int, Any]) -> int:
+    """Runs in a worker: one part to its file, its problems beside it."""
+    index, task = item
+    problems: list[Problem] = []
+
+    def rows() -> Iterator[Row | pa.Table]:
+        for found in reader(task):
+            if isinstance(found, Problem):
+                problems.append(found)
+            else:
+                yield found
+
+    path = _part_file(work, index)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    _write_tables(temporary, _tables(rows(), features), features)
+    # First the problems: a part counts as done when its rows are there.
+    write_json(path.with_suffix(".json"), [asdict(problem) for problem in problems])
+    temporary.replace(path)
+    return index
+
+
+def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.Table]:
+    """Tables of rows, small enough that patches of any size stay in memory."""
+    schema, held, size = features.arrow_schema, [], 0
+    for row in rows:
+        if isinstance(row, pa.Table):
+            yield from (row.slice(start, ROWS_PER_GROUP) for start in range(0, row.num_rows, ROWS_PER_GROUP))
+            continue
+        held.append(row)
+        size += sum(getattr(value, "nbytes", 0) for value in row.values())
+        if len(held) == ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
+            yield pa.Table.from_pylist(held, schema=schema)
+            held, size = [], 0
+    if held:
+        yield pa.Table.from_pylist(held, schema=schema)
+
+
+def _write_tables(path: Path, tables: Iterable[pa.Table], features: Features) -> None:
+    """Writes row groups of up to so many rows and bytes, whatever the tables are cut into."""
+    with pq.ParquetWriter(path, features.arrow_schema, compression="zstd") as writer:
+        held: list[pa.Table] = []
+        for table in tables:
+            rows, size = sum(one.num_rows for one in held), sum(one.nbytes for one in held)
+            if held and (rows + table.num_rows > ROWS_PER_GROUP or size + table.nbytes > BYTES_PER_GROUP):
+                writer.write_table(pa.concat_tables(held))
+                held = []
+            held.append(table)
+        if held:
+            writer.write_table(pa.concat_tables(held))
+
+
+def _join(files: Sequence[Path], folder: Path, features: Features) -> list[Path]:
+    """Parts to shards of a good size for the Hub."""
+    groups: list[list[Path]] = [[]]
+    size = 0
+    for file in files:
+        if groups[-1] and size + file.stat().st_size > BYTES_PER_SHARD:
+            groups.append([])
+            size = 0
+        groups[-1].append(file)
+        size += file.stat().st_size
+    folder.mkdir(exist_ok=True)
+    shards = [folder / f"train-{place:05}-of-{len(groups):05}.parquet" for place in range(len(groups))]
+    for shard, group in zip(shards, groups, strict=True):
+        temporary = files[0].with_name(f"{shard.stem}.tmp")
+        _write_tables(temporary, (pa.Table.from_batches([b]) for file in group for b in _batches(file)), features)
+        temporary.replace(shard)
+    return shards
+
+
+def _batches(file: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(file) as parquet:
+        for group in range(parquet.num_row_groups):
+            yield from parquet.read_row_group(group).to_batches()
+
+
+def _part_file(work: Path, index: int) -> Path:
+    return work / f"{index:06}.parquet"
+
+
+def _read_problems(work: Path, index: int) -> list[Problem]:
+    path = _part_file(work, index).with_suffix(".json")
+    return [Problem(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]

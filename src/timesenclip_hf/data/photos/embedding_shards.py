@@ -1,0 +1,181 @@
+"""Embeddings of ground photos as Parquet shards: written whole or not at all, read as a dataset, added to photos.
+
+A row has the photo's point, year, country and direction, and its embedding, not normalised: pooling over the photos
+of a point and the objectives normalise by themselves.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...extras import needs_extra
+from ..engine.content import content_hash
+from ..engine.reports import Problem, check_identity, count_reasons, write_json
+from ..schema import photo_feature
+
+with needs_extra("data"):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from datasets import Dataset, Features
+
+PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
+_KEYS = ("point_id", "year", "direction")
+
+
+class PhotoFile(NamedTuple):
+    """A photo: what it shows, and its path below the folder of photos."""
+
+    point_id: str
+    year: int
+    country: str
+    direction: str
+    path: str
+
+
+@dataclass(frozen=True)
+class EmbeddingReport:
+    """What was embedded; `str()` is the text for people.
+
+    Attributes:
+        output: folder of the shards.
+        rows: photos with an embedding.
+        size: of an embedding.
+        problems: photos without one, and why.
+        content_hash: of the rows.
+    """
+
+    output: str
+    rows: int
+    size: int
+    problems: list[Problem] = field(repr=False)
+    content_hash: str
+
+    def __str__(self) -> str:
+        counts = [f"  {reason}: {count}" for reason, count in count_reasons(self.problems).items()]
+        return "\n".join([f"{self.rows} embeddings of size {self.size} in {self.output}", *counts])
+
+
+def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
+    """Makes the folder with its plan; every process comes here, and they write the same one or find it.
+
+    Raises:
+        ValueError: the folder holds embeddings of another plan.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / PLAN_FILE
+    if file.exists():
+        check_identity(folder, json.loads(file.read_text(encoding="utf-8")), plan, "embeddings with other")
+    else:
+        write_json(file, dict(plan))
+
+
+def shard_file(folder: Path, place: int, num_shards: int) -> Path:
+    """Where a shard is, once it is whole."""
+    return folder / f"embeddings-{place:05}-of-{num_shards:05}.parquet"
+
+
+def write_shard(
+    file: Path, photos: Sequence[PhotoFile], vectors: np.ndarray, skipped: Sequence[tuple[PhotoFile, str]]
+) -> None:
+    """Writes rows and problems in one file, so that a shard has both or neither."""
+    problems = [asdict(Problem(reason, photo.point_id, photo.path)) for photo, reason in skipped]
+    columns = {
+        "point_id": pa.array([photo.point_id for photo in photos], pa.string()),
+        "year": pa.array([photo.year for photo in photos], pa.int32()),
+        "country": pa.array([photo.country for photo in photos], pa.string()),
+        "direction": pa.array([photo.direction for photo in photos], pa.string()),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1]),
+    }
+    table = pa.table(columns).replace_schema_metadata({"problems": json.dumps(problems)})
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    pq.write_table(table, temporary, row_group_size=10_000)
+    temporary.replace(file)
+
+
+def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
+    """Checks that all shards are there, and writes and returns the report.
+
+    Raises:
+        ValueError: a shard is missing.
+    """
+    folder = Path(output)
+    plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
+    files = [shard_file(folder, place, plan["shards"]) for place in range(plan["shards"])]
+    missing = [file.name for file in files if not file.exists()]
+    if missing:
+        raise ValueError(f"{folder} lacks {len(missing)} of {len(files)} shards, the first {missing[0]}: run again.")
+    problems = [
+        Problem(**problem) for file in files for problem in json.loads(pq.read_schema(file).metadata[b"problems"])
+    ]
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    digest = content_hash(batch for file in files for batch in pq.ParquetFile(file).iter_batches())
+    report = EmbeddingReport(str(folder), rows, plan["size"], problems, digest)
+    write_json(folder / REPORT_FILE, {**asdict(report), "counts": count_reasons(problems), "plan": plan})
+    return report
+
+
+def read_embeddings(folder: str | os.PathLike[str], *, cache_dir: str | None = None) -> Dataset:
+    """The rows of all shards as a dataset on disk: `point_id`, `year`, `country`, `direction`, `embedding`.
+
+    Raises:
+        ValueError: the folder has no finished embeddings.
+    """
+    if not (Path(folder) / REPORT_FILE).exists():
+        raise ValueError(f"{folder} has no finished embeddings: run training/embed_photos.py to its end.")
+    files = sorted(str(file) for file in Path(folder).glob("embeddings-*.parquet"))
+    return Dataset.from_parquet(files, cache_dir=cache_dir)
+
+
+def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_dir: str | None = None) -> Dataset:
+    """A dataset with the frozen embedding beside each photo; NaN where a photo has none.
+
+    Args:
+        dataset: with the columns `point_id`, `year` and `photos`.
+        folder: as [`embed_photos`] or [`import_upstream_embeddings`] wrote it.
+        cache_dir: for the shards as Arrow; the usual one of `datasets` when left out.
+
+    Raises:
+        ValueError: the dataset has no photos, the folder no finished embeddings, or no photo has one.
+    """
+    if "photos" not in dataset.column_names:
+        raise ValueError(f"The dataset has no column 'photos', but {', '.join(dataset.column_names)}: pair it first.")
+    embeddings = read_embeddings(folder, cache_dir=cache_dir)
+    keys = zip(*(embeddings.with_format("arrow")[:][name].to_pylist() for name in _KEYS), strict=True)
+    lookup = {key: row for row, key in enumerate(keys)}
+    size = embeddings.features["embedding"].length
+    vectors = embeddings.with_format("numpy")
+    matched = 0
+
+    def add(table: pa.Table) -> pa.Table:
+        nonlocal matched
+        photos = table["photos"].combine_chunks()
+        lengths = photos.value_lengths().fill_null(0).to_numpy()
+        flat = photos.flatten()
+        point = np.repeat(np.arange(len(table)), lengths)
+        ids, years = table["point_id"].to_pylist(), table["year"].to_pylist()
+        directions = flat.field("direction").to_pylist()
+        rows = [lookup.get((ids[p], years[p], one), -1) for p, one in zip(point.tolist(), directions, strict=True)]
+        found = np.flatnonzero(np.asarray(rows, dtype=np.int64) >= 0)
+        matched += len(found)
+        values = np.full((len(rows), size), np.nan, dtype=np.float32)
+        if len(found):
+            values[found] = vectors[[rows[place] for place in found]]["embedding"]
+        names = [one.name for one in flat.type if one.name != "embedding"]
+        columns = [*(flat.field(name) for name in names), pa.FixedSizeListArray.from_arrays(values.reshape(-1), size)]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        column = pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, [*names, "embedding"]))
+        return table.set_column(table.column_names.index("photos"), "photos", column)
+
+    features = Features({**dataset.features, "photos": photo_feature(size)})
+    # Not from the cache of `datasets`: it does not see a change of the shards.
+    added = dataset.with_format("arrow").map(
+        add, batched=True, features=features, load_from_cache_file=False, desc="embeddings"
+    )
+    if not matched:
+        raise ValueError(f"No photo of the dataset has an embedding in {folder}: the points or the years differ.")
+    return added.with_format(None)

@@ -1,0 +1,313 @@
+"""The LUCAS survey: its points from any of its CSV files, and where the photos of a point are, on the web and on disk.
+
+Read are the micro data of one survey (2018 and before: `POINT_ID`, `TH_LAT`, `GPS_EW`, `LC1`, ...; 2022:
+`POINT_LAT`, `SURVEY_LC1`, ...) and the harmonised table of all surveys (d'Andrimont et al. 2020,
+doi 10.1038/s41597-020-00675-z: the same names in small letters, and `year`).
+"""
+
+import csv
+import math
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+from ..engine.reports import Problem, count_reasons
+from ..photos.download import PhotoRequest
+from ..schema import DIRECTIONS, is_code
+from .countries import check_place, nuts0
+
+Location: TypeAlias = Literal["gps", "theoretical"]
+
+PHOTOS_URL = "https://gisco-services.ec.europa.eu/lucas/photos"
+LICENCE = "© European Union (LUCAS), reuse with attribution (Commission Decision 2011/833/EU)"
+SURVEY_YEARS = (2006, 2009, 2012, 2015, 2018, 2022)
+# The photos that show the land around a point, which the model learns from.
+LANDSCAPE = ("N", "E", "S", "W")
+# From this survey on the name of a photo has the year, the form that was filled in, and the direction in a word.
+FIRST_LONG_NAMES = 2022
+LONG_NAMES = {"N": "North", "E": "East", "S": "South", "W": "West", "P": "Point", "C": "CropLC1"}
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "point_id": ("point_id", "lucas_id"),
+    "year": ("year", "survey_year"),
+    "country": ("nuts0", "point_nuts0", "country"),
+    "th_lat": ("th_lat", "point_lat", "latitude", "lat"),
+    "th_long": ("th_long", "th_lon", "point_long", "point_lon", "longitude", "lon"),
+    "gps_lat": ("gps_lat", "survey_gps_lat"),
+    "gps_long": ("gps_long", "gps_lon", "survey_gps_long", "survey_gps_lon"),
+    "gps_ew": ("gps_ew", "survey_gps_ew"),
+    "lc1": ("lc1", "survey_lc1"),
+    "lu1": ("lu1", "survey_lu1"),
+    "photo_N": ("photo_north", "survey_photo_north"),
+    "photo_E": ("photo_east", "survey_photo_east"),
+    "photo_S": ("photo_south", "survey_photo_south"),
+    "photo_W": ("photo_west", "survey_photo_west"),
+    "photo_P": ("photo_point", "survey_photo_point"),
+}
+# What the surveys write for "not relevant" and "no answer"; 88.888888 is so for degrees.
+NOT_RELEVANT = frozenset({"", "0", "8", "88", "NA", "N.A.", "NAN", "N.R."})
+NO_DEGREES = 88.888888
+_POINT_ID = re.compile(r"(\d{8})(?:\.0+)?")
+_NUTS0 = re.compile("[A-Z]{2}")
+
+
+class SurveyPoint(NamedTuple):
+    """What the survey says of a point in a year.
+
+    Attributes:
+        point_id: eight digits, the kilometres east and north of the survey's grid (EPSG:3035).
+        year: of the survey.
+        country: NUTS0 code.
+        longitude: WGS84 degrees, signed; NaN where the survey has no place.
+        latitude: WGS84 degrees; NaN where the survey has no place.
+        lc1: code of the land cover, empty where there is none.
+        lu1: code of the land use, empty where there is none.
+        not_taken: letters of the photos that the surveyor says he did not take.
+    """
+
+    point_id: str
+    year: int
+    country: str
+    longitude: float
+    latitude: float
+    lc1: str
+    lu1: str
+    not_taken: str = ""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Points of a survey by id and year, in the order of the file, and what was wrong with lines of it."""
+
+    points: dict[tuple[str, int], SurveyPoint]
+    problems: list[Problem] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Of every reason, how often it came up."""
+        return count_reasons(self.problems)
+
+
+def read_survey(
+    path: str | os.PathLike[str],
+    *,
+    year: int | None = None,
+    location: Location = "gps",
+    point_ids: Collection[str] | None = None,
+) -> Survey:
+    """Reads a survey's CSV, line by line.
+
+    The place is where the surveyor stood: `gps_long` has no sign, which stands in `gps_ew`. Where no position was
+    taken, it is the point of the grid that he was sent to; `location="theoretical"` prefers that one.
+
+    Args:
+        path: CSV file.
+        year: keep this survey only; where the file has no column for the year, what it is, unless its name tells.
+        location: which place to prefer.
+        point_ids: keep these points only.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is no survey, or nothing tells its year.
+    """
+    path = Path(path)
+    if location not in get_args(Location):
+        raise ValueError(f"`location` must be 'gps' or 'theoretical', got {location!r}.")
+    if not path.is_file():
+        raise FileNotFoundError(f"No such survey file: {path}.")
+    wanted = None if point_ids is None else set(point_ids)
+    points: dict[tuple[str, int], SurveyPoint] = {}
+    problems: list[Problem] = []
+    # The comments of surveyors are not always UTF-8, and are not read.
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = _open_csv(file, path)
+        places = _find_columns(next(reader, []), path)
+        survey_year = None if "year" in places else _year_of_file(year, path)
+        for cells in _lines(reader, path):
+            row = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
+            found = _POINT_ID.fullmatch(row["point_id"])
+            if found is None:
+                problems.append(Problem("no point id", row["point_id"], path.name, f"line {reader.line_num}"))
+                continue
+            if wanted is not None and found[1] not in wanted:
+                continue
+            row["point_id"] = found[1]
+            row_year = _number(row["year"]) if survey_year is None else survey_year
+            if not math.isfinite(row_year):
+                problems.append(Problem("no year", found[1], path.name, f"line {reader.line_num}"))
+                continue
+            if year is not None and row_year != year:
+                continue
+            point = _read_point(row, int(row_year), location, problems, path.name)
+            if (point.point_id, point.year) in points:
+                detail = f"{point.year}, line {reader.line_num}; the first is kept"
+                problems.append(Problem("duplicate point id", point.point_id, path.name, detail))
+                continue
+            points[point.point_id, point.year] = point
+    return Survey(points, problems)
+
+
+def photo_path(point_id: str, year: int, country: str, direction: str) -> str:
+    """Path of a photo in the survey's layout, the same on its server and in copies of it.
+
+    Args:
+        point_id: eight digits.
+        year: of the survey.
+        country: NUTS0 code.
+        direction: one of `DIRECTIONS`: N, E, S, W, P (the point itself) or C (the crop from close by).
+
+    Raises:
+        ValueError: no such direction or survey, a wrong id, or no country.
+    """
+    if direction not in DIRECTIONS:
+        raise ValueError(f"A photo's direction must be one of {', '.join(DIRECTIONS)}, got {direction!r}.")
+    if year not in SURVEY_YEARS:
+        raise ValueError(f"LUCAS photos are of {', '.join(map(str, SURVEY_YEARS))}, got the year {year}.")
+    if not _POINT_ID.fullmatch(point_id) or len(point_id) != 8:
+        raise ValueError(f"A LUCAS point id has eight digits, got {point_id!r}.")
+    code = nuts0(country)
+    if not _NUTS0.fullmatch(code):
+        raise ValueError(f"The path of a photo needs the country's NUTS0 code, got {country!r} for {point_id}.")
+    name = f"{year}{point_id}LCLU_{LONG_NAMES[direction]}" if year >= FIRST_LONG_NAMES else f"{point_id}{direction}"
+    return f"{year}/{code}/{point_id[:3]}/{point_id[3:6]}/{name}.jpg"
+
+
+def photo_url(point_id: str, year: int, country: str, direction: str) -> str:
+    """Address of a photo on the survey's server; arguments and errors as [`photo_path`]."""
+    return f"{PHOTOS_URL}/{photo_path(point_id, year, country, direction)}"
+
+
+def has_photos(point: SurveyPoint) -> bool:
+    """Whether there can be photos of a point: it has an id of the survey, its year and a country."""
+    is_id = _POINT_ID.fullmatch(point.point_id) is not None and len(point.point_id) == 8
+    return is_id and point.year in SURVEY_YEARS and _NUTS0.fullmatch(nuts0(point.country)) is not None
+
+
+def photo_requests(
+    points: Iterable[SurveyPoint], directions: Sequence[str] = LANDSCAPE, *, base_url: str = PHOTOS_URL
+) -> Iterator[PhotoRequest]:
+    """What [`photos.download_photos`] is to fetch for these points, but for photos that were not taken."""
+    for point in filter(has_photos, points):
+        for direction in directions:
+            if direction not in point.not_taken:
+                path = photo_path(point.point_id, point.year, point.country, direction)
+                yield PhotoRequest(f"{base_url}/{path}", path)
+
+
+def find_photo(folder: str | os.PathLike[str], point: SurveyPoint, direction: str) -> Path | None:
+    """A photo in a copy of the survey's layout; None where it is not there.
+
+    The folder of the year may also be called `LUCAS2018`, as in bulk downloads.
+    """
+    path = photo_path(point.point_id, point.year, point.country, direction)
+    return next((file for name in (path, f"LUCAS{path}") if (file := Path(folder, name)).is_file()), None)
+
+
+def _open_csv(file: Iterable[str], path: Path) -> Any:
+    """A reader with the delimiter of the first line."""
+    lines = iter(file)
+    first = next(lines, "")
+    if "\0" in first:
+        raise ValueError(f"{path.name} is no CSV that can be read: it holds binary data.")
+    delimiter = max(",;\t", key=first.count)
+
+    def whole() -> Iterator[str]:
+        yield first
+        yield from lines
+
+    return csv.reader(whole(), delimiter=delimiter)
+
+
+def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
+    try:
+        yield from (cells for cells in reader if cells)
+    except csv.Error as error:
+        raise ValueError(f"{path.name} is damaged at line {reader.line_num}: {error}.") from None
+
+
+def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
+    lower = {name.strip().lower(): place for place, name in reversed(list(enumerate(header)))}
+    found = {
+        name: next((lower[alias] for alias in aliases if alias in lower), None) for name, aliases in COLUMNS.items()
+    }
+    places = {name: place for name, place in found.items() if place is not None}
+    for name in ("point_id", "country"):
+        if name not in places:
+            raise ValueError(
+                f"{path.name} is no LUCAS survey: it has no column {COLUMNS[name][0]!r}, but {', '.join(header[:6])}."
+            )
+    if not ({"th_lat", "th_long"} <= set(places) or {"gps_lat", "gps_long"} <= set(places)):
+        raise ValueError(f"{path.name} has no columns for the place: 'th_lat' and 'th_long', or 'gps_lat' and so on.")
+    return places
+
+
+def _year_of_file(year: int | None, path: Path) -> int:
+    named = [one for one in SURVEY_YEARS if re.search(rf"(?<!\d){one}(?!\d)", path.stem)]
+    if year is None and len(named) == 1:
+        year = named[0]
+    if year is None:
+        raise ValueError(f"Nothing tells the year of the survey {path.name}, not even its name: give `year`.")
+    return year
+
+
+def _read_point(
+    row: Mapping[str, str], year: int, location: Location, problems: list[Problem], source: str
+) -> SurveyPoint:
+    point_id = row["point_id"]
+
+    def note(reason: str, detail: str) -> None:
+        problems.append(Problem(reason, point_id, source, detail, skipped=False))
+
+    country = sys.intern(nuts0(row["country"]))
+    longitude, latitude, reason = check_place(country, *_choose_place(row, location))
+    if reason:
+        note(reason, f"{longitude:.5f}, {latitude:.5f} in {country}")
+    codes = {}
+    for column in ("lc1", "lu1"):
+        code = row.get(column, "").upper()  # 2022 has some small letters
+        # Interned: a million points share some hundred codes.
+        codes[column] = "" if code in NOT_RELEVANT else sys.intern(code)
+        if codes[column] and not is_code(column, codes[column]):
+            note("unknown class code", f"{column} {codes[column]}")
+    not_taken = "".join(side for side in DIRECTIONS if "not" in row.get(f"photo_{side}", "").lower())
+    return SurveyPoint(point_id, year, country, longitude, latitude, codes["lc1"], codes["lu1"], not_taken)
+
+
+def _choose_place(row: Mapping[str, str], location: Location) -> tuple[float, float]:
+    theoretical = _degrees(row.get("th_long", "")), _degrees(row.get("th_lat", ""))
+    gps = (
+        _signed(_degrees(row.get("gps_long", "")), row.get("gps_ew", ""), theoretical[0]),
+        _degrees(row.get("gps_lat", "")),
+    )
+    first, second = (gps, theoretical) if location == "gps" else (theoretical, gps)
+    # Some theoretical places of the harmonised table are metres of another grid.
+    return first if abs(first[0]) <= 180 and abs(first[1]) <= 180 else second
+
+
+def _signed(longitude: float, side: str, theoretical: float) -> float:
+    """The sign that `gps_ew` says; where it says nothing, the one that is nearer to the theoretical longitude."""
+    letter = side[:1].upper()
+    if letter in ("W", "E"):
+        return -abs(longitude) if letter == "W" else abs(longitude)
+    if math.isnan(theoretical):
+        return longitude
+    return min(-abs(longitude), abs(longitude), key=lambda one: abs(one - theoretical))
+
+
+def _degrees(text: str) -> float:
+    value = _number(text)
+    return math.nan if math.isclose(value, NO_DEGREES, abs_tol=1e-5) else value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return math.nan

@@ -1,0 +1,331 @@
+"""Tables of series, as people keep them in CSV, Parquet and NPZ, to what the feature extractor reads.
+
+Accepted layouts. Bands go by any common spelling (`B02`, `b2`, `red`, `S2-L2A-B02`), SCL may stand beside them:
+
+- **Wide** (CSV, Parquet): one row a series, one column a band and look, the time a date or the number of a month:
+  `B02_2018-05-14`, `2018-05-14_B02`, `B02_20180514`, `B02_2018-05`, or `B02_01` ... `B02_12`.
+- **Long** (CSV, Parquet): one row a look with a column for the series (`id`), one for the time (`date`, or `month`
+  from 1 to 12) and one a band: `id,date,B02,B03,...[,SCL]`.
+- **Nested** (Parquet): one row a series with a list column `series` (time, band), and any of `dates`, `months` (0 is
+  January, as the feature extractor counts), `bands`, `scl`, `nodata`, `processing_baseline`, `offset`, `year`.
+- **NPZ**: an array `series` or `X` (series, time, band), and any of the same names, shared or one for each series.
+
+The series go by the column `id` (or `sample_id`, `location_id`, `point_id`, `plot_id`, `fid`), else by their row.
+Empty cells are missing values.
+"""
+
+import csv
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, NameParts, read_name
+from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, parse_dates
+from ...models.timesenclip.feature_extraction_timesenclip import SERIES_KEYS
+
+ID_COLUMNS = ("id", "sample_id", "location_id", "point_id", "plot_id", "fid")
+DATE_COLUMNS = ("date", "timestamp", "time", "datetime", "acquisition_date", "t")
+MONTH_COLUMNS = ("month",)
+# One of the values that the feature extractor always takes for missing.
+MISSING = -9999
+SUFFIXES = (".csv", ".parquet", ".geoparquet", ".npz")
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """Series of a table.
+
+    Attributes:
+        ids: one for each series.
+        series: dictionaries as the feature extractor and the pipeline take them, one for each series.
+    """
+
+    ids: list[str]
+    series: list[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def read_table(path: str | os.PathLike[str], *, id_column: str | None = None) -> SeriesTable:
+    """Reads a table in any of the layouts above.
+
+    Args:
+        path: CSV, Parquet or NPZ.
+        id_column: column that names the series, where it is none of the usual ones.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ImportError: pandas or pyarrow is missing.
+        ValueError: the file cannot be read or has none of the layouts.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"No such file: {path}.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path.name} must end in {', '.join(SUFFIXES)}: save the table in one of these forms.")
+    if suffix == ".npz":
+        return _from_npz(path)
+    frame = _read_frame(path, suffix)
+    if len(frame) == 0:
+        raise ValueError(f"{path.name} has no rows.")
+    frame.columns = [str(column) for column in frame.columns]
+    ids = _column(frame, (id_column,) if id_column else ID_COLUMNS)
+    if id_column and ids is None:
+        raise ValueError(f"{path.name} has no column {id_column!r}: its columns are {_some(frame.columns)}.")
+    if "series" in frame.columns:
+        return _from_nested(frame, ids, path)
+    # A column that names the rows is no band, whatever it is called.
+    names = {column: read_name(column) for column in frame.columns if column != ids}
+    names = {column: name for column, name in names.items() if name.band is not None}
+    timed = {column: name for column, name in names.items() if name.date is not None or name.month is not None}
+    if {name.band for name in names.values()} == {SCENE_CLASSES}:
+        raise ValueError(f"{path.name} has the scene classification only: add the reflectance of the bands.")
+    if timed:
+        return _from_wide(frame, timed, ids, path)
+    if names:
+        return _from_long(frame, names, ids, path)
+    raise ValueError(
+        f"{path.name} has no column for a band: name them B02_2018-05-14 (wide), or id, date, B02, ... (long); its "
+        f"columns are {_some(frame.columns)}."
+    )
+
+
+def write_scores(
+    path: str | os.PathLike[str],
+    ids: Sequence[str],
+    labels: Sequence[str],
+    probabilities: np.ndarray,
+    *,
+    top_k: int | None = None,
+) -> None:
+    """Writes id, label and score of every series as CSV, and the scores of all labels.
+
+    Args:
+        path: to write.
+        ids: one for each series.
+        labels: one for each column of `probabilities`.
+        probabilities: (series, labels), NaN rows where nothing was observed: their label stays empty.
+        top_k: write the best labels with their scores instead of the scores of all.
+
+    Raises:
+        ValueError: `top_k` is not positive.
+    """
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    count = min(top_k or 1, len(labels))
+    ranks = range(2, count + 1)
+    header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(header if top_k else [*header, *labels])
+        for name, best, scores in zip(ids, order[:, :count], probabilities, strict=True):
+            if np.isnan(scores).any():
+                writer.writerow([name])
+                continue
+            ranked = [cell for place in best for cell in (labels[place], f"{scores[place]:.4f}")]
+            writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])
+
+
+def _read_frame(path: Path, suffix: str) -> Any:
+    with needs_extra("data"):
+        import pandas
+    if suffix != ".csv":
+        with needs_extra("data"):
+            import pyarrow.lib
+            import pyarrow.parquet
+        try:
+            return pyarrow.parquet.read_table(path).to_pandas()
+        except (pyarrow.lib.ArrowException, OSError) as error:
+            raise ValueError(f"{path.name} is no Parquet file that can be read: {_first_line(error)}") from None
+    try:
+        return pandas.read_csv(path)
+    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is no CSV that can be read: {_first_line(error)}") from None
+
+
+def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path: Path) -> SeriesTable:
+    dated = {name.date is not None for name in timed.values()}
+    if len(dated) > 1:
+        raise ValueError(f"Some columns of {path.name} have dates and others months: use one of them.")
+    times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]  # all dates, or all months
+    given = {name.band for name in timed.values()}
+    bands = [band for band in BANDS if band in given]
+    values = np.full((len(frame), len(times), len(bands)), np.nan, dtype=np.float64)
+    classes = np.zeros((len(frame), len(times)), dtype=np.float64)  # 0 is "no data" of the scene classification
+    seen: dict[tuple[Any, Any], str] = {}
+    for column, name in timed.items():
+        time = name.date if name.date is not None else name.month
+        if (name.band, time) in seen:
+            raise ValueError(f"{path.name} gives {name.band} of {time} twice: {seen[name.band, time]} and {column}.")
+        seen[name.band, time] = column
+        cells = _numbers(frame[column], path)
+        if name.band == SCENE_CLASSES:
+            classes[:, times.index(time)] = np.nan_to_num(cells)
+        else:
+            values[:, times.index(time), bands.index(str(name.band))] = cells
+    shared: dict[str, Any] = {"bands": bands}
+    shared |= {"dates": _iso(times)} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]  # all months here
+    series = _as_integers(values)
+    items = [{"series": one, **shared} for one in series]
+    if SCENE_CLASSES in given:
+        items = [{**item, "scl": scl.astype(np.uint8)} for item, scl in zip(items, classes, strict=True)]
+    return SeriesTable(_row_ids(frame, ids), items)
+
+
+def _from_long(frame: Any, names: Mapping[str, NameParts], ids: str | None, path: Path) -> SeriesTable:
+    date, month = _column(frame, DATE_COLUMNS), _column(frame, MONTH_COLUMNS)
+    if ids is None or (date is None and month is None):
+        missing = "id" if ids is None else "date"
+        raise ValueError(
+            f"{path.name} has bands but no column {missing!r}: one row a look needs id, date, B02, ...; one row a "
+            "series needs the date in each column, B02_2018-05-14."
+        )
+    found = {name.band: column for column, name in names.items()}
+    if len(found) < len(names):
+        raise ValueError(f"{path.name} names a band twice: {', '.join(names)}.")
+    bands = [band for band in BANDS if band in found]
+    if date is not None:
+        times = parse_dates(frame[date].to_numpy())
+    else:
+        times = _numbers(frame[month], path)
+        if not np.isin(times, np.arange(1, MONTHS_PER_YEAR + 1)).all():
+            raise ValueError(f"The months of {path.name} must be 1 to 12, got {times.min():g} to {times.max():g}.")
+        times = times - 1
+    values = np.stack([_numbers(frame[found[band]], path) for band in bands], axis=1)
+    columns: dict[str, np.ndarray] = {
+        "series": _as_integers(values),
+        "dates" if date is not None else "months": times,
+    }
+    if SCENE_CLASSES in found:
+        columns["scl"] = np.nan_to_num(_numbers(frame[found[SCENE_CLASSES]], path)).astype(np.uint8)
+    keys, first, inverse = np.unique(frame[ids].to_numpy().astype(str), return_index=True, return_inverse=True)
+    rows = np.lexsort((times, inverse))
+    cuts = np.flatnonzero(np.diff(inverse[rows])) + 1
+    parts = {name: np.split(column[rows], cuts) for name, column in columns.items()}
+    appearance = np.argsort(first)
+    items = [{"bands": bands, **{name: part[place] for name, part in parts.items()}} for place in appearance]
+    return SeriesTable([str(key) for key in keys[appearance]], items)
+
+
+def _from_nested(frame: Any, ids: str | None, path: Path) -> SeriesTable:
+    given = [name for name in SERIES_KEYS if name in frame.columns]
+    items = []
+    for place, row in enumerate(frame[given].to_dict("records")):
+        item = {name: value for name, value in row.items() if not _is_null(value)}
+        if "series" not in item:
+            raise ValueError(f"Row {place} of {path.name} has no series.")
+        item["series"] = _series_of(item["series"], item.get("bands"), f"row {place} of {path.name}")
+        for name in ("dates", "months", "scl", "bands"):
+            if name in item:
+                item[name] = np.asarray(item[name]).tolist() if name == "bands" else np.asarray(item[name])
+        items.append(item)
+    return SeriesTable(_row_ids(frame, ids), items)
+
+
+def _series_of(value: Any, bands: Any, where: str) -> np.ndarray:
+    try:
+        looks = np.stack([np.asarray(look) for look in value])
+        if looks.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
+            looks = looks.reshape(-1, len(BANDS) if bands is None else len(bands))
+    except ValueError:
+        raise ValueError(f"The series in {where} is not (time, band): its looks differ in length.") from None
+    return looks
+
+
+def _from_npz(path: Path) -> SeriesTable:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path.name} cannot be read as NPZ: {_first_line(error)}") from None
+    name = next((name for name in ("series", "X") if name in arrays), None)
+    if name is None:
+        raise ValueError(f"{path.name} has no array 'series' or 'X': its arrays are {_some(arrays)}.")
+    series = arrays[name]
+    if series.ndim == 2:
+        series = series[None]
+    if series.ndim not in (3, 5) or len(series) == 0:
+        raise ValueError(f"{name!r} of {path.name} must be (series, time, band), got {series.shape}.")
+    items: list[dict[str, Any]] = [{"series": one} for one in series]
+    for key in SERIES_KEYS[1:]:
+        if key in arrays:
+            for item, value in zip(items, _for_each(arrays[key], key, len(items)), strict=True):
+                item[key] = value
+    ids = next((arrays[key] for key in (*ID_COLUMNS, "ids") if key in arrays), np.arange(len(items)))
+    if ids.shape != (len(items),):
+        raise ValueError(f"{path.name} has {ids.size} ids for {len(items)} series: give one for each.")
+    return SeriesTable([str(one) for one in ids], items)
+
+
+def _for_each(value: np.ndarray, key: str, count: int) -> Sequence[Any]:
+    """One value for each series: shared ones are repeated."""
+    if key == "bands":
+        return [value.tolist()] * count
+    per_series = value.ndim == (2 if key in ("dates", "months") else 1) or (key == "scl" and value.ndim > 1)
+    if key == "scl" and value.ndim == 1:
+        per_series = False
+    if not per_series:
+        return [value if value.ndim else value.item()] * count
+    if len(value) != count:
+        raise ValueError(f"{key!r} has {len(value)} entries for {count} series: give one for all, or one for each.")
+    return list(value) if value.ndim > 1 else list(value.tolist())
+
+
+def _as_integers(values: np.ndarray) -> np.ndarray:
+    """Digital numbers that empty cells turned into floats, as integers again, so that their unit is plain."""
+    present = values[~np.isnan(values)]
+    if present.size and (present == np.rint(present)).all() and np.abs(present).max() > 2:
+        return np.where(np.isnan(values), MISSING, values).astype(np.int32)
+    return values.astype(np.float32)
+
+
+def _numbers(column: Any, path: Path) -> np.ndarray:
+    try:
+        return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    except (ValueError, TypeError):
+        bad = next((cell for cell in column if not _is_number(cell)), "?")
+        raise ValueError(f"The column {column.name!r} of {path.name} must hold numbers, got {bad!r}.") from None
+
+
+def _is_number(cell: Any) -> bool:
+    try:
+        float(cell)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def _column(frame: Any, spellings: Sequence[str]) -> str | None:
+    lower = {column.lower(): column for column in reversed(list(frame.columns))}
+    return next((lower[name.lower()] for name in spellings if name.lower() in lower), None)
+
+
+def _row_ids(frame: Any, ids: str | None) -> list[str]:
+    return [str(one) for one in (range(len(frame)) if ids is None else frame[ids])]
+
+
+def _iso(dates: Sequence[Any]) -> list[str]:
+    return [str(date) for date in dates]
+
+
+def _some(names: Any) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:6]) + (", ..." if len(listed) > 6 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

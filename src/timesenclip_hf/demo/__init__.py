@@ -1,1 +1,0 @@
-"""What the package does, shown on simulated pixels: `python -m timesenclip_hf.demo`."""

@@ -1,0 +1,60 @@
+"""Everything with a grid: cubes in, maps and their files out. Names are loaded when they are asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cubes import open_cube, parse_codes, read_reference
+    from .files.comparison import Comparison, check_labels, compare
+    from .files.preview import write_png
+    from .files.writing import write_map
+    from .making.plan import Plan
+    from .making.production import map_cube, map_label_sets
+    from .making.rejection import reject
+    from .making.run import MapRun, produce_map, stored_embeddings
+    from .making.store import open_map
+
+_MODULES = {
+    "Comparison": "files.comparison",
+    "MapRun": "making.run",
+    "Plan": "making.plan",
+    "check_labels": "files.comparison",
+    "compare": "files.comparison",
+    "map_cube": "making.production",
+    "map_label_sets": "making.production",
+    "open_cube": "cubes",
+    "open_map": "making.store",
+    "parse_codes": "cubes",
+    "produce_map": "making.run",
+    "read_reference": "cubes",
+    "reject": "making.rejection",
+    "stored_embeddings": "making.run",
+    "write_map": "files.writing",
+    "write_png": "files.preview",
+}
+
+__all__ = [
+    "Comparison",
+    "MapRun",
+    "Plan",
+    "check_labels",
+    "compare",
+    "map_cube",
+    "map_label_sets",
+    "open_cube",
+    "open_map",
+    "parse_codes",
+    "produce_map",
+    "read_reference",
+    "reject",
+    "stored_embeddings",
+    "write_map",
+    "write_png",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public name: reading a cube must not need what mapping one does."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -1,0 +1,213 @@
+"""What a STAC item of any provider says: which asset is which band, the offset of its numbers, its CRS and its day."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_name
+from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, baseline_offset
+from .products import one_offset
+
+with needs_extra("map"):
+    import pystac
+
+# What providers who subtract the offset themselves say of it: Earth Search, version 1 and 0.
+OFFSET_APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+# Planetary Computer and Earth Search; Copernicus Data Space; Earth Search, version 0.
+BASELINES = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline")
+PRODUCT_NAMES = ("s2:product_uri", "sentinel:product_id", "title")
+_BASELINE = re.compile(r"N?\d\d\.\d\d|N\d{4}")
+_NAMED_BASELINE = re.compile(r"_(N\d{4})_")
+_METRES = re.compile(r"(?<!\d)(\d0)m$", re.IGNORECASE)
+# Rank of a resolution that an asset does not tell: behind those that do.
+UNKNOWN_RESOLUTION = 1e9
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An item whose assets are called B02 ... B12 and SCL.
+
+    Attributes:
+        item: with those assets only, and without links.
+        time: of the look, UTC.
+        baseline: of the processing, "" where it is not known.
+        offset: to subtract from the numbers, NaN where it is not known.
+        nodata: value that means "missing", or `None` where the item does not say.
+        kind: data type of the reflectance, or `None` where the item does not say.
+    """
+
+    item: pystac.Item
+    time: np.datetime64
+    baseline: str
+    offset: float
+    nodata: float | None
+    kind: str | None
+
+    @property
+    def bands(self) -> set[str]:
+        """Names of the assets."""
+        return set(self.item.assets)
+
+    @property
+    def crs(self) -> str | None:
+        """The CRS that the item or its assets name."""
+        owners = [self.item.properties, *(asset.extra_fields for asset in self.item.assets.values())]
+        for owner in owners:
+            for key in ("proj:code", "proj:epsg", "proj:wkt2"):
+                if owner.get(key):
+                    return f"EPSG:{owner[key]}" if key == "proj:epsg" else str(owner[key])
+        return None
+
+    def resolution(self, band: str) -> float:
+        """Metres of a pixel, or more than any where the asset does not tell."""
+        return _resolution(band, self.item.assets[band])
+
+
+def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
+    """Reads an item.
+
+    Args:
+        item: of any provider of Sentinel-2 L2A.
+        folder: where relative addresses begin, of a saved collection.
+
+    Raises:
+        FileNotFoundError: an asset is a file that does not exist.
+        ValueError: no asset is a Sentinel-2 band, the item has no date, or its bands have different offsets.
+    """
+    assets = _assets_by_band(item)
+    if not set(assets) - {SCENE_CLASSES}:
+        names = ", ".join(item.assets) or "none"
+        raise ValueError(f"The item {item.id} has no asset of a Sentinel-2 band, only {names}: give L2A reflectance.")
+    time = item.datetime or item.common_metadata.start_datetime
+    if time is None:
+        raise ValueError(f"The item {item.id} has no date: give each item its `datetime`.")
+    copy = pystac.Item(
+        item.id,
+        item.geometry,
+        item.bbox,
+        time,
+        {key: value for key, value in item.properties.items() if key.startswith("proj:")},
+        stac_extensions=item.stac_extensions,
+    )
+    for band, asset in assets.items():
+        grid = {key: value for key, value in asset.extra_fields.items() if key.startswith("proj:") or key == "gsd"}
+        address = _address(item, asset, folder)
+        copy.add_asset(band, pystac.Asset(address, media_type=asset.media_type, roles=["data"], extra_fields=grid))
+    stored = [_stored(asset) for band, asset in assets.items() if band != SCENE_CLASSES]
+    return Scene(
+        item=copy,
+        time=np.datetime64(time.replace(tzinfo=None), "ns"),
+        baseline=_baseline(item),
+        offset=_offset(item, stored),
+        nodata=next((float(one["nodata"]) for one in stored if _is_number(one.get("nodata"))), None),
+        kind=next((str(one["data_type"]) for one in stored if one.get("data_type")), None),
+    )
+
+
+def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
+    """For each band the asset whose own name says so rather than its description, and the finest of several."""
+    found: dict[str, tuple[tuple[bool, float], pystac.Asset]] = {}
+    for key, asset in item.assets.items():
+        band = read_name(key).band
+        described = band is None
+        if described:
+            names = [name for name in _described_bands(asset) if name is not None]
+            band = names[0] if len(names) == 1 and len(_band_fields(asset)) == 1 else None
+        rank = (described, _resolution(key, asset))
+        if band is not None and (band not in found or rank < found[band][0]):
+            found[band] = rank, asset
+    return {band: asset for band, (_, asset) in found.items()}
+
+
+def _band_fields(asset: pystac.Asset) -> list[dict[str, Any]]:
+    """`bands` of STAC 1.1, or `eo:bands` of the extension that came before."""
+    return list(asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or [])
+
+
+def _described_bands(asset: pystac.Asset) -> Iterable[str | None]:
+    for fields in _band_fields(asset):
+        # Names first: "rededge" is the common name of three bands.
+        names = [fields.get(key) for key in ("name", "common_name", "eo:common_name")]
+        yield next((band for name in names if name and (band := read_name(str(name)).band)), None)
+
+
+def _stored(asset: pystac.Asset) -> dict[str, Any]:
+    """How the numbers are stored: `scale`, `offset`, `nodata` and `data_type`, of any version of STAC."""
+    fields = asset.extra_fields
+    said: dict[str, Any] = {}
+    for source in (fields, *fields.get("bands", [])[:1], *fields.get("raster:bands", [])[:1]):
+        for key in ("scale", "offset", "nodata", "data_type"):
+            value = source.get(key, source.get(f"raster:{key}"))
+            if value is not None:
+                said[key] = value
+    return said
+
+
+def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
+    """What to subtract from the numbers of an item.
+
+    Earth Search describes an offset of -0.1 in every item, also of products that never had one, and where it has
+    subtracted it; so its own flag comes first, then the baseline, and what the assets describe last.
+    """
+    if any(item.properties.get(key) is True for key in OFFSET_APPLIED):
+        return 0.0
+    by_baseline = baseline_offset(_baseline(item) or None)
+    if by_baseline == 0:
+        return 0.0
+    described = []
+    for one in stored:
+        if _is_number(one.get("offset")):
+            scale = float(one.get("scale", 1 / DN_PER_REFLECTANCE))
+            if not np.isclose(scale * DN_PER_REFLECTANCE, 1):
+                raise ValueError(
+                    f"The item {item.id} holds reflectance in steps of {scale:g} instead of "
+                    f"{1 / DN_PER_REFLECTANCE:g}: rescale it."
+                )
+            described.append(round(-float(one["offset"]) / scale, 6) + 0.0)  # no negative zero
+    offset = one_offset(described, item.id)
+    return by_baseline if offset is None else offset
+
+
+def _baseline(item: pystac.Item) -> str:
+    for key in BASELINES:
+        said = str(item.properties.get(key) or "")
+        if _BASELINE.fullmatch(said):  # other software has versions too
+            return said
+    for name in (*(str(item.properties.get(key) or "") for key in PRODUCT_NAMES), item.id):
+        if found := _NAMED_BASELINE.search(name):
+            return found.group(1)
+    return ""
+
+
+def _resolution(name: str, asset: pystac.Asset) -> float:
+    fields = asset.extra_fields
+    said = [fields.get("gsd"), fields.get("raster:spatial_resolution"), *(fields.get("proj:transform") or [])[:1]]
+    said += [band.get("spatial_resolution") for band in (fields.get("raster:bands") or [])[:1]]
+    if found := _METRES.search(name):
+        said.append(float(found.group(1)))
+    return next((abs(float(one)) for one in said if one), UNKNOWN_RESOLUTION)
+
+
+def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str:
+    """Where an asset lies; a file is looked for, so that a gap is told before hours of work."""
+    address = asset.get_absolute_href() or asset.href
+    parts = urlsplit(address)
+    if parts.scheme not in ("", "file") and not (len(parts.scheme) == 1 and parts.scheme.isalpha()):
+        return address
+    path = Path(unquote(parts.path) if parts.scheme == "file" else address)
+    if folder is not None and not path.is_absolute():
+        path = folder / path
+    if not path.is_file():
+        raise FileNotFoundError(f"An asset of the item {item.id} is missing, there is no file {path}: fetch it again.")
+    return str(path.absolute())
+
+
+def _is_number(value: Any) -> bool:
+    """Whether nodata or an offset is said in numbers; STAC allows "nan" too."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,101 @@
+"""Codes, names and colours of a map's classes, and how it was made: the same in files, pictures and metadata."""
+
+import colorsys
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ...extras import needs_extra
+from .codes import NO_CLASS, UNCERTAIN
+
+with needs_extra("map"):
+    import xarray as xr
+
+# Okabe and Ito (2008), told apart by colour-blind readers too; green first, since maps of land start with plants.
+# Their black is left out: it is too close to what lies outside a map.
+COLOURS = ("#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442", "#0072B2", "#CC79A7")
+# Each next hue is the golden section of the circle away, so that any number of classes is spread out.
+GOLDEN_SECTION = 0.618034
+# Saturation and brightness of the hues in turn: neighbours on the circle differ in one of them at least.
+SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
+# Which no class has.
+UNCERTAIN_COLOUR = (160, 160, 160)
+# Attributes of a map that say how it was made.
+FACTS = (
+    "year",
+    "model",
+    "weights_sha256",
+    "hypothesis_template",
+    "smoothing",
+    "reject_threshold",
+    "failed_chunks",
+)
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One class of a map.
+
+    Attributes:
+        code: value of the class layer.
+        label: its name in words.
+        colour: red, green and blue, 0 to 255.
+    """
+
+    code: int
+    label: str
+    colour: tuple[int, int, int]
+
+    @property
+    def hex_colour(self) -> str:
+        """The colour as "#009e73"."""
+        red, green, blue = self.colour
+        return f"#{red:02x}{green:02x}{blue:02x}"
+
+
+def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
+    """The classes of a map in the order of their labels, then "uncertain" where the map has a threshold.
+
+    Raises:
+        ValueError: the map does not name its classes.
+    """
+    if "labels" not in mapped.attrs:
+        raise ValueError(
+            'The map does not name its classes: set `mapped.attrs["labels"]`, a list in order of the codes.'
+        )
+    labels = list(mapped.attrs["labels"])
+    colours = class_colours(len(labels))
+    entries = [
+        LegendEntry(code, *one) for code, one in enumerate(zip(labels, colours, strict=True), start=NO_CLASS + 1)
+    ]
+    if mapped.attrs.get("reject_threshold") is not None:
+        entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
+    return entries
+
+
+def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
+    """How the map was made, as far as it says."""
+    return {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
+
+
+def as_text(fact: Any) -> str:
+    """A fact in one line."""
+    return ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else str(fact)
+
+
+def class_colours(count: int) -> list[tuple[int, int, int]]:
+    """Red, green and blue of each class, all different, the same for the same number in every file."""
+    colours = [_bytes(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in COLOURS]
+    for index in itertools.count(len(colours)):
+        if len(colours) >= count:
+            break
+        shade = colorsys.hsv_to_rgb((index * GOLDEN_SECTION) % 1, *SHADES[index % len(SHADES)])
+        if (colour := _bytes(round(255 * part) for part in shade)) not in colours:
+            colours.append(colour)
+    return colours[:count]
+
+
+def _bytes(parts: Iterable[int]) -> tuple[int, int, int]:
+    red, green, blue = parts
+    return red, green, blue

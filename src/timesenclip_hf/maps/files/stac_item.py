@@ -1,0 +1,177 @@
+"""A STAC item that describes a map and the model that made it."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...models.timesenclip.bands_timesenclip import BANDS
+from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from .codes import NO_CLASS
+from .georeference import grid_transform, outline
+from .legend import facts_of, legend_of
+from .scores import SCORES, scale_and_offset
+
+with needs_extra("map"):
+    import pystac
+    import xarray as xr
+    from pystac.extensions import mlm
+    from pystac.extensions.classification import Classification, ClassificationExtension
+    from pystac.extensions.projection import ProjectionExtension
+    from pystac.extensions.raster import DataType, RasterBand, RasterExtension
+
+ASSETS = {
+    "_scores.tif": ("scores", "Probability, entropy, margin, clear months", pystac.MediaType.COG, "data"),
+    "_coarse.tif": ("coarse", "Coarse classes", pystac.MediaType.COG, "data"),
+    "_embeddings.zarr": ("embeddings", "Embeddings", pystac.MediaType.ZARR, "data"),
+    ".png": ("overview", "Picture with legend", pystac.MediaType.PNG, "overview"),
+}
+# What the models' authors ask to cite.
+PAPER = "https://arxiv.org/abs/2508.11919"
+HUB = "https://huggingface.co/"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
+    """Writes the item beside the GeoTIFF of the classes, with what else lies there as its assets."""
+    item = map_item(mapped, output, counts)
+    text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
+    # Not `map.json`: class names or groups may lie there.
+    output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
+
+
+def map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Item:
+    """The map as a STAC item: place, year, classes with colours and shares, scales of the scores, and the model.
+
+    Args:
+        mapped: the map; its layers are not read.
+        output: GeoTIFF of the classes; the item has its name, and assets are looked for beside it.
+        counts: pixels of each code, (256,).
+    """
+    year = mapped.attrs.get("year")
+    now = datetime.now(UTC)
+    geometry = outline(mapped)
+    longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
+    item = pystac.Item(
+        id=output.stem,
+        geometry=geometry,
+        bbox=[min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        # Looks that have months only belong to no year: the item says when it was made.
+        datetime=None if year else now,
+        start_datetime=datetime(year, 1, 1, tzinfo=UTC) if year else None,
+        end_datetime=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC) if year else None,
+        properties={"title": f"Land cover {year or ''}".strip(), "created": pystac.utils.datetime_to_str(now)},
+    )
+    if failed := facts_of(mapped).get("failed_chunks"):
+        item.properties["timesenclip:failed_chunks"] = failed
+    item.add_link(pystac.Link("cite-as", PAPER, "text/html"))
+    _add_assets(item, mapped, output, counts)
+    _add_projection(item, mapped)
+    _add_model(item, mapped)
+    return item
+
+
+def _add_assets(item: pystac.Item, mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
+    classes = pystac.Asset(f"./{output.name}", "Classes", media_type=pystac.MediaType.COG, roles=["data"])
+    item.add_asset("classes", classes)
+    ClassificationExtension.ext(classes, add_if_missing=True).apply(classes=_classes(mapped, counts))
+    RasterExtension.ext(classes, add_if_missing=True).apply([RasterBand.create(NO_CLASS, data_type=DataType.UINT8)])
+    for ending, (key, title, media_type, role) in ASSETS.items():
+        path = output.with_name(f"{output.stem}{ending}")
+        if path.exists():
+            item.add_asset(key, pystac.Asset(f"./{path.name}", title, media_type=media_type, roles=[role]))
+    if "scores" in item.assets:
+        RasterExtension.ext(item.assets["scores"]).apply([_score_band(name) for name in SCORES if name in mapped])
+
+
+def _classes(mapped: xr.Dataset, counts: np.ndarray) -> list[Classification]:
+    total = int(counts.sum())
+    entries = [(entry.code, entry.label, entry.hex_colour[1:].upper()) for entry in legend_of(mapped)]
+    return [
+        Classification.create(
+            value=code,
+            # The extension allows these characters; the label itself is the title.
+            name=re.sub(r"[^0-9A-Za-z_-]+", "_", label).strip("_") or f"class_{code}",
+            title=label,
+            description=label,
+            color_hint=colour,
+            nodata=True if code == NO_CLASS else None,
+            count=int(counts[code]),
+            percentage=round(100 * int(counts[code]) / total, 4),
+        )
+        for code, label, colour in [(NO_CLASS, "no data", None), *entries]
+    ]
+
+
+def _score_band(name: str) -> RasterBand:
+    scale, offset = scale_and_offset(name)
+    band = RasterBand.create(nodata=NO_CLASS, data_type=DataType.UINT8, scale=scale, offset=offset)
+    band.properties["name"] = name
+    return band
+
+
+def _add_projection(item: pystac.Item, mapped: xr.Dataset) -> None:
+    crs = mapped.rio.crs
+    authority = crs.to_authority()
+    ProjectionExtension.ext(item, add_if_missing=True).apply(
+        code=":".join(authority) if authority else None,
+        wkt2=None if authority else crs.to_wkt(version="WKT2_2019"),
+        shape=[mapped.sizes["y"], mapped.sizes["x"]],
+        transform=list(grid_transform(mapped))[:6],
+    )
+
+
+def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
+    """The Machine Learning Model extension: what the model reads and says, and where it is."""
+    name = str(mapped.attrs.get("model", "timesenclip"))
+    bands = list(mapped.attrs.get("model_bands", BANDS))
+    labels = list(mapped.attrs["labels"])
+    classes = [Classification.create(place, label, f"class_{place}", label) for place, label in enumerate(labels)]
+    told = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
+    mlm.MLMExtension.ext(item, add_if_missing=True).apply(
+        name=_plain_name(name),
+        architecture="TimeSenCLIP",
+        tasks=[mlm.TaskType.CLASSIFICATION],
+        framework="PyTorch",
+        input=[
+            mlm.ModelInput.create(
+                name="a year of reflectance at one pixel",
+                bands=bands,
+                input=mlm.InputStructure.create(
+                    shape=[-1, MONTHS_PER_YEAR, len(bands)],
+                    dim_order=["batch", "time", "bands"],
+                    data_type=DataType.FLOAT32,
+                ),
+                description="Monthly medians of clear Sentinel-2 L2A looks; months without one are masked.",
+            )
+        ],
+        output=[
+            mlm.ModelOutput.create(
+                name="probabilities of the class names",
+                tasks=[mlm.TaskType.CLASSIFICATION],
+                result=mlm.ResultStructure.create(
+                    shape=[-1, len(labels)], dim_order=["batch", "class"], data_type=DataType.FLOAT32
+                ),
+                classes=classes,
+            )
+        ],
+        hyperparameters=mlm.Hyperparameters(told) if told else None,
+    )
+    on_the_hub = HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+    extra: dict[str, Any] = {
+        "mlm:artifact_type": "safetensors.torch.save_file",
+        "raster:bands": [{"name": band} for band in bands],
+    }
+    item.add_asset(
+        "model", pystac.Asset(f"{HUB}{name}" if on_the_hub else name, name, roles=["mlm:model"], extra_fields=extra)
+    )
+
+
+def _plain_name(name: str) -> str:
+    """The last part of a name in the characters that the extension allows."""
+    plain = re.sub(r"[^0-9A-Za-z_.-]+", "-", name.rstrip("/").split("/")[-1]).strip("-_.")
+    return plain if re.fullmatch(r"[A-Za-z].+[A-Za-z0-9]", plain) else "TimeSenCLIP"

@@ -1,0 +1,244 @@
+"""The folder of a run: the map as a Zarr store, what it is made of, and which chunks are done.
+
+`map.zarr` is the map, with a group for each label set that has a name. `manifest.json` says what the run is: inputs,
+options, hashes of model and looks, grid. `chunks.jsonl` gets a line for each chunk after its last byte is in the store;
+what has no line is computed again, so that a run which was killed at any moment goes on and ends the same.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ..files.codes import NO_CLASS
+from .blocks import GridWindow, Layers, windows_of
+from .production import class_attributes, map_attributes
+from .recipe import LayerType, Recipe, layer_types
+
+with needs_extra("map"):
+    import xarray as xr
+    import zarr
+
+MAP = "map.zarr"
+RUN_MANIFEST = "manifest.json"
+JOURNAL = "chunks.jsonl"
+FORMAT = "timesenclip_hf map 1"
+LAYER_ORDER = (
+    *("class", "probability", "entropy", "margin", "clear_months"),
+    *("class_coarse", "probability_coarse", "embeddings", "embedding_scale"),
+)
+
+
+class MapStore:
+    """A run's folder.
+
+    Args:
+        path: of the folder; nothing is written before [`create`].
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.manifest: dict[str, Any] | None = None
+        if (self.path / RUN_MANIFEST).is_file():
+            self.manifest = json.loads((self.path / RUN_MANIFEST).read_text(encoding="utf-8"))
+        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(f"{self.path} exists and is no run of this command: choose another output, or remove it.")
+        if self.manifest is not None and self.manifest.get("format") != FORMAT:
+            raise ValueError(f"{self.path} was written by another version: choose another output, or remove it.")
+
+    def check(self, identity: Mapping[str, Any]) -> None:
+        """Refuses to go on with a run of other inputs or options.
+
+        Raises:
+            ValueError: the folder holds another run; the sentence says in what it differs.
+        """
+        if self.manifest is None:
+            return
+        theirs, ours = self.manifest["identity"], json.loads(json.dumps(identity))
+        for name in {**theirs, **ours}:
+            if theirs.get(name) != ours.get(name):
+                raise ValueError(
+                    f"{self.path} holds a run with another {name.replace('_', ' ')} ({_brief(theirs.get(name))} there, "
+                    f"{_brief(ours.get(name))} here): choose another output, or remove it."
+                )
+
+    def create(self, identity: Mapping[str, Any], recipe: Recipe, grid: xr.Dataset, side: tuple[int, int]) -> None:
+        """Makes whatever is not there yet: manifest first, so that a run killed in between goes on.
+
+        Args:
+            identity: what makes this run another than the next, in types that JSON has.
+            recipe: of every chunk.
+            grid: with the coordinates and the CRS.
+            side: rows and columns of a chunk.
+        """
+        self.check(identity)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self.manifest is None:
+            shape = [grid.sizes["y"], grid.sizes["x"]]
+            self.manifest = {"format": FORMAT, "identity": dict(identity), "shape": shape, "side": list(side)}
+            self.manifest["maps"] = {name: map_attributes(recipe, name) for name in recipe.label_sets}
+            self._write_manifest()
+        root = zarr.open_group(self.path / MAP, mode="a")
+        if "spatial_ref" not in root:
+            located = xr.Dataset(coords={"y": grid["y"].values, "x": grid["x"].values}).rio.write_crs(grid.rio.crs)
+            located.to_zarr(self.path / MAP, mode="a", consolidated=False)
+        attributes = {
+            f"{name}/{layer}" if name else layer: flags
+            for name in recipe.label_sets
+            for layer, flags in class_attributes(recipe, name).items()
+        }
+        for name, kind in layer_types(recipe).items():
+            if name not in root:
+                _create_array(root, name, kind, (grid.sizes["y"], grid.sizes["x"]), side, attributes.get(name, {}))
+
+    def windows(self) -> dict[tuple[int, int], GridWindow]:
+        """The chunks by row and column of their grid."""
+        assert self.manifest is not None
+        rows, columns = self.manifest["side"]
+        found = windows_of(tuple(self.manifest["shape"]), (rows, columns))
+        return {(window.row // rows, window.column // columns): window for window in found}
+
+    def entries(self) -> dict[tuple[int, int], dict[str, Any]]:
+        """The last line of each chunk that has one."""
+        journal = self.path / JOURNAL
+        return {tuple(entry["chunk"]): entry for entry in _read_lines(journal)} if journal.is_file() else {}
+
+    def done(self) -> set[tuple[int, int]]:
+        """The chunks that need no more work; those that could not be read are not among them."""
+        return {chunk for chunk, entry in self.entries().items() if "failed" not in entry}
+
+    def record(self, entry: Mapping[str, Any]) -> None:
+        """Adds a chunk's line."""
+        with (self.path / JOURNAL).open("a+b") as file:
+            # After a line that a kill cut short, begin a new one.
+            if file.tell() and not _ends_line(self.path / JOURNAL):
+                file.write(b"\n")
+            file.write(json.dumps(entry).encode() + b"\n")
+
+    @property
+    def maps(self) -> dict[str, Any]:
+        """Attributes of the map of each label set, of a run that was begun."""
+        found: dict[str, Any] = {} if self.manifest is None else self.manifest["maps"]
+        return found
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every chunk has had its turn."""
+        return self.manifest is not None and "outcome" in self.manifest
+
+    def finish(self) -> None:
+        """Puts the outcome into the manifest."""
+        assert self.manifest is not None
+        entries = self.entries()
+        failed = {_chunk_name(chunk): entry["failed"] for chunk, entry in sorted(entries.items()) if "failed" in entry}
+        for name, attributes in self.manifest["maps"].items():
+            counts = [entry["counts"][name] for entry in entries.values() if "counts" in entry]
+            unread = sum(entry["pixels"] for entry in entries.values() if "failed" in entry)
+            attributes["pixels_without_data"] = sum(one[NO_CLASS] for one in counts) + unread
+            attributes["pixels_of_labels"] = np.sum(counts, axis=0).tolist()[1:] if counts else []
+            attributes["failed_chunks"] = [f"{chunk}: {reason}" for chunk, reason in failed.items()]
+        self.manifest["outcome"] = {"chunks": len(entries), "failed": failed}
+        self._write_manifest()
+
+    def _write_manifest(self) -> None:
+        temporary = self.path / f"{RUN_MANIFEST}.part"
+        temporary.write_text(json.dumps(self.manifest, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(self.path / RUN_MANIFEST)
+
+
+def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:
+    """Writes one chunk into the run's folder; no other chunk shares a file with it."""
+    root = zarr.open_group(path / MAP, mode="r+")
+    for name, values in layers.items():
+        array = root[name]
+        assert isinstance(array, zarr.Array)
+        array[window.slices] = values
+
+
+def blank_layers(recipe: Recipe, window: GridWindow) -> Layers:
+    """What stands where nothing could be read."""
+    shape = (window.height, window.width)
+    return {
+        name: np.full((*shape, kind.features) if kind.features else shape, kind.fill, dtype=kind.dtype)
+        for name, kind in layer_types(recipe).items()
+    }
+
+
+def find_run(path: str | os.PathLike[str]) -> MapStore:
+    """The folder of a run that is there already.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not (Path(path) / RUN_MANIFEST).is_file():
+        raise ValueError(f"{path} holds no map: give the folder of a run, such as map.run.")
+    return MapStore(path)
+
+
+def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
+    """Opens the map of a run lazily, as finished as it is.
+
+    Args:
+        path: of the run's folder.
+        label_set: name of one of its label sets; "" for the only one.
+
+    Raises:
+        ValueError: the folder holds no run, or no such label set.
+    """
+    store = find_run(path)
+    if label_set not in store.maps:
+        sets = ", ".join(store.maps)
+        raise ValueError(f"{path} has no label set {label_set!r}: it has {sets or 'one without a name'}.")
+    options: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_coords": "all", "chunks": {}}
+    mapped = xr.open_dataset(store.path / MAP, **options)
+    if label_set:
+        mapped = mapped.assign(xr.open_dataset(store.path / MAP, group=label_set, **options).data_vars)
+    mapped = mapped[[layer for layer in LAYER_ORDER if layer in mapped]]  # Zarr lists them by chance
+    mapped.attrs = dict(store.maps[label_set])
+    return mapped
+
+
+def _create_array(
+    root: zarr.Group, name: str, kind: LayerType, shape: tuple[int, int], side: tuple[int, int], attributes: Any
+) -> None:
+    features = [kind.features] if kind.features else []
+    root.create_array(
+        name,
+        shape=(*shape, *features),
+        chunks=(*(min(length, most) for length, most in zip(side, shape, strict=True)), *features),
+        dtype=kind.dtype,
+        fill_value=kind.fill,
+        dimension_names=["y", "x", "feature"][: 2 + len(features)],
+        # A group of a label set has no coordinates of its own: what opens it adds the map's.
+        attributes=attributes if "/" in name else {**attributes, "grid_mapping": "spatial_ref"},
+    )
+
+
+def _read_lines(journal: Path) -> Iterator[dict[str, Any]]:
+    for line in journal.read_bytes().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue  # the end of a run that was killed; its chunk counts as not done
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _chunk_name(chunk: tuple[int, int]) -> str:
+    return f"row {chunk[0]}, column {chunk[1]}"
+
+
+def _brief(value: Any) -> str:
+    text = "none" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

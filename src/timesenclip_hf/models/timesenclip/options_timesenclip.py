@@ -1,0 +1,40 @@
+"""Say how to read a series: one set of options for the feature extractor and everything that calls it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SeriesOptions:
+    """Say what the numbers of one or many series mean.
+
+    Attributes:
+        bands: names of the bands given, in any order and spelling; the checkpoint's own when left out. B01, B09 and
+            B10 may be among them and are left aside.
+        dates: of each acquisition, (time,) or (series, time). Acquisitions become monthly medians of one calendar
+            year.
+        months: places in the year instead of dates, (time,) or (series, time), 0 = January, below 12; time steps are
+            kept as they are.
+        scl: scene classification (time,) or (series, time), or one value a pixel of the patch.
+        nodata: value that means "missing". Always missing: NaN, 65535, -9999, -32768, and an acquisition that is 0
+            in every band.
+        units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto".
+        processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted. One for all
+            acquisitions, or one for each, (time,) or (series, time).
+        offset: subtracted from digital numbers; 1000 or 0 instead of a baseline, one for all acquisitions or one for
+            each, NaN where nobody knows.
+        year: calendar year to composite; the one with the most observed months when left out.
+    """
+
+    bands: Sequence[str] | None = None
+    dates: Sequence[Any] | np.ndarray | None = None
+    months: Sequence[float] | np.ndarray | None = None
+    scl: Any | None = None
+    nodata: float | None = None
+    units: str = "auto"
+    processing_baseline: str | float | Sequence[str | float] | None = None
+    offset: float | Sequence[float] | np.ndarray | None = None
+    year: int | None = None

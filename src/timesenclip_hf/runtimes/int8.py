@@ -1,0 +1,102 @@
+"""An ONNX model in 8 bits, calibrated on series; one file for ONNX Runtime and for OpenVINO."""
+
+import io
+import logging
+import os
+from contextlib import redirect_stdout
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ..data.sources.tables import read_table
+from ..extras import needs_extra
+from ..models.timesenclip.bands_timesenclip import BANDS
+from ..simulator.points import simulate
+
+CALIBRATION_SERIES = 1200
+CALIBRATION_BATCH = 32
+# What is quantised; all else, the arithmetic of months first of all, stays in float32.
+PRODUCTS = {"MatMul", "Gemm", "Conv"}
+
+
+def calibration_features(
+    feature_extractor: Any, config: Any, table: str | PathLike[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Features of series to calibrate on: a table's, or simulated ones; for patches, each as a patch of equal pixels.
+
+    Raises:
+        ValueError: simulated series have not the checkpoint's bands, or the table holds too few series.
+    """
+    series: Any
+    if table is not None:
+        series, options = read_table(table).series[:CALIBRATION_SERIES], {}
+    else:
+        if lost := set(feature_extractor.band_names) - set(BANDS):
+            raise ValueError(
+                f"Simulated series have no band {', '.join(sorted(lost))}: give a table of series to calibrate on."
+            )
+        series, options = simulate(CALIBRATION_SERIES, seed=0).series, {"bands": BANDS}
+    patch = () if config.patch_shape == (1, 1) else config.patch_shape
+    if patch and table is None:
+        series = np.broadcast_to(series[..., None, None], (*series.shape, *patch))
+    found = feature_extractor(series, allow_empty=True, **options)
+    observed = found["series_mask"].any(axis=1)
+    if observed.sum() < 2 * CALIBRATION_BATCH:
+        raise ValueError(
+            f"{table} has {observed.sum()} series with a clear look, too few to calibrate on: give at least "
+            f"{2 * CALIBRATION_BATCH}."
+        )
+    return {name: np.asarray(values)[observed] for name, values in found.items()}
+
+
+def quantise_onnx(exported: Any, features: dict[str, np.ndarray]) -> Any:
+    """The matrix products of an ONNX model in int8.
+
+    Args:
+        exported: the float32 model; it is not to be used after that.
+        features: to calibrate on, by the names of its inputs.
+    """
+    # Without it the library reports each use to its makers.
+    os.environ.setdefault("NNCF_CI", "1")
+    with redirect_stdout(io.StringIO()):  # where it shows its steps
+        return _quantise(exported, features)
+
+
+def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
+    with needs_extra("export"):
+        import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    rows = len(features["pixel_series"])
+    batches = [
+        {name: values[start : start + CALIBRATION_BATCH] for name, values in features.items()}
+        for start in range(0, rows, CALIBRATION_BATCH)
+    ]
+    return nncf.quantize(
+        exported,
+        nncf.Dataset(batches),
+        subset_size=len(batches),
+        model_type=nncf.ModelType.TRANSFORMER,
+        ignored_scope=nncf.IgnoredScope(
+            names=_left_alone(exported), types=sorted({node.op_type for node in exported.graph.node} - PRODUCTS)
+        ),
+    )
+
+
+def _left_alone(exported: Any) -> list[str]:
+    """Products that stay in float32: hundredths of the work each.
+
+    The first sees looks and months, which 8 bits are too few for; ONNX Runtime has no product in 8 bits with a weight
+    of three axes.
+    """
+    axes = {one.name: len(one.dims) for one in exported.graph.initializer}
+    products = [
+        (node, axes[name])
+        for node in exported.graph.node
+        if node.op_type in PRODUCTS
+        for name in node.input[:2]
+        if name in axes
+    ]
+    first, *others = products
+    return [first[0].name, *(node.name for node, count in others if node.op_type == "MatMul" and count == 3)]

@@ -1,0 +1,305 @@
+"""The pixel tower made fast for inference: plans of folded weights and fast products.
+
+The model stays the plain, readable one; what is here is derived from its weights and tested to be equal to it.
+
+Tokens lie time first, (token, series, width): heads of neighbouring series are then evenly spaced, and the keys that a
+softmax runs over lie first, where it is vectorised (a softmax over a last axis of 13 took ten times as long).
+"""
+
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from ..models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
+from ..models.timesenclip.encoding_timesenclip import PixelTower, PlainTower
+from ..models.timesenclip.precision_timesenclip import PRECISIONS, check_precision, precision_name
+from .folding import Affine, affine_of, fold
+from .products import Product, engine_of, make_product
+from .tower import PooledTower
+
+# Bytes of the widest activations of a chunk, the queries, keys and values of all its tokens, on a processor and on a
+# graphics card. Measured on two cores with 32 MB of cache, where twice as many were up to 15 % slower: 128 series of
+# the published size in float32, 256 in bfloat16. On a graphics card not tried.
+CHUNK_BYTES = 10_300_000
+CHUNK_BYTES_GPU = 64 * CHUNK_BYTES
+
+
+class InferencePlan(PooledTower):
+    """How a pixel tower is computed in bulk; a copy of its weights in the form that is fastest here.
+
+    Args:
+        tower: a [`TimeSenCLIPPixelModel`].
+        precision: a name of `PRECISIONS`.
+        device: where to compute.
+
+    Attributes:
+        engine: what computes the matrix products, see [`engine_of`].
+
+    Raises:
+        ValueError: the device does not compute in the precision.
+    """
+
+    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
+        check_precision(precision, device)
+        self.config = tower.config
+        self.device = device
+        self.product_type, self.sum_type = PRECISIONS[precision]
+        self.halved = self.product_type != torch.float32
+        self.engine = engine_of(self.product_type, device)
+        bytes_of_chunk = CHUNK_BYTES if device.type == "cpu" else CHUNK_BYTES_GPU
+        bytes_of_series = self._widest(tower) * self.product_type.itemsize
+        self.chunk_size = 1 << max((bytes_of_chunk // bytes_of_series).bit_length() - 1, 4)  # a power of two
+        self._build(tower)
+        if device.type == "cpu":
+            # glibc hands freed memory back beyond twice the largest block freed so far, which it counts up to 32 MB.
+            # One such block keeps what a chunk needs at hand for the next: else every chunk had its pages zeroed anew,
+            # a tenth of the time.
+            torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+    def _widest(self, tower: Any) -> int:
+        return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
+
+    def _build(self, tower: Any) -> None:
+        raise NotImplementedError
+
+    def _product(self, weights: Affine, rows: int, activation: str = "none") -> Product:
+        weight, bias = (values.to(self.device, self.product_type) for values in weights)
+        return make_product(weight, bias, rows, activation)
+
+    def _head(self, post_layernorm: Affine, projection: Affine) -> Product:
+        """Norm and projection, a small part of the work, always in float32."""
+        weight, bias = (values.to(self.device) for values in post_layernorm)
+        project = make_product(projection[0].to(self.device), projection[1].to(self.device), self.chunk_size)
+        eps = self.config.layer_norm_eps
+        return lambda x: project(nn.functional.layer_norm(x.float(), weight.shape, weight, bias, eps))
+
+
+class TransformerPlan(InferencePlan):
+    """The folded transformer."""
+
+    def compile(self) -> None:
+        """Lets `torch.compile` fuse what stands between the products.
+
+        It takes some ten seconds at the next use and needs a C++ compiler; what it brings is among `make bench`'s
+        figures. As [`plan_of`] keeps the plan, [`encode`] then uses it.
+        """
+        self._join = torch.compile(_joined, dynamic=True)
+
+    def _build(self, tower: Any) -> None:
+        folded = fold(tower)
+        self.heads = int(self.config.num_attention_heads)
+        self.width = int(self.config.hidden_size)
+        rows = self.chunk_size * (self.config.num_months + 1)
+        looks = folded.looks
+        if self.halved:
+            # A number of half the width is given with what its rounding lost, so that no look is rounded.
+            looks = torch.cat([looks[:-1], looks])
+        # Hidden states and, where they come from the looks, queries, keys and values: a product each, so that the
+        # heads of each lie evenly spaced.
+        none = looks.new_zeros(self.width)
+        self.embed = [self._product((part.T, none), rows) for part in torch.split(looks, self.width, dim=1)]
+        activation = self.config.hidden_act
+        self._join = _joined
+        self.layers = [
+            (
+                [self._product(part, rows) for part in layer.qkv],
+                self._product(layer.out, rows),
+                self._norm(layer.norm1),
+                self._product(layer.fc1, rows, activation),
+                self._product(layer.fc2, rows),
+                self._norm(layer.norm2),
+            )
+            for layer in folded.layers
+        ]
+        last = folded.last
+        self.query = self._product(last.query, self.chunk_size)
+        self.keys, self.values = (part.to(self.device, self.product_type) for part in (last.keys, last.values))
+        self.last = (
+            self._product(last.out, self.chunk_size),
+            self._norm(last.norm1),
+            self._product(last.fc1, self.chunk_size, activation),
+            self._product(last.fc2, self.chunk_size),
+            self._norm(last.norm2),
+        )
+        self.head = self._head(folded.post_layernorm, folded.projection)
+
+    def _run(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> torch.Tensor:
+        rows = self._rows(pixel_series, series_mask, months)
+        tokens, count = rows.shape[:2]
+        hidden_keys = self._hidden_keys(series_mask)
+        states, *qkv = [part(rows.flatten(0, 1)) for part in self.embed]
+        sums = states.to(self.sum_type)
+        for project, out, norm1, fc1, fc2, norm2 in self.layers:
+            if project:
+                qkv = [part(states) for part in project]
+            query, key, value = (part.reshape(tokens, count * self.heads, -1) for part in qkv)
+            mixed = self._attend(query, key, value, hidden_keys)
+            sums, states = self._join(out(mixed.view(tokens * count, -1)), sums, *norm1)
+            sums, states = self._join(fc2(fc1(states)), sums, *norm2)
+        return self._class_token(sums[:count], states.view(tokens, count, -1), hidden_keys)
+
+    def _rows(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> torch.Tensor:
+        """What the tokens are products of: (token, series, numbers), the class token's row first."""
+        looks = pixel_series.flatten(2).float()
+        if series_mask is not None:
+            # NaN times a weight of zero is NaN: what was not observed must not enter at all.
+            looks = looks.masked_fill(~series_mask.bool()[:, :, None], 0)
+        count, time, values = looks.shape
+        numbers = values + self.config.num_months
+        rows = looks.new_zeros(1 + time, count, numbers)
+        rows[1:, :, :values] = looks.transpose(0, 1)
+        rows[1:, :, values:] = self._month_weights(months, time)
+        class_token = rows.new_zeros(1 + time, count, 1)
+        class_token[0] = 1
+        if not self.halved:
+            return torch.cat([rows, class_token], dim=2)
+        near = rows.to(self.product_type)
+        rest = (rows - near.float()).to(self.product_type)
+        return torch.cat([near, rest, class_token.to(self.product_type)], dim=2)
+
+    def _month_weights(self, months: torch.Tensor | None, time: int) -> torch.Tensor:
+        """Shares of the learned positions in each look's, (time, series or 1, num_months)."""
+        size: int = self.config.num_months
+        places = torch.arange(time, device=self.device) if months is None else months
+        places = places.to(self.device, torch.float32) % size
+        places = places[:, None] if places.ndim == 1 else places.T
+        earlier = places.floor()
+        fraction = (places - earlier)[..., None]
+        index = earlier.long()[..., None] % size
+        weights = fraction.new_zeros(*places.shape, size)
+        return weights.scatter_add_(2, index, 1 - fraction).scatter_add_(2, (index + 1) % size, fraction)
+
+    def _hidden_keys(self, series_mask: torch.Tensor | None) -> torch.Tensor | None:
+        """Which tokens of which series no query sees, (token, series); `None` where all are seen."""
+        if series_mask is None or (self.device.type == "cpu" and bool(series_mask.all())):
+            return None
+        return nn.functional.pad(~series_mask.bool().T, (0, 0, 1, 0), value=False)
+
+    def _attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden_keys: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Attention over few tokens of many series, each (token, series x head, head_dim); the same shape."""
+        shape = value.shape
+        query, key, value = (part.transpose(0, 1) for part in (query, key, value))
+        if self.halved:  # oneDNN's products of half the width want their rows together, but write them apart
+            query, key = query.contiguous(), key.contiguous()
+        scores = torch.bmm(key, query.transpose(1, 2)).transpose(0, 1).contiguous()  # (key, series x head, query)
+        if hidden_keys is not None:
+            scores.masked_fill_(hidden_keys.repeat_interleave(self.heads, dim=1)[..., None], -torch.inf)
+        weights = scores.softmax(dim=0).permute(1, 2, 0)
+        if not self.halved:
+            return torch.bmm(weights, value).transpose(0, 1).contiguous()
+        mixed = value.new_empty(shape)
+        torch.bmm(weights, value, out=mixed.transpose(0, 1))
+        return mixed
+
+    def _class_token(self, sums: torch.Tensor, states: torch.Tensor, hidden_keys: torch.Tensor | None) -> torch.Tensor:
+        """The last layer and the head, for the class token alone, from (token, series, width)."""
+        out, norm1, fc1, fc2, norm2 = self.last
+        count = states.shape[1]
+        query = self.query(states[0]).view(count, self.heads, -1).transpose(0, 1)
+        of_tokens = torch.bmm(query, self.keys).transpose(0, 1)  # (series, head, width)
+        tokens = states.transpose(0, 1).contiguous()
+        scores = torch.bmm(of_tokens, tokens.transpose(1, 2))
+        if hidden_keys is not None:
+            scores.masked_fill_(hidden_keys.T[:, None], -torch.inf)
+        mixed = torch.bmm(scores.softmax(dim=-1), tokens).transpose(0, 1)
+        mixed = torch.bmm(mixed, self.values).transpose(0, 1).reshape(count, -1)
+        sums, states = self._join(out(mixed), sums, *norm1)
+        sums, _ = self._join(fc2(fc1(states)), sums, *norm2)
+        return self.head(sums)
+
+    def _norm(self, weights: Affine) -> tuple[torch.Tensor, torch.Tensor, float]:
+        weight, bias = (values.to(self.device, self.sum_type) for values in weights)
+        return weight, bias, self.config.layer_norm_eps
+
+
+class MLPPlan(InferencePlan):
+    """The MLP's layers as products."""
+
+    def _widest(self, tower: Any) -> int:
+        return max(int(linear.in_features) for linear, *_ in tower.encoder.layers)
+
+    def _build(self, tower: Any) -> None:
+        self.layers = [
+            self._product(affine_of(linear), self.chunk_size, self.config.hidden_act)
+            for linear, *_ in tower.encoder.layers
+        ]
+        self.head = self._head(affine_of(tower.post_layernorm), affine_of(tower.projection))
+
+    def _run(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> torch.Tensor:
+        looks = place_on_months(pixel_series, series_mask, months, self.config.num_months)
+        states = looks.flatten(1).to(self.product_type)
+        for layer in self.layers:
+            states = layer(states)
+        return self.head(states)
+
+
+def _joined(
+    product: torch.Tensor, sums: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The normalised sum of a residual and a product, in the type of the sums and in that of the products."""
+    # In the memory of one of them: two types added into a new tensor took up to twenty times as long.
+    added = product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
+    sums = nn.functional.layer_norm(added, weight.shape, weight, bias, eps)
+    return sums, sums.to(product.dtype)
+
+
+_plans: WeakKeyDictionary[Any, dict[Any, tuple[torch.Tensor, InferencePlan]]] = WeakKeyDictionary()
+_making = Lock()
+
+
+def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> PixelTower:
+    """The plan of a tower, made at its first use and again when a weight has changed.
+
+    Args:
+        tower: a [`TimeSenCLIPPixelModel`].
+        dtype: as [`precision_name`] takes it.
+        device: where to compute; where the tower is when left out.
+
+    Raises:
+        ValueError: there is no such precision, or not on this device.
+    """
+    device = tower.device if device is None else device
+    precision = precision_name(dtype, tower.dtype)
+    if dtype is None:
+        try:
+            check_precision(precision, device)
+        except ValueError:  # the checkpoint's weights are narrower than what this machine computes in
+            precision = "float32"
+    key = (precision, device)
+    if tower.encoder is not None and not isinstance(tower.encoder, TimeSenCLIPMLP):
+        return PlainTower(tower, precision, device)  # it has no weights of its own to keep
+    state = _fingerprint(tower)
+    with _making:
+        plans = _plans.setdefault(tower, {})
+        if key not in plans or not torch.equal(plans[key][0], state):
+            kind = TransformerPlan if tower.encoder is None else MLPPlan
+            plans[key] = (state, kind(tower, *key))
+        return plans[key][1]
+
+
+@torch.no_grad()
+def _fingerprint(tower: Any) -> torch.Tensor:
+    """A number for each tensor of a tower that is another once its values or their order are; some milliseconds.
+
+    PyTorch's count of changes in place would cost less, but fused optimisers do not take part in it.
+    """
+    tensors = [tensor.detach().flatten() for tensor in (*tower.parameters(), *tower.buffers())]
+    random = _random_numbers(max(len(tensor) for tensor in tensors)).to(tower.device)
+    return torch.stack([tensor.float() @ random[: len(tensor)] for tensor in tensors])
+
+
+@lru_cache(maxsize=1)
+def _random_numbers(count: int) -> torch.Tensor:
+    return torch.rand(count, generator=torch.Generator().manual_seed(0))

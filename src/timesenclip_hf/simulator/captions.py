@@ -1,0 +1,183 @@
+"""Captions of simulated ground photos, in varied plain words.
+
+A caption is a name of the cover (`names`), alone or in a frame; now and then it says what the place
+looks like on the day. Bare names are frequent, so that a text tower trained on the captions depends little on the
+prompt template.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from .classes import CLASS_NAMES
+from .names import CAPTION_NAMES
+from .photos.canvas import VisitState
+
+BARE_SHARE = 0.4
+"""Share of captions that are a name alone."""
+
+STATE_SHARE = 0.25
+"""Share of captions that say what the place looks like on the day, where there is something to say."""
+
+NAME_SHARES = (0.6, 0.24, 0.16)
+"""Shares of plain names, other names and group words."""
+
+
+FRAMES: tuple[str, ...] = (
+    "a photo of {}",
+    "a photo of {}",
+    "a photo of {}.",
+    "this is {}",
+    "land covered by {}",
+    "a satellite pixel of {}",
+    "a satellite image of {}",
+    "a ground photo of {}",
+    "a view of {}",
+    "a picture of {}",
+    "{} seen from the ground",
+    "{} in the countryside",
+    "the land cover is {}",
+    "a place with {}",
+    "an area of {}",
+    "a sentinel-2 pixel of {}",
+    "land cover class {}",
+    "a landscape with {}",
+)
+
+FIELD_FRAMES: tuple[str, ...] = (
+    "a field of {}",
+    "a field of {}",
+    "{} field",
+    "a {} field",
+    "fields of {}",
+    "{} crop",
+    "a photo of a {} field",
+    "a photo of a field of {}",
+    "{} growing in a field",
+    "a field planted with {}",
+    "a crop of {}",
+    "a satellite pixel of a {} field",
+    "farmland with {}",
+    "cultivated {}",
+)
+
+STATE_FRAMES: dict[str, tuple[str, ...]] = {
+    "flower": ("{} in flower", "flowering {}", "blooming {}", "{} in bloom", "a field of {} in flower"),
+    "ripe": ("ripe {}", "a field of ripe {}", "dry {}", "{} ready for harvest", "mature {}"),
+    "young": ("young {}", "{} seedlings", "emerging {}", "{} in spring"),
+    "tall": ("green {}", "tall {}", "a dense field of {}", "{} in full growth", "{} in summer"),
+    "stubble": ("{} stubble", "harvested {}", "stubble of {}", "{} after harvest", "stubble field"),
+    "bare": ("a ploughed field for {}", "bare field before {}", "{} field in winter", "ploughed field"),
+    "snow": ("{} under snow", "snowy {}", "{} in winter", "{} covered with snow"),
+    "bloom": ("{} in blossom", "flowering {}", "{} in flower", "{} in bloom"),
+    "autumn": ("{} in autumn", "autumn {}", "dry {}", "{} in a dry season"),
+    "leafless": ("leafless {}", "{} in winter", "bare {}", "{} without leaves"),
+    "lush": ("green {}", "{} in summer", "lush {}", "{} in spring"),
+}
+
+_WORD = re.compile(r"[a-z0-9]+")
+
+
+def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
+    return options[int(rng.random() * len(options))]
+
+
+def _state_key(state: VisitState, is_crop: bool) -> str | None:
+    """Name what is most striking about the day; none where nothing is."""
+    if state.snow > 0.4:
+        return "snow"
+    if not is_crop:
+        if state.flower > 0.3:
+            return "bloom"
+        return _vigour(state)
+    if state.stubble > 0.4 and state.green < 0.2:
+        return "stubble"
+    if state.flower > 0.3:
+        return "flower"
+    if state.green + state.dry < 0.08:
+        return "bare"
+    if state.dry > max(state.green, 0.3):
+        return "ripe"
+    return "young" if state.green < 0.45 else "tall"
+
+
+def _vigour(state: VisitState) -> str | None:
+    if state.dry > max(state.green, 0.3):
+        return "autumn"
+    if state.green > 0.65:
+        return "lush"
+    return "leafless" if state.green + state.dry < 0.15 else None
+
+
+_SEASONLESS = frozenset(
+    {
+        "buildings",
+        "greenhouses",
+        "roads",
+        "quarry",
+        "rocks",
+        "sand",
+        "bare soil",
+        "lake",
+        "river",
+        "glacier",
+        "salt flat",
+    }
+)
+"""Covers whose plants say nothing about them: only snow is worth a word."""
+
+
+def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
+    """Caption one photo in lower-case words.
+
+    Args:
+        cover: a name from `classes.CLASS_NAMES`.
+        state: how the place looks on the day.
+        rng: source of every random choice.
+
+    Raises:
+        ValueError: for a cover that the simulator does not know.
+    """
+    if cover not in CAPTION_NAMES:
+        raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
+    names = CAPTION_NAMES[cover]
+    kind, frame = rng.random(2).tolist()
+    if kind < NAME_SHARES[0] + NAME_SHARES[1]:
+        name = _pick(names.plain if kind < NAME_SHARES[0] else names.other, rng)
+    else:
+        return _framed(_pick(names.group, rng), FRAMES, frame, rng)
+    if frame > 1 - STATE_SHARE:
+        key = _state_key(state, names.is_crop)
+        if key is not None and (cover not in _SEASONLESS or key == "snow"):
+            return _pick(STATE_FRAMES[key], rng).format(name)
+    return _framed(name, FRAMES + FIELD_FRAMES if names.is_crop else FRAMES, frame, rng)
+
+
+def _framed(name: str, frames: tuple[str, ...], chance: float, rng: np.random.Generator) -> str:
+    return name if chance < BARE_SHARE else _pick(frames, rng).format(name)
+
+
+def write_captions(
+    class_index: npt.ArrayLike, states: npt.NDArray[np.float32], *, seed: int, first: int = 0
+) -> list[list[str]]:
+    """Caption every visit of many points; arguments as in `photos.draw_photos`."""
+    texts = []
+    for row, index in enumerate(np.asarray(class_index, dtype=np.int64).tolist()):
+        rng = np.random.default_rng((seed, first + row))
+        visits = [VisitState(*visit) for visit in states[row].tolist()]
+        texts.append([caption(CLASS_NAMES[index], visit, rng) for visit in visits])
+    return texts
+
+
+def caption_words(text: str) -> list[str]:
+    """Split a text to the lower-case words that `caption_vocabulary` lists."""
+    return _WORD.findall(text.lower())
+
+
+def caption_vocabulary() -> list[str]:
+    """List every word that a caption can hold, sorted."""
+    texts = [*FRAMES, *FIELD_FRAMES, *(frame for frames in STATE_FRAMES.values() for frame in frames)]
+    for names in CAPTION_NAMES.values():
+        texts.extend((*names.plain, *names.other, *names.group))
+    return sorted({word for text in texts for word in caption_words(text)})

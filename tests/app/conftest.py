@@ -1,0 +1,45 @@
+from logging import NOTSET, getLogger
+
+import pytest
+import torch
+from transformers.utils import logging
+
+from timesenclip_hf.app.cube import keep_cube
+from timesenclip_hf.app.landscape import simulate_cube
+from timesenclip_hf.app.reader import PageModel
+from timesenclip_hf.app.search import simulated_index
+
+SIDE = 20
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settings_of_the_process():
+    """What a program that serves the page sets for itself is put back for the tests of others."""
+    threads, verbosity, bars = torch.get_num_threads(), logging.get_verbosity(), logging.is_progress_bar_enabled()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        yield
+    torch.set_num_threads(threads)
+    logging.set_verbosity(verbosity)
+    getLogger("timesenclip_hf").setLevel(NOTSET)
+    (logging.enable_progress_bar if bars else logging.disable_progress_bar)()
+
+
+@pytest.fixture(scope="session")
+def reader():
+    return PageModel()
+
+
+@pytest.fixture(scope="session")
+def index(reader, tmp_path_factory):
+    return simulated_index(reader, tmp_path_factory.mktemp("places"), num_points=150)
+
+
+@pytest.fixture(scope="session")
+def small_cube():
+    return simulate_cube({"wheat": 1, "maize": 1}, seed=1, side=SIDE)
+
+
+@pytest.fixture(scope="session")
+def kept(reader, small_cube):
+    return keep_cube(reader, small_cube)

@@ -1,0 +1,268 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from datasets import load_dataset
+from rasterio.warp import transform
+from typer.testing import CliRunner
+
+from tests.support.image_files import write_patch, write_picture
+from tests.support.sen4map_files import write_derived
+from tests.support.small_cubes import CRS, grid, small_cube, write_raster
+from timesenclip_hf.cli import app
+
+ROOT = Path(__file__).resolve().parents[2]
+LABELS = "maize,woodland,water"
+SOURCES = ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def table(tmp_path):
+    values = np.random.default_rng(0).integers(100, 4000, (8, 12, 10), dtype=np.uint16)
+    values[3] = 65535
+    np.savez(tmp_path / "table.npz", X=values, ids=np.array([f"p{index}" for index in range(8)]))
+    return tmp_path / "table.npz"
+
+
+@pytest.fixture
+def cube(tmp_path):
+    small_cube().to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    return tmp_path / "cube.nc"
+
+
+def test_help_names_the_commands():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(command in result.stdout for command in ("classify", "map", "convert", "import", "index", "search"))
+    assert all(source in run("import", "--help").stdout for source in SOURCES)
+
+
+def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_checkpoint):
+    output = tmp_path / "out.csv"
+    result = run("classify", table, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "8 series: maize " in result.stdout
+    assert "no clear look 1" in result.stdout
+    assert "p3  no clear look" in result.stdout
+    frame = pd.read_csv(output)
+    assert list(frame.columns) == ["id", "label", "score", "maize", "woodland", "water"]
+    assert frame["id"].tolist() == [f"p{index}" for index in range(8)]
+    seen = frame.drop(index=3)
+    assert (seen[["maize", "woodland", "water"]].idxmax(axis=1) == seen["label"]).all()
+    np.testing.assert_allclose(seen[["maize", "woodland", "water"]].sum(axis=1), 1, atol=2e-4)
+
+
+def test_classify_takes_labels_from_json_templates_and_the_best_few(tmp_path, table, tiny_checkpoint):
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"crop": ["maize", "corn"], "trees": ["a wood"]}))
+    options = ["--template", "a photo of {}.", "--template", "{} from above", "--top-k", 2]
+    output = tmp_path / "out.csv"
+    result = run("classify", table, "--labels", labels, "--model", tiny_checkpoint, "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(output)
+    assert list(frame.columns) == ["id", "label", "score", "label_2", "score_2"]
+    assert set(frame["label"].dropna()) <= {"crop", "trees"}
+
+
+def test_map_writes_geotiff_and_picture_and_compares(tmp_path, cube, tiny_checkpoint):
+    codes = np.full((1, 6, 5), 7, dtype=np.uint8)
+    codes[0, :2] = 9
+    reference = write_raster(tmp_path / "labels.tif", codes)
+    output = tmp_path / "map.tif"
+    options = ["--reference", reference, "--reference-codes", "maize=7;water=9"]
+    result = run("map", cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    assert "30 pixels: maize " in result.stdout
+    assert "0 without a clear month" in result.stdout
+    assert "balanced accuracy" in result.stdout
+    assert (tmp_path / "map.png").stat().st_size > 10_000
+    with rasterio.open(output) as raster:
+        assert raster.count == 1
+        assert raster.tags()["CLASS_2"] == "woodland"
+
+
+def test_map_reads_several_files_and_one_year(tmp_path, tiny_checkpoint):
+    cube = small_cube(6, 4)
+    cube[["B02", "B03", "B04", "B08"]].rio.write_crs("EPSG:32631").to_netcdf(tmp_path / "10m.nc", engine="h5netcdf")
+    coarse = small_cube(3, 2, size=20.0).drop_vars(["B02", "B03", "B04", "B08"])
+    coarse.to_netcdf(tmp_path / "20m.nc", engine="h5netcdf")
+    options = ["--year", 2018, "--png", tmp_path / "picture.png"]
+    result = run(
+        "map", tmp_path / "10m.nc", tmp_path / "20m.nc", "--labels", LABELS, "--model", tiny_checkpoint,
+        "--output", tmp_path / "map.tif", *options,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "picture.png").exists()
+    with rasterio.open(tmp_path / "map.tif") as raster:
+        assert raster.shape == (6, 4)
+        assert raster.xy(0, 0) == (grid(1, 1)["x"][0], grid(1, 1)["y"][0])
+
+
+def imported(result, folder):
+    assert result.exit_code == 0, result.output
+    assert f"points written to {folder}" in result.stdout
+    return load_dataset(str(folder), split="train", cache_dir=str(folder / "cache"))
+
+
+def test_a_table_is_imported_with_its_labels(tmp_path, table):
+    labels = tmp_path / "labels.csv"
+    rows = [{"id": f"p{place}", "longitude": 5, "latitude": 50, "lc1": "B16"} for place in range(8)]
+    pd.DataFrame(rows).to_csv(labels, index=False)
+    result = run("import", "table", table, "--output", tmp_path / "out", "--labels", labels)
+    dataset = imported(result, tmp_path / "out")
+    assert dataset["point_id"] == [f"p{place}" for place in range(8) if place != 3]
+    assert {dataset.features["land_cover"].int2str(one) for one in dataset["land_cover"]} == {"Cropland"}
+    assert "no clear look: 1" in result.stdout
+
+
+def test_a_cube_is_imported_under_a_raster_of_labels(tmp_path, cube):
+    codes = np.full((1, 6, 5), 7, dtype=np.uint8)
+    codes[0, :2] = 9
+    reference = write_raster(tmp_path / "labels.tif", codes)
+    options = ["--labels", reference, "--codes", "maize=7;water=9", "--per-label", 4]
+    dataset = imported(run("import", "cube", cube, "--output", tmp_path / "out", *options), tmp_path / "out")
+    assert sorted(dataset["label"]) == [0] * 4 + [1] * 4
+
+
+def test_pictures_of_eurosat_of_bigearthnet_and_around_points_of_a_cube_are_imported(tmp_path, cube):
+    write_picture(tmp_path / "eurosat" / "River" / "River_1.jpg")
+    options = ["--output", tmp_path / "pictures", "--workers", 1]
+    dataset = imported(run("import", "eurosat", tmp_path / "eurosat", *options), tmp_path / "pictures")
+    assert dataset.features["label"].int2str(dataset["label"][0]) == "River"
+    write_patch(tmp_path / "bigearthnet", "S2A_1")
+    options = ["--output", tmp_path / "patches", "--workers", 1, "--bands", "B08", "--located"]
+    dataset = imported(run("import", "bigearthnet", tmp_path / "bigearthnet", *options), tmp_path / "patches")
+    assert dataset["point_id"][:] == ["S2A_1"]
+    points = tmp_path / "points.csv"
+    longitude, latitude = transform(CRS, "EPSG:4326", [grid(6, 5)["x"][2]], [grid(6, 5)["y"][3]])
+    points.write_text(f"longitude,latitude\n{longitude[0]},{latitude[0]}\n3.1,50.5\n")
+    options = ["--output", tmp_path / "windows", "--points", points, "--size", 2, "--month", 5, "--month", 7]
+    result = run("import", "patches", cube, *options)
+    assert imported(result, tmp_path / "windows")["date"][:] == ["2018-05-15"]
+    assert "outside the cube: 1" in result.stdout
+
+
+def test_sen4map_files_are_imported_and_paired_with_references_to_photos(tmp_path):
+    write_derived(tmp_path / "points.h5", 3)
+    series = tmp_path / "series"
+    dataset = imported(run("import", "sen4map", tmp_path / "points.h5", "--output", series, "--workers", 1), series)
+    assert len(dataset) == 3
+    paired = tmp_path / "paired"
+    options = ["--series", series, "--directions", "N,P", "--workers", 1]
+    dataset = imported(run("import", "lucas", "--output", paired, *options), paired)
+    assert [[photo["direction"] for photo in photos] for photos in dataset["photos"]] == [["N", "P"]] * 3
+    again = run("import", "lucas", "--output", paired, *options)
+    assert again.exit_code == 0, again.output
+
+
+def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table, tiny_checkpoint):
+    labels = tmp_path / "labels.csv"
+    rows = [{"id": f"p{place}", "longitude": 5 + place, "latitude": 50} for place in range(8)]
+    pd.DataFrame(rows).to_csv(labels, index=False)
+    assert run("import", "table", table, "--output", tmp_path / "out", "--labels", labels).exit_code == 0
+    options = ["--model", tiny_checkpoint]
+    result = run("index", tmp_path / "out", "--output", tmp_path / "index", *options)
+    assert result.exit_code == 0, result.output
+    assert f"7 of 7 points written to {tmp_path / 'index'}" in result.stdout
+    search = ["search", "flooded rice paddies", "--index", tmp_path / "index", *options]
+    hits = json.loads(run(*search, "--top-k", 3, "--format", "json").stdout)
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    places = json.loads(run(*search, "--format", "geojson").stdout)["features"]
+    assert [place["properties"]["point_id"] for place in places[:3]] == [hit["point_id"] for hit in hits]
+    assert places[0]["geometry"]["coordinates"] == [hits[0]["longitude"], 50]
+    lines = run(*search, "--top-k", 1).stdout.splitlines()
+    assert len(lines) == 2
+    assert hits[0]["point_id"] in lines[1]
+    other = run(*search[:4])
+    assert other.exit_code == 1
+    assert f"built by another checkpoint, {tiny_checkpoint.name}" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["index", "nowhere", "--output", "out"], "No dataset nowhere: there is no such folder"),
+        (["search", "rice", "--index", "nowhere"], "The index in nowhere does not exist; `timesenclip index DATASET"),
+        (["classify", "nowhere.csv", "--labels", "a"], "No such file: nowhere.csv."),
+        (["classify", "TABLE", "--labels", "a,a"], "The label 'a' is given twice"),
+        (["classify", "TABLE", "--labels", "none.json"], "No such file of labels"),
+        (["classify", "TABLE", "--labels", "a", "--template", "photo"], "must contain {} once"),
+        (["classify", "TABLE", "--labels", "a", "--top-k", "0"], "--top-k must be at least 1"),
+        (["classify", "TABLE", "--labels", "a", "--year", "2018"], "`year` chooses among `dates`"),
+        (["classify", "TABLE", "--labels", "a", "--model", "no/such-model-here"], "no/such-model-here"),
+        (["map", "nowhere.nc", "--labels", "a", "--output", "m.tif"], "No such file: nowhere.nc."),
+        (["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "r.nc"], "needs --reference-codes"),
+        (
+            ["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "r.nc", "--reference-codes", "a=1"],
+            "No such file: r.nc.",
+        ),
+        (
+            ["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "CUBE", "--reference-codes", "b=1"],
+            "The reference label 'b' is none of the map's",
+        ),
+        (["import", "sen4map", "nowhere.h5", "--output", "out"], "No such file: nowhere.h5."),
+        (["import", "table", "nowhere.csv", "--output", "out"], "No such file: nowhere.csv."),
+        (["import", "eurosat", ".", "--output", "out"], "holds no image in folders named AnnualCrop"),
+        (["import", "bigearthnet", "nowhere", "--output", "out"], "No such folder: nowhere."),
+        (["import", "patches", "CUBE", "--output", "out", "--points", "nowhere.csv"], "No such file: nowhere.csv."),
+        (["import", "cube", "CUBE", "--output", "out"], "Give `points` or `labels`"),
+        (["import", "lucas", "--output", "out"], "Give series, a survey, or both."),
+        (["import", "lucas", "--output", "out", "--series", "."], "No dataset in .: make one with `timesenclip"),
+        (["convert", "nowhere.ckpt", "--clip", "nowhere", "--output", "out"], "No such checkpoint: nowhere.ckpt"),
+    ],
+)
+def test_bad_input_ends_in_one_line(tmp_path, table, cube, tiny_checkpoint, monkeypatch, arguments, sentence):
+    monkeypatch.chdir(tmp_path)
+    places = {"TABLE": table, "CUBE": cube}
+    model = [] if "--model" in arguments or arguments[0] in ("convert", "import") else ["--model", tiny_checkpoint]
+    result = run(*(places.get(argument, argument) for argument in arguments), *model)
+    assert result.exit_code == 1
+    lines = result.stderr.strip().splitlines()
+    assert lines[-1].startswith("error: ")
+    assert sentence in lines[-1]
+    assert "Traceback" not in result.output
+
+
+def test_debug_keeps_the_traceback():
+    result = run("--debug", "classify", "nowhere.csv", "--labels", "a")
+    assert isinstance(result.exception, FileNotFoundError)
+
+
+def test_a_missing_extra_is_named_in_one_line(cube, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("timesenclip_hf.maps")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    result = run("map", cube, "--labels", LABELS, "--output", "map.tif")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: This needs rasterio, which is not installed: run pip install")
+
+
+def test_the_command_runs_in_a_process_of_its_own(tmp_path):
+    call = [sys.executable, "-m", "timesenclip_hf.cli", "classify", "nowhere.csv", "--labels", "maize"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "error: No such file: nowhere.csv.\n"
+
+
+@pytest.mark.real_data
+def test_real_files_are_mapped_and_compared_by_the_command(tmp_path, real_data, tiny_checkpoint):
+    folder = real_data / "worldcereal_flanders_2018" / "raw_nc"
+    codes = "maize=CT:1200;grassland=LC:13;built-up=LC:60"
+    result = run(
+        "map", *sorted(folder.glob("S2_L2A_*.nc")), "--labels", "maize,grassland,built-up", "--year", 2018,
+        "--reference", next(folder.glob("OUTPUT_*.nc")), "--reference-codes", codes,
+        "--model", tiny_checkpoint, "--output", tmp_path / "map.tif",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "2191 pixels compared; left out: 1905 without one of these labels" in result.stdout

@@ -1,0 +1,122 @@
+import json
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+from typer.testing import CliRunner
+
+from tests.support.small_cubes import small_cube
+from timesenclip_hf.cli import app
+from timesenclip_hf.maps import open_map
+
+LABELS = "maize,woodland,water"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["map", *map(str, arguments)])
+
+
+@pytest.fixture
+def cube(tmp_path):
+    path = tmp_path / "cube.nc"
+    small_cube(12, 10).to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "map.tif"
+
+
+def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path, cube, output, tiny_checkpoint):
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, "--chunk", 6, "--dry-run")
+    assert result.exit_code == 0, result.output
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("120 pixels in 4 chunks of 6 x 6; about ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cube.nc"]
+
+
+def test_the_same_command_goes_on_and_another_is_refused(cube, output, tiny_checkpoint):
+    command = (cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, "--chunk", 6)
+    assert run(*command).exit_code == 0
+    with (output.with_suffix(".run") / "chunks.jsonl").open("r+") as journal:
+        lines = journal.readlines()
+        journal.seek(0)
+        journal.truncate()
+        journal.writelines(lines[:1])
+    result = run(*command)
+    assert "in 4 chunks of 6 x 6 (1 done)" in result.stdout
+    refused = run(*command, "--smooth", "majority:3")
+    assert refused.exit_code == 1
+    assert "holds a run with another smoothing" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_several_label_sets_become_several_maps(tmp_path, cube, output, tiny_checkpoint):
+    words = tmp_path / "cover.json"
+    words.write_text(json.dumps({"wood": ["a wood", "trees"], "sea": ["the sea"]}))
+    sets = ["--label-set", f"crops={LABELS}", "--label-set", f"cover={words}"]
+    result = run(cube, *sets, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert "crops: 120 pixels: maize " in result.stdout
+    with rasterio.open(tmp_path / "map_cover.tif") as raster:
+        assert raster.tags()["CLASS_2"] == "sea"
+    assert (tmp_path / "map_crops.tif").exists()
+    assert open_map(tmp_path / "map.run", "cover").attrs["labels"] == ["wood", "sea"]
+
+
+def test_stored_embeddings_are_relabelled_with_a_hierarchy(tmp_path, cube, output, tiny_checkpoint):
+    common = ("--model", tiny_checkpoint)
+    result = run(cube, "--labels", LABELS, *common, "--output", output, "--embeddings", "int8", "--chunk", 6)
+    assert result.exit_code == 0, result.output
+    groups = tmp_path / "groups.json"
+    groups.write_text(json.dumps({"plants": ["oak", "wheat"], "rest": ["city"]}))
+    other = tmp_path / "other.tif"
+    result = run("--relabel", tmp_path / "map.run", "--hierarchy", groups, *common, "--output", other)
+    assert result.exit_code == 0, result.output
+    with xr.open_dataset(tmp_path / "other.run" / "map.zarr", engine="zarr", consolidated=False) as mapped:
+        assert {"class", "class_coarse", "probability_coarse"} <= set(mapped)
+        np.testing.assert_array_equal(mapped["clear_months"], 12)
+    with rasterio.open(other) as raster:
+        assert raster.tags()["CLASS_1"] == "oak"
+
+
+def test_unsure_pixels_may_be_rejected_and_classes_smoothed(cube, output, tiny_checkpoint):
+    options = ["--reject", 0.99, "--smooth", "potts:1.0", "--deduplicate"]
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, *options)
+    assert result.exit_code == 0, result.output
+    with rasterio.open(output) as raster:
+        assert 255 in raster.read(1)
+
+
+def test_an_output_that_is_no_geotiff_is_refused_before_the_work(cube, tmp_path, tiny_checkpoint):
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", tmp_path / "map.png")
+    assert "give an output that ends in .tif" in result.stderr
+    assert not list(tmp_path.glob("map*"))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--labels", LABELS], "Give one of: files of a cube, --stac, or --relabel"),
+        (["CUBE", "--relabel", "x.run", "--labels", LABELS], "Give one of: files of a cube"),
+        (["CUBE"], "Give class names"),
+        (["CUBE", "--label-set", "maize"], "must be NAME=LABELS"),
+        (["CUBE", "--labels", LABELS, "--resolution", 10], "--resolution is for --stac"),
+        (["CUBE", "--labels", LABELS, "--scheduler", "mpi"], "must be threads, processes or tcp"),
+        (["CUBE", "--labels", LABELS, "--reference", "x.tif"], "--reference needs --reference-codes"),
+        (["CUBE", "--labels", LABELS, "--reject", 1.5], "a probability between 0 and 1, got 1.5"),
+        (["CUBE", "--label-set", "a=maize", "--label-set", "a=wheat"], "a name of its own, got a, a"),
+        (["--relabel", "nowhere.run", "--labels", LABELS, "--bbox", "1,2,3,4"], "--bbox is for a cube"),
+        (["CUBE", "--labels", LABELS, "--device", "cuda:77"], "PyTorch cannot compute on cuda:77 here"),
+        (["CUBE", "--labels", LABELS, "--dtype", "float16"], "float16 is for graphics cards"),
+        (["--relabel", "nowhere.run", "--labels", LABELS], "holds no map: give the folder of a run"),
+    ],
+)
+def test_bad_calls_end_in_one_line(cube, output, tiny_checkpoint, options, sentence):
+    given = [cube if option == "CUBE" else option for option in options]
+    result = run(*given, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 1
+    assert sentence in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,395 @@
+import json
+import logging
+import pickle
+
+import numpy as np
+import pytest
+
+from tests.support.small_cubes import MONTHS, small_cube
+from tests.support.stac_places import (
+    COLLECTION,
+    DATA_SPACE,
+    EARTH_SEARCH,
+    PLANETARY_COMPUTER,
+    TWENTY_METRES,
+    file_server,
+    save_items,
+    stac_api,
+    with_addresses,
+    write_item,
+)
+from timesenclip_hf import TimeSenCLIPFeatureExtractor
+from timesenclip_hf.maps.cubes import open_cube
+from timesenclip_hf.maps.cubes.reading import look_offsets
+from timesenclip_hf.maps.cubes.stac import open_stac
+from timesenclip_hf.maps.cubes.stac_items import read_scene
+
+TIMES = MONTHS[3:6] + np.timedelta64(11, "h")
+
+
+@pytest.fixture(scope="module")
+def cube():
+    random = np.random.default_rng(1)
+    made = small_cube(6, 8, TIMES)
+    made["B02"][1, 2, 3] = 0
+    classes = random.choice(np.array([4, 5, 9], np.uint8), (3, 6, 8))
+    return open_cube(made.assign(SCL=(("time", "y", "x"), classes))).assign_attrs(nodata=0)
+
+
+def same_pixels(found, cube):
+    np.testing.assert_array_equal(found["x"], cube["x"])
+    np.testing.assert_array_equal(found["y"], cube["y"])
+    np.testing.assert_array_equal(found["band"], cube["band"])
+    offsets = np.nan_to_num(look_offsets(found))[:, None, None, None]
+    values = cube["reflectance"].values.astype(np.int64)
+    np.testing.assert_array_equal(found["reflectance"], np.where(values == 0, 0, values + offsets))
+    np.testing.assert_array_equal(found["scl"], cube["scl"])
+
+
+PROVIDERS = {
+    "earth search": (EARTH_SEARCH, 0, {"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "05.09"}),
+    "earth search, not subtracted": (
+        EARTH_SEARCH,
+        1000,
+        {"earthsearch:boa_offset_applied": False, "s2:processing_baseline": "04.00"},
+    ),
+    "planetary computer": (PLANETARY_COMPUTER, 1000, {"s2:processing_baseline": "05.10"}),
+    "planetary computer, before": (PLANETARY_COMPUTER, 0, {"s2:processing_baseline": "02.12"}),
+    "data space": (DATA_SPACE, 1000, {"processing:version": "05.11"}),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_items_of_any_provider_make_the_same_cube(tmp_path, cube, provider):
+    names, raised, properties = PROVIDERS[provider]
+    # Earth Search describes this offset in every item, whatever the numbers are.
+    fields = {"raster:bands": [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}]}
+    described = fields if names is EARTH_SEARCH else {}
+    items = [write_item(tmp_path, cube, look, names=names, raised=raised, asset_fields=described) for look in range(3)]
+    for item in items:
+        item["properties"] |= properties
+    found = open_stac(save_items(tmp_path, items))
+    assert found["reflectance"].dtype == np.uint16
+    assert look_offsets(found).tolist() == [raised] * 3
+    assert found.attrs["nodata"] == 0
+    assert found.rio.crs == cube.rio.crs
+    np.testing.assert_array_equal(found["time"], TIMES)
+    same_pixels(found, cube)
+
+
+def mixed_items(folder, cube):
+    return [
+        write_item(folder, cube, look, raised=raised, s2__processing_baseline=baseline)
+        for look, (raised, baseline) in enumerate([(0, "03.01"), (1000, "04.00"), (1000, "05.09")])
+    ]
+
+
+def test_each_look_keeps_its_offset_and_the_extractor_makes_one_series_of_them(tmp_path, cube):
+    found = open_stac(save_items(tmp_path, mixed_items(tmp_path, cube)))
+    assert look_offsets(found).tolist() == [0, 1000, 1000]
+    same_pixels(found, cube)
+    extractor = TimeSenCLIPFeatureExtractor()
+
+    def features(of, offset):
+        return extractor(
+            of["reflectance"].values.reshape(3, 10, -1).transpose(2, 0, 1),
+            scl=of["scl"].values.reshape(3, -1).T,
+            bands=of["band"].values.tolist(),
+            dates=of["time"].values,
+            nodata=0,
+            offset=offset,
+            allow_empty=True,
+        )
+
+    expected = features(cube, 0)
+    for name, values in features(found, look_offsets(found)).items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_what_is_read_piece_by_piece_is_what_is_read_at_once_in_any_process(tmp_path, cube):
+    path = save_items(tmp_path, mixed_items(tmp_path, cube))
+    lazy = open_stac(path, chunks={"y": 4, "x": 3})
+    assert lazy["reflectance"].data.chunks == ((3,), (10,), (4, 2), (3, 3, 2))
+    same_pixels(lazy, cube)
+    np.testing.assert_array_equal(lazy["scl"].isel(y=5, x=slice(None, None, -3)), cube["scl"][:, 5, ::-3])
+    piece = pickle.loads(pickle.dumps(lazy.isel(y=slice(0, 4), x=slice(3, 6))))
+    np.testing.assert_array_equal(
+        piece["reflectance"].load(scheduler="synchronous"), lazy["reflectance"][:, :, :4, 3:6]
+    )
+
+
+def test_bands_of_20_metres_are_laid_on_the_grid_of_10(tmp_path, cube):
+    item = write_item(tmp_path, cube, 0, coarse=TWENTY_METRES, s2__processing_baseline="03.01")
+    found = open_stac(save_items(tmp_path, [item]))
+    for band in ("B05", "B8A", "B12"):
+        source = cube["reflectance"].sel(band=band).values[0]
+        repeated = source[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
+        np.testing.assert_array_equal(found["reflectance"].sel(band=band)[0], repeated)
+    np.testing.assert_array_equal(found["scl"][0], cube["scl"].values[0, ::2, ::2].repeat(2, axis=0).repeat(2, axis=1))
+
+
+def test_tiles_of_one_day_are_one_look_though_their_offsets_differ(tmp_path, cube):
+    left, right = (slice(None), slice(0, 5)), (slice(None), slice(5, 8))
+    items = [
+        write_item(tmp_path, cube, 0, window=left, s2__processing_baseline="03.01"),
+        write_item(tmp_path, cube, 0, window=right, raised=1000, s2__processing_baseline="05.00"),
+        write_item(tmp_path, cube, 1, window=left, s2__processing_baseline="03.01"),
+    ]
+    found = open_stac(save_items(tmp_path, items))
+    assert found.sizes["time"] == 2
+    assert look_offsets(found).tolist() == [1000, 0]
+    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0] + 1000)
+    np.testing.assert_array_equal(found["scl"][0], cube["scl"][0])
+    np.testing.assert_array_equal(found["reflectance"][1, :, :, :5], cube["reflectance"][1, :, :, :5])
+    assert (found["reflectance"][1, :, :, 5:] == 0).all()
+
+
+def test_where_items_overlap_the_newest_processing_fills_the_pixels(tmp_path, cube):
+    again = cube.assign(reflectance=cube["reflectance"] + 7)
+    items = [
+        write_item(tmp_path, again, 0, name="old", s2__processing_baseline="03.01"),
+        write_item(tmp_path, cube, 0, name="new", raised=1000, s2__processing_baseline="05.00"),
+        write_item(tmp_path, again, 0, name="older", raised=1000, s2__processing_baseline="04.00"),
+    ]
+    found = open_stac(save_items(tmp_path, items))
+    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0] + 1000)
+
+
+def test_saturated_numbers_are_not_raised_beyond_their_type(tmp_path, cube):
+    bright = cube.assign(reflectance=cube["reflectance"] * 0 + np.uint16(65_000))
+    left, right = (slice(None), slice(0, 5)), (slice(None), slice(5, 8))
+    items = [
+        write_item(tmp_path, bright, 0, window=left, s2__processing_baseline="03.01"),
+        write_item(tmp_path, cube, 0, window=right, raised=1000, s2__processing_baseline="05.00"),
+    ]
+    assert (open_stac(save_items(tmp_path, items))["reflectance"][0, :, :, :5] == 65_535).all()
+
+
+def test_an_api_is_searched_page_by_page(tmp_path, cube):
+    items = with_addresses(tmp_path, mixed_items(tmp_path, cube))
+    items.append({**items[0], "collection": "another"})
+    with stac_api(items) as address:
+        found = open_stac(address, bbox=items[0]["bbox"], dates="2018")
+        fewer = open_stac(address, bbox=items[0]["bbox"], dates="2018-05/2018-06")
+        assert found.sizes["time"], fewer.sizes["time"] == (3, 2)
+        kept = cube.isel(y=slice(1, 5), x=slice(1, 7))
+        same = found.sel(y=kept["y"], x=kept["x"])  # the box in degrees is a little wider than the square
+        same_pixels(same, kept)
+        with pytest.raises(ValueError, match="needs a place and a time"):
+            open_stac(address)
+        with pytest.raises(ValueError, match=r"has no item for bbox .*, dates 2001 \(0 were found\): widen"):
+            open_stac(address, bbox=items[0]["bbox"], dates="2001")
+    with pytest.raises(ConnectionError, match="does not answer as a STAC API") as caught:
+        open_stac(address, bbox=items[0]["bbox"], dates="2018")
+    assert "\n" not in str(caught.value)
+    with (
+        stac_api(items, broken=True) as address,
+        pytest.raises(ConnectionError, match="does not answer as a STAC API"),
+    ):
+        open_stac(address, bbox=items[0]["bbox"], dates="2018")
+
+
+def test_assets_on_the_web_are_read_though_their_store_stumbles(tmp_path, cube):
+    items = mixed_items(tmp_path, cube)[:1]
+    with file_server(tmp_path, stumbles=1) as (root, asked), stac_api(with_addresses(root, items)) as address:
+        lazy = open_stac(address, bbox=items[0]["bbox"], dates="2018", chunks=8)
+        assert not asked  # nothing is fetched before it is computed
+        found = lazy.load().sel(y=cube["y"], x=cube["x"])
+    same_pixels(found, cube.isel(time=[0]))
+    # Neither the folder nor files that may lie beside a GeoTIFF are asked for.
+    assert {path.rpartition(".")[2] for path in asked} == {"tif"}
+
+
+def test_place_time_clouds_and_collection_choose_among_saved_items(tmp_path, cube):
+    items = mixed_items(tmp_path, cube)
+    for item, cover in zip(items, (0, 12.5, 81.5), strict=True):
+        item["properties"]["eo:cloud_cover"] = cover
+    path = save_items(tmp_path, items)
+    assert open_stac(path, dates="2018-05").sizes["time"] == 1
+    assert open_stac(path, max_cloud_cover=50).sizes["time"] == 2
+    assert open_stac(path, collection=COLLECTION).sizes["time"] == 3
+    west, south, east, north = items[0]["bbox"]
+    half = open_stac(path, bbox=(west, south, (west + east) / 2, north))
+    assert half.sizes["x"] in (4, 5)
+    for asked in ({"dates": "2019"}, {"collection": "sentinel-1"}, {"bbox": "10,10,11,11"}, {"max_cloud_cover": -1}):
+        with pytest.raises(ValueError, match="has no item for") as caught:
+            open_stac(path, **asked)
+        assert "\n" not in str(caught.value)
+
+
+def test_another_crs_and_resolution_may_be_asked_for(tmp_path, cube):
+    path = save_items(tmp_path, mixed_items(tmp_path, cube))
+    coarse = open_stac(path, resolution=20)
+    assert coarse["reflectance"].shape == (3, 10, 3, 4)
+    degrees = open_stac(path, crs="EPSG:4326", resolution=0.0001)
+    assert degrees.rio.crs == "EPSG:4326"
+    assert set(np.unique(degrees["reflectance"][0, 0])) <= {0, *np.unique(cube["reflectance"][0, 0])}
+    assert open_stac(path, crs="EPSG:32632").rio.crs == "EPSG:32632"
+    assert open_stac(path, crs="EPSG:32631").equals(open_stac(path))
+    with pytest.raises(ValueError, match="EPSG:4326 does not count in metres: say the size of a pixel"):
+        open_stac(path, crs="EPSG:4326")
+
+
+def test_an_item_or_a_catalog_is_read_like_a_collection(tmp_path, cube):
+    item = write_item(tmp_path, cube, 0, s2__processing_baseline="03.01")
+    (tmp_path / "item.json").write_text(json.dumps(item))
+    link = {"rel": "item", "href": "./item.json", "type": "application/json"}
+    catalog = {"type": "Catalog", "id": "c", "stac_version": "1.0.0", "description": "one item", "links": [link]}
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    for name in ("item.json", "catalog.json"):
+        np.testing.assert_array_equal(open_stac(tmp_path / name)["reflectance"][0], cube["reflectance"][0])
+
+
+def test_an_address_is_made_readable_when_it_is_read(tmp_path, cube):
+    item = with_addresses(tmp_path, [write_item(tmp_path, cube, 0, s2__processing_baseline="03.01")])[0]
+    for asset in item["assets"].values():
+        asset["href"] = "https://nowhere.invalid" + asset["href"]
+    found = open_stac(save_items(tmp_path, [item]), patch_url=lambda url: url.removeprefix("https://nowhere.invalid"))
+    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0])
+
+
+def make_item(assets=None, **properties):
+    import pystac
+
+    fields = {"datetime": "2022-05-01T10:00:00Z", **{key.replace("__", ":"): one for key, one in properties.items()}}
+    named = assets or {"B04": {"href": "https://nowhere.invalid/B04.tif"}}
+    return pystac.Item.from_dict(
+        {
+            "type": "Feature",
+            "stac_version": "1.0.0",
+            "id": properties.pop("name", "item"),
+            "geometry": None,
+            "properties": fields,
+            "links": [],
+            "assets": named,
+        }
+    )
+
+
+def red(**fields):
+    return {
+        "red": {"href": "https://nowhere.invalid/B04.tif", **{key.replace("__", ":"): v for key, v in fields.items()}}
+    }
+
+
+@pytest.mark.parametrize(
+    ("item", "offset"),
+    [
+        (make_item(s2__processing_baseline="04.00"), 1000),
+        (make_item(s2__processing_baseline="03.01"), 0),
+        (make_item(sentinel__processing_baseline="04.00", sentinel__boa_offset_applied=True), 0),
+        (make_item(processing__version="05.10"), 1000),
+        (make_item(processing__version="1.2.0"), np.nan),
+        (make_item(s2__processing_baseline="99.99"), np.nan),
+        (make_item(s2__product_uri="S2A_MSIL2A_20230701T103631_N0509_R008_T31UFU_20230701T200058.SAFE"), 1000),
+        (make_item(name="S2A_MSIL2A_20180701T103631_N0208_R008_T31UFU_20180701T200058"), 0),
+        (make_item(), np.nan),
+        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": -0.1}])), 1000),
+        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": 0}]), s2__processing_baseline="05.00"), 0),
+        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": -0.1}]), s2__processing_baseline="03.00"), 0),
+        (make_item(red(raster__scale=0.0001, raster__offset=-0.1)), 1000),
+        (make_item(red(bands=[{"name": "red", "raster:scale": 0.0001, "raster:offset": -0.1}])), 1000),
+        (make_item(red(raster__bands=[{"scale": 0.0001}]), s2__processing_baseline="05.00"), 1000),
+    ],
+)
+def test_the_offset_of_an_item_is_told_by_flag_baseline_or_bands(item, offset):
+    np.testing.assert_equal(read_scene(item, None).offset, offset)
+
+
+def test_assets_are_found_by_their_names_and_then_by_their_description():
+    def asset(name, **fields):
+        return {"href": f"https://nowhere.invalid/{name}", **fields}
+
+    item = make_item(
+        {
+            "red-jp2": asset("jp2", **{"eo:bands": [{"name": "red", "common_name": "red"}]}),
+            "red": asset("tif", **{"eo:bands": [{"name": "red", "common_name": "red"}]}),
+            "visual": asset("rgb", **{"eo:bands": [{"name": "red"}, {"name": "green"}, {"name": "blue"}]}),
+            "B02_60m": asset("coarse"),
+            "B02_10m": asset("fine"),
+            "B02_20m": asset("middle"),
+            "reddest": asset("edge", bands=[{"name": "B07", "eo:common_name": "rededge"}]),
+            "scl": asset("classes"),
+            "thumbnail": asset("small"),
+            "AOT_20m": asset("air"),
+            "nir09": asset("vapour"),
+        }
+    )
+    found = {band: one.href.rpartition("/")[2] for band, one in read_scene(item, None).item.assets.items()}
+    assert found == {"B04": "tif", "B02": "fine", "B07": "edge", "SCL": "classes"}
+
+
+def test_items_that_lack_a_band_are_told(tmp_path, cube, caplog):
+    items = mixed_items(tmp_path, cube)
+    del items[1]["assets"]["B11"]
+    with caplog.at_level(logging.WARNING):
+        logging.getLogger("transformers").propagate = True
+        found = open_stac(save_items(tmp_path, items))
+    assert "1 items lack a band" in caplog.text
+    assert (found["reflectance"].sel(band="B11")[1] == 0).all()
+    assert (found["reflectance"].sel(band="B11")[2] != 0).all()
+
+
+def without_crs(items):
+    del items[1]["properties"]["proj:code"]
+
+
+def with_another_crs(items):
+    items[1]["properties"]["proj:code"] = "EPSG:32632"
+
+
+def without_bands(items):
+    items[0]["assets"] = {"thumbnail": {"href": "small.png"}}
+
+
+def without_a_file(items):
+    items[2]["assets"]["B03"]["href"] = "./nowhere.tif"
+
+
+def in_other_steps(items):
+    items[0]["properties"]["s2:processing_baseline"] = "05.00"
+    items[0]["assets"]["B03"]["raster:bands"] = [{"scale": 0.001, "offset": -0.1}]
+
+
+def with_two_offsets(items):
+    items[0]["properties"]["s2:processing_baseline"] = "05.00"
+    items[0]["assets"]["B03"]["raster:bands"] = [{"scale": 0.0001, "offset": -0.1}]
+    items[0]["assets"]["B04"]["raster:bands"] = [{"scale": 0.0001, "offset": -0.2}]
+
+
+def stored_otherwise(items):
+    items[0]["assets"]["B02"]["raster:bands"] = [{"data_type": "int16", "nodata": -999}]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "sentence"),
+    [
+        (without_crs, ValueError, "names no coordinate reference system: say which"),
+        (with_another_crs, ValueError, r"several coordinate reference systems \(EPSG:32631, EPSG:32632\): choose"),
+        (without_bands, ValueError, "has no asset of a Sentinel-2 band, only thumbnail"),
+        (
+            without_a_file,
+            FileNotFoundError,
+            "An asset of the item S2_20180615_0_0 is missing, there is no",
+        ),
+        (in_other_steps, ValueError, "in steps of 0.001 instead of 0.0001: rescale"),
+        (with_two_offsets, ValueError, r"have different offsets \(1000, 2000\)"),
+        (stored_otherwise, ValueError, "stored in several ways"),
+    ],
+)
+def test_a_bad_collection_is_refused_in_one_sentence(tmp_path, cube, spoil, error, sentence):
+    items = mixed_items(tmp_path, cube)
+    spoil(items)
+    with pytest.raises(error, match=sentence) as caught:
+        open_stac(save_items(tmp_path, items))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_file_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        open_stac(tmp_path / "nowhere.json")
+    for content in ("no json", "[]", "{}", '{"type": "FeatureCollection", "features": [{"type": "Feature"}]}'):
+        (tmp_path / "bad.json").write_text(content)
+        with pytest.raises(ValueError, match="is no STAC item collection") as caught:
+            open_stac(tmp_path / "bad.json")
+        assert "\n" not in str(caught.value)

@@ -1,0 +1,165 @@
+import logging
+
+import numpy as np
+import pytest
+
+from tests.support.small_cubes import MONTHS, small_cube
+from timesenclip_hf.maps import map_cube, open_cube
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+
+LABELS = ["maize", "broad-leaved woodland", "water"]
+
+
+def test_a_map_says_what_the_pipeline_says_pixel_by_pixel(tiny_pipeline):
+    cube = small_cube()
+    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    series = np.stack([cube[band].values for band in BANDS], axis=1).transpose(2, 3, 0, 1)
+    for row, column in np.ndindex(6, 5):
+        answers = tiny_pipeline(series[row, column], candidate_labels=LABELS, dates=MONTHS)
+        scores = np.array([answer["score"] for answer in answers])
+        here = mapped.isel(y=row, x=column)
+        assert LABELS[int(here["class"]) - 1] == answers[0]["label"]
+        assert float(here["probability"]) == pytest.approx(scores[0], abs=1e-5)
+        assert float(here["margin"]) == pytest.approx(scores[0] - scores[1], abs=1e-5)
+        assert float(here["entropy"]) == pytest.approx(-(scores * np.log(scores)).sum() / np.log(3), abs=1e-5)
+    assert mapped["class"].dtype == np.uint8
+    assert (mapped["clear_months"] == 12).all()
+    assert mapped.attrs["labels"] == LABELS
+    assert mapped.rio.crs == "EPSG:32631"
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 29, 1000])
+def test_a_map_does_not_depend_on_the_chunks(tiny_pipeline, chunk_size):
+    times = np.array(
+        [f"{year}-{month:02d}-07" for year in (2017, 2018) for month in (1, 4, 6, 9)], dtype="datetime64[ns]"
+    )
+    cube = small_cube(times=times)
+    cube["SCL"] = (("time", "y", "x"), np.random.default_rng(3).choice([4, 5, 8], (8, 6, 5)).astype(np.uint8))
+    whole = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False, chunk_size=chunk_size)
+    near = whole["margin"] < 1e-5
+    assert (mapped["class"] == whole["class"]).where(~near, True).all()
+    for name in ("probability", "entropy", "margin"):
+        np.testing.assert_allclose(mapped[name], whole[name], atol=1e-5)
+    np.testing.assert_array_equal(mapped["clear_months"], whole["clear_months"])
+    assert mapped.attrs == whole.attrs
+
+
+def test_the_order_of_the_bands_changes_nothing(tiny_pipeline):
+    cube = small_cube()
+    permuted = cube[[*np.random.default_rng(0).permutation(BANDS), "spatial_ref"]]
+    np.testing.assert_array_equal(
+        map_cube(permuted, LABELS, tiny_pipeline, progress=False)["probability"],
+        map_cube(cube, LABELS, tiny_pipeline, progress=False)["probability"],
+    )
+
+
+def test_integers_without_the_narrow_infrared_are_digital_numbers_without_a_warning(tiny_pipeline, caplog):
+    cube = small_cube().drop_vars("B8A")
+    with caplog.at_level(logging.WARNING):
+        logging.getLogger("transformers").propagate = True
+        mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    assert "Fractional" not in caplog.text
+    filled = map_cube(cube.assign(B8A=cube["B08"]), LABELS, tiny_pipeline, progress=False)
+    np.testing.assert_array_equal(mapped["probability"], filled["probability"])
+
+
+def test_pixels_without_a_clear_month_are_no_data_and_counted(tiny_pipeline):
+    cube = small_cube()
+    classes = np.full((12, 6, 5), 4, dtype=np.uint8)
+    classes[:, 1, 2] = 9
+    classes[:7, 0, 0] = 3
+    cube["SCL"] = (("time", "y", "x"), classes)
+    cube["B02"][:, 4, 4] = 65535
+    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    empty = mapped["class"].values == 0
+    assert sorted(zip(*(places.tolist() for places in empty.nonzero()), strict=True)) == [(1, 2), (4, 4)]
+    assert mapped.attrs["pixels_without_data"] == 2
+    assert np.isnan(mapped["probability"].values[empty]).all()
+    assert mapped["clear_months"].values[0, 0] == 5
+    assert mapped["clear_months"].values[1, 2] == 0
+
+
+def test_a_cube_of_clouds_alone_is_all_no_data(tiny_pipeline):
+    cube = small_cube().assign(SCL=(("time", "y", "x"), np.full((12, 6, 5), 9, dtype=np.uint8)))
+    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    assert mapped.attrs["pixels_without_data"] == 30
+
+
+def test_the_year_with_the_most_months_is_mapped_and_named(tiny_pipeline, caplog):
+    times = np.concatenate([MONTHS[-4:] - np.timedelta64(365, "D"), MONTHS])
+    cube = small_cube(times=times)
+    with caplog.at_level(logging.WARNING):
+        mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    assert mapped.attrs["year"] == 2018
+    assert "2018, with the most observed months, is mapped" in caplog.text
+    assert (mapped["clear_months"] == 12).all()
+    earlier = map_cube(cube, LABELS, tiny_pipeline, year=2017, progress=False)
+    assert (earlier["clear_months"] == 4).all()
+    with pytest.raises(ValueError, match="No look is of 2020"):
+        map_cube(cube, LABELS, tiny_pipeline, year=2020, progress=False)
+
+
+def test_reflectance_and_digital_numbers_give_one_map(tiny_pipeline):
+    cube = small_cube()
+    numbers = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    fractions = map_cube((cube / 10_000).rio.write_crs("EPSG:32631"), LABELS, tiny_pipeline, progress=False)
+    floats = map_cube(cube.astype(np.float32), LABELS, tiny_pipeline, progress=False)
+    np.testing.assert_allclose(fractions["probability"], numbers["probability"], atol=1e-5)
+    np.testing.assert_allclose(floats["probability"], numbers["probability"], atol=1e-5)
+
+
+@pytest.mark.parametrize("how", ["argument", "baseline", "file"])
+def test_the_offset_is_taken_off(tiny_pipeline, how):
+    cube = small_cube()
+    plain = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    shifted = cube + np.uint16(1000)
+    options = {"argument": {"offset": 1000}, "baseline": {"processing_baseline": "05.09"}, "file": {}}[how]
+    if how == "file":
+        for band in BANDS:
+            shifted[band].attrs |= {"scale_factor": 1e-4, "add_offset": -0.1}
+    mapped = map_cube(shifted, LABELS, tiny_pipeline, progress=False, **options)
+    np.testing.assert_allclose(mapped["probability"], plain["probability"], atol=1e-6)
+
+
+def test_labels_may_have_phrases_and_one_label_is_certain(tiny_pipeline):
+    cube = open_cube(small_cube(2, 2))
+    mapped = map_cube(cube, {"crop": ["maize", "corn"], "trees": "a wood"}, tiny_pipeline, progress=False)
+    assert mapped.attrs["labels"] == ["crop", "trees"]
+    assert mapped["class"].attrs["flag_meanings"] == "no_data crop trees"
+    alone = map_cube(cube, "maize", tiny_pipeline, progress=False)
+    assert (alone["class"] == 1).all()
+    np.testing.assert_allclose(alone["probability"], 1)
+    np.testing.assert_allclose(alone["entropy"], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"chunk_size": 0}, "`chunk_size` must be at least 1"),
+        ({"labels": ""}, "`candidate_labels` is empty"),
+        ({"labels": [f"label {index}" for index in range(256)]}, "at most 254 classes, got 256"),
+        ({"hypothesis_template": "a photo"}, "must contain {} once"),
+        ({"cube": small_cube(bands=BANDS[1:])}, "lacks B02"),
+        ({"cube": small_cube().astype(np.float32) / 100}, "look like per cent"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(tiny_pipeline, options, sentence):
+    arguments = {"cube": small_cube(), "labels": LABELS, "model": tiny_pipeline, "progress": False, **options}
+    with pytest.raises(ValueError, match=sentence):
+        map_cube(**arguments)
+
+
+@pytest.mark.real_data
+def test_real_cubes_map_end_to_end_alike_in_any_chunks(tiny_pipeline, real_data):
+    paths = sorted((real_data / "worldcereal_flanders_2018" / "raw_nc").glob("S2_L2A_*.nc"))
+    flanders = open_cube(paths)
+    maps = [map_cube(flanders, LABELS, tiny_pipeline, progress=False, chunk_size=size) for size in (8192, 1000)]
+    assert maps[0].attrs["year"] == 2018
+    assert maps[0]["clear_months"].min() >= 8
+    np.testing.assert_allclose(maps[0]["probability"], maps[1]["probability"], atol=1e-5)
+    (path,) = (real_data / "worldcereal_cube_100x100").glob("*preprocessed_inputs.nc")
+    mapped = map_cube(path, LABELS, tiny_pipeline, progress=False)
+    assert mapped.attrs["year"] == 2021
+    assert mapped["clear_months"].max() == 9
+    assert mapped.attrs["pixels_without_data"] == 0

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from timesenclip_hf.simulator.captions import caption, caption_vocabulary, caption_words, write_captions
+from timesenclip_hf.simulator.classes import CLASS_NAMES, SIMULATED_CLASSES
+from timesenclip_hf.simulator.names import CAPTION_NAMES, PLAIN_NAMES, names_of_code
+from timesenclip_hf.simulator.photos.canvas import VisitState
+from timesenclip_hf.simulator.photos.drawing import STATE_NAMES
+
+EVERYDAY_WORDS = (
+    "maize corn sweetcorn rapeseed canola oilseed rape colza soya soybean buildings built up area houses town village "
+    "city urban residential artificial land impervious woodland forest trees broadleaved deciduous hardwood coniferous "
+    "evergreen needleleaf grassland meadow pasture permanent grass cropland arable cereals crops bare bareland barren "
+    "ground wetland wetlands shrubland scrub heath moor orchard fruit vineyard grapevines lucerne alfalfa sugar beet "
+    "beets potato potatoes winter common durum spring barley rye triticale dry pulses legumes field peas faba beans "
+    "vegetables cabbages tomatoes water lake river"
+)
+
+
+def captions_of(cover: str, state: VisitState, count: int = 400) -> list[str]:
+    rng = np.random.default_rng(0)
+    return [caption(cover, state, rng) for _ in range(count)]
+
+
+def test_every_cover_has_at_least_four_names() -> None:
+    assert set(CAPTION_NAMES) == set(CLASS_NAMES) == set(PLAIN_NAMES)
+    for names in CAPTION_NAMES.values():
+        assert len({*names.plain, *names.other}) >= 4
+
+
+def test_every_lc1_code_of_the_survey_has_names() -> None:
+    for cover in SIMULATED_CLASSES:
+        for code in cover.lc1:
+            assert len(names_of_code(code)) >= 4
+    with pytest.raises(ValueError, match="'Z99'"):
+        names_of_code("Z99")
+
+
+def test_the_vocabulary_holds_everyday_words_and_is_sorted() -> None:
+    vocabulary = caption_vocabulary()
+    assert vocabulary == sorted(set(vocabulary))
+    assert not set(caption_words(EVERYDAY_WORDS)) - set(vocabulary)
+    assert "airport" not in vocabulary
+
+
+@pytest.mark.parametrize("cover", CLASS_NAMES)
+def test_captions_use_words_of_the_vocabulary_only(cover: str) -> None:
+    vocabulary = set(caption_vocabulary())
+    for state in (VisitState(), VisitState(green=0.9, height=1.0, flower=0.8), VisitState(snow=1.0)):
+        texts = captions_of(cover, state, 100)
+        assert all(text == text.strip() and "{" not in text for text in texts)
+        assert not {word for text in texts for word in caption_words(text)} - vocabulary
+
+
+def test_plain_names_lead_and_bare_names_are_frequent() -> None:
+    texts = captions_of("maize", VisitState(green=0.9, height=2.0))
+    assert sum("maize" in text or "corn" in text for text in texts) > 0.7 * len(texts)
+    assert sum(text in ("maize", "corn", "grain maize") for text in texts) > 0.15 * len(texts)
+    assert len(set(texts)) > 80
+
+
+def test_a_caption_can_say_what_the_field_looks_like() -> None:
+    assert any("in flower" in text for text in captions_of("rapeseed", VisitState(green=0.8, height=1, flower=0.9)))
+    assert any("ripe" in text for text in captions_of("wheat", VisitState(dry=0.9, height=0.8)))
+    assert any("stubble" in text for text in captions_of("wheat", VisitState(stubble=0.8)))
+    assert not any(
+        "flower" in text or "stubble" in text for text in captions_of("lake", VisitState(flower=1, stubble=1))
+    )
+
+
+def test_group_words_are_used_now_and_then() -> None:
+    texts = captions_of("wheat", VisitState(green=0.5, height=0.3))
+    groups = sum(any(word in text for word in ("cereal", "crop", "arable", "farmland")) for text in texts)
+    assert 0.05 * len(texts) < groups < 0.4 * len(texts)
+
+
+def test_captions_of_a_point_depend_on_the_seed_and_its_number_only() -> None:
+    states = np.zeros((3, 4, len(STATE_NAMES)), np.float32)
+    covers = [0, 8, 30]
+    texts = write_captions(covers, states, seed=1)
+    assert [len(visits) for visits in texts] == [4, 4, 4]
+    assert write_captions(covers[1:], states[1:], seed=1, first=1) == texts[1:]
+    assert write_captions(covers, states, seed=2) != texts
+
+
+def test_an_unknown_cover_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'lawn'"):
+        caption("lawn", VisitState(), np.random.default_rng(0))

@@ -1,0 +1,76 @@
+"""Pictures of the Space's views: `python -m tests.support.browser.screenshots docs` draws those of the documentation.
+
+The tests and `make evidence-hub` keep theirs in `runs/browser`, which git ignores, for an eye to look at.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import Page, expect
+
+from tests.support.browser.chromium import chromium, visit
+from tests.support.browser.views import SENTENCE, choose, field, open_view, source, unfold, upload, write
+from tests.support.space_process import ROOT, running_space
+
+SCREENSHOTS = ROOT / "runs" / "browser"
+DOCUMENTED = ("series", "map", "search")
+# Elements that are seen and reach beyond the window's right edge; a pixel is a rounding.
+_OVERHANGING = """() => [...document.querySelectorAll("main *")]
+  .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
+  .map(one => one.outerHTML.slice(0, 120))"""
+
+
+def views(page: Page) -> Iterator[str]:
+    """Shows the views one after the other, each with an answer in it, and last an error; their names."""
+    choose(page, "series-example", "maize, half the year in cloud")
+    expect(page.locator("#series-chart figcaption")).to_contain_text("Jan, Feb, Apr, Jun, Nov, Dec")
+    source(page, "series-chart")
+    yield "series"
+
+    open_view(page, "Map")
+    field(page, "map-row").fill("10")
+    write(page, "map-column", "20")
+    expect(page.locator("#map-pixel-status")).to_contain_text("Row 10, column 20")
+    source(page, "map-pixel-chart")
+    for name in ("classes", "probability", "entropy"):
+        source(page, f"map-{name}")
+    yield "map"
+
+    open_view(page, "Search")
+    source(page, "search-hits")
+    yield "search"
+
+    open_view(page, "Series")
+    with TemporaryDirectory() as folder:
+        bad = Path(folder) / "table.csv"
+        bad.write_text("this,is\nnot,a table\n", encoding="utf-8")
+        unfold(page, "series")
+        upload(page, "series", bad)
+        expect(page.locator("#series-error").get_by_role("alert")).to_have_text(SENTENCE)
+        yield "error"
+
+
+def keep(page: Page, path: Path) -> list[str]:
+    """Keeps a screenshot of the whole page; what reaches beyond the window, which should be nothing."""
+    # Neither a hovered button nor a blinking cursor, and nothing that is still fading in.
+    page.mouse.move(0, 0)
+    page.evaluate("document.activeElement.blur()")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, full_page=True, animations="disabled")
+    found: list[str] = page.evaluate(_OVERHANGING)
+    scrolled = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [*found, f"the page, {scrolled} pixels"] if scrolled > 0 else found
+
+
+def main(folder: str) -> None:
+    """Draws the pictures of the documentation."""
+    with running_space() as space, chromium() as browser, visit(browser, space.url) as page:
+        for name in views(page):
+            if name in DOCUMENTED:
+                keep(page, Path(folder) / f"space_{name}.png")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

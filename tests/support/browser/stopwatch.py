@@ -1,0 +1,54 @@
+"""From a click, an Enter or a file to the answer drawn, by the browser's own clock, not by the test's process."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+from tests.support.browser.views import NO_CLEAR_MONTH
+
+# Watches every frame drawn from the first click, Enter or file until `ready` holds and all pictures named are decoded.
+_WATCH = """([ready, pictures]) => {
+  const starts = ["click", "keydown", "change"];
+  const holds = new Function(`return ${ready}`);
+  const found = () => pictures.map(one => document.querySelector(one));
+  const sources = found().map(image => image?.src);
+  window.stopwatch = new Promise(done => {
+    const start = event => {
+      if (event.type === "keydown" && event.key !== "Enter") return;
+      for (const type of starts) removeEventListener(type, start, true);
+      const from = performance.now();
+      const look = async () => {
+        const images = found();
+        if (!holds() || images.some((image, place) => !image || image.src === sources[place]))
+          return requestAnimationFrame(look);
+        await Promise.all(images.map(image => image.decode()));
+        requestAnimationFrame(() => done((performance.now() - from) / 1000));
+      };
+      look();
+    };
+    for (const type of starts) addEventListener(type, start, true);
+  });
+}"""
+
+
+def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: list[str]) -> float:
+    """Seconds from the click, the Enter or the choice of a file in `act` until the answer is drawn.
+
+    Args:
+        page: the page.
+        act: what does one of these, once.
+        ready: JavaScript that is true when the answer's text is there, and false before.
+        pictures: CSS selectors of pictures that must have changed and be decoded.
+    """
+    page.evaluate(_WATCH, [ready, pictures])
+    act()
+    return float(page.evaluate("window.stopwatch"))
+
+
+def labels_shown(rows: str, labels: list[str]) -> str:
+    """JavaScript that is true when rows of this selector show these labels, and none but what has no clear month."""
+    wanted = ",".join(sorted(labels))
+    return (
+        f"[...document.querySelectorAll({rows!r})].map(row => row.dataset.label)"
+        f".filter(label => label !== {NO_CLEAR_MONTH!r}).sort().join() === {wanted!r}"
+    )
