@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from timesenclip_hf.data.engine.reports import check_identity, write_json
-from timesenclip_hf.files import first_line
+from timesenclip_hf.data.engine.reports import check_identity
+from timesenclip_hf.files import first_line, write_json
 
 RUN_FILE, PROGRESS_FILE, LOCK_FILE = "run.json", "progress.json", ".lock"
 LIBRARIES = ("timesenclip-hf", "torch", "transformers", "accelerate", "datasets", "numpy")

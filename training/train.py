@@ -25,8 +25,7 @@ from transformers import CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
-from timesenclip_hf.data.engine.reports import write_json
-from timesenclip_hf.files import first_line
+from timesenclip_hf.files import first_line, write_json
 from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate

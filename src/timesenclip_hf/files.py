@@ -1,4 +1,4 @@
-"""Tensors in files: what `torch.save` wrote, opened without running what it holds, and a hash of weights.
+"""Write files and folders whole or not at all, read tensors without running what their file holds, hash weights.
 
 Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors
 and plain values is refused, with the name of what it holds, and nothing of it is executed.
@@ -6,15 +6,82 @@ and plain values is refused, with the name of what it holds, and nothing of it i
 
 import argparse
 import hashlib
+import json
 import pickle
 import pickletools
 import re
+import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
+
+
+@contextmanager
+def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
+    """Write a file whole or not at all.
+
+    Args:
+        path: of the file; one that is there is replaced once the new one is finished.
+
+    Yields:
+        A path beside it, of the same suffix, to write to. It takes the file's place when the block ends; when the
+        block raises, nothing has changed.
+
+    Raises:
+        IsADirectoryError: a folder lies there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[Path]:
+    """Write a folder whole or not at all.
+
+    Args:
+        path: of the folder.
+        replace: put it in the place of one that an earlier call wrote; else only an empty one is replaced.
+
+    Yields:
+        An empty folder beside it to write to. It takes the folder's place when the block ends; when the block
+        raises, nothing has changed.
+
+    Raises:
+        FileExistsError: a file lies there, or a folder with content that is not to be replaced.
+    """
+    path = Path(path)
+    if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
+        raise FileExistsError(f"{path} is there already: give another folder, or remove it.")
+    partial, old = (path.with_name(f".{word}-{path.name}") for word in ("partial", "old"))
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        shutil.rmtree(old, ignore_errors=True)
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_json(path: str | PathLike[str], content: Any) -> None:
+    """Write JSON with an indent of one, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -22,11 +22,11 @@ import torch
 
 from .data.collate import iterate_inputs
 from .data.engine.content import content_hash
-from .data.engine.reports import ImportReport, Problem, write_json
+from .data.engine.reports import ImportReport, Problem
 from .data.engine.shards import WORK_FOLDER, ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_LOOK
 from .extras import needs_extra
-from .files import first_line, weights_hash
+from .files import first_line, weights_hash, write_json
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 

@@ -7,25 +7,26 @@ import typer
 
 from .options import (
     Bands,
-    Device,
-    Exported,
+    ComputeGroup,
     Model,
     Offset,
-    Runtime,
     Template,
     Year,
     model_of,
     names_of,
     read_label_option,
     show_progress,
+    with_groups,
 )
 
 # Side in pixels of the pieces that a cube is read and mapped in: with a year of all looks some hundred megabytes.
 DEFAULT_CHUNK = 256
 
 
+@with_groups
 def map_(
     output: Annotated[Path, typer.Option(help="GeoTIFF of the classes; scores, STAC item and pictures go beside it.")],
+    compute: ComputeGroup,
     cube: Annotated[
         list[Path] | None, typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place, or folders of them.")
     ] = None,
@@ -69,17 +70,12 @@ def map_(
     ] = None,
     smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None,
     embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None,
-    deduplicate: Annotated[bool, typer.Option("--deduplicate", help="Encode pixels that are equal once.")] = False,
     scheduler: Annotated[
         str, typer.Option(help="threads or processes of this machine, or the tcp://HOST:PORT of a Dask cluster.")
     ] = "threads",
     workers: Annotated[int, typer.Option(help="Threads or processes of this machine.")] = 1,
     chunk: Annotated[int, typer.Option(help="Side in pixels of what is mapped at once.")] = DEFAULT_CHUNK,
-    dtype: Annotated[str | None, typer.Option(help="To compute in, such as bfloat16.")] = None,
-    runtime: Runtime = "torch",
-    exported: Exported = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
-    device: Device = None,
 ) -> None:
     """Map the land cover of a cube of any size; the same command goes on where it was stopped.
 
@@ -126,14 +122,14 @@ def map_(
         offset=offset,
         smoothing=smooth,
         embeddings=embeddings,
-        deduplicate=deduplicate,
+        deduplicate=compute.deduplicate,
         scheduler=scheduler,
         workers=workers,
         chunk=chunk,
-        dtype=dtype,
-        runtime=runtime,
-        exported=exported,
-        device=device,
+        dtype=compute.dtype,
+        runtime=compute.runtime,
+        exported=compute.exported,
+        device=compute.device,
         inputs=inputs,
     )
     known = None

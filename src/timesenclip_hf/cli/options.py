@@ -1,11 +1,18 @@
-"""What the commands have in common: options, and how their texts are read."""
+"""Options that commands share, the groups they come in, and how their texts are read."""
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from ..runtimes.options import ComputeOptions
 
 LabelsOption = Annotated[
     str,
@@ -19,24 +26,94 @@ Template = Annotated[
 Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
 Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
-Runtime = Annotated[
-    Literal["torch", "onnx", "openvino"],
-    typer.Option(help="What computes the embeddings; the others need the extra `export`."),
-]
-Exported = Annotated[
-    Path | None, typer.Option(help="File of `timesenclip export` for --runtime; float32, made on the fly, if left out.")
-]
 Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
+CRS = Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")]
 
 Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]
 Composite = Annotated[
-    str, typer.Option(help="median (masked, of each month), timesenclip (upstream's recipe) or none (every look).")
+    str,
+    typer.Option(help="median (masked, of each month), timesenclip (upstream's recipe) or none (every acquisition)."),
 ]
 Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
+@dataclass(frozen=True)
+class ReadingGroup:
+    """Options of a command that reads series of digital numbers."""
+
+    year: Year = None
+    offset: Offset = None
+
+
+@dataclass(frozen=True)
+class ComputeGroup:
+    """Options of a command that computes embeddings."""
+
+    device: Device = None
+    dtype: Annotated[str | None, typer.Option(help="To compute in, such as bfloat16.")] = None
+    runtime: Annotated[
+        Literal["torch", "onnx", "openvino"],
+        typer.Option(help="What computes the embeddings; the others need the extra `export`."),
+    ] = "torch"
+    exported: Annotated[
+        Path | None,
+        typer.Option(help="File of `timesenclip export` for --runtime; float32, made on the fly, if left out."),
+    ] = None
+    deduplicate: Annotated[bool, typer.Option("--deduplicate", help="Encode series that are equal once.")] = False
+
+    def to_options(self, **others: Any) -> "ComputeOptions":
+        """Return what the package's functions take.
+
+        Args:
+            **others: fields that are no options of the command.
+        """
+        from ..runtimes.options import ComputeOptions
+
+        return ComputeOptions(**{field.name: getattr(self, field.name) for field in fields(self)}, **others)
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses of options: Typer sees each of their fields as an option of its own.
+
+    Args:
+        command: its parameters that are annotated with a dataclass are filled from that class's fields, which are
+            annotated and have defaults as options of Typer have, and shown after the command's own.
+    """
+    signature = inspect.signature(command)
+    groups: dict[str, Any] = {
+        name: one.annotation for name, one in signature.parameters.items() if is_dataclass(one.annotation)
+    }
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, one in signature.parameters.items()
+        if name not in groups
+    ]
+    for group in groups.values():
+        hints = get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name]
+            )
+            for field in fields(group)
+        ]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    run.__dict__["__signature__"] = signature.replace(parameters=parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _default(field: Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
 def read_label_option(text: str) -> Any:
-    """Names with commas, or the content of a JSON file.
+    """Read names with commas, or the content of a JSON file.
 
     Raises:
         ValueError: the file holds something else.
@@ -57,17 +134,17 @@ def read_label_option(text: str) -> Any:
 
 
 def names_of(text: str | None) -> list[str] | None:
-    """Names between commas."""
+    """Split names between commas."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def model_of(name: str | None) -> str:
-    """A checkpoint, the embedded one when left out."""
+    """Return the checkpoint that is named, or the embedded one."""
     from .. import DEFAULT_CHECKPOINT
 
     return name or DEFAULT_CHECKPOINT
 
 
 def show_progress() -> bool:
-    """Whether somebody watches."""
+    """Tell whether somebody watches: progress bars are for terminals."""
     return sys.stderr.isatty()

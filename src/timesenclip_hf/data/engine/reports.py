@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...files import write_json
+
 REPORT_FILE = "import_report.json"
 
 
@@ -98,10 +100,3 @@ def check_identity(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, 
             f"{folder} holds {kind} {other[0]} ({there.get(other[0])!r:.80}, now {wanted.get(other[0])!r:.80}): choose "
             "another folder, or delete it."
         )
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes a file that is either whole or not there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(path)

@@ -23,8 +23,9 @@ from typing import Any, TypeAlias
 from transformers.utils import logging
 
 from ...extras import needs_extra
+from ...files import write_json
 from .content import content_hash
-from .reports import REPORT_FILE, ImportReport, Problem, check_identity, write_json
+from .reports import REPORT_FILE, ImportReport, Problem, check_identity
 
 with needs_extra("data"):
     import pyarrow as pa

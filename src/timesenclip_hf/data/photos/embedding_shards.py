@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import write_json
 from ..engine.content import content_hash
-from ..engine.reports import Problem, check_identity, count_reasons, write_json
+from ..engine.reports import Problem, check_identity, count_reasons
 from ..schema import photo_feature
 
 with needs_extra("data"):

@@ -1,0 +1,46 @@
+"""`timesenclip convert` and `timesenclip export`: checkpoints from and to other formats."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import Model, model_of, names_of
+
+
+def convert(
+    checkpoint: Annotated[str, typer.Argument(help="Upstream .ckpt or .pt: a file, or user/repo[:file] on the Hub.")],
+    clip: Annotated[str, typer.Option(help="Folder or Hub id of the CLIP checkpoint: text tower and tokenizer.")],
+    output: Annotated[Path, typer.Option(help="Folder to write.")],
+    band_order: Annotated[
+        str | None, typer.Option(help="TimeSenCLIP: bands of the encoder's input in order, with commas.")
+    ] = None,
+    vision_tower: Annotated[
+        bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower, for ground photos.")
+    ] = True,
+    revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
+) -> None:
+    """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""
+    from ..conversion import convert as convert_checkpoint
+
+    report = convert_checkpoint(
+        checkpoint, clip, output, band_order=names_of(band_order), vision_tower=vision_tower, revision=revision
+    )
+    typer.echo(str(report))
+
+
+def export(
+    output: Annotated[Path, typer.Option(help="File to write, FILE.onnx.")],
+    model: Model = None,
+    quantize: Annotated[Literal["int8"] | None, typer.Option(help="int8, or float32 when left out.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="CSV, Parquet or NPZ of series for int8; simulated ones when left out.")
+    ] = None,
+) -> None:
+    """Write the pixel tower as ONNX for ONNX Runtime and OpenVINO, held against PyTorch."""
+    from ..classification import load_pipeline
+    from ..runtimes.onnx_file import export_tower
+
+    loaded = load_pipeline(model_of(model), None)
+    extractor = loaded.processor.feature_extractor
+    typer.echo(str(export_tower(loaded.model, extractor, output, quantize=quantize, calibration=calibration)))

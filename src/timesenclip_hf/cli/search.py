@@ -1,0 +1,47 @@
+"""`timesenclip index` and `timesenclip search`: places by words."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .options import Device, Model, Template, model_of, show_progress
+
+
+def index_(
+    dataset: Annotated[str, typer.Argument(help="Folder or Hub id of a dataset, whose points shall be found.")],
+    output: Annotated[Path, typer.Option(help="Folder of the index; a call that was stopped goes on there.")],
+    split: Annotated[str, typer.Option(help='Of the dataset; "all" for every split.')] = "all",
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Embed the points of a dataset for `timesenclip search`."""
+    from ..classification import load_pipeline
+    from ..data.opening import read_dataset
+    from ..search import build_index
+
+    points = read_dataset(dataset, split)
+    loaded = load_pipeline(model_of(model), device)
+    typer.echo(str(build_index(points, output, loaded.model, loaded.processor, progress=show_progress())))
+
+
+def search(
+    query: Annotated[str, typer.Argument(help='What to look for, such as "flooded rice paddies".')],
+    index: Annotated[Path, typer.Option(help="Folder that `timesenclip index` wrote.")],
+    model: Model = None,
+    template: Template = None,
+    top_k: Annotated[int, typer.Option(help="Points to show.")] = 10,
+    format_: Annotated[Literal["table", "json", "geojson"], typer.Option("--format", help="Of the output.")] = "table",
+) -> None:
+    """Find places by words: the points nearest to a query, with their photos."""
+    from ..classification import load_pipeline
+    from ..search import SearchIndex, as_geojson, as_table
+
+    loaded = load_pipeline(model_of(model), None)
+    points = SearchIndex.load(index, loaded.model, loaded.processor)
+    hits = points.search(query, top_k=top_k, hypothesis_template=template or None)
+    if format_ == "table":
+        typer.echo(as_table(hits))
+    else:
+        typer.echo(json.dumps(as_geojson(hits) if format_ == "geojson" else hits, indent=1))

@@ -1,0 +1,71 @@
+"""`timesenclip classify`: a table of series to classes."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import (
+    ComputeGroup,
+    LabelsOption,
+    Model,
+    ReadingGroup,
+    Template,
+    model_of,
+    read_label_option,
+    show_progress,
+    with_groups,
+)
+
+
+@with_groups
+def classify(
+    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
+    labels: LabelsOption,
+    reading: ReadingGroup,
+    compute: ComputeGroup,
+    output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None,
+    model: Model = None,
+    template: Template = None,
+    top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
+) -> None:
+    """Classify the series of a table."""
+    from ..classification import PixelClassifier
+    from ..data.sources.tables import read_table, write_scores
+
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"--top-k must be at least 1, got {top_k}.")
+    series = read_table(table, id_column=id_column)
+    classifier = PixelClassifier(
+        read_label_option(labels),
+        model_of(model),
+        hypothesis_template=template or None,
+        device=compute.device,
+        dtype=compute.dtype,
+        runtime=compute.runtime,
+        exported=compute.exported,
+        deduplicate=compute.deduplicate,
+    )
+    scores = classifier.probabilities_of_items(
+        series.series, progress=show_progress(), year=reading.year, offset=reading.offset
+    )
+    typer.echo(_summary(series.ids, classifier.labels, scores))
+    if output is not None:
+        write_scores(output, series.ids, classifier.labels, scores, top_k=top_k)
+        typer.echo(f"wrote {output}")
+
+
+def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
+    """How many series went to each label, those without data, and the first rows."""
+    import numpy as np
+
+    best, empty = scores.argmax(axis=1), np.isnan(scores).any(axis=1)
+    counts = [f"{label} {int(((best == place) & ~empty).sum())}" for place, label in enumerate(labels)]
+    if empty.any():
+        counts.append(f"no clear look {int(empty.sum())}")
+    rows = [
+        f"{name}  " + ("no clear look" if missing else f"{labels[place]}  {row[place]:.3f}")
+        for name, place, row, missing in zip(ids[:5], best, scores, empty, strict=False)
+    ]
+    return "\n".join([f"{len(ids)} series: {', '.join(counts)}", *rows])
