@@ -1,4 +1,4 @@
-"""Fills cards and README from what commands measured: `python -m hub.fill_cards`. No figure is typed by hand."""
+"""Fill cards, README and the page of evidence from what commands measured: `python -m hub.fill_cards`. No figure is typed by hand."""
 
 import contextlib
 import io
@@ -16,6 +16,7 @@ from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.report.reading import words
 
 RESULTS = ROOT / "training" / "results"
+EVIDENCE_PAGE = ROOT / "docs" / "evidence.md"
 HARDWARE = "two CPU cores"
 LICENCES = Licences(
     weights="mit", clip="none: its towers were trained from nothing", data="none: simulated by the code of this package"
@@ -102,12 +103,24 @@ def run_example(text: str) -> str:
 
 
 def fill_readme() -> str:
-    """README with its example's output and its tables renewed."""
+    """Renew the example's output and the table of results in README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = fill_section(text, "example", run_example(text))
-    text = fill_section(text, "results", results_table(read("evaluation")))
+    return fill_section(text, "results", results_table(read("evaluation")))
+
+
+def fill_evidence() -> str:
+    """Renew every table of claims in the page of evidence.
+
+    Raises:
+        ValueError: claims were measured that have no section in the page.
+    """
+    text = EVIDENCE_PAGE.read_text(encoding="utf-8")
     for file in sorted((RESULTS / "evidence").glob("*.json")):
-        text = fill_section(text, f"{file.stem}-evidence", evidence_table(read(f"evidence/{file.stem}")))
+        section = f"{file.stem}-evidence"
+        if f"<!-- {section} -->" not in text:
+            raise ValueError(f"{EVIDENCE_PAGE.name} has no section for {file.name}: add <!-- {section} --> to it.")
+        text = fill_section(text, section, evidence_table(read(f"evidence/{file.stem}")))
     return text
 
 
@@ -118,6 +131,7 @@ def filled() -> dict[Path, str]:
         ROOT / "model_card.md": card,
         Path(DEFAULT_CHECKPOINT) / "README.md": card,
         ROOT / "README.md": fill_readme(),
+        EVIDENCE_PAGE: fill_evidence(),
     }
 
 
