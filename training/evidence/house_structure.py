@@ -17,10 +17,11 @@ SOURCE = ROOT / "src"
 PACKAGE = "timesenclip_hf"
 LONGEST_MODULE, LONGEST_FUNCTION, MANY_PARAMETERS, MOST_PARAMETERS = 400, 60, 8, 14
 # Words that a docstring must not begin with: it begins with a verb.
-NO_VERBS = set(
-    "a an the what how where when which whether who why all any each every no not one two some this these that as for "
-    "of in on at to with by from its it same many both and or if is are".split()
-)
+NO_VERBS = {
+    *("a", "an", "the", "all", "any", "each", "every", "no", "not", "one", "two", "some", "this", "these", "that"),
+    *("what", "how", "where", "when", "which", "whether", "who", "why", "as", "for", "of", "in", "on", "at", "to"),
+    *("with", "by", "from", "its", "it", "same", "many", "both", "and", "or", "if", "is", "are"),
+}
 # Phrases that send a reader elsewhere for what should stand here.
 REFERRALS = re.compile(r"\b(see there|as there|as for the rest)\b", re.IGNORECASE)
 # Names that say nothing where a noun would.
@@ -207,6 +208,15 @@ def _components(graph: dict[str, set[str]]) -> list[list[str]]:
         if node not in index:
             visit(node)
     return groups
+
+
+def layers() -> dict[str, list[str]]:
+    """Read CONTRIBUTING's table of layers: each with the layers that it may import."""
+    section = (
+        (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## Who may import whom")[1].split("\n## ")[0]
+    )
+    rows = re.findall(r"^\| `([\w.`, ]+)` \| (.*) \|$", section, flags=re.MULTILINE)
+    return {name: re.findall(r"`([\w.]+)`", allowed) for name, allowed in rows}
 
 
 def findings(*folders: Path) -> Iterator[Finding]:
