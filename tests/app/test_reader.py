@@ -4,6 +4,7 @@ import torch
 
 from timesenclip_hf.app.limits import MOST_CHARACTERS, MOST_CLASSES, MOST_KEPT_WORDS
 from timesenclip_hf.classification import PixelClassifier
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.simulator import simulate
 
 
@@ -16,7 +17,7 @@ def test_probabilities_are_those_of_the_classifier_for_every_form_of_series(read
     for series, options in ((simulated, {}), (dated, {"dates": dates, "scl": clouds, "offset": 50})):
         looks = reader.look(series, **options)
         found = reader.probabilities(reader.embed(looks), reader.words(", ".join(labels)))
-        expected, _ = PixelClassifier(labels).probabilities(series, **options)
+        expected, _ = PixelClassifier(labels).probabilities(series, SeriesOptions(**options))
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 

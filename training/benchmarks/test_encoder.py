@@ -19,6 +19,7 @@ from timesenclip_hf import encode
 from timesenclip_hf.classification import class_probabilities
 from timesenclip_hf.runtimes import plan as inference_timesenclip
 from timesenclip_hf.runtimes.engines import load_tower
+from timesenclip_hf.runtimes.options import ComputeOptions
 from timesenclip_hf.runtimes.plan import TransformerPlan, plan_of
 from timesenclip_hf.runtimes.products import make_product
 from timesenclip_hf.simulator import simulate
@@ -73,11 +74,13 @@ def runtime_towers(model: Any) -> dict[str, Any]:
     """The tower in other runtimes, float32 exported in memory, int8 from its file."""
     exported = int8_tower()
     return {
-        "openvino float32": load_tower(model, "openvino"),
-        "openvino int8": load_tower(model, "openvino", exported=exported),
-        "openvino int8, bfloat16 rest": load_tower(model, "openvino", exported=exported, dtype="bfloat16"),
-        "onnx float32": load_tower(model, "onnx"),
-        "onnx int8": load_tower(model, "onnx", exported=exported),
+        "openvino float32": load_tower(model, ComputeOptions(runtime="openvino")),
+        "openvino int8": load_tower(model, ComputeOptions(runtime="openvino", exported=exported)),
+        "openvino int8, bfloat16 rest": load_tower(
+            model, ComputeOptions(runtime="openvino", exported=exported, dtype="bfloat16")
+        ),
+        "onnx float32": load_tower(model, ComputeOptions(runtime="onnx")),
+        "onnx int8": load_tower(model, ComputeOptions(runtime="onnx", exported=exported)),
     }
 
 

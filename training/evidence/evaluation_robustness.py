@@ -26,6 +26,7 @@ from timesenclip_hf.evaluation.metrics import balanced_accuracy
 from timesenclip_hf.evaluation.probing import few_shot_ladder, split_rows_by_place
 from timesenclip_hf.evaluation.robustness import robustness_curves
 from timesenclip_hf.evaluation.sets import simulated_set
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from training.evidence.claims import Ledger
 
@@ -89,7 +90,7 @@ def calibration(ledger: Ledger) -> None:
             part.save_pretrained(folder)
         classifier = PixelClassifier(found.task.taxonomy.prompts, Path(folder))
     series = found.samples.series[judge]
-    said = classifier.probabilities(series, months=found.samples.months[judge], units="dn", offset=0)[0]
+    said = classifier.probabilities(series, SeriesOptions(months=found.samples.months[judge], units="dn", offset=0))[0]
     expected = softmax(found.logits[judge].double().numpy() / fitted.temperature, axis=1)
     claim = "largest difference of a saved and loaded checkpoint's probabilities from the fitted ones"
     ledger.add(claim, float(np.abs(said - expected).max()), "<=", 1e-5)

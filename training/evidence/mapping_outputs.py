@@ -31,6 +31,7 @@ from timesenclip_hf.maps import map_cube, open_cube, reject, write_map
 from timesenclip_hf.maps.files.preview import draw_map
 from timesenclip_hf.maps.making.embeddings import embeddings_from_int8
 from timesenclip_hf.maps.making.smoothing import majority, majority_halo, potts
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.evidence.claims import Ledger
 from training.measure import real_data_folder
@@ -235,11 +236,13 @@ def _probabilities() -> np.ndarray:
     options = {"scl": cube["scl"].values.reshape(looks, -1).T} if "scl" in cube else {}
     probabilities, _ = PixelClassifier(load_taxonomy("eunis_level2").class_names, DEFAULT_CHECKPOINT).probabilities(
         cube["reflectance"].values.reshape(looks, bands, -1).transpose(2, 0, 1),
-        bands=cube["band"].values.tolist(),
-        dates=cube["time"].values,
-        nodata=cube.attrs.get("nodata"),
-        year=2018,
-        **options,
+        SeriesOptions(
+            bands=cube["band"].values.tolist(),
+            dates=cube["time"].values,
+            nodata=cube.attrs.get("nodata"),
+            year=2018,
+            **options,
+        ),
     )
     return probabilities.reshape(height, width, -1)
 

@@ -33,6 +33,7 @@ def classify(
     """Classify the series of a table."""
     from ..classification import PixelClassifier
     from ..data.sources.tables import read_table, write_scores
+    from ..models.timesenclip.options_timesenclip import SeriesOptions
 
     if top_k is not None and top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {top_k}.")
@@ -41,15 +42,10 @@ def classify(
         read_label_option(labels),
         model_of(model),
         hypothesis_template=template or None,
-        device=compute.device,
-        dtype=compute.dtype,
-        runtime=compute.runtime,
-        exported=compute.exported,
-        deduplicate=compute.deduplicate,
+        compute=compute.to_options(),
     )
-    scores = classifier.probabilities_of_items(
-        series.series, progress=show_progress(), year=reading.year, offset=reading.offset
-    )
+    options = SeriesOptions(year=reading.year, offset=reading.offset)
+    scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if output is not None:
         write_scores(output, series.ids, classifier.labels, scores, top_k=top_k)

@@ -12,6 +12,7 @@ import torch
 from ..extras import needs_extra
 from ..files import weights_hash
 from ..models.timesenclip.precision_timesenclip import check_precision, precision_name
+from .options import ComputeOptions
 from .tower import PooledTower
 
 RUNTIMES = ("onnx", "openvino")
@@ -57,46 +58,41 @@ class RuntimeTower(PooledTower):
         return torch.from_numpy(self._own.run([np.ascontiguousarray(one.numpy()) for one in given]))
 
 
-def load_tower(
-    model: Any,
-    runtime: str = "openvino",
-    *,
-    exported: str | PathLike[str] | None = None,
-    dtype: torch.dtype | str | None = None,
-    threads: int | None = None,
-) -> RuntimeTower:
-    """A model's pixel tower in another runtime, for `encode(..., tower=...)`.
+def load_tower(model: Any, compute: ComputeOptions) -> RuntimeTower | None:
+    """Open a model's pixel tower in the runtime that is asked for, to be passed as `encode(..., tower=...)`.
 
     Args:
-        model: the [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`] whose place it takes, on the CPU.
-        runtime: "onnx" or "openvino".
-        exported: file that [`export_tower`] wrote, in float32 or int8; exported in memory, in float32, when left out.
-        dtype: "bfloat16" for what is not in int8, in OpenVINO only; float32 when left out.
-        threads: to compute with; torch's number when left out.
+        model: the [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`] whose weights it has.
+        compute: names the runtime, and its file, type and threads. OpenVINO computes what is not in int8 in bfloat16
+            where that is the type; else it is float32.
+
+    Returns:
+        The tower; `None` for torch, where [`encode`] finds the fastest by itself and again when weights have changed.
 
     Raises:
         ValueError: the file is of another checkpoint or none of ours, or runtime and type do not go together.
         FileNotFoundError: there is no such file.
         ImportError: the extra is not installed.
     """
-    if runtime not in RUNTIMES:
-        raise ValueError(f"`runtime` must be torch, {' or '.join(RUNTIMES)}, got {runtime!r}.")
+    runtime = compute.runtime
+    if runtime == "torch":
+        return None
     tower = getattr(model, "pixel_model", model)
     if tower.device.type != "cpu":
         raise ValueError(f"The runtime {runtime} computes on the processor: leave the device {tower.device} out.")
-    precision = precision_name(dtype)
+    precision = precision_name(compute.dtype)
     if precision not in ("float32", "bfloat16") or (precision == "bfloat16" and runtime == "onnx"):
         raise ValueError(
             f"The runtime {runtime} does not compute in {precision}: use float32, or bfloat16 in openvino."
         )
     check_precision(precision, tower.device)
-    if exported is not None:
-        content = read_exported(exported, tower)
+    if compute.exported is not None:
+        content = read_exported(compute.exported, tower)
     else:
         from .onnx_file import make_onnx
 
         content = make_onnx(tower).SerializeToString()
-    return RuntimeTower(tower.config, content, runtime, precision, threads)
+    return RuntimeTower(tower.config, content, runtime, precision, compute.threads)
 
 
 def read_exported(path: str | PathLike[str], tower: Any) -> bytes:

@@ -48,3 +48,6 @@ class ComputeOptions:
             raise ValueError(f"`runtime` must be {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}, got {self.runtime!r}.")
         if self.exported is not None and self.runtime == "torch":
             raise ValueError("An exported tower needs a runtime: name onnx or openvino, or leave the file out.")
+
+
+DEFAULT_COMPUTE = ComputeOptions()

@@ -27,7 +27,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, NameParts, read_name
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, parse_dates
-from ...models.timesenclip.feature_extraction_timesenclip import SERIES_KEYS
+from ...models.timesenclip.options_timesenclip import SERIES_KEYS
 
 ID_COLUMNS = ("id", "sample_id", "location_id", "point_id", "plot_id", "fid")
 DATE_COLUMNS = ("date", "timestamp", "time", "datetime", "acquisition_date", "t")

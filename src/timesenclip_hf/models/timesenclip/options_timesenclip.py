@@ -1,7 +1,7 @@
 """Say how to read a series: one set of options for the feature extractor and everything that calls it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -38,3 +38,24 @@ class SeriesOptions:
     processing_baseline: str | float | Sequence[str | float] | None = None
     offset: float | Sequence[float] | np.ndarray | None = None
     year: int | None = None
+
+
+SERIES_OPTIONS = tuple(field.name for field in fields(SeriesOptions))
+# What a dictionary may hold that describes a series.
+SERIES_KEYS = ("series", *SERIES_OPTIONS)
+
+
+def complete_options(options: SeriesOptions | None, settings: Mapping[str, Any]) -> SeriesOptions:
+    """Return options with some of them set anew; arrays are passed on, not copied.
+
+    Args:
+        options: to begin with; the defaults when left out.
+        settings: fields of [`SeriesOptions`] by name.
+
+    Raises:
+        TypeError: there is no such field.
+    """
+    unknown = sorted(set(settings) - set(SERIES_OPTIONS))
+    if unknown:
+        raise TypeError(f"Unknown option {unknown[0]!r} of a series: use {', '.join(SERIES_OPTIONS)}.")
+    return replace(options or SeriesOptions(), **settings)

@@ -11,11 +11,11 @@ from transformers import BatchFeature, Pipeline
 from transformers.dynamic_module_utils import custom_object_save
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
-from .feature_extraction_timesenclip import SERIES_KEYS
+from .options_timesenclip import SERIES_KEYS, SERIES_OPTIONS
 from .zero_shot_timesenclip import CandidateLabels, embed_labels, score
 
 TASK = "zero-shot-pixel-classification"
-_FEATURE_OPTIONS = (*SERIES_KEYS[1:], "composite", "missing_bands")
+_FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "missing_bands")
 
 
 class ZeroShotPixelClassificationPipeline(Pipeline):
