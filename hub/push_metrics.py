@@ -1,10 +1,12 @@
 """Pushes metrics to the Hub as Spaces: `python -m hub.push_metrics user [NAME ...]`, dry unless `--push`.
 
-`evaluate.load("user/macro_f1")` reads a metric from there. Each Space holds the module and the functions behind it, so
-that it works where this package is not installed. All of them are staged and checked before the first is pushed.
+`evaluate.load("user/balanced_accuracy")` reads a metric from there. Each Space holds the module and the functions
+behind it, so that it works where this package is not installed. All of them are staged and checked before the first is
+pushed.
 """
 
 import html
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +23,10 @@ from timesenclip_hf.evaluation import metrics
 METRICS = ROOT / "hub" / "metrics"
 # What an earlier push may have left; files of other names are nobody's but their owner's.
 REPLACED = ("*.py",)
-# What the module imports in a checkout, and beside itself as a Space.
-OURS, BESIDE = f"from {metrics.__name__} import", "from .metrics import"
+# What the module imports in a checkout, and beside itself as a Space. `evaluate` fetches no more files than the module
+# itself names, so that it names what its functions import, too.
+OURS, BESIDE = re.compile(rf"from {re.escape(metrics.__name__)}\.(\w+) import"), "from .{} import"
+SHARED = "arrays"
 # Distributions that `metrics` and the modules need, of those that pyproject.toml asks for.
 NEEDED = ("numpy", "torch", "scipy", "scikit-learn", "evaluate", "datasets")
 
@@ -40,8 +44,11 @@ def stage(name: str, repo_id: str, folder: Path) -> Staged:
     needs = fill(CARDS / "metric_needs.md", {"repo_id": repo_id, "package": PROJECT["name"]})
     (folder / "README.md").write_text(f"{card.rstrip()}\n\n{needs}", encoding="utf-8")
     script = (source / f"{name}.py").read_text(encoding="utf-8")
-    (folder / f"{name}.py").write_text(script.replace(OURS, BESIDE), encoding="utf-8")
-    shutil.copyfile(str(metrics.__file__), folder / "metrics.py")
+    [functions] = OURS.findall(script)
+    named = f"{BESIDE.format(SHARED)} ArrayLike\n{BESIDE.format(functions)}"
+    (folder / f"{name}.py").write_text(OURS.sub(named, script), encoding="utf-8")
+    for module in (SHARED, functions):
+        shutil.copyfile(Path(str(metrics.__file__)).with_name(f"{module}.py"), folder / f"{module}.py")
     (folder / "requirements.txt").write_text("\n".join(requirements(NEEDED)) + "\n", encoding="utf-8")
     (folder / "index.html").write_text(_page(metadata_load(source / "README.md"), repo_id), encoding="utf-8")
     return Staged(folder, repo_id, replaced=REPLACED)

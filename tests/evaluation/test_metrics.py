@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
 
-from timesenclip_hf.evaluation import metrics
 from timesenclip_hf.evaluation.metrics import (
     absent_classes,
     average_precision,
@@ -18,6 +17,7 @@ from timesenclip_hf.evaluation.metrics import (
     macro_f1,
     mean_average_precision,
     pearson_r,
+    recall,
     recall_at_k,
     top_k_accuracy,
 )
@@ -100,7 +100,7 @@ def test_the_size_of_a_chunk_changes_no_rank(monkeypatch):
     rng = np.random.default_rng(0)
     embeds, labels = rng.normal(size=(100, 8)), rng.integers(0, 5, 100)
     whole = hit_ranks(embeds, embeds, labels, labels, query_ids=np.arange(100), gallery_ids=np.arange(100))
-    monkeypatch.setattr(metrics, "CHUNK_ELEMENTS", 250)
+    monkeypatch.setattr(recall, "CHUNK_ELEMENTS", 250)
     parts = hit_ranks(embeds, embeds, labels, labels, query_ids=np.arange(100), gallery_ids=np.arange(100))
     np.testing.assert_array_equal(whole, parts)
 

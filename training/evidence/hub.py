@@ -121,7 +121,7 @@ def everything(folder: Path) -> dict[str, tuple[str, tuple[object, ...]]]:
         f"models {MODEL}": ("push_model", (DEFAULT_CHECKPOINT, MODEL)),
         f"datasets {PLACES}": ("push_dataset", ("places", PLACES)),
         f"spaces {SPACE}": ("push_space", (SPACE,)),
-        "spaces tester/macro_f1": ("push_metrics", ("tester",)),
+        "spaces tester/balanced_accuracy": ("push_metrics", ("tester",)),
     }
 
 

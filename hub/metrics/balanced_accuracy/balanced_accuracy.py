@@ -1,13 +1,13 @@
-"""Balanced accuracy as a module of `evaluate`."""
+"""Offer balanced accuracy as a module of `evaluate`."""
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import absent_classes, balanced_accuracy
+from timesenclip_hf.evaluation.metrics.labels import absent_classes, balanced_accuracy
 
 
 class BalancedAccuracy(evaluate.Metric):
-    """[`balanced_accuracy`] of what was added, and the classes that it leaves out."""
+    """Compute [`balanced_accuracy`] of what was added, and list the classes that it leaves out."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

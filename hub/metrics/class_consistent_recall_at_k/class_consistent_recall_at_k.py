@@ -1,13 +1,15 @@
-"""Class-consistent Recall@k as a module of `evaluate`."""
+"""Offer class-consistent Recall@k as a module of `evaluate`."""
+
+from typing import Any
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import ArrayLike, recall_at_k
+from timesenclip_hf.evaluation.metrics.recall import recall_at_k
 
 
 class ClassConsistentRecallAtK(evaluate.Metric):
-    """[`recall_at_k`] of the queries that were added, in a gallery or among themselves."""
+    """Compute [`recall_at_k`] of the queries that were added, in a gallery or among themselves."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
@@ -25,12 +27,12 @@ class ClassConsistentRecallAtK(evaluate.Metric):
         predictions: list[list[float]],
         references: list[int],
         k: int = 1,
-        gallery: ArrayLike | None = None,
-        gallery_labels: ArrayLike | None = None,
+        gallery: Any | None = None,
+        gallery_labels: Any | None = None,
     ) -> dict[str, float]:
         if gallery is None:
-            own = range(len(predictions))
-            recall = recall_at_k(predictions, predictions, references, references, k, query_ids=own, gallery_ids=own)
+            rows = range(len(predictions))
+            recall = recall_at_k(predictions, predictions, references, references, k, query_ids=rows, gallery_ids=rows)
         else:
             recall = recall_at_k(predictions, gallery, references, gallery_labels, k)
         return {"class_consistent_recall_at_k": recall}

@@ -1,13 +1,13 @@
-"""Expected calibration error as a module of `evaluate`."""
+"""Offer the expected calibration error as a module of `evaluate`."""
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import expected_calibration_error
+from timesenclip_hf.evaluation.metrics.confidence import expected_calibration_error
 
 
 class ExpectedCalibrationError(evaluate.Metric):
-    """[`expected_calibration_error`] of what was added."""
+    """Compute [`expected_calibration_error`] of what was added."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

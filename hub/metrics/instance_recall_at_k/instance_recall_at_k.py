@@ -1,13 +1,15 @@
-"""Instance Recall@k as a module of `evaluate`."""
+"""Offer instance Recall@k as a module of `evaluate`."""
+
+from typing import Any
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import ArrayLike, instance_recall_at_k
+from timesenclip_hf.evaluation.metrics.recall import instance_recall_at_k
 
 
 class InstanceRecallAtK(evaluate.Metric):
-    """[`instance_recall_at_k`] of the queries that were added."""
+    """Compute [`instance_recall_at_k`] of the queries that were added."""
 
     def _info(self) -> evaluate.MetricInfo:
         embeds = datasets.List(datasets.Value("float64"))
@@ -26,8 +28,8 @@ class InstanceRecallAtK(evaluate.Metric):
         self,
         predictions: list[list[float]],
         references: list[int] | list[str],
-        gallery: ArrayLike,
-        gallery_ids: ArrayLike,
+        gallery: Any,
+        gallery_ids: Any,
         k: int = 1,
     ) -> dict[str, float]:
         return {"instance_recall_at_k": instance_recall_at_k(predictions, gallery, references, gallery_ids, k)}

@@ -1,14 +1,14 @@
-"""Mean average precision of several labels a sample as a module of `evaluate`."""
+"""Offer the mean average precision of several labels a sample as a module of `evaluate`."""
 
 import datasets
 import evaluate
 import numpy as np
 
-from timesenclip_hf.evaluation.metrics import average_precision, mean_average_precision
+from timesenclip_hf.evaluation.metrics.labels import average_precision, mean_average_precision
 
 
 class MeanAveragePrecision(evaluate.Metric):
-    """[`mean_average_precision`] of what was added, and the classes that it leaves out."""
+    """Compute [`mean_average_precision`] of what was added, and list the classes that it leaves out."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

@@ -1,13 +1,13 @@
-"""Pearson's R and Kendall's tau of scenicness as a module of `evaluate`."""
+"""Offer Pearson's R and Kendall's tau of scenicness as a module of `evaluate`."""
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import kendall_tau, pearson_r
+from timesenclip_hf.evaluation.metrics.correlation import kendall_tau, pearson_r
 
 
 class ScenicnessCorrelation(evaluate.Metric):
-    """[`pearson_r`] and [`kendall_tau`] of what was added."""
+    """Compute [`pearson_r`] and [`kendall_tau`] of what was added."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

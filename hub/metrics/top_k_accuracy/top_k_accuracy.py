@@ -1,13 +1,13 @@
-"""Top-k accuracy as a module of `evaluate`."""
+"""Offer top-k accuracy as a module of `evaluate`."""
 
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics import top_k_accuracy
+from timesenclip_hf.evaluation.metrics.labels import top_k_accuracy
 
 
 class TopKAccuracy(evaluate.Metric):
-    """[`top_k_accuracy`] of what was added."""
+    """Compute [`top_k_accuracy`] of what was added."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(

@@ -1,0 +1,42 @@
+"""Measure classification, retrieval, calibration and correlation on arrays or tensors.
+
+scikit-learn and scipy do the mathematics where they have it. What is written here is what they lack (expected
+calibration error, Recall@k) or decide otherwise (the tie of `top_k_accuracy`). Ties never help: among equals the
+lower index comes first, as `argmax` has it, so that a model which answers the same for everything scores as a constant
+answer does.
+"""
+
+from .arrays import ArrayLike, as_array, as_labels, as_scores
+from .confidence import calibration_gaps, expected_calibration_error
+from .correlation import kendall_tau, pearson_r
+from .labels import (
+    absent_classes,
+    average_precision,
+    balanced_accuracy,
+    macro_f1,
+    mean_average_precision,
+    top_k_accuracy,
+    top_k_hits,
+)
+from .recall import hit_ranks, instance_recall_at_k, recall_at_k
+
+__all__ = [
+    "ArrayLike",
+    "absent_classes",
+    "as_array",
+    "as_labels",
+    "as_scores",
+    "average_precision",
+    "balanced_accuracy",
+    "calibration_gaps",
+    "expected_calibration_error",
+    "hit_ranks",
+    "instance_recall_at_k",
+    "kendall_tau",
+    "macro_f1",
+    "mean_average_precision",
+    "pearson_r",
+    "recall_at_k",
+    "top_k_accuracy",
+    "top_k_hits",
+]
