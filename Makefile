@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 2
 
 .PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed
+	evidence-speed evidence-house
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -80,10 +80,14 @@ evidence-mapping: $(VENV)/.dev ## measure every claim about maps again, some hou
 evidence-hub: $(VENV)/.dev ## measure every claim about publishing and the Space again; PARTS="round_trip latency" for some
 	$(BIN)/python -m training.evidence.hub $(PARTS)
 
+evidence-house: $(VENV)/.dev ## measure every claim about how the code is built, half an hour; PARTS="shape results" for some
+	$(BIN)/python -m training.evidence.house $(PARTS)
+
 evidence-speed: $(VENV)/.dev ## measure every claim about speed again, some 30 minutes; PARTS="encoder student" for some
 	$(BIN)/python -m training.evidence.speed $(PARTS)
 
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
+	$(BIN)/python -m training.evidence.house_picture docs/house.png
 	$(BIN)/python -m timesenclip_hf.app docs/demo.png
 	$(BIN)/python -m tests.support.browser.screenshots docs
 	$(BIN)/python -m training.curves training/results/embedded_default.json --output docs
