@@ -27,11 +27,11 @@ def test_every_cover_is_drawn_as_a_picture_of_its_own(cover: str):
 
 def test_a_patch_is_what_seed_point_and_number_say_however_the_run_is_split():
     points = simulate(6, seed=1)
-    whole = simulate_patches(points, seed=5)
-    assert whole.shape == (6, PATCH_SIZE, PATCH_SIZE, 3)
-    assert np.array_equal(simulate_patches(points, seed=5), whole)
-    assert np.array_equal(simulate_patches(some(points, slice(4, None)), seed=5, first=4), whole[4:])
-    assert not np.array_equal(simulate_patches(points, seed=6), whole)
+    together = simulate_patches(points, seed=5)
+    assert together.shape == (6, PATCH_SIZE, PATCH_SIZE, 3)
+    assert np.array_equal(simulate_patches(points, seed=5), together)
+    assert np.array_equal(simulate_patches(some(points, slice(4, None)), seed=5, first=4), together[4:])
+    assert not np.array_equal(simulate_patches(points, seed=6), together)
 
 
 def test_pictures_are_the_stretched_reflectance():

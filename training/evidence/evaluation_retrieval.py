@@ -21,7 +21,7 @@ from timesenclip_hf.evaluation.prompts import EmbeddedSplit, prompt_selection_re
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.search import SearchIndex, build_index
 from timesenclip_hf.simulator import CLASS_NAMES, simulate
-from timesenclip_hf.simulator.names import CAPTION_NAMES
+from timesenclip_hf.simulator.classes import SIMULATED_CLASSES
 from training.evidence.claims import Ledger, run_parts
 
 # Training uses the seeds 1 and 2, the zero-shot evaluation 3; 101 and 102 are those on which the kind of similarity
@@ -63,7 +63,7 @@ def search(ledger: Ledger) -> None:
 def prompts(ledger: Ledger) -> None:
     """All names of the simulator's covers, 11 to 30 of each, and the best five of each."""
     model, processor = _checkpoint()
-    pools = {cover: [*names.plain, *names.other, *names.group] for cover, names in CAPTION_NAMES.items()}
+    pools = {cover.name: [*cover.plain, *cover.other, *cover.group] for cover in SIMULATED_CLASSES}
     selection, held_out = (
         _split(model, processor, seed, number)
         for seed, number in ((SELECTION_SEED, SELECTION_POINTS), (HELD_OUT_SEED, HELD_OUT_POINTS))

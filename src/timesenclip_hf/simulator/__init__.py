@@ -1,9 +1,9 @@
-"""Simulated LUCAS-like points: reflectance, what a visitor sees, drawn photos and captions. No real pixel enters.
+"""Simulate LUCAS-like points: reflectance, what a visitor sees, drawn photos and captions. No real pixel enters.
 
-`points.simulate` makes the points from `classes` (what there is), `phenology` with its tables `crops` and
-`landscapes` (when), `surfaces` and `canopy` (what it looks like from above) and `observation` (what a satellite gets
-of it). `photos` draws what stands there with `scenes`, `crop_scenes` and `tree_scenes` on a `canvas`; `captions` says
-it in the words of `names`. `patches` draws what a satellite sees of the same places, in `patterns`.
+`points.simulate` makes the points from `classes` (what there is), `phenology` with its `covers` (when), `surfaces`,
+`canopy` and `optics` (what it reflects) and `observation` (what a satellite gets of it). `photos` draws what stands
+there, `captions` says it. `patches` draws what a satellite sees of the same points, in `patterns`. Numbers and words
+are in `tables`, with their sources.
 """
 
 from .classes import CLASS_NAMES

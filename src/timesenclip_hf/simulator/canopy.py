@@ -1,4 +1,4 @@
-"""Reflectance of leaves and plant canopies at the ten Sentinel-2 bands, in plain numpy.
+"""Compute the reflectance of leaves and plant canopies at the ten Sentinel-2 bands, in plain numpy.
 
 Leaves follow the PROSPECT generalised plate model (Jacquemoud & Baret 1990, Remote Sens. Environ. 34:75;
 Feret et al. 2008, Remote Sens. Environ. 112:3030), evaluated straight at the bands with band-effective
@@ -36,14 +36,14 @@ def _unit_gauss_nodes(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _plate_transmittance_table() -> tuple[np.ndarray, np.ndarray]:
-    """Tabulates 2 E3(k), the transmittance of an absorbing layer for isotropic light."""
+    """Tabulate 2 E3(k), the transmittance of an absorbing layer for isotropic light."""
     absorption = np.linspace(0, 1, 2001) ** 2 * 12  # dense near zero, where leaves live
     cosine, weights = _unit_gauss_nodes(64)
     return absorption, 2 * np.exp(-absorption[:, None] / cosine) @ (weights * cosine)
 
 
 def _mean_interface_transmittance(largest_angle: float) -> np.ndarray:
-    """Averages Fresnel's transmissivity of unpolarised light over a cone of incidence, per band."""
+    """Average Fresnel's transmissivity of unpolarised light over a cone of incidence, per band."""
     nodes, weights = _unit_gauss_nodes(64)
     angle = nodes * np.radians(largest_angle)
     index = _REFRACTIVE_INDEX[:, None]
@@ -69,7 +69,7 @@ def leaf_optics(
     water: np.ndarray,
     dry_matter: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Computes reflectance and transmittance of leaves, each (N, 10).
+    """Compute reflectance and transmittance of leaves, each (N, 10).
 
     Args:
         layers: structure parameter N, from 1 (compact) to about 3, (N,).
@@ -105,7 +105,7 @@ def leaf_optics(
 
 
 def _leaf_angle_means(mean_angle: np.ndarray, sun: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Averages SAIL's geometric factors over the leaf angles of a nadir-viewed canopy.
+    """Average SAIL's geometric factors over the leaf angles of a nadir-viewed canopy.
 
     Returns:
         Extinction of the sun beam, extinction along the view, mean squared cosine of the leaf angle,
@@ -133,7 +133,7 @@ def _leaf_angle_means(mean_angle: np.ndarray, sun: np.ndarray) -> tuple[np.ndarr
 
 
 def _beam_and_decay(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray:
-    """Integrates a beam (k) against a decaying stream (m), with the limit where the two rates meet."""
+    """Integrate a beam (k) against a decaying stream (m), with the limit where the two rates meet."""
     gap = (k - m) * lai
     beam, stream = np.exp(-k * lai), np.exp(-m * lai)
     close = np.abs(gap) < 1e-3
@@ -148,7 +148,7 @@ def _beam_and_growth(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarra
 def _hot_spot(
     k_sun: np.ndarray, k_view: np.ndarray, lai: np.ndarray, size: np.ndarray, sun: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over depth, and value at the ground, of the chance to be sunlit and seen, each (M, 1)."""
+    """Average over depth, and take at the ground, the chance to be sunlit and seen, each (M, 1)."""
     shape = np.clip(np.tan(sun)[:, None] / size[:, None] * 2 / (k_sun + k_view), 1e-3, 200)
 
     def both_clear(depth: np.ndarray | float) -> np.ndarray:
@@ -167,7 +167,7 @@ def canopy_reflectance(
     sun_zenith: np.ndarray,
     background: np.ndarray,
 ) -> np.ndarray:
-    """Computes the nadir reflectance of canopies over a background, (M, 10).
+    """Compute the nadir reflectance of canopies over a background, (M, 10).
 
     Args:
         leaf_reflectance: (M, 10).

@@ -1,8 +1,8 @@
-"""Captions of simulated ground photos, in varied plain words.
+"""Caption simulated ground photos, in varied plain words.
 
-A caption is a name of the cover (`names`), alone or in a frame; now and then it says what the place
-looks like on the day. Bare names are frequent, so that a text tower trained on the captions depends little on the
-prompt template.
+A caption is a name of the cover (table `classes`), alone or in a frame (table `captions`); now and then it says in
+what state the cover is on the day. Bare names are frequent, so that a text tower trained on the captions depends
+little on the prompt template.
 """
 
 import re
@@ -10,71 +10,24 @@ import re
 import numpy as np
 import numpy.typing as npt
 
-from .classes import CLASS_NAMES
-from .names import CAPTION_NAMES
+from .classes import CLASS_NAMES, SIMULATED_CLASSES
 from .photos.canvas import VisitState
+from .reading import read_table
 
 BARE_SHARE = 0.4
 """Share of captions that are a name alone."""
 
 STATE_SHARE = 0.25
-"""Share of captions that say what the place looks like on the day, where there is something to say."""
+"""Share of captions that name the cover's state on the day, where there is something to say."""
 
 NAME_SHARES = (0.6, 0.24, 0.16)
 """Shares of plain names, other names and group words."""
 
-
-FRAMES: tuple[str, ...] = (
-    "a photo of {}",
-    "a photo of {}",
-    "a photo of {}.",
-    "this is {}",
-    "land covered by {}",
-    "a satellite pixel of {}",
-    "a satellite image of {}",
-    "a ground photo of {}",
-    "a view of {}",
-    "a picture of {}",
-    "{} seen from the ground",
-    "{} in the countryside",
-    "the land cover is {}",
-    "a place with {}",
-    "an area of {}",
-    "a sentinel-2 pixel of {}",
-    "land cover class {}",
-    "a landscape with {}",
-)
-
-FIELD_FRAMES: tuple[str, ...] = (
-    "a field of {}",
-    "a field of {}",
-    "{} field",
-    "a {} field",
-    "fields of {}",
-    "{} crop",
-    "a photo of a {} field",
-    "a photo of a field of {}",
-    "{} growing in a field",
-    "a field planted with {}",
-    "a crop of {}",
-    "a satellite pixel of a {} field",
-    "farmland with {}",
-    "cultivated {}",
-)
-
-STATE_FRAMES: dict[str, tuple[str, ...]] = {
-    "flower": ("{} in flower", "flowering {}", "blooming {}", "{} in bloom", "a field of {} in flower"),
-    "ripe": ("ripe {}", "a field of ripe {}", "dry {}", "{} ready for harvest", "mature {}"),
-    "young": ("young {}", "{} seedlings", "emerging {}", "{} in spring"),
-    "tall": ("green {}", "tall {}", "a dense field of {}", "{} in full growth", "{} in summer"),
-    "stubble": ("{} stubble", "harvested {}", "stubble of {}", "{} after harvest", "stubble field"),
-    "bare": ("a ploughed field for {}", "bare field before {}", "{} field in winter", "ploughed field"),
-    "snow": ("{} under snow", "snowy {}", "{} in winter", "{} covered with snow"),
-    "bloom": ("{} in blossom", "flowering {}", "{} in flower", "{} in bloom"),
-    "autumn": ("{} in autumn", "autumn {}", "dry {}", "{} in a dry season"),
-    "leafless": ("leafless {}", "{} in winter", "bare {}", "{} without leaves"),
-    "lush": ("green {}", "{} in summer", "lush {}", "{} in spring"),
-}
+_TABLE = read_table("captions")
+FRAMES: tuple[str, ...] = tuple(_TABLE["frames"])
+FIELD_FRAMES: tuple[str, ...] = tuple(_TABLE["field_frames"])
+STATE_FRAMES: dict[str, tuple[str, ...]] = {state: tuple(frames) for state, frames in _TABLE["state_frames"].items()}
+_COVERS = {cover.name: cover for cover in SIMULATED_CLASSES}
 
 _WORD = re.compile(r"[a-z0-9]+")
 
@@ -110,38 +63,20 @@ def _vigour(state: VisitState) -> str | None:
     return "leafless" if state.green + state.dry < 0.15 else None
 
 
-_SEASONLESS = frozenset(
-    {
-        "buildings",
-        "greenhouses",
-        "roads",
-        "quarry",
-        "rocks",
-        "sand",
-        "bare soil",
-        "lake",
-        "river",
-        "glacier",
-        "salt flat",
-    }
-)
-"""Covers whose plants say nothing about them: only snow is worth a word."""
-
-
 def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
     """Caption one photo in lower-case words.
 
     Args:
         cover: a name from `classes.CLASS_NAMES`.
-        state: how the place looks on the day.
+        state: of the cover on the day.
         rng: source of every random choice.
 
     Raises:
         ValueError: for a cover that the simulator does not know.
     """
-    if cover not in CAPTION_NAMES:
+    if cover not in _COVERS:
         raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
-    names = CAPTION_NAMES[cover]
+    names = _COVERS[cover]
     kind, frame = rng.random(2).tolist()
     if kind < NAME_SHARES[0] + NAME_SHARES[1]:
         name = _pick(names.plain if kind < NAME_SHARES[0] else names.other, rng)
@@ -149,7 +84,7 @@ def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
         return _framed(_pick(names.group, rng), FRAMES, frame, rng)
     if frame > 1 - STATE_SHARE:
         key = _state_key(state, names.is_crop)
-        if key is not None and (cover not in _SEASONLESS or key == "snow"):
+        if key is not None and (not names.seasonless or key == "snow"):
             return _pick(STATE_FRAMES[key], rng).format(name)
     return _framed(name, FRAMES + FIELD_FRAMES if names.is_crop else FRAMES, frame, rng)
 
@@ -161,7 +96,17 @@ def _framed(name: str, frames: tuple[str, ...], chance: float, rng: np.random.Ge
 def write_captions(
     class_index: npt.ArrayLike, states: npt.NDArray[np.float32], *, seed: int, first: int = 0
 ) -> list[list[str]]:
-    """Caption every visit of many points; arguments as in `photos.draw_photos`."""
+    """Caption every visit of many points.
+
+    Args:
+        class_index: (N,) indices into `classes.CLASS_NAMES`.
+        states: (N, visits, 9), from `photos.drawing.visit_states`.
+        seed: of the captions; a point's captions depend on it and on the point's number only.
+        first: number of the first point, so that a long run can be split and give the same captions.
+
+    Returns:
+        A list of captions for each point, one for each visit.
+    """
     texts = []
     for row, index in enumerate(np.asarray(class_index, dtype=np.int64).tolist()):
         rng = np.random.default_rng((seed, first + row))
@@ -178,6 +123,6 @@ def caption_words(text: str) -> list[str]:
 def caption_vocabulary() -> list[str]:
     """List every word that a caption can hold, sorted."""
     texts = [*FRAMES, *FIELD_FRAMES, *(frame for frames in STATE_FRAMES.values() for frame in frames)]
-    for names in CAPTION_NAMES.values():
-        texts.extend((*names.plain, *names.other, *names.group))
+    for cover in SIMULATED_CLASSES:
+        texts.extend((*cover.plain, *cover.other, *cover.group))
     return sorted({word for text in texts for word in caption_words(text)})

@@ -1,4 +1,4 @@
-"""How a satellite sees the simulated ground: clear looks, mixed pixels, haze, cloud, shadow, monthly medians.
+"""Observe the simulated ground as a satellite does: clear days, mixed pixels, haze, cloud, shadow, monthly medians.
 
 Strengths and frequencies are our approximations of what is left in atmospherically corrected Sentinel-2
 products after cloud masking.
@@ -13,35 +13,35 @@ _20_M_BANDS = [3, 4, 5, 7, 8, 9]
 _WAVELENGTH = np.array([490, 560, 665, 705, 740, 783, 842, 865, 1610, 2190])
 # Thin cloud: white in the visible, darker towards 2.2 um where droplets and ice absorb.
 _CLOUD = np.array([0.62, 0.60, 0.59, 0.59, 0.58, 0.57, 0.56, 0.55, 0.40, 0.30], dtype=np.float32)
-# Points whose looks are drawn at once, to bound memory; part of what a seed means.
+# Points observed at once, to bound memory; part of what a seed means.
 _BLOCK = 512
 
 
-def draw_looks(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws the number of clear looks per month, 0 to 3, (N, 12): few in northern winters, some long gaps."""
+def draw_acquisitions(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw the number of clear acquisitions per month, 0 to 3, (N, 12): few in northern winters, some long gaps."""
     num_points = len(latitude)
     month = 0.5 - 0.32 * np.cos(2 * np.pi * np.arange(NUM_MONTHS) / 12)  # 0.18 in January, 0.82 in July
     clearness = month + 0.22 - 0.016 * (latitude[:, None] - 45) + rng.normal(0, 0.18, (num_points, 1))
-    looks = rng.binomial(3, np.clip(clearness, 0.25, 0.95))
+    acquisitions = rng.binomial(3, np.clip(clearness, 0.25, 0.95))
     start, length = rng.integers(0, 12, num_points), rng.integers(1, 5, num_points)
     offset = (np.arange(NUM_MONTHS) - start[:, None]) % 12
     gap = (offset < length[:, None]) & (rng.random((num_points, 1)) < 0.2)
-    looks[gap] = 0
+    acquisitions[gap] = 0
     # Four months seen at the least: fewer than that is no series to learn from.
-    blind = (looks > 0).sum(axis=1) < 4
-    looks[blind] = np.maximum(looks[blind], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0])
-    return np.asarray(looks)
+    blind = (acquisitions > 0).sum(axis=1) < 4
+    acquisitions[blind] = np.maximum(acquisitions[blind], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+    return np.asarray(acquisitions)
 
 
-def composite_days(looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Day of the year that each monthly composite stands for; the fewer looks, the further from mid-month."""
+def composite_days(acquisitions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw the day that each monthly composite stands for; the fewer acquisitions, the further from mid-month."""
     middle = (np.arange(NUM_MONTHS) + 0.5) * 365 / 12
-    spread = 9 / np.sqrt(np.maximum(looks, 1))
-    return np.asarray(middle + np.clip(rng.normal(0, 1, looks.shape) * spread, -15, 15))
+    spread = 9 / np.sqrt(np.maximum(acquisitions, 1))
+    return np.asarray(middle + np.clip(rng.normal(0, 1, acquisitions.shape) * spread, -15, 15))
 
 
 def mix_with_neighbours(series: np.ndarray, patchy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lets a share of the pixels hold a part of another point's cover, (N, 12, 10).
+    """Let a share of the pixels hold a part of another point's cover, (N, 12, 10).
 
     Args:
         series: reflectance, (N, 12, 10).
@@ -57,21 +57,21 @@ def mix_with_neighbours(series: np.ndarray, patchy: np.ndarray, rng: np.random.G
     return np.asarray(series * (1 - share) + series[rng.permutation(num_points)] * share)
 
 
-def observe(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Adds what atmosphere and sensor do to each look and takes each month's median, (N, 12, 10).
+def observe(series: np.ndarray, acquisitions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Add what atmosphere and sensor do to each acquisition and take each month's median, (N, 12, 10).
 
     Args:
         series: reflectance at the ground, (N, 12, 10) float32.
-        looks: clear looks per month, (N, 12); months without any become NaN.
+        acquisitions: clear ones per month, (N, 12); months without any become NaN.
         rng: source of chance.
     """
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(series), _BLOCK)]
-    return np.concatenate([_observe_block(series[block], looks[block], rng) for block in blocks])
+    return np.concatenate([_observe_block(series[block], acquisitions[block], rng) for block in blocks])
 
 
-def _observe_block(series: np.ndarray, looks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _observe_block(series: np.ndarray, acquisitions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     num_points = len(series)
-    shape = (*looks.shape, 3, 1)
+    shape = (*acquisitions.shape, 3, 1)
 
     def noise(size: tuple[int, ...], spread: float) -> np.ndarray:
         return np.asarray(rng.standard_normal(size, dtype=np.float32) * np.float32(spread))
@@ -94,6 +94,6 @@ def _observe_block(series: np.ndarray, looks: np.ndarray, rng: np.random.Generat
     seen *= np.exp(noise((num_points, 1, 1, 1), 0.06)) * (1 + noise((num_points, 1, 1, NUM_BANDS), 0.05))
     first, second, third = seen[:, :, 0], seen[:, :, 1], seen[:, :, 2]
     median = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
-    count = looks[..., None]
+    count = acquisitions[..., None]
     composite = np.where(count == 1, first, np.where(count == 2, (first + second) / 2, median))
     return np.where(count == 0, np.float32(np.nan), np.clip(composite, 0.0005, 1.2))

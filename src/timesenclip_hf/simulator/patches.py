@@ -1,4 +1,4 @@
-"""Sentinel-2 RGB patches around simulated points: what lies at the point, as its year says, in its surroundings.
+"""Draw Sentinel-2 RGB patches around simulated points: what lies at the point, as its year says, and around it.
 
 The colour of the point's own cover is its own reflectance in one clear month of the growing season; its neighbours'
 colours are those of other simulated points in the same month. What is drawn is the pattern: parcels with straight
@@ -16,15 +16,16 @@ from ..models.senclip.stretch_senclip import to_eight_bit
 from .classes import CLASS_NAMES, SIMULATED_CLASSES
 from .patterns import NUMBERS, Field, Ground, clip, line
 from .points import SimulatedPoints, simulate
+from .reading import read_record, read_table
 
 PATCH_SIZE = 64
 """Side of a patch in pixels of 10 m, EuroSAT's."""
 
-# Places in `series` of B04, B03, B02.
+# Indices in `series` of B04, B03, B02.
 _RGB = [2, 1, 0]
 # May to September: the months from which a patch takes its colours, as most ground photos are taken then.
 _SEASON = slice(4, 9)
-# A look this much brighter in blue than the point's median is haze or cloud that its mask has missed.
+# An acquisition this much brighter in blue than the point's median is haze or cloud that its mask has missed.
 _HAZE = 1.6
 # Blue reflectance above which a field is under haze in some month, and lends its colour to no patch.
 _BRIGHT = 0.13
@@ -35,7 +36,7 @@ _NEIGHBOURS, _NEIGHBOUR_SEED = 1_500, 902_417
 def simulate_patches(
     points: SimulatedPoints, *, seed: int, size: int = PATCH_SIZE, first: int = 0
 ) -> npt.NDArray[np.uint8]:
-    """Draws the patch of every point as an 8-bit picture, stretched as every Sentinel-2 patch is by default.
+    """Draw the patch of every point as an 8-bit picture, stretched as every Sentinel-2 patch is by default.
 
     Args:
         points: from [`simulate`].
@@ -55,25 +56,34 @@ def simulate_patches(
 def patch_reflectance(
     points: SimulatedPoints, *, seed: int, size: int = PATCH_SIZE, first: int = 0
 ) -> npt.NDArray[np.float32]:
-    """The patches of [`simulate_patches`] as reflectance, (N, size, size, 3), B04, B03 and B02.
+    """Draw the patch of every point as reflectance, not stretched.
+
+    Args:
+        points: from [`simulate`].
+        seed: of the patterns; a patch depends on it, on the point and on the point's number only.
+        size: side of a patch in pixels of 10 m.
+        first: number of the first point, so that a long run can be split and give the same patches.
+
+    Returns:
+        float32 (N, size, size, 3), B04, B03 and B02.
 
     Raises:
-        ValueError: as there.
+        ValueError: `size` is below 16, too small for any pattern.
     """
     if size < 16:
         raise ValueError(f"`size` must be at least 16 pixels, got {size}.")
     colours, clear = _colours(points)
     patches = np.empty((len(colours), size, size, 3), dtype=np.float32)
-    for row, (cover, own, months) in enumerate(zip(points.class_index, colours, clear, strict=True)):
+    for row, (cover, colour, months) in enumerate(zip(points.class_index, colours, clear, strict=True)):
         rng = np.random.default_rng((seed, first + row))
         month = int(rng.choice(np.flatnonzero(months)))
-        scene = _Scene(Ground(size, rng), own[month], CLASS_NAMES[cover], month)
+        scene = _Scene(Ground(size, rng), colour[month], CLASS_NAMES[cover], month)
         patches[row] = np.moveaxis(_draw(scene), 0, -1)
     return np.maximum(patches, 0)
 
 
 def _colours(points: SimulatedPoints) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """RGB reflectance of each month (N, 12, 3), of the nearest clear one where it is not clear; and the clear months.
+    """Take the RGB reflectance of each month (N, 12, 3), or of the nearest clear one; and tell the clear months.
 
     At least one month of the season, or of the year where none is, counts as clear.
     """
@@ -92,24 +102,26 @@ def _colours(points: SimulatedPoints) -> tuple[npt.NDArray[np.float32], npt.NDAr
 
 @dataclass(frozen=True)
 class _Scene:
-    """One patch to draw: its ground, the point's colour (3,), its cover and the month."""
+    """Hold one patch to draw: its ground, the point's colour (3,), its cover and the month."""
 
     ground: Ground
-    own: npt.NDArray[np.float32]
+    colour: npt.NDArray[np.float32]
     cover: str
     month: int
 
     @property
     def rng(self) -> np.random.Generator:
+        """Give the source of every random choice."""
         return self.ground.rng
 
     def neighbours(self, count: int, *groups: str) -> npt.NDArray[np.float32]:
-        """Colours of other points of some groups of covers in this month, (count, 3)."""
+        """Draw colours of other points of some groups of covers in this month, (count, 3)."""
         pool = _pool(groups)
         chosen = pool[self.rng.integers(0, len(pool), count), self.month]
         return np.asarray(chosen, dtype=np.float32)
 
     def chance(self, probability: float) -> bool:
+        """Draw whether something happens."""
         return bool(self.rng.random() < probability)
 
 
@@ -134,17 +146,24 @@ def _neighbourhood() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
 def _pool(groups: tuple[str, ...]) -> npt.NDArray[np.float32]:
     class_index, colours = _neighbourhood()
     codes = [cover.lc1[0] for cover in SIMULATED_CLASSES]
-    members = [place for place, code in enumerate(codes) if any(_GROUPS[group](code) for group in groups)]
+    members = [index for index, code in enumerate(codes) if any(_GROUPS[group](code) for group in groups)]
     pool = colours[np.isin(class_index, members)]
     # What a mask has missed would be a white field in every other patch.
     return np.asarray(pool[pool[..., 2].max(axis=1) < _BRIGHT])
 
 
 @dataclass(frozen=True)
-class _Fields:
-    """How a cover's parcels lie: short side in pixels, aspect, straying of the edges, hedges, and the rows in them.
+class Parcels:
+    """Describe how a cover's parcels lie.
 
-    `share` is the chance that another parcel of the patch holds the same cover.
+    Attributes:
+        length: short side in pixels.
+        aspect: long side over short side.
+        wobble: how far edges stray from straight lines, in pixels.
+        hedges: strength of the hedges on the edges, 0 to 1.
+        share: chance that another parcel of the patch holds the same cover.
+        rows: distance in pixels and strength of rows along the parcels; None draws none.
+        dots: distance in pixels and strength of trees on a grid; None draws none.
     """
 
     length: float = 14.0
@@ -156,76 +175,35 @@ class _Fields:
     dots: tuple[float, float] | None = None
 
 
-_FIELDS = {
-    "wheat": _Fields(17, 1.8, rows=(2.6, 0.035), share=0.3),
-    "barley": _Fields(16, 1.8, rows=(2.6, 0.03)),
-    "rye": _Fields(13, 2.2, rows=(2.6, 0.03)),
-    "oats": _Fields(12, 1.8, rows=(2.6, 0.03)),
-    "maize": _Fields(13, 1.6, share=0.3),
-    "rice": _Fields(8, 1.5, hedges=0.25, share=0.7),
-    "potatoes": _Fields(12, 2.2, rows=(2.3, 0.05)),
-    "sugar beet": _Fields(15, 1.6, rows=(3.1, 0.03)),
-    "sunflower": _Fields(15, 1.5, rows=(3.6, 0.05)),
-    "rapeseed": _Fields(19, 1.5, share=0.15),
-    "soya": _Fields(15, 1.6),
-    "cotton": _Fields(14, 1.4, rows=(2.8, 0.04), share=0.5),
-    "flax": _Fields(13, 2.0),
-    "tobacco": _Fields(7, 1.6),
-    "peas and beans": _Fields(13, 1.8),
-    "vegetables": _Fields(4.5, 3.0, share=0.4),
-    "clover and lucerne": _Fields(12, 1.8),
-    "temporary grassland": _Fields(12, 1.6, wobble=1.0, hedges=0.2),
-    "grassland": _Fields(9, 1.3, wobble=4.0, hedges=0.75, share=0.55),
-    "fallow": _Fields(13, 1.6, wobble=1.5),
-    "bare soil": _Fields(18, 1.5, share=0.4),
-    "vineyard": _Fields(7, 1.8, rows=(2.7, 0.2), share=0.65),
-    "orchard": _Fields(8, 1.6, dots=(2.9, 0.35), share=0.5),
-    "citrus": _Fields(9, 1.3, dots=(2.5, 0.4), share=0.6),
-    "olive grove": _Fields(11, 1.4, wobble=2.0, dots=(3.3, 0.5), share=0.7),
-    "greenhouses": _Fields(3.5, 3.5, share=0.75),
-    "salt flat": _Fields(6, 1.5, wobble=1.0, hedges=0.2, share=0.8),
-}
-_WOODS = {  # size of the crowns in pixels, how much they stand out, and whether blocks and rides are straight
-    "broadleaved woodland": (1.2, 0.09, False),
-    "mixed woodland": (1.0, 0.1, False),
-    "pine woodland": (0.8, 0.08, True),
-    "spruce woodland": (0.6, 0.08, True),
-}
-_WILD = {  # length of what varies in pixels, and how much it does, from place to place and from pixel to pixel
-    "shrubland": (6.0, 0.16, 0.16),
-    "rocks": (5.0, 0.22, 0.12),
-    "sand": (16.0, 0.10, 0.02),
-    "glacier": (20.0, 0.08, 0.03),
-    "marsh": (7.0, 0.20, 0.08),
-    "peatbog": (9.0, 0.15, 0.06),
-}
+_TABLE = read_table("patch_patterns")
+_PARCELS = {cover: read_record(Parcels, entry, cover) for cover, entry in _TABLE["fields"].items()}
 
 
 def _draw(scene: _Scene) -> Field:
-    """Reflectance (3, size, size)."""
-    if scene.cover in _FIELDS:
-        colours = _farmland(scene, _FIELDS[scene.cover])
-    elif scene.cover in _WOODS:
-        colours = _woodland(scene, *_WOODS[scene.cover])
-    elif scene.cover in _WILD:
-        colours = _wilderness(scene, *_WILD[scene.cover])
+    """Draw a scene as reflectance (3, size, size)."""
+    if scene.cover in _PARCELS:
+        colours = _farmland(scene, _PARCELS[scene.cover])
+    elif scene.cover in _TABLE["woods"]:
+        colours = _woodland(scene, **_TABLE["woods"][scene.cover])
+    elif scene.cover in _TABLE["wild"]:
+        colours = _wilderness(scene, **_TABLE["wild"][scene.cover])
     else:
         others = {"buildings": _town, "roads": _road, "lake": _lake, "river": _river, "quarry": _quarry}
         colours = others[scene.cover](scene)
     return scene.ground.seen(colours)
 
 
-def _farmland(scene: _Scene, fields: _Fields | None) -> Field:
-    """Parcels of the cover among others; with `None` the countryside around something else."""
+def _farmland(scene: _Scene, parcels: Parcels | None) -> Field:
+    """Draw parcels of the cover among others; with `None` the countryside around something else."""
     ground, rng = scene.ground, scene.rng
-    style = fields or _Fields(rng.uniform(7, 16), wobble=rng.choice([0.0, 0.0, 3.0]), hedges=0.3, share=0.0)
+    style = parcels or Parcels(rng.uniform(7, 16), wobble=rng.choice([0.0, 0.0, 3.0]), hedges=0.3, share=0.0)
     number, edge = ground.parcels(style.length * rng.uniform(0.9, 1.7), style.aspect, style.wobble)
     palette = scene.neighbours(32, *(("fields", "grass") if style.wobble < 2 else ("grass",)))
     same = rng.random(32) < style.share
     # Neighbours with the same crop were sown on other days.
-    palette[same] = scene.own * np.exp(rng.normal(0, 0.07, (int(same.sum()), 1)))
-    if fields is not None:
-        same[0], palette[0] = True, scene.own
+    palette[same] = scene.colour * np.exp(rng.normal(0, 0.07, (int(same.sum()), 1)))
+    if parcels is not None:
+        same[0], palette[0] = True, scene.colour
     index = np.where(number == 0, 0, 1 + number % 31)
     brightness = 1 + np.float32(0.05) * ground.hills(12) + np.float32(0.02) * ground.grain()
     if style.rows is not None:
@@ -246,7 +224,7 @@ def _farmland(scene: _Scene, fields: _Fields | None) -> Field:
 def _woodland(scene: _Scene, crown: float, relief: float, planted: bool) -> Field:
     ground, rng = scene.ground, scene.rng
     canopy = ground.crowns(crown, relief) * (1 + np.float32(0.06) * ground.hills(10))
-    wood = scene.own[:, None, None] * canopy
+    wood = scene.colour[:, None, None] * canopy
     if scene.cover == "mixed woodland":
         other = scene.neighbours(1, "woods")[0][:, None, None] * canopy
         wood = _lay(wood, other, clip(0.5 + ground.hills(4)))
@@ -269,7 +247,7 @@ def _woodland(scene: _Scene, crown: float, relief: float, planted: bool) -> Fiel
 def _wilderness(scene: _Scene, length: float, patchy: float, rough: float) -> Field:
     ground, rng = scene.ground, scene.rng
     hills = ground.hills(length)
-    colours = scene.own[:, None, None] * np.exp(np.float32(patchy) * hills + np.float32(rough) * ground.grain(0.6))
+    colours = scene.colour[:, None, None] * np.exp(np.float32(patchy) * hills + np.float32(rough) * ground.grain(0.6))
     if scene.cover in ("shrubland", "rocks"):
         other = scene.neighbours(1, "wild" if scene.cover == "rocks" else "woods")[0]
         colours = _lay(colours, other, clip(ground.grain(0.9) * np.float32(1.5) - np.float32(1.4)) * np.float32(0.8))
@@ -290,19 +268,21 @@ def _wilderness(scene: _Scene, length: float, patchy: float, rough: float) -> Fi
 
 
 def _town(scene: _Scene) -> Field:
-    """Streets, roofs between gardens, here and there a hall; a village in its fields, or houses all over."""
+    """Draw streets, roofs between gardens, here and there a hall; a village in its fields, or houses all over."""
     ground, rng = scene.ground, scene.rng
     number, edge = ground.parcels(rng.uniform(6, 11), rng.uniform(1, 2.2), rng.uniform(0, 3))
     gardens = scene.neighbours(1, "grass", "woods")[0] * 0.8
     roofs = np.exp(np.float32(0.3) * ground.grain(0.55))
     red = (1 + np.float32(0.06) * ground.grain(0.6))[None] ** np.array([1, 0, -1], dtype=np.float32)[:, None, None]
-    built = scene.own[:, None, None] * roofs * red * np.float32(1.15)
+    built = scene.colour[:, None, None] * roofs * red * np.float32(1.15)
     green = clip(np.float32(rng.normal(0.35, 0.15)) + np.float32(0.5) * ground.grain(0.7))
     built = _lay(built, gardens, green)
     halls = rng.random(NUMBERS) < rng.choice([0.02, 0.1, 0.3])
     hall = halls[number] & (edge > 1.2)
     shine = rng.uniform(1.2, 3.2, NUMBERS).astype(np.float32)[number]
-    built = np.where(hall, np.mean(scene.own) * shine * np.array([1, 1, 1.02], dtype=np.float32)[:, None, None], built)
+    built = np.where(
+        hall, np.mean(scene.colour) * shine * np.array([1, 1, 1.02], dtype=np.float32)[:, None, None], built
+    )
     built = _lay(built, _paved(scene), line(edge, 0.9) * np.float32(0.8))
     share = clip(ground.inside_body(rng.uniform(18, 60)) + 0.5)
     return built if share.min() == 1 else _lay(_farmland(scene, None), built, share)
@@ -314,11 +294,11 @@ def _road(scene: _Scene) -> Field:
     bend = np.float32(rng.normal(0, 0.004)) * ground.along**2
     width = rng.uniform(1.2, 2.6)
     road = line(ground.across + bend, width)
-    colours = _lay(colours, scene.own, road)
+    colours = _lay(colours, scene.colour, road)
     if width > 1.9:  # a motorway's green median
         colours = _lay(colours, scene.neighbours(1, "grass")[0], line(ground.across + bend, 0.4))
     if scene.chance(0.4):
-        colours = _lay(colours, scene.own * 1.05, line(ground.along - rng.uniform(-12, 12), 1.0))
+        colours = _lay(colours, scene.colour * 1.05, line(ground.along - rng.uniform(-12, 12), 1.0))
     return colours
 
 
@@ -330,7 +310,7 @@ def _town_or_fields(scene: _Scene) -> Field:
 
 def _lake(scene: _Scene) -> Field:
     ground, rng = scene.ground, scene.rng
-    water = scene.own[:, None, None] * (1 + np.float32(0.05) * ground.hills(25) + np.float32(0.02) * ground.grain())
+    water = scene.colour[:, None, None] * (1 + np.float32(0.05) * ground.hills(25) + np.float32(0.02) * ground.grain())
     radius = np.exp(rng.uniform(np.log(7), np.log(90)))
     inside = ground.inside_body(radius)
     if inside.min() >= 0.5:
@@ -339,7 +319,7 @@ def _lake(scene: _Scene) -> Field:
 
 
 def _wooded_banks(scene: _Scene, inside: Field) -> Field:
-    """Fields, and trees and bushes where `inside` is positive."""
+    """Draw fields, and trees and bushes where `inside` is positive."""
     grown = clip(inside) * clip(0.5 + scene.ground.hills(6))
     return _lay(_farmland(scene, None), scene.neighbours(1, "woods", "wild")[0], grown)
 
@@ -347,7 +327,7 @@ def _wooded_banks(scene: _Scene, inside: Field) -> Field:
 def _river(scene: _Scene) -> Field:
     ground, rng = scene.ground, scene.rng
     inside = np.float32(rng.uniform(1.2, 7)) - ground.from_course(7)
-    water = scene.own[:, None, None] * (1 + np.float32(0.04) * ground.hills(15))
+    water = scene.colour[:, None, None] * (1 + np.float32(0.04) * ground.hills(15))
     return _lay(_wooded_banks(scene, inside + np.float32(rng.uniform(1, 4))), water, clip(inside + 0.5))
 
 
@@ -355,7 +335,7 @@ def _quarry(scene: _Scene) -> Field:
     ground, rng = scene.ground, scene.rng
     radius = rng.uniform(9, 26)
     steps = np.sin(np.hypot(ground.x, ground.y) * np.float32(0.9) + ground.hills(8))
-    pit = scene.own[:, None, None] * np.exp(np.float32(0.12) * steps + np.float32(0.12) * ground.hills(5))
+    pit = scene.colour[:, None, None] * np.exp(np.float32(0.12) * steps + np.float32(0.12) * ground.hills(5))
     surroundings = _farmland(scene, None)
     wood = scene.neighbours(1, "woods")[0][:, None, None] * ground.crowns(1.0, 0.12)
     surroundings = _lay(surroundings, wood, clip(ground.hills(14) * 2 + 0.5))
@@ -367,6 +347,6 @@ def _paved(scene: _Scene) -> Field:
 
 
 def _lay(below: Field, above: Field, share: Field) -> Field:
-    """A colour (3,) or colours (3, size, size) over others, by share (size, size)."""
+    """Lay a colour (3,) or colours (3, size, size) over others, by share (size, size)."""
     over = above[:, None, None] if above.ndim == 1 else above
     return np.asarray(below + (over - below) * share, dtype=np.float32)

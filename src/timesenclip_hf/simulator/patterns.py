@@ -1,4 +1,4 @@
-"""What ground looks like from above at 10 m: parcels, crowns, rows, roofs, shores; shares and brightness, no colour.
+"""Draw patterns of ground seen from above: parcels, crowns, rows, roofs, shores; shares and brightness, no colour.
 
 Lengths are in pixels of 10 m. A brightness has a mean near 1 and is multiplied with a colour.
 """
@@ -18,7 +18,7 @@ NUMBERS = 997
 
 
 class Ground:
-    """A square of ground to draw on: its coordinates, turned by a random angle, and its chance.
+    """Hold a square of ground to draw on: its coordinates, turned by a random angle, and its chance.
 
     Args:
         size: pixels along a side.
@@ -31,12 +31,12 @@ class Ground:
         self.across, self.along = self.turned(rng.uniform(0, np.pi))
 
     def turned(self, angle: float) -> tuple[Field, Field]:
-        """Coordinates across and along a direction, 0 in the middle."""
+        """Compute coordinates across and along a direction, 0 in the middle."""
         sine, cosine = np.float32(np.sin(angle)), np.float32(np.cos(angle))
         return self.x * cosine + self.y * sine, self.y * cosine - self.x * sine
 
     def grain(self, blur: float = 0.0) -> Field:
-        """Noise of unit variance, pixel by pixel or blurred by so many pixels."""
+        """Draw noise of unit variance, pixel by pixel or blurred by so many pixels."""
         noise = self.rng.standard_normal((self.size, self.size), dtype=np.float32)
         if not blur:
             return noise
@@ -45,20 +45,20 @@ class Ground:
         return np.asarray(kernel @ noise @ kernel.T / np.float32((kernel[self.size // 2] ** 2).sum()))
 
     def hills(self, length: float) -> Field:
-        """Smooth noise of about unit variance whose features are so many pixels long."""
+        """Draw smooth noise of about unit variance whose features are so many pixels long."""
         cells = max(3, round(self.size / length) + 2)
         spread = _spread(self.size, cells)
         nodes = self.rng.standard_normal((cells, cells), dtype=np.float32)
         return np.asarray(spread @ nodes @ spread.T * np.float32(1.5))
 
     def inside_body(self, radius: float, raggedness: float = 0.35) -> Field:
-        """How far each pixel lies inside a body around the middle, negative outside."""
+        """Measure how far each pixel lies inside a body around the middle, negative outside."""
         shore = self.hills(radius * 0.8) + np.float32(0.25) * self.hills(max(radius * 0.3, 3))
         reach = np.float32(radius) * np.maximum(1 + np.float32(raggedness) * shore, np.float32(0.3))
         return np.asarray(reach - np.hypot(self.x, self.y))
 
     def parcels(self, length: float, aspect: float, wobble: float = 0.0) -> tuple[npt.NDArray[np.int64], Field]:
-        """Fields side by side like bricks: a number for each, 0 for the one in the middle, and the way to the edge.
+        """Lay fields side by side like bricks: a number for each, 0 in the middle, and the way to the edge.
 
         Args:
             length: of the short side, on average.
@@ -80,9 +80,9 @@ class Ground:
         heights = rng.uniform(0.6, 1.4, count) * length * aspect
         starts = -heights * rng.uniform(0.3, 0.7, count)
         column = np.clip(np.searchsorted(ends, across) - 1, 0, count - 1)
-        place = (along - starts[column]) / heights[column]
-        row = np.floor(place)
-        inside = (place - row) * heights[column]
+        position = (along - starts[column]) / heights[column]
+        row = np.floor(position)
+        inside = (position - row) * heights[column]
         edge = np.minimum(
             np.minimum(across - ends[column], ends[column + 1] - across), np.minimum(inside, heights[column] - inside)
         )
@@ -90,31 +90,31 @@ class Ground:
         return number, edge.astype(np.float32)
 
     def from_course(self, bends: float) -> Field:
-        """How far each pixel is from a winding line through the middle, that strays by about `bends` from straight."""
+        """Measure how far each pixel is from a winding line through the middle that strays by about `bends`."""
         course = np.float32(bends) * self.hills(self.size / 2.5)
         return np.asarray(np.abs(self.across + course - course[self.size // 2, self.size // 2]))
 
     def rows(self, number: npt.NDArray[np.int64], period: float, strength: float) -> Field:
-        """Brightness of rows about along each parcel, such as of vines."""
+        """Draw the brightness of rows about along each parcel, such as of vines."""
         turn = self.rng.normal(0, 0.3, NUMBERS).astype(np.float32)[number]
         axis = self.across + turn * self.along
         return np.asarray(1 + np.float32(strength) * np.sin(axis * np.float32(2 * np.pi / period)))
 
     def dots(self, period: float, strength: float) -> Field:
-        """Brightness of trees planted on a grid: dark where both rows meet."""
+        """Draw the brightness of trees planted on a grid: dark where both rows meet."""
         crowns = np.sin(self.across * np.float32(2 * np.pi / period)) * np.sin(
             self.along * np.float32(2 * np.pi / period)
         )
         return np.asarray(1 - np.float32(strength) * np.maximum(crowns, 0) + np.float32(strength * 0.2))
 
     def crowns(self, size: float, strength: float) -> Field:
-        """Brightness of a canopy lit from one side, so that each crown has a bright and a shaded flank."""
+        """Draw the brightness of a canopy lit from one side, so that each crown has a bright and a shaded flank."""
         relief = self.grain(size)
         lit = relief - np.roll(relief, (1, 1), axis=(0, 1))
         return np.asarray(np.exp(np.float32(strength) * (lit + np.float32(0.3) * self.grain())))
 
     def seen(self, colours: Field) -> Field:
-        """What a sensor makes of (3, size, size): blurred by its optics, with the light of the scene and its noise."""
+        """Observe (3, size, size) as a sensor does: blurred by its optics, with the scene's light and its noise."""
         kernel = _blur(self.size, POINT_SPREAD)
         light = 1 + np.float32(0.02) * self.hills(self.size)
         noise = self.rng.standard_normal(colours.shape, dtype=np.float32) * np.float32(0.0015)
@@ -122,12 +122,12 @@ class Ground:
 
 
 def clip(values: Field) -> Field:
-    """Values as shares, 0 to 1."""
+    """Clip values to shares, 0 to 1."""
     return np.asarray(np.clip(values, np.float32(0), np.float32(1)))
 
 
 def line(distance: Field, width: float) -> Field:
-    """Share of a line in each pixel, given how far it is from the line's middle; lines below a pixel are faint."""
+    """Compute the share of a line in each pixel by the distance to its middle; lines below a pixel are faint."""
     return clip(np.float32(width / 2) + 0.5 - np.abs(distance)) * np.float32(min(width, 1.0))
 
 
@@ -139,7 +139,7 @@ def _centred(size: int) -> tuple[Field, Field]:
 
 @cache
 def _blur(size: int, spread: float) -> Field:
-    """A Gaussian along one axis as a matrix, whose rows sum to 1."""
+    """Make a matrix of a Gaussian along one axis, whose rows sum to 1."""
     distance = np.subtract.outer(np.arange(size), np.arange(size))
     kernel = np.exp(-0.5 * (distance / spread) ** 2)
     return np.asarray(kernel / kernel.sum(axis=1, keepdims=True), dtype=np.float32)
@@ -147,8 +147,8 @@ def _blur(size: int, spread: float) -> Field:
 
 @cache
 def _spread(size: int, cells: int) -> Field:
-    """Cubic interpolation from nodes to pixels along one axis, as a matrix."""
-    place = np.linspace(0.5, cells - 1.5, size)
-    distance = np.abs(np.subtract.outer(place, np.arange(cells)))
+    """Make a matrix that interpolates cubically from nodes to pixels along one axis."""
+    position = np.linspace(0.5, cells - 1.5, size)
+    distance = np.abs(np.subtract.outer(position, np.arange(cells)))
     weights = np.where(distance < 1, 2 / 3 - distance**2 + distance**3 / 2, np.clip(2 - distance, 0, None) ** 3 / 6)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Calendars of the simulated covers: what stands on the ground on any day of the year.
+"""Evaluate calendars of the simulated covers: what stands on the ground on any day of the year.
 
 Days are days of the year at 48 degrees north in an average year; every degree further north delays them
-by `Cover.delay` days. The covers themselves are listed in `crops` and `landscapes`.
+by `Cover.delay` days. The covers themselves are listed in the tables `crops` and `landscapes`.
 """
 
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ NEVER = (900.0, 900.0)
 
 @dataclass(frozen=True)
 class Cover:
-    """One way in which a land cover lives through the year; pairs are (lowest, highest).
+    """Describe one way in which a land cover lives through the year; pairs are (lowest, highest).
 
     Attributes:
         latitude: degrees north.
@@ -30,7 +30,10 @@ class Cover:
         flower_day: days from `leaf_on` to full flower, `flower_span` its half-width, `flower` its strength.
         petals: key of `surfaces.PETALS`.
         height: metres at full growth.
-        chlorophyll, leaf_water, dry_matter, layers, leaf_angle, leaf_size: see `canopy`.
+        chlorophyll: of a leaf in micrograms per cm2, `leaf_water` in cm, `dry_matter` in g per cm2.
+        layers: structure parameter of the leaves, from 1 (compact) to about 3.
+        leaf_angle: mean leaf inclination in degrees, 0 flat to 90 upright.
+        leaf_size: leaf width over canopy height.
         dead_brown, dead_water: brown pigment and water (cm) of withered leaves and stalks.
         shade: share of light lost between crowns or clumps of needles.
         under_spring: leaf area of weeds, catch crop or regrowth standing in January.
@@ -100,7 +103,7 @@ NUMERIC_FIELDS = tuple(field.name for field in fields(Cover) if field.name not i
 
 @dataclass(frozen=True)
 class Calendar:
-    """The drawn lives of N points: `Cover`'s numbers as (N,) arrays, dates moved to the point's climate."""
+    """Hold the drawn lives of N points: `Cover`'s numbers as (N,) arrays, dates moved to the point's climate."""
 
     values: dict[str, np.ndarray]
     cut_days: np.ndarray
@@ -108,18 +111,18 @@ class Calendar:
     snow: np.ndarray
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Returns a field of `Cover` as a column, (N, 1), ready to meet days, (N, D)."""
+        """Return a field of `Cover` as a column, (N, 1), ready to meet days, (N, D)."""
         return self.values[name][:, None]
 
     def rows(self, block: slice) -> "Calendar":
-        """Returns the calendars of a block of points."""
+        """Take the calendars of a block of points."""
         values = {name: column[block] for name, column in self.values.items()}
         return Calendar(values, self.cut_days[block], self.wetness[block], self.snow[block])
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What stands on the ground on given days; every array is (N, D)."""
+    """Hold what stands on the ground on given days; every array is (N, D)."""
 
     lai: np.ndarray
     dead: np.ndarray
@@ -134,12 +137,12 @@ class Standing:
 
 
 def _rise(days: np.ndarray, middle: np.ndarray | float, pace: np.ndarray | float) -> np.ndarray:
-    """Logistic curve that passes one half on day `middle`."""
+    """Evaluate a logistic curve that passes one half on day `middle`."""
     return np.asarray(1 / (1 + np.exp(np.clip((middle - days) / pace, -30, 30))))
 
 
 def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
-    """Draws the year of each point from its cover's ranges, its latitude and that year's weather.
+    """Draw the year of each point from its cover's ranges, its latitude and that year's weather.
 
     Args:
         covers: the distinct covers.
@@ -174,14 +177,14 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
 
 
 def _draw_wetness(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws soil moisture per month, (N, 12): wet winters, dry summers, drier towards the south."""
+    """Draw soil moisture per month, (N, 12): wet winters, dry summers, drier towards the south."""
     season = 0.40 * np.cos(2 * np.pi * (np.arange(12) - 0.0) / 12)
     level = 0.34 + 0.015 * (latitude - 48) + rng.normal(0, 0.12, len(latitude))
     return np.clip(level[:, None] + season + rng.normal(0, 0.16, (len(latitude), 12)), 0, 1)
 
 
 def _draw_snow(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws the share of ground under snow per month, (N, 12)."""
+    """Draw the share of ground under snow per month, (N, 12)."""
     coldness = np.clip((latitude - 44) / 18, 0, 1) ** 1.5 + 0.5 * (rng.random(len(latitude)) < 0.08)
     month = np.array([1.0, 0.9, 0.5, 0.15, 0, 0, 0, 0, 0, 0.05, 0.3, 0.75])
     lies = rng.random((len(latitude), 12)) < 0.45 * coldness[:, None] * month
@@ -189,7 +192,7 @@ def _draw_snow(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
-    """Evaluates what stands on each point on its days, (N, D)."""
+    """Evaluate what stands on each point on its days, (N, D)."""
     c = calendar
     months = np.clip((days - 1) * 12 // 365, 0, 11).astype(np.int64)
     harvest_day = c["leaf_off"] + c["harvest"]
@@ -226,7 +229,7 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
 
 
 def _after_cuts(calendar: Calendar, days: np.ndarray) -> np.ndarray:
-    """Share of leaf area left by mowing and grazing, which grows back within about a month."""
+    """Compute the share of leaf area left by mowing and grazing, which grows back within about a month."""
     left = np.ones(days.shape)
     for index in range(calendar.cut_days.shape[1]):
         since = days - calendar.cut_days[:, index : index + 1]
@@ -238,7 +241,7 @@ def _after_cuts(calendar: Calendar, days: np.ndarray) -> np.ndarray:
 def _undergrowth(
     c: Calendar, days: np.ndarray, harvest_day: np.ndarray, annual: np.ndarray, drought: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Leaf area and dead share of weeds, catch crops, volunteers and of grass below or between the canopy."""
+    """Compute leaf area and dead share of weeds, catch crops, volunteers and of grass below or between the canopy."""
     spring = c["under_spring"] * (0.7 + 0.3 * _rise(days, 85.0, 12.0))
     spring = spring * _rise(c["leaf_on"] - c["killed"], days, 2.0)
     # Sprouts need moisture and warmth: they come up to full height within about two months.

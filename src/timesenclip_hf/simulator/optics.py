@@ -1,0 +1,166 @@
+"""Compute what simulated points reflect on any day: leaves, canopies, ground, water, flowers and snow."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
+from .phenology import Calendar, Cover, Standing, standing_at
+from .surfaces import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_mixture, wet
+
+# Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
+_HIDING = 0.6
+
+Leaf = tuple[np.ndarray, np.ndarray]
+"""Reflectance and transmittance of leaves at the ten bands."""
+
+
+@dataclass(frozen=True)
+class Optics:
+    """Hold the fixed optical properties of N points; spectra are (N, 10), the rest (N,).
+
+    Attributes:
+        green_leaf: leaves of the main canopy.
+        under_leaf: leaves of what grows below or between it.
+        dead_leaf: withered leaves of either.
+        petals: reflectance of the flowers.
+        dry_ground: reflectance of the ground without water.
+        wets: 1 where the ground darkens when wet, 0 where not.
+        water: reflectance of the water that floods a point.
+        under_angle: mean leaf inclination below, in degrees.
+    """
+
+    green_leaf: Leaf
+    under_leaf: Leaf
+    dead_leaf: Leaf
+    petals: np.ndarray
+    dry_ground: np.ndarray
+    wets: np.ndarray
+    water: np.ndarray
+    under_angle: np.ndarray
+
+    def rows(self, block: slice) -> "Optics":
+        """Take the optics of a block of points."""
+        return Optics(
+            **{
+                name: (value[0][block], value[1][block]) if isinstance(value, tuple) else value[block]
+                for name, value in vars(self).items()
+            }
+        )
+
+
+def hidden_share(lai: np.ndarray) -> np.ndarray:
+    """Compute the share of the ground that leaf area hides from above."""
+    return np.asarray(1 - np.exp(-_HIDING * lai))
+
+
+def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> Optics:
+    """Draw the optical properties of N points.
+
+    Args:
+        covers: the distinct covers.
+        chosen: index into `covers` for each of the points, (N,).
+        calendar: of the points, from [`draw_calendar`].
+        rng: source of every random choice.
+    """
+    num_points = len(chosen)
+    v = calendar.values
+
+    def draw(low: float, high: float) -> np.ndarray:
+        return rng.uniform(low, high, num_points)
+
+    green = leaf_optics(
+        v["layers"],
+        v["chlorophyll"],
+        v["chlorophyll"] * draw(0.16, 0.26),
+        draw(0, 0.06),
+        v["leaf_water"],
+        v["dry_matter"],
+    )
+    under = leaf_optics(
+        draw(1.3, 1.8), draw(24, 46), draw(5, 10), draw(0, 0.12), draw(0.011, 0.025), draw(0.004, 0.007)
+    )
+    dead = leaf_optics(draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012))
+    dry_ground = np.empty((num_points, NUM_BANDS))
+    kinds = np.array([cover.ground for cover in covers])[chosen]
+    for kind in GROUNDS:
+        here = kinds == kind
+        dry_ground[here] = draw_mixture(kind, int(here.sum()), rng)
+    water = rng.dirichlet((1.0, 0.8, 0.8), num_points) @ np.stack([ENDMEMBERS[name] for name in WATERS])
+    return Optics(
+        green_leaf=green,
+        under_leaf=under,
+        dead_leaf=dead,
+        petals=np.stack([PETALS[cover.petals] for cover in covers])[chosen],
+        dry_ground=dry_ground,
+        wets=np.isin(kinds, WETTED_GROUNDS).astype(np.float64),
+        water=water * np.exp(rng.normal(0, 0.15, (num_points, 1))),
+        under_angle=draw(48, 66),
+    )
+
+
+def _sun_zenith(latitude: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Compute the sun's zenith in degrees at Sentinel-2's overpass, an hour and a half before noon, (N, D)."""
+    declination = np.radians(23.44) * np.sin(2 * np.pi * (days - 81) / 365)
+    north = np.radians(latitude)[:, None]
+    hour = np.radians(22.5)
+    cosine = np.sin(north) * np.sin(declination) + np.cos(north) * np.cos(declination) * np.cos(hour)
+    return np.asarray(np.degrees(np.arccos(np.clip(cosine, np.cos(np.radians(76)), 1))))
+
+
+def visible_ground(optics: Optics, standing: Standing) -> np.ndarray:
+    """Mix soil, stalks and water as they lie below all leaves, (N, D, 10)."""
+    moisture = standing.wetness * optics.wets[:, None]
+    ground = wet(optics.dry_ground[:, None], moisture)
+    straw = wet(ENDMEMBERS["straw"] * np.ones_like(ground), 0.7 * moisture)
+    stalks = np.clip(standing.stubble, 0, 1)[..., None]
+    ground = ground * (1 - stalks) + straw * stalks
+    flood = standing.flood[..., None]
+    return np.asarray(ground * (1 - flood) + optics.water[:, None] * flood)
+
+
+def _withering(leaf: Leaf, dead_leaf: Leaf, dead: np.ndarray, wetness: np.ndarray) -> Leaf:
+    """Mix green leaves (N, 10) and a share (N, D) of wet dead ones, each (N, D, 10)."""
+    share, wetted = dead[..., None], 0.7 * wetness
+    r, t = (
+        fresh[:, None] * (1 - share) + wet(withered[:, None], wetted) * share
+        for fresh, withered in zip(leaf, dead_leaf, strict=True)
+    )
+    return r, t
+
+
+def _canopy(
+    leaves: Leaf, lai: np.ndarray, angle: np.ndarray, size: np.ndarray, sun: np.ndarray, background: np.ndarray
+) -> np.ndarray:
+    """Compute the reflectance of canopies over a background (N, D, 10); angles and sizes of leaves are (N,)."""
+    r, t, below = (spectra.reshape(-1, NUM_BANDS) for spectra in (*leaves, background))
+    angles, sizes = (np.broadcast_to(value[:, None], lai.shape).ravel() for value in (angle, size))
+    return canopy_reflectance(r, t, lai.ravel(), angles, sizes, sun.ravel(), below).reshape(background.shape)
+
+
+def reflectance(calendar: Calendar, optics: Optics, days: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Compute the reflectance of points on their days without atmosphere or noise, (N, D, 10).
+
+    Args:
+        calendar: of the N points.
+        optics: of the points.
+        days: days of the year, (N, D).
+        latitude: degrees north, (N,).
+    """
+    v = calendar.values
+    standing = standing_at(calendar, days)
+    sun = _sun_zenith(latitude, days)
+    under = _withering(optics.under_leaf, optics.dead_leaf, standing.under_dead, standing.wetness)
+    size = np.full(len(latitude), 0.2)
+    below = _canopy(under, standing.under_lai, optics.under_angle, size, sun, visible_ground(optics, standing))
+    leaves = _withering(optics.green_leaf, optics.dead_leaf, standing.dead, standing.wetness)
+    crown = _canopy(leaves, standing.lai, v["leaf_angle"], v["leaf_size"], sun, below)
+    blossom = (standing.flower * hidden_share(standing.lai))[..., None]
+    crown = crown * (1 - blossom) + optics.petals[:, None] * blossom
+    cover = v["cover"][:, None, None]
+    pixel = crown * cover + below * (1 - cover)
+    # Shadows lengthen with the sun's zenith; 45 degrees is the reference at which `shade` is given.
+    pixel = pixel * (1 - np.clip(v["shade"][:, None] * sun / 45, 0, 0.7))[..., None]
+    # Snow falls through crowns: trees hide most of it.
+    white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
+    return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)

@@ -1,0 +1,68 @@
+"""Read the simulator's tables: JSON files of what is not code, each with its units and sources in words."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_FOLDER = Path(__file__).parent / "tables"
+# Words for whoever reads a table; no code reads them.
+_COMMENTS = {"note", "notes", "source"}
+
+Record = TypeVar("Record", bound="DataclassInstance")
+
+
+def read_table(name: str) -> dict[str, Any]:
+    """Read a table.
+
+    Args:
+        name: of its file in `tables`, without the suffix.
+
+    Returns:
+        Its content, without what is for readers only.
+
+    Raises:
+        ValueError: a field is written twice in one object, or no `note` says what the values are.
+    """
+    table = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    if not table.get("note"):
+        raise ValueError(f"The table {name} of the simulator needs a `note` with the units and sources of its values.")
+    return {key: content for key, content in table.items() if key not in _COMMENTS}
+
+
+def read_record(kind: type[Record], entry: Mapping[str, Any], where: str, base: Record | None = None) -> Record:
+    """Make a dataclass instance of a JSON object; lists become tuples.
+
+    Args:
+        kind: the dataclass.
+        entry: values by field, with or without `note`, `notes` and `source`.
+        where: name of the entry for error messages.
+        base: instance from which absent fields are taken; None takes them from the class's defaults.
+
+    Raises:
+        ValueError: a field is unknown, or one without a default is absent.
+    """
+    values = {name: _as_tuple(value) for name, value in entry.items() if name not in _COMMENTS}
+    known = {field.name: field for field in fields(kind)}
+    absent = [] if base else [name for name, field in known.items() if field.default is MISSING and name not in values]
+    wrong = [*absent, *(name for name in values if name not in known)]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is missing in {where!r} or no field of it: these are {', '.join(known)}.")
+    return replace(base, **values) if base else kind(**values)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its fields, none of which may be written twice."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"The field {twice!r} is written twice in one object.")
+    return dict(pairs)
