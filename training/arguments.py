@@ -1,4 +1,4 @@
-"""Everything a run can be told: dataclasses, filled from a YAML file and overridden on the command line.
+"""Hold everything that a run can be told: dataclasses, filled from a YAML file and overridden on the command line.
 
 Names are transformers' where it has one. Every field has its default; `training/configs/` holds the recipes.
 """
@@ -6,7 +6,7 @@ Names are transformers' where it has one. Every field has its default; `training
 import sys
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NoReturn, cast, get_args
 
 import yaml
 from transformers import HfArgumentParser
@@ -19,13 +19,13 @@ SYSTEMS = ("timesenclip", "senclip", "student")
 
 
 def described(default: Any, text: str) -> Any:
-    """A field with its default and its help."""
+    """Return a field with its default and its help."""
     return field(default=default, metadata={"help": text})
 
 
 @dataclass
 class DataArguments:
-    """A dataset of series, or images, with photo embeddings; without one, simulated points, and how many of them."""
+    """Name a dataset of series, or images, with photo embeddings; without it, say how many points are simulated."""
 
     dataset_name_or_path: str | None = described(
         None, "Hub id or folder of a dataset with photo embeddings; without it places are simulated"
@@ -45,7 +45,7 @@ class DataArguments:
 
 @dataclass
 class ModelArguments:
-    """The CLIP to align with, and the tower: of series, or the CLIP's own for images."""
+    """Choose the CLIP to align with, and the tower: of series, or the CLIP's own for images."""
 
     system: str = described(
         "timesenclip", "timesenclip reads series of pixels, senclip images; a student matches a teacher"
@@ -60,7 +60,7 @@ class ModelArguments:
         None, "student: the TimeSenCLIP checkpoint to match; the one inside the package when left out"
     )
     encoder_type: str = described("transformer", "transformer, mlp or tempcnn")
-    patch_size: int = described(1, "pixels along a side of what is seen at each look")
+    patch_size: int = described(1, "pixels along a side of what is seen at each time step")
     hidden_size: int | None = described(None, "width of the encoder; the published one's, as are the sizes below")
     num_hidden_layers: int | None = None
     num_attention_heads: int = 8
@@ -91,7 +91,7 @@ class ModelArguments:
 
 @dataclass
 class RunArguments:
-    """Optimisation of both stages; `clip_` fields are for the small CLIP."""
+    """Set the optimisation of both stages; `clip_` fields are for the small CLIP."""
 
     output_dir: str = "runs/embedded"
     results_file: str | None = described(None, "where the measured results go, as JSON")
@@ -121,7 +121,7 @@ class RunArguments:
     augmentation_probability: float = described(
         0.0, "share of batches to which one of the next three happens; the paper's is 0.5"
     )
-    augment_median: float = described(1.0, "weight of showing the median of the year as one look")
+    augment_median: float = described(1.0, "weight of showing the median of the year as the only observation")
     augment_drop_quarter: float = described(1.0, "weight of leaving out three months in a row")
     augment_random_subset: float = described(1.0, "weight of keeping a random part of the months")
     month_dropout: float = described(0.3, "half of the series lose up to twice this share of their months")
@@ -129,7 +129,7 @@ class RunArguments:
     lessons: int = described(500_000, "student: augmented series that the teacher embeds before the first step")
     blending: float = described(0.0, "student: share of the series that are blended with another one")
     calendar_shift: float = described(0.0, "student: share of the series whose year begins in another month")
-    gain_noise: float = described(0.0, "student: deviation of the log of a band's and of a look's gain")
+    gain_noise: float = described(0.0, "student: deviation of the log of a band's and of an observation's gain")
     value_noise: float = described(0.0, "student: deviation of what is added to scaled values")
     image_augmentation: bool = described(True, "senclip: images are mirrored and turned by quarters at random")
     logging_steps: int = 25
@@ -169,7 +169,7 @@ class RunArguments:
                 raise ValueError(f"`{name}` must be at least {least}, got {getattr(self, name)}.")
 
     def clip_stage(self) -> FitSettings:
-        """The first stage, which always runs whole batches and is not validated."""
+        """Return the settings of the first stage, which always runs whole batches and is not validated."""
         return self._settings(
             steps=self.clip_steps,
             batch_size=self.clip_batch_size,
@@ -182,26 +182,26 @@ class RunArguments:
         )
 
     def tower_stage(self, num_rows: int) -> FitSettings:
-        """The second stage, over so many points."""
+        """Return the settings of the second stage, over so many points."""
         if self.num_train_epochs is None:
             return self._settings()
         return self._settings(steps=max(round(self.num_train_epochs * (num_rows // self.batch_size)), 1))
 
     def _settings(self, **changes: Any) -> FitSettings:
-        own = {entry.name for entry in fields(FitSettings)} - {"adam_betas"}
-        shared = {name: getattr(self, name) for name in own} | {"adam_betas": (self.adam_beta1, self.adam_beta2)}
+        names = {entry.name for entry in fields(FitSettings)} - {"adam_betas"}
+        shared = {name: getattr(self, name) for name in names} | {"adam_betas": (self.adam_beta1, self.adam_beta2)}
         return FitSettings(**shared | changes)
 
 
-class _Parser(HfArgumentParser):
-    """Raises what it would print with its usage, which is longer than a screen."""
+class _Parser(HfArgumentParser):  # type: ignore[misc]  # transformers counts as untyped
+    """Raise what it would print with its usage, which is longer than a screen."""
 
     def error(self, message: str) -> NoReturn:
         raise ValueError(f"{message[:1].upper()}{message[1:].rstrip('.')}.")
 
 
 def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, ModelArguments, RunArguments]:
-    """Reads `[CONFIG.yaml] [--key value ...]`.
+    """Read `[CONFIG.yaml] [--key value ...]`.
 
     Raises:
         ValueError: the file cannot be read or has a key that no dataclass has, or a value does not fit.
@@ -210,11 +210,11 @@ def parse_arguments(argv: list[str] | None = None) -> tuple[DataArguments, Model
     parser = _Parser((DataArguments, ModelArguments, RunArguments), allow_abbrev=False)
     if argv and argv[0].endswith((".yaml", ".yml")):
         argv = _read_config(Path(argv.pop(0)), parser) + argv
-    return parser.parse_args_into_dataclasses(args=argv)
+    return cast(tuple[DataArguments, ModelArguments, RunArguments], parser.parse_args_into_dataclasses(args=argv))
 
 
 def _read_config(file: Path, parser: HfArgumentParser) -> list[str]:
-    """A file as the command line that says the same, so that both are checked alike; empty lists become defaults."""
+    """Turn a file into the command line that says the same, so that both are checked alike; `[]` is a default."""
     if not file.is_file():
         raise ValueError(f"There is no configuration {file}: those of the package are in training/configs.")
     try:
@@ -232,6 +232,6 @@ def _read_config(file: Path, parser: HfArgumentParser) -> list[str]:
             parser.set_defaults(**{name: []})
         elif value is not None:
             # YAML reads a bare `no` as False, and `mixed_precision` means the word.
-            given = {True: ["yes"], False: ["no"]}[value] if isinstance(value, bool) else value
-            words += [f"--{name}", *map(str, given if isinstance(given, list) else [given])]
+            written = {True: ["yes"], False: ["no"]}[value] if isinstance(value, bool) else value
+            words += [f"--{name}", *map(str, written if isinstance(written, list) else [written])]
     return words

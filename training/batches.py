@@ -1,4 +1,4 @@
-"""Rows of a training run, and which of them each step sees."""
+"""Hand out the rows of a training run: the same ones at every step, whatever ran before."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ Batch = dict[str, torch.Tensor]
 
 
 class TensorRows(Dataset[Batch]):
-    """Equally long tensors as a dataset that hands out whole batches.
+    """Hand out whole batches of equally long tensors.
 
     Args:
         names: what to call a row where one has to be named, such as its point; its number when left out.
@@ -28,21 +28,21 @@ class TensorRows(Dataset[Batch]):
         self.names = names
 
     def __len__(self) -> int:
-        """Rows."""
+        """Count the rows."""
         return len(next(iter(self.columns.values())))
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        """Rows as one batch, with their numbers as the column `row`."""
+        """Return rows as one batch, with their numbers as the column `row`."""
         index = torch.as_tensor(rows)
         return {name: column[index] for name, column in self.columns.items()} | {"row": index}
 
     def name(self, row: int) -> str:
-        """What the row is called."""
+        """Name a row, as an error does."""
         return str(self.names[row]) if self.names is not None else f"row {row}"
 
 
 class StepBatches(Sampler[list[int]]):
-    """The rows of every step, from the seed and the step's number alone.
+    """Draw the rows of every step, from the seed and the step's number alone.
 
     Whatever ran before, in however many processes, step 7 sees the same rows: that is what makes a stopped run end as
     if it had never stopped, and two processes see what one would. An epoch is a fresh order of all rows; what does not
@@ -78,26 +78,26 @@ class StepBatches(Sampler[list[int]]):
         self.share = slice(rank * share, (rank + 1) * share)
 
     def __len__(self) -> int:
-        """Steps."""
+        """Count the steps."""
         return len(self.steps)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """The rows of this process, step by step."""
+        """Yield the rows of this process, step by step."""
         per_epoch, current, order = self.num_rows // self.batch_size, -1, np.empty(0, dtype=np.int64)
         for step in self.steps:
-            epoch, place = divmod(step, per_epoch)
+            epoch, position = divmod(step, per_epoch)
             if epoch != current:
                 current, order = epoch, np.random.default_rng((self.seed, epoch)).permutation(self.num_rows)
-            yield order[place * self.batch_size : (place + 1) * self.batch_size][self.share].tolist()
+            yield order[position * self.batch_size : (position + 1) * self.batch_size][self.share].tolist()
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """Seed of everything random in one step of one process, so that no state of a generator has to be kept."""
+    """Return the seed of everything random in a step of a process: no state of a generator has to be kept."""
     return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
 
 def split_batch(batch: Batch, parts: int) -> list[Batch]:
-    """A batch cut into equal parts.
+    """Cut a batch into equal parts.
 
     Raises:
         ValueError: it does not divide.
@@ -105,5 +105,5 @@ def split_batch(batch: Batch, parts: int) -> list[Batch]:
     rows = len(next(iter(batch.values())))
     if rows % parts:
         raise ValueError(f"`gradient_accumulation_steps` must divide the {rows} rows of a process, got {parts}.")
-    pieces = {name: column.split(rows // parts) for name, column in batch.items()}
-    return [{name: piece[place] for name, piece in pieces.items()} for place in range(parts)]
+    pieces = {name: torch.split(column, rows // parts) for name, column in batch.items()}
+    return [{name: piece[index] for name, piece in pieces.items()} for index in range(parts)]

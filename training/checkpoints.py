@@ -1,26 +1,35 @@
-"""A run's folder: one run at a time, checkpoints that are whole or not there, and what the run was told.
+"""Keep a run in its folder: one run at a time, checkpoints that are whole or not there, and what the run was told.
 
-Layout: `run.json` (settings and versions of the code), `<stage>/checkpoint-00000100/` (Accelerate's state, the run's
-progress, and `run.json` again), `<stage>/best.safetensors`.
+Layout: `run.json` (settings, recipe and versions of the code), `<stage>/checkpoint-00000100/` (Accelerate's state, the
+run's progress, and `run.json` again), `<stage>/best.safetensors`.
 """
 
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
 
 from timesenclip_hf.data.engine.reports import check_identity
-from timesenclip_hf.files import first_line, write_json
+from timesenclip_hf.files import first_line, whole_file, whole_folder, write_json
+from training.batches import Batch
 
 RUN_FILE, PROGRESS_FILE, LOCK_FILE = "run.json", "progress.json", ".lock"
+# Raised with every change by which the same settings train otherwise: first weights, order of rows, augmentation, loss.
+# Runs of 1 did not note it; 2 initialises towers as their configuration says.
+RECIPE = 2
 LIBRARIES = ("timesenclip-hf", "torch", "transformers", "accelerate", "datasets", "numpy")
 # Settings that say where things go or how they are shown: a stopped run may go on with others.
 FREE = frozenset(
@@ -40,7 +49,7 @@ FREE = frozenset(
 
 @dataclass
 class Progress:
-    """How far a stage is.
+    """Count how far a stage is.
 
     Attributes:
         step: optimiser steps done.
@@ -65,7 +74,7 @@ class Progress:
 
 
 def describe_code() -> dict[str, str]:
-    """Versions of the libraries, and the commit that the training scripts lie in, with `+` where files differ."""
+    """Return the versions of the libraries, and the commit of the training scripts, with `+` where files differ."""
     versions = {library: version(library) for library in LIBRARIES}
     git = ["git", "-C", str(Path(__file__).parent)]
     try:
@@ -77,13 +86,13 @@ def describe_code() -> dict[str, str]:
 
 
 def open_run(folder: Path, arguments: Mapping[str, Any]) -> FileLock:
-    """Takes a folder for this run alone, and notes its settings there.
+    """Take a folder for this run alone, and note its settings there.
 
     Returns:
         The lock, which holds until it is released or the process ends, however it ends.
 
     Raises:
-        ValueError: another run is writing there, or it holds a run with other settings.
+        ValueError: another run is writing there, or it holds a run with other settings or of another recipe.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK_FILE)
@@ -94,13 +103,20 @@ def open_run(folder: Path, arguments: Mapping[str, Any]) -> FileLock:
     settings = {name: value for name, value in arguments.items() if name not in FREE}
     file = folder / RUN_FILE
     if file.exists():
-        check_identity(folder, _read_settings(file), settings, "a run with another")
-    write_json(file, {"arguments": dict(arguments), "code": describe_code()})
+        started = json.loads(file.read_text(encoding="utf-8"))
+        kept = {name: value for name, value in started["arguments"].items() if name not in FREE}
+        check_identity(folder, kept, settings, "a run with another")
+        if started.get("recipe", 1) != RECIPE:
+            raise ValueError(
+                f"{folder} holds a run of another version of the training code, which would end otherwise under this "
+                "one: finish it with that version, or choose another folder."
+            )
+    write_json(file, {"arguments": dict(arguments), "recipe": RECIPE, "code": describe_code()})
     return lock
 
 
 class Checkpoints:
-    """The checkpoints of one stage, of which the newest is what a stopped run goes on from.
+    """Keep the checkpoints of one stage, of which the newest is what a stopped run goes on from.
 
     Args:
         accelerator: with everything that is to be kept prepared or registered.
@@ -115,39 +131,36 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, progress: Progress) -> None:
-        """Writes a checkpoint beside the others, and only then gives it its name and drops the oldest.
+        """Write a checkpoint beside the others, and only then give it its name and drop the oldest.
 
         Raises:
             OSError: it could not be written, for want of space or otherwise; the others are as they were.
         """
         target = self.folder / f"checkpoint-{progress.step:08d}"
-        partial = self.folder / f".{target.name}.partial"
+        main = self.accelerator.is_main_process
         try:
-            if self.accelerator.is_main_process:
-                shutil.rmtree(partial, ignore_errors=True)
-            self.accelerator.wait_for_everyone()
-            self.accelerator.save_state(str(partial))
-            if self.accelerator.is_main_process:
-                write_json(partial / PROGRESS_FILE, asdict(progress))
-                shutil.copyfile(self.folder.parent / RUN_FILE, partial / RUN_FILE)
+            with ExitStack() as stack:
+                paths = [str(stack.enter_context(whole_folder(target, replace=True)))] if main else [""]
+                broadcast_object_list(paths)
+                self.accelerator.save_state(paths[0])
+                if main:
+                    write_json(Path(paths[0], PROGRESS_FILE), asdict(progress))
+                    shutil.copyfile(self.folder.parent / RUN_FILE, Path(paths[0], RUN_FILE))
+                # Every process has written its part before the folder is given its name.
+                self.accelerator.wait_for_everyone()
         except (OSError, SafetensorError, RuntimeError) as error:  # torch.save raises RuntimeError on a full disk
-            shutil.rmtree(partial, ignore_errors=True)
             kept = list_checkpoints(self.folder)
             raise OSError(
                 f"The checkpoint of step {progress.step} could not be written ({first_line(error)}): make room and "
                 f"run the same command again; it goes on from {kept[-1].name if kept else 'the beginning'}."
             ) from None
-        # Every process has written its part before the folder is given its name.
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.is_main_process:
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
+        if main:
             for old in list_checkpoints(self.folder)[: -self.limit]:
                 shutil.rmtree(old)
         self.accelerator.wait_for_everyone()
 
     def restore(self) -> Progress:
-        """Loads the newest checkpoint, if there is one.
+        """Load the newest checkpoint, if there is one; return how far the stage was.
 
         Raises:
             OSError: it is damaged.
@@ -162,12 +175,12 @@ class Checkpoints:
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """The whole checkpoints of a stage, oldest first."""
+    """Return the finished checkpoints of a stage, oldest first."""
     return sorted(path for path in folder.glob("checkpoint-*") if path.is_dir())
 
 
 def read_progress(folder: Path) -> Progress:
-    """How far a stage was at its newest checkpoint.
+    """Return how far a stage was at its newest checkpoint.
 
     Raises:
         OSError: it is damaged.
@@ -188,6 +201,23 @@ def _damaged(checkpoint: Path, error: Exception) -> OSError:
     )
 
 
-def _read_settings(file: Path) -> dict[str, Any]:
-    arguments = json.loads(file.read_text(encoding="utf-8"))["arguments"]
-    return {name: value for name, value in arguments.items() if name not in FREE}
+def compute_once(
+    files: Sequence[Path], compute: Callable[[int], Batch], accelerator: Accelerator, description: str
+) -> Batch:
+    """Join the tensors of files; compute now, shared by the processes, those that no earlier start has computed.
+
+    Args:
+        files: one a shard, in one folder.
+        compute: the tensors of the shard of that number.
+        accelerator: of the processes.
+        description: beside the progress bar.
+    """
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    share = list(enumerate(files))[accelerator.process_index :: accelerator.num_processes]
+    for shard, file in tqdm(share, desc=description, unit="shard", disable=not accelerator.is_main_process):
+        if not file.exists():
+            with whole_file(file) as partial:
+                save_file(compute(shard), partial)
+    accelerator.wait_for_everyone()
+    shards = [load_file(file) for file in files]
+    return {name: torch.cat([shard[name] for shard in shards]) for name in shards[0]}

@@ -1,4 +1,4 @@
-"""The checkpoints that a run starts from, read or refused in one sentence."""
+"""Read the checkpoints that a run starts from, or refuse them in one sentence."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, CLIPConfig, CLIPModel
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPModel, TimeSenCLIPPixelModel, TimeSenCLIPProcessor
-from timesenclip_hf.files import first_line
+from timesenclip_hf.files import first_line, whole_folder
 
 CLIP, TIMESENCLIP = "clip", "timesenclip"
 UNREADABLE = (OSError, ValueError, RuntimeError, SafetensorError)
 
 
 def kind_of(name_or_path: str) -> str:
-    """The model type of a checkpoint.
+    """Return the model type of a checkpoint.
 
     Raises:
         ValueError: neither CLIP's nor this package's.
@@ -29,7 +29,7 @@ def kind_of(name_or_path: str) -> str:
 
 
 def extract_clip(name_or_path: str, folder: Path) -> TimeSenCLIPProcessor:
-    """Writes the CLIP inside a TimeSenCLIP checkpoint as an ordinary CLIP checkpoint.
+    """Write the CLIP inside a TimeSenCLIP checkpoint as an ordinary CLIP checkpoint.
 
     Returns:
         The checkpoint's processor.
@@ -39,7 +39,7 @@ def extract_clip(name_or_path: str, folder: Path) -> TimeSenCLIPProcessor:
     """
     try:
         full = TimeSenCLIPModel.from_pretrained(name_or_path)
-        processor = TimeSenCLIPProcessor.from_pretrained(name_or_path)
+        processor: TimeSenCLIPProcessor = TimeSenCLIPProcessor.from_pretrained(name_or_path)
     except UNREADABLE as error:
         raise ValueError(f"No checkpoint can be read from {name_or_path} ({first_line(error)}).") from None
     if full.vision_model is None:
@@ -56,15 +56,14 @@ def extract_clip(name_or_path: str, folder: Path) -> TimeSenCLIPProcessor:
         parts: Any = ("text_model", "text_projection", "vision_model", "visual_projection", "logit_scale")
         for part in parts:
             setattr(clip, part, getattr(full, part))
-        partial = folder.with_name(f".{folder.name}.partial")
-        for saved in (clip, processor.tokenizer, processor.image_processor):
-            saved.save_pretrained(partial)
-        partial.rename(folder)
+        with whole_folder(folder) as partial:
+            for saved in (clip, processor.tokenizer, processor.image_processor):
+                saved.save_pretrained(partial)
     return processor
 
 
 def read_clip(name_or_path: str) -> CLIPModel:
-    """A CLIP, frozen.
+    """Read a CLIP, frozen.
 
     Raises:
         ValueError: it cannot be read.
@@ -76,7 +75,7 @@ def read_clip(name_or_path: str) -> CLIPModel:
 
 
 def read_teacher(name_or_path: str) -> TimeSenCLIPModel:
-    """A TimeSenCLIP checkpoint, frozen.
+    """Read a TimeSenCLIP checkpoint, frozen.
 
     Raises:
         ValueError: it cannot be read, or is another architecture's.
@@ -84,17 +83,20 @@ def read_teacher(name_or_path: str) -> TimeSenCLIPModel:
     if kind_of(name_or_path) != TIMESENCLIP:
         raise ValueError(f"{name_or_path} is a CLIP, which reads no series: a teacher is a TimeSenCLIP checkpoint.")
     try:
-        return TimeSenCLIPModel.from_pretrained(name_or_path).eval().requires_grad_(False)
+        teacher: TimeSenCLIPModel = TimeSenCLIPModel.from_pretrained(name_or_path)
     except UNREADABLE as error:
         raise ValueError(f"No teacher can be read from {name_or_path} ({first_line(error)}).") from None
+    teacher.eval().requires_grad_(False)
+    return teacher
 
 
 def read_tower(name_or_path: str, projection_dim: int) -> TimeSenCLIPPixelModel:
-    """The pixel tower of a TimeSenCLIP checkpoint.
+    """Read the pixel tower of a TimeSenCLIP checkpoint.
 
     Raises:
         ValueError: it has none, or one for another joint space.
     """
+    tower: TimeSenCLIPPixelModel
     try:
         tower, loading = TimeSenCLIPPixelModel.from_pretrained(name_or_path, output_loading_info=True)
     except UNREADABLE as error:
@@ -112,15 +114,16 @@ def read_tower(name_or_path: str, projection_dim: int) -> TimeSenCLIPPixelModel:
 
 
 def read_extractor(name_or_path: str) -> TimeSenCLIPFeatureExtractor:
-    """The feature extractor of a checkpoint: the bands and the scaling that its tower was trained with.
+    """Read the feature extractor of a checkpoint: the bands and the scaling that its tower was trained with.
 
     Raises:
         ValueError: it has none.
     """
     try:
-        return TimeSenCLIPFeatureExtractor.from_pretrained(name_or_path)
+        extractor: TimeSenCLIPFeatureExtractor = TimeSenCLIPFeatureExtractor.from_pretrained(name_or_path)
     except UNREADABLE as error:
         raise ValueError(
             f"{name_or_path} has no feature extractor ({first_line(error)}): save the one that its tower was trained "
             "with beside it."
         ) from None
+    return extractor

@@ -1,4 +1,4 @@
-"""Draws the curves of a training run: `python -m training.curves RESULTS.json [--output FOLDER]`.
+"""Draw the curves of a training run: `python -m training.curves RESULTS.json [--output FOLDER]`.
 
 One picture a stage, `curves_<stage>.png`: the loss, what the validations measured, the learning rate and, where there
 is one, the inverse temperature, over the optimiser steps.
@@ -23,7 +23,7 @@ CurveEntry = Mapping[str, float]
 WIDTH, ROW_HEIGHT, DPI = 8.0, 2.5, 150
 # A curve of fewer points than this shows each.
 FEW_POINTS = 40
-# Settings that say among how many candidates the own one is looked for, by stage.
+# Settings that say among how many candidates the right one is searched, by stage.
 CANDIDATES = {
     "photos_and_captions": ("clip_batch_size",),
     "series_and_photos": ("batch_size", "memory_bank_size"),
@@ -33,11 +33,11 @@ PANELS = {"loss": "training loss", "learning_rate": "learning rate", "logit_scal
 
 
 def draw_curves(results: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Draws every stage that was trained.
+    """Draw every stage that was trained.
 
     Args:
-        results: of `train.py`: `curves`, `evaluations`, `best` and `stopped` by stage, and `arguments`; all but the
-            curves may lack.
+        results: of `training.train`: `curves`, `evaluations`, `best` and `stopped` by stage, and `arguments`; all but
+            the curves may lack.
         folder: for the pictures; made where it is not there.
 
     Returns:
@@ -113,7 +113,7 @@ def _plot(axes: "Axes", entries: Sequence[CurveEntry], name: str, label: str | N
 
 
 def _chance(stage: str, arguments: Mapping[str, Any]) -> float | None:
-    """Loss of embeddings that tell nothing apart: the log of the number of candidates, log(B + K)."""
+    """Return the loss of embeddings that tell nothing apart: the log of the number of candidates, log(B + K)."""
     settings = [arguments.get(name) for name in CANDIDATES.get(stage, ())]
     candidates = sum(value for value in settings if value is not None)
     # Soft positives are more than one among them.
@@ -121,15 +121,15 @@ def _chance(stage: str, arguments: Mapping[str, Any]) -> float | None:
 
 
 def main() -> None:
-    """Reads a results file and draws it."""
+    """Read a results file and draw it."""
     parser = argparse.ArgumentParser(description="Draws the curves of a training run.")
-    parser.add_argument("results", type=Path, help="JSON that training/train.py wrote")
+    parser.add_argument("results", type=Path, help="JSON that training.train wrote")
     parser.add_argument("--output", type=Path, help="folder of the pictures; that of the results when left out")
     arguments = parser.parse_args()
     try:
         results = json.loads(arguments.results.read_text(encoding="utf-8"))
         if not isinstance(results, dict) or not results.get("curves"):
-            raise ValueError(f"{arguments.results} has no curves: it must be what training/train.py wrote.")
+            raise ValueError(f"{arguments.results} has no curves: it must be what training.train wrote.")
         for picture in draw_curves(results, arguments.output or arguments.results.parent):
             print(picture)
     except (ValueError, OSError, ImportError) as error:

@@ -1,8 +1,8 @@
-"""Embeds ground photos with a frozen CLIP, once for every training run.
+"""Embed ground photos with a frozen CLIP, once for every training run.
 
-`accelerate launch training/embed_photos.py --photos FOLDER --clip CLIP --output FOLDER`. Run again after an
+`accelerate launch -m training.embed_photos --photos FOLDER --clip CLIP --output FOLDER`. Run again after an
 interruption, it goes on with the shards that are missing. Two processes without a GPU:
-`torchrun --nproc-per-node 2 training/embed_photos.py ... --cpu`.
+`torchrun --nproc-per-node 2 -m training.embed_photos ... --cpu`.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from timesenclip_hf.data.photos.embedding_shards import finish_embeddings
 
 @dataclass
 class EmbedArguments:
-    """What to embed, with what, and where to."""
+    """Say what to embed, with what, and where to."""
 
     photos: str = field(metadata={"help": "folder of photos in the survey's layout"})
     clip: str = field(metadata={"help": "folder or Hub id of any CLIP checkpoint"})
@@ -31,7 +31,7 @@ class EmbedArguments:
 
 
 def main() -> None:
-    """Embeds this process's shards; the first process reports when all are through."""
+    """Embed this process's shards; the first process reports when all are through."""
     (arguments,) = HfArgumentParser(EmbedArguments).parse_args_into_dataclasses()
     logging.set_verbosity_error()
     accelerator = Accelerator(cpu=arguments.cpu or not torch.cuda.is_available())

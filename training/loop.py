@@ -1,4 +1,4 @@
-"""The one training loop: two views of the same places in, the loss of an objective down, under Accelerate.
+"""Train by one loop under Accelerate: two views of the same places in, the loss of an objective down.
 
 What is trained is a module that turns a batch into two views, `views(**batch) -> (anchors, targets)`, each (rows, dim),
 and an objective that compares them. A step sees `batch_size` rows whatever the number of processes and of parts
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
+from timesenclip_hf.files import whole_file
 from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingLoss, MemoryBank, bank_keys
 from training.batches import Batch, StepBatches, TensorRows, split_batch, step_seed
 from training.checkpoints import Checkpoints, Progress
@@ -37,7 +38,7 @@ Evaluation = Callable[[nn.Module], dict[str, float]]
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How a stage is optimised; `TrainingArguments` says what each is."""
+    """Say how a stage is optimised; [`RunArguments`] explains each."""
 
     steps: int
     batch_size: int
@@ -58,7 +59,7 @@ class FitSettings:
 
 
 class Fit:
-    """One stage of training, from its last checkpoint to its end.
+    """Run one stage of training, from its last checkpoint to its end.
 
     Args:
         accelerator: new to this stage; it keeps what it has prepared.
@@ -113,7 +114,7 @@ class Fit:
         self.checkpoints = Checkpoints(accelerator, folder, settings.save_total_limit)
 
     def run(self) -> Progress:
-        """Trains.
+        """Train to the last step, or until the validation says to stop; return how it went.
 
         Raises:
             ValueError: the batch does not fit the rows or the processes.
@@ -129,7 +130,7 @@ class Fit:
         loader = DataLoader(
             self.rows,
             batch_sampler=StepBatches(len(self.rows), settings.batch_size, seed=settings.seed, steps=steps, **ranks),
-            collate_fn=_as_it_is,
+            collate_fn=cast(Any, _as_it_is),  # `__getitems__` makes the batch already
             num_workers=settings.dataloader_num_workers,
             pin_memory=accelerator.device.type == "cuda",
             # Its own generator: a loader draws from the global one otherwise, and dropout would differ.
@@ -164,7 +165,7 @@ class Fit:
         return progress
 
     def _step(self, step: int, batch: Batch) -> float:
-        """One optimiser step; the mean loss of its rows over all processes."""
+        """Take one optimiser step; return the mean loss of its rows over all processes."""
         accelerator = self.accelerator
         numbers = batch["row"]
         torch.manual_seed(step_seed(self.settings.seed, step, accelerator.process_index))
@@ -186,12 +187,12 @@ class Fit:
         objective = self.accelerator.unwrap_model(self.objective)
         if isinstance(objective, CrossViewContrastiveLoss):
             objective.clamp_logit_scale()
-        if self.bank is not None:
+        if self.bank is not None and ids is not None:
             self.bank.enqueue(*bank_keys(targets, ids))
         return float(mean)
 
     def _backward(self, inputs: Batch, ids: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        """Loss of this process's rows, gradients left behind, and the targets."""
+        """Return the loss of this process's rows and the targets; leave the gradients behind."""
         if self.settings.gradient_accumulation_steps == 1:
             anchors, targets = self.views(**inputs)
             loss = self.objective(anchors, targets, ids, self.bank)
@@ -212,12 +213,13 @@ class Fit:
             with nullcontext() if part is parts[-1] else self.accelerator.no_sync(self.views):
                 _restore_random_state(state, self.accelerator.device)
                 trained = [pair for pair in zip(self.views(**part), gradient, strict=True) if pair[0].requires_grad]
-                torch.autograd.backward(*map(list, zip(*trained, strict=True)))
+                views, gradients_of_views = zip(*trained, strict=True)
+                torch.autograd.backward(views, gradients_of_views)
         return loss, targets.detach()
 
     @torch.no_grad()
     def _fill_bank(self) -> None:
-        """The targets of the batches that come last in the first epoch, so that the bank is full from step one."""
+        """Enqueue the targets of the batches that come last in the first epoch: the bank is full from step one."""
         assert self.bank is not None
         views = self.accelerator.unwrap_model(self.views).eval()
         count = min(self.bank.size, len(self.rows))
@@ -250,7 +252,7 @@ class Fit:
         self.accelerator.log({f"{prefix}/{name}": value for name, value in values.items()}, step=step)
 
     def _evaluate(self, progress: Progress) -> bool:
-        """Measures the views when it is time to; True where training should stop."""
+        """Measure the views when it is time to; return whether training should stop."""
         settings = self.settings
         due = settings.eval_steps and (progress.step % settings.eval_steps == 0 or progress.step == settings.steps)
         if self.evaluate is None or not due:
@@ -282,9 +284,8 @@ class Fit:
 
     def _keep_best(self) -> None:
         state = self.accelerator.unwrap_model(self.views).state_dict()
-        partial = self.folder / f".{BEST_FILE}.partial"
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial)
-        partial.replace(self.folder / BEST_FILE)
+        with whole_file(self.folder / BEST_FILE) as partial:
+            save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial)
 
     def _load_best(self, progress: Progress) -> None:
         self.accelerator.wait_for_everyone()
@@ -292,7 +293,7 @@ class Fit:
             self.accelerator.unwrap_model(self.views).load_state_dict(load_file(self.folder / BEST_FILE))
 
     def _stop_at(self, step: int, mean: float, numbers: torch.Tensor, inputs: Batch) -> None:
-        """Keeps the batch and says which rows are at fault.
+        """Keep the batch and say which rows are at fault.
 
         Raises:
             FloatingPointError: always.
@@ -314,7 +315,7 @@ class Fit:
 
 
 def _parameter_groups(modules: Sequence[nn.Module], weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices are decayed; norms, biases, positions' scalars and the temperature are not."""
+    """Part what is decayed, matrices, from what is not: norms, biases, scalars of positions, the temperature."""
     parameters = [parameter for module in modules for parameter in module.parameters() if parameter.requires_grad]
     return [
         {"params": [parameter for parameter in parameters if parameter.ndim > 1], "weight_decay": weight_decay},

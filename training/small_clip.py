@@ -1,4 +1,4 @@
-"""A CLIP small enough to be trained on simulated photos within minutes, and its own byte-level BPE tokenizer.
+"""Build a CLIP small enough to be trained on simulated photos within minutes, and its byte-level BPE tokenizer.
 
 Both are stock transformers classes, so that the checkpoint needs no code of ours: `CLIPModel` with a vision
 tower for 64-pixel photos, and `CLIPTokenizer` with a vocabulary learned from captions.
@@ -52,7 +52,7 @@ def train_tokenizer(captions: Iterable[str], vocab_size: int = 2048) -> CLIPToke
     if room < 1:
         raise ValueError(f"vocab_size must be at least {len(alphabet) + 3}, got {vocab_size}")
     stock = CLIPTokenizer().backend_tokenizer
-    last = {letter: chr(_PRIVATE_USE + place) for place, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    last = {letter: chr(_PRIVATE_USE + index) for index, letter in enumerate(sorted(ByteLevel.alphabet()))}
     words = (
         word[:-1] + last[word[-1]]
         for caption in captions
@@ -106,7 +106,9 @@ def photo_values(photos: npt.NDArray[np.uint8] | torch.Tensor, processor: CLIPIm
     Equal to calling the processor, without its per-image cost.
     """
     values = torch.as_tensor(photos).permute(0, 3, 1, 2).float() / 255.0
-    mean, std = (torch.tensor(one, device=values.device) for one in (processor.image_mean, processor.image_std))
+    mean, std = (
+        torch.tensor(channels, device=values.device) for channels in (processor.image_mean, processor.image_std)
+    )
     return (values - mean[:, None, None]) / std[:, None, None]
 
 

@@ -1,4 +1,4 @@
-"""The systems that the one loop trains: a year of one pixel, or one image, against photos of the same place.
+"""Define the systems that the loop trains: a year of one pixel, or one image, against photos of the same place.
 
 Each says what its rows and views are, what happens to its rows in training, what compares the views, and what is saved
 and measured of it. A third, `students`, matches a teacher.
@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -29,13 +29,15 @@ from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingL
 from timesenclip_hf.learning.augmentation import ImageAugmentation, TemporalAugmentation
 from timesenclip_hf.models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
+from timesenclip_hf.models.senclip.pooling_senclip import PoolingMethod
 from timesenclip_hf.simulator.captions import caption_vocabulary
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.batches import Batch, TensorRows
 from training.clips import read_clip, read_extractor, read_tower
 from training.loop import Evaluation
 from training.measure import simulated, simulated_images
-from training.sources import RowSource, dataset_images, dataset_source, simulated_source
+from training.simulated_rows import simulated_source
+from training.sources import RowSource, dataset_images, dataset_source
 from training.validation import build_validation
 
 # Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
@@ -45,7 +47,7 @@ IMAGES_AT_A_TIME = 128
 
 
 class SeriesAndPhotos(nn.Module):
-    """The pixel tower's view, and the pooled frozen embeddings of the photos of the same place."""
+    """Give the pixel tower's view, and the pooled frozen embeddings of the photos of the same place."""
 
     def __init__(self, pixel_model: TimeSenCLIPPixelModel, pooling: PhotoPooling) -> None:
         super().__init__()
@@ -55,17 +57,17 @@ class SeriesAndPhotos(nn.Module):
     def forward(
         self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
+        """Return embeddings of series and of the photos (batch, photos, dim) that the mask says are there."""
         series_embeds = self.pixel_model(**series, pooled_only=True).pooler_output
         return series_embeds, self.pooling(photo_embeds, photo_mask)
 
     def encode(self, rows: TensorRows) -> torch.Tensor:
-        """Unit embeddings (rows, dim) of the series, on the CPU, as the published model gives them."""
+        """Return unit embeddings (rows, dim) of the series, on the CPU, as the published model gives them."""
         return encode(self.pixel_model, rows.__getitems__(list(range(len(rows)))))
 
 
 class ImagesAndPhotos(nn.Module):
-    """The satellite tower's view, and the pooled frozen embeddings of the photos of the same place."""
+    """Give the satellite tower's view, and the pooled frozen embeddings of the photos of the same place."""
 
     def __init__(self, model: SenCLIPModel) -> None:
         super().__init__()
@@ -73,19 +75,19 @@ class ImagesAndPhotos(nn.Module):
 
     @property
     def pooling(self) -> nn.Module:
-        """Of the photos."""
+        """Return the module that pools a place's photos."""
         return self.model.pooling
 
     def forward(
         self, pixel_values: torch.Tensor, photo_embeds: torch.Tensor, photo_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of images and of the photos (batch, photos, dim) that the mask says are there."""
+        """Return embeddings of images and of the photos (batch, photos, dim) that the mask says are there."""
         output = self.model(pixel_values, photo_embeds=photo_embeds, photo_mask=photo_mask)
         return output.image_embeds, output.photo_embeds
 
     @torch.no_grad()
     def encode(self, rows: TensorRows) -> torch.Tensor:
-        """Unit embeddings (rows, dim) of the images, on the CPU; without the head, which is for training alone."""
+        """Return unit embeddings (rows, dim) of the images, on the CPU, without the head, which only trains."""
         device, embeds = next(self.parameters()).device, []
         for start in range(0, len(rows), IMAGES_AT_A_TIME):
             batch = rows.__getitems__(list(range(start, min(start + IMAGES_AT_A_TIME, len(rows)))))
@@ -96,7 +98,7 @@ class ImagesAndPhotos(nn.Module):
 
 @dataclass(frozen=True)
 class Setting:
-    """What a system is built from: the run's arguments, and the frozen CLIP that it is aligned with, or its teacher."""
+    """Hold what a system is built from: the run's arguments, and the frozen CLIP to align with, or the teacher."""
 
     data: DataArguments
     model: ModelArguments
@@ -106,7 +108,7 @@ class Setting:
     clip_folder: str
 
     def photos(self, *, held_out: bool) -> dict[str, Any]:
-        """Of simulated places: how many, and whose photos they have."""
+        """Say how many places are simulated, and who embeds their photos: arguments of `simulated_source`."""
         data = self.data
         return {
             "num_points": data.validation_points if held_out else data.series_points,
@@ -119,7 +121,7 @@ class Setting:
         }
 
     def places(self, *, held_out: bool) -> dict[str, Any]:
-        """Of a dataset: which of its rows and columns."""
+        """Say which rows and columns of a dataset are read: arguments of `dataset_source`."""
         data = self.data
         return {
             "name_or_path": data.dataset_name_or_path,
@@ -132,10 +134,11 @@ class Setting:
 
 
 class System(ABC):
-    """What is trained: its `views`, what happens to a batch in training (`augment`), and what becomes of it.
+    """Train `views`: read their rows, change a batch in training (`augment`), and save and measure what comes of them.
 
     Args:
-        setting: what it is built from.
+        setting: what to build it from.
+        processor: of the checkpoint that the CLIP is taken from, where it is taken from one.
     """
 
     stage: str
@@ -144,20 +147,20 @@ class System(ABC):
     views: nn.Module
     augment: Callable[[Batch], Batch] | None
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
         self.setting = setting
 
     @staticmethod
     def read_clip(name_or_path: str) -> CLIPModel | TimeSenCLIPModel:
-        """What the system is aligned with, frozen."""
+        """Read what the system is aligned with, frozen."""
         return read_clip(name_or_path)
 
     @abstractmethod
     def read(self, *, held_out: bool) -> RowSource:
-        """Rows to train on, or to validate with."""
+        """Read rows to train on, or to validate with."""
 
     def objective(self) -> CrossViewContrastiveLoss | EmbeddingMatchingLoss:
-        """What compares the views."""
+        """Return what compares the views."""
         training = self.setting.training
         return CrossViewContrastiveLoss(
             bidirectional=training.bidirectional,
@@ -167,25 +170,25 @@ class System(ABC):
         )
 
     def validation(self) -> Evaluation:
-        """What measures the views on the way."""
+        """Build what measures the views on the way."""
         tokenizer = AutoTokenizer.from_pretrained(self.setting.clip_folder)
         return build_validation(self.read(held_out=True), self.setting.clip, tokenizer, self.templates)
 
     @abstractmethod
     def finish(self, objective: nn.Module) -> None:
-        """Makes the checkpoint of the trained views."""
+        """Make the checkpoint of the trained views."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
-        """Writes the finished checkpoint."""
+        """Write the finished checkpoint."""
 
     @abstractmethod
     def measure(self) -> dict[str, dict[str, Any]]:
-        """The finished checkpoint on held-out simulated points."""
+        """Measure the finished checkpoint on held-out simulated points."""
 
 
 class PixelSystem(System):
-    """TimeSenCLIP: a pixel tower from nothing, or from a checkpoint, against frozen photo embeddings.
+    """Train TimeSenCLIP: a pixel tower from nothing, or from a checkpoint, against frozen photo embeddings.
 
     Args:
         setting: what to build it from.
@@ -196,18 +199,18 @@ class PixelSystem(System):
     templates = TEMPLATES
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
-        super().__init__(setting)
+        super().__init__(setting, processor)
         self.processor = self._build_processor(processor)
         set_seed(setting.training.seed)
         width = setting.clip.config.projection_dim
         self.tower = build_tower(setting.model, width)
-        self.views = SeriesAndPhotos(self.tower, PhotoPooling(setting.model.photo_pooling, width))
+        self.views = SeriesAndPhotos(self.tower, PhotoPooling(cast(PoolingMethod, setting.model.photo_pooling), width))
         self.augment = build_augmentation(setting.training)
 
-    def _build_processor(self, given: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
-        """How the model reads series, words and photos; series as the tower to go on from does."""
+    def _build_processor(self, processor: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
+        """Choose how the model reads series, words and photos; series as the tower to go on from does."""
         setting = self.setting
-        processor = given or TimeSenCLIPProcessor(
+        processor = processor or TimeSenCLIPProcessor(
             TimeSenCLIPFeatureExtractor(),
             CLIPImageProcessor.from_pretrained(setting.clip_folder),
             AutoTokenizer.from_pretrained(setting.clip_folder),
@@ -219,7 +222,7 @@ class PixelSystem(System):
         return processor
 
     def read(self, *, held_out: bool) -> RowSource:
-        """Rows to train on, or to validate with."""
+        """Read rows to train on, or to validate with."""
         setting = self.setting
         if setting.data.dataset_name_or_path is None:
             return simulated_source(**setting.photos(held_out=held_out))
@@ -227,24 +230,24 @@ class PixelSystem(System):
         return dataset_source(extractor=extractor, patch_size=patch_size, **setting.places(held_out=held_out))
 
     def finish(self, objective: nn.Module) -> None:
-        """Puts the trained tower beside the CLIP's towers, with the temperature that it learned."""
+        """Put the trained tower beside the CLIP's towers, with the temperature that it learned."""
         self.full = TimeSenCLIPModel.from_clip(self.tower.to("cpu"), self.setting.clip_folder)
         with torch.no_grad():
-            self.full.logit_scale.copy_(objective.logit_scale)
+            self.full.logit_scale.copy_(cast(torch.Tensor, objective.logit_scale))
         self.full.eval()
 
     def save(self, folder: Path) -> None:
-        """Writes the finished checkpoint."""
+        """Write the finished checkpoint."""
         self.full.save_pretrained(folder)
         self.processor.save_pretrained(folder)
 
     def measure(self) -> dict[str, dict[str, Any]]:
-        """The finished checkpoint on held-out simulated points."""
+        """Measure the finished checkpoint on held-out simulated points."""
         return simulated(self.full, self.processor, self.setting.data.held_out_points)
 
 
 def build_augmentation(training: RunArguments) -> TemporalAugmentation:
-    """Shorter and sparser years, as often as the run was told."""
+    """Build what makes years shorter and sparser, as often as the run was told."""
     return TemporalAugmentation(
         training.augmentation_probability,
         median=training.augment_median,
@@ -256,7 +259,7 @@ def build_augmentation(training: RunArguments) -> TemporalAugmentation:
 
 
 def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelModel:
-    """A fresh pixel tower, or that of the checkpoint to go on from."""
+    """Build a fresh pixel tower, or read that of the checkpoint to go on from."""
     if model.model_name_or_path is not None:
         return read_tower(model.model_name_or_path, projection_dim)
     sizes = ("encoder_type", "patch_size", "num_attention_heads", "hidden_size", "num_hidden_layers", "hidden_act")
@@ -272,7 +275,7 @@ def build_tower(model: ModelArguments, projection_dim: int) -> TimeSenCLIPPixelM
 
 
 class ImageSystem(System):
-    """SenCLIP: the CLIP's own vision tower fine-tuned on satellite images, against frozen embeddings of photos.
+    """Train SenCLIP: the CLIP's own vision tower fine-tuned on satellite images, against frozen embeddings of photos.
 
     Args:
         setting: what to build it from.
@@ -283,7 +286,7 @@ class ImageSystem(System):
     templates = IMAGE_TEMPLATES
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
-        super().__init__(setting)
+        super().__init__(setting, processor)
         model = setting.model
         set_seed(setting.training.seed)
         self.model = SenCLIPModel.from_clip(
@@ -301,22 +304,22 @@ class ImageSystem(System):
         return values
 
     def read(self, *, held_out: bool) -> RowSource:
-        """Rows to train on, or to validate with."""
+        """Read rows to train on, or to validate with."""
         setting = self.setting
         if setting.data.dataset_name_or_path is None:
             return simulated_source(prepare=self._prepare, **setting.photos(held_out=held_out))
         return dataset_images(prepare=self._prepare, **setting.places(held_out=held_out))
 
     def finish(self, objective: nn.Module) -> None:
-        """Leaves a stock CLIP, whose own temperature stays: it is the one that its words were trained with."""
+        """Leave a stock CLIP, whose own temperature stays: it is the one that its words were trained with."""
         clip, tokenizer = self.model.to("cpu").to_clip(), AutoTokenizer.from_pretrained(self.setting.clip_folder)
         self.finished = ImageModel("checkpoint", clip, self.image_processor.to_clip(), tokenizer)
 
     def save(self, folder: Path) -> None:
-        """Writes what every zero-shot image classification can load."""
+        """Write what every zero-shot image classification can load."""
         for part in (self.finished.model, self.finished.image_processor, self.finished.tokenizer):
             part.save_pretrained(folder)
 
     def measure(self) -> dict[str, dict[str, Any]]:
-        """The finished checkpoint on images of held-out simulated points."""
+        """Measure the finished checkpoint on images of held-out simulated points."""
         return simulated_images(self.finished, self.setting.data.held_out_points)

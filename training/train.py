@@ -1,10 +1,11 @@
-"""Trains a tower against photos of the same places: `accelerate launch training/train.py CONFIG.yaml`.
+"""Train a tower against photos of the same places: `accelerate launch -m training.train CONFIG.yaml`.
 
 Stages, each kept in the output folder: a small CLIP on simulated photos and captions (unless a CLIP checkpoint is
 given), the frozen embeddings of simulated photos (unless a dataset brings its own), the tower against those
 embeddings, and the measured results. The tower reads a year of one pixel (`system: timesenclip`) or an image (`system:
 senclip`); a smaller one of pixels learns from a trained one instead of photos (`system: student`). The same command
-goes on where a stopped run was. Labels and words never reach the tower.
+goes on where a stopped run was. Labels and words never reach the tower. Launched by its path, `training/train.py`, the
+script does the same from any folder.
 """
 
 import sys
@@ -12,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 if not __package__:
-    # As a script its own folder leads the path, where `evaluate.py` hides the library of that name.
+    # As a script its own folder leads the path, not the one that holds `training`.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import torch
@@ -25,7 +26,7 @@ from transformers import CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
-from timesenclip_hf.files import first_line, write_json
+from timesenclip_hf.files import first_line, whole_folder, write_json
 from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate
@@ -57,7 +58,7 @@ PLACES = ("output_dir", "results_file")  # where files lie is nothing that was m
 
 
 class PhotosAndCaptions(nn.Module):
-    """Views of stage one: the small CLIP's photos and captions."""
+    """Give the views of stage one: the small CLIP's photos and captions."""
 
     def __init__(self, clip: CLIPModel, image_processor: CLIPImageProcessor, patch_share: float) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class PhotosAndCaptions(nn.Module):
     def forward(
         self, photos: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings of photos (batch, side, side, 3) and of their captions."""
+        """Return embeddings of photos (batch, side, side, 3) and of their captions."""
         pixel_values = photo_values(photos, self.image_processor)
         images = sparse_image_features(self.clip, pixel_values, self.patch_share)
         longest = int(attention_mask.sum(dim=1).max())
@@ -79,7 +80,7 @@ class PhotosAndCaptions(nn.Module):
 
 
 class Run:
-    """One call of this script: its settings, its folder, and its stages."""
+    """Run every stage by the settings of one call of this script, in its folder."""
 
     def __init__(self, data: DataArguments, model: ModelArguments, training: RunArguments) -> None:
         self.data = data
@@ -92,7 +93,7 @@ class Run:
         self.processor: TimeSenCLIPProcessor | None = None
 
     def new_accelerator(self, stage: str | None = None) -> Accelerator:
-        """One a stage, because it keeps what it has prepared."""
+        """Build a stage's accelerator: each has its own, because it keeps what it has prepared."""
         training = self.training
         accelerator = Accelerator(
             mixed_precision=training.mixed_precision,
@@ -107,7 +108,7 @@ class Run:
         return accelerator
 
     def prepare_clip(self) -> str:
-        """The folder or Hub id of what to align with: a given CLIP, a checkpoint's own, a small one, or a teacher."""
+        """Return the folder or Hub id of what to align with: the CLIP named, a checkpoint's, a small one, a teacher."""
         if self.model.system == "student":
             return self.model.teacher_name_or_path or DEFAULT_CHECKPOINT
         name = self.model.clip_name_or_path or self.model.model_name_or_path
@@ -122,7 +123,7 @@ class Run:
         return str(folder)
 
     def train_clip(self) -> str:
-        """Stage one; the folder of the CLIP."""
+        """Run stage one; return the folder of the CLIP."""
         data, training, folder = self.data, self.training, self.output / "clip"
         stage = self.output / "photos_and_captions"
         if folder.exists():
@@ -139,7 +140,7 @@ class Run:
         clip = build_small_clip(tokenizer)
         image_processor = build_image_processor(clip)
         rows = TensorRows(
-            photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokenize(tokenizer, captions)
+            None, photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokenize(tokenizer, captions)
         )
         objective = CrossViewContrastiveLoss(bidirectional=True)
         self.progress[stage.name] = Fit(
@@ -155,16 +156,15 @@ class Run:
         with torch.no_grad():
             clip.logit_scale.copy_(objective.logit_scale)
         if main:
-            partial = folder.with_name(".clip.partial")
-            for part in (clip, tokenizer, image_processor):
-                part.save_pretrained(partial)
-            partial.rename(folder)
+            with whole_folder(folder) as partial:
+                for part in (clip, tokenizer, image_processor):
+                    part.save_pretrained(partial)
         accelerator.wait_for_everyone()
         finish_stage(accelerator)
         return str(folder)
 
     def train_system(self, clip_folder: str) -> System:
-        """Stage two; the finished system, with the temperature that it learned, if it did."""
+        """Run stage two; return the finished system, with the temperature that it learned, if it did."""
         training, kind = self.training, SYSTEM_CLASSES[self.model.system]
         stage = self.output / kind.stage
         accelerator = self.new_accelerator(stage.name)
@@ -195,7 +195,7 @@ class Run:
         return system
 
     def push(self) -> None:
-        """The checkpoint to the Hub, in one commit.
+        """Push the checkpoint to the Hub, in one commit.
 
         Raises:
             OSError: the Hub refused it; it stays in the output folder.
@@ -210,7 +210,7 @@ class Run:
             ) from None
 
     def write(self, system: System) -> None:
-        """The checkpoint, its settings beside it, and what was measured."""
+        """Write the checkpoint, its settings beside it, and what was measured."""
         folder = self.output / "model"
         system.save(folder)
         settings = {name: value for name, value in self.arguments.items() if name not in PLACES}
@@ -241,7 +241,7 @@ class Run:
 
 
 def finish_stage(accelerator: Accelerator) -> None:
-    """Ends a stage's trackers and lets go of what was prepared.
+    """End a stage's trackers and let go of what was prepared.
 
     `end_training` would also end the processes' common work; and gloo may wait for ever when that ends while a
     `DistributedDataParallel` is still alive.
@@ -252,7 +252,7 @@ def finish_stage(accelerator: Accelerator) -> None:
 
 
 def main() -> None:
-    """Runs every stage and writes the checkpoint and its results."""
+    """Run every stage and write the checkpoint and its results."""
     logging.set_verbosity_error()  # what transformers says of every checkpoint that is read
     try:
         run = Run(*parse_arguments())
@@ -277,7 +277,7 @@ def main() -> None:
 
 
 def check_hub() -> None:
-    """Finds out before training, not after it, that nobody is logged in.
+    """Find out before training, not after it, that nobody is logged in.
 
     Raises:
         ValueError: there is no valid token.

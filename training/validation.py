@@ -1,7 +1,7 @@
-"""What is measured while a tower is trained: retrieval of a place's own photos, and zero-shot classes."""
+"""Measure a tower while it is trained: retrieval of a place's own photos, and zero-shot classes."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -9,16 +9,26 @@ from torch import nn
 
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, instance_recall_at_k
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts, score
+from training.batches import TensorRows
 from training.sources import RowSource
 
 # Recall@1 is the papers' figure; @10 moves earlier in training.
 RETRIEVAL_DEPTHS = (1, 10)
 
 
+class PhotoViews(Protocol):
+    """Describe the module of a system whose rows are paired with photos."""
+
+    pooling: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+    def encode(self, rows: TensorRows) -> torch.Tensor:
+        """Return unit embeddings (rows, dim) of the rows, on the CPU."""
+
+
 def build_validation(
     source: RowSource, clip: Any, tokenizer: Any, templates: Sequence[str]
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """A function that measures the views of a system.
+    """Build a function that measures the views of a system.
 
     Args:
         source: held-out rows.
@@ -34,9 +44,10 @@ def build_validation(
     ids = columns["ids"].numpy()
     zero_shot = build_zero_shot(source, clip, tokenizer, templates)
 
-    def evaluate(views: nn.Module) -> dict[str, float]:
+    def evaluate(module: nn.Module) -> dict[str, float]:
+        views = cast(PhotoViews, module)
         places = views.encode(source.rows)
-        device = next(views.parameters()).device
+        device = next(module.parameters()).device
         with torch.no_grad():
             photos = views.pooling(columns["photo_embeds"].to(device), columns["photo_mask"].to(device)).float().cpu()
         measured = {
@@ -52,13 +63,13 @@ def build_validation(
 def build_zero_shot(
     source: RowSource, clip: Any, tokenizer: Any, templates: Sequence[str]
 ) -> Callable[[torch.Tensor], dict[str, float]]:
-    """A function that measures the embeddings of rows by the words of their classes.
+    """Build a function that measures the embeddings of rows by the words of their classes.
 
     Args:
         source: held-out rows.
-        clip: as for [`build_validation`].
-        tokenizer: as there.
-        templates: as there.
+        clip: whose text tower names the classes.
+        tokenizer: of the CLIP.
+        templates: to put class names into.
 
     Returns:
         Of unit embeddings (rows, dim) their `zero_shot_<column>`, balanced accuracy over the classes that occur.

@@ -6,7 +6,16 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from training.checkpoints import RUN_FILE, Checkpoints, Progress, list_checkpoints, open_run, read_progress
+from training.checkpoints import (
+    RECIPE,
+    RUN_FILE,
+    Checkpoints,
+    Progress,
+    compute_once,
+    list_checkpoints,
+    open_run,
+    read_progress,
+)
 
 
 @pytest.fixture
@@ -42,10 +51,11 @@ def test_a_stage_that_has_not_begun_is_at_its_beginning(kept):
 def test_a_checkpoint_that_was_cut_off_while_it_was_written_does_not_count(kept):
     checkpoints, _ = kept
     checkpoints.save(Progress(step=3))
-    (checkpoints.folder / ".checkpoint-00000006.partial").mkdir()
+    (checkpoints.folder / ".partial-checkpoint-00000006").mkdir()
+    (checkpoints.folder / ".partial-checkpoint-00000006" / "progress.json").write_text("{")
     assert checkpoints.restore().step == 3
     checkpoints.save(Progress(step=6))
-    assert [path.name for path in checkpoints.folder.iterdir() if path.name.endswith("partial")] == []
+    assert [path.name for path in checkpoints.folder.iterdir() if "partial" in path.name] == []
 
 
 def test_when_the_disk_is_full_then_the_former_checkpoint_is_as_it_was(kept):
@@ -87,6 +97,34 @@ def test_a_folder_is_gone_on_in_with_the_same_settings_only(tmp_path):
     open_run(tmp_path, {"seed": 0, "workers": 1}).release()
     with pytest.raises(ValueError, match=r"holds a run with another seed \(0, now 1\): choose another folder"):
         open_run(tmp_path, {"seed": 1, "workers": 2})
+
+
+def test_a_run_that_another_recipe_began_is_refused_in_one_sentence(tmp_path):
+    """What the commit before wrote says nothing of its recipe."""
+    settings = {"seed": 0, "workers": 2}
+    for recipe in ({}, {"recipe": RECIPE + 1}):
+        (tmp_path / RUN_FILE).write_text(json.dumps({"arguments": settings, "code": {}, **recipe}))
+        with pytest.raises(ValueError, match="holds a run of another version of the training code") as caught:
+            open_run(tmp_path, settings)
+        assert "\n" not in str(caught.value)
+        assert json.loads((tmp_path / RUN_FILE).read_text()) == {"arguments": settings, "code": {}, **recipe}
+
+
+def test_tensors_that_an_earlier_start_computed_are_not_computed_again(tmp_path):
+    files = [tmp_path / "shards" / f"{shard}.safetensors" for shard in range(3)]
+    computed = []
+
+    def compute(shard):
+        computed.append(shard)
+        if len(computed) == 3:
+            raise KeyboardInterrupt
+        return {"x": torch.full((2,), float(shard))}
+
+    with pytest.raises(KeyboardInterrupt):
+        compute_once(files, compute, Accelerator(cpu=True), "")
+    assert compute_once(files, compute, Accelerator(cpu=True), "")["x"].tolist() == [0, 0, 1, 1, 2, 2]
+    assert computed == [0, 1, 2, 2]
+    assert sorted(tmp_path.rglob("*.*")) == files
 
 
 def test_settings_and_versions_are_kept(tmp_path):

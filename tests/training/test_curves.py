@@ -1,6 +1,6 @@
 import json
 import math
-import subprocess
+import runpy
 import sys
 
 import pytest
@@ -131,11 +131,11 @@ def test_a_file_that_is_no_results_ends_in_one_line(tmp_path, monkeypatch, text,
     assert "\n" not in str(caught.value)
 
 
-def test_the_documented_command_runs(tmp_path):
+def test_the_documented_command_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "results.json").write_text(json.dumps(results()))
-    command = [sys.executable, "training/curves.py", str(tmp_path / "results.json")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert len(done.stdout.splitlines()) == len(list(tmp_path.glob("*.png"))) == 2
+    monkeypatch.setattr(sys, "argv", ["curves.py", str(tmp_path / "results.json")])
+    runpy.run_path(str(ROOT / "training" / "curves.py"), run_name="__main__")
+    assert len(capsys.readouterr().out.splitlines()) == len(list(tmp_path.glob("*.png"))) == 2
 
 
 def test_a_stage_without_a_temperature_has_no_panel_of_it(tmp_path, figures):

@@ -1,7 +1,6 @@
 """The configurations of the paper's recipe, for a few steps on small datasets of the right layout."""
 
 import json
-import sys
 
 import datasets
 import numpy as np
@@ -10,13 +9,12 @@ import pytest
 import torch
 from datasets import Dataset, concatenate_datasets, load_from_disk
 from transformers import AutoModel, CLIPModel, pipeline
-from transformers.utils import logging
 
 from tests.conftest import ROOT
 from tests.support.photo_places import write_places
+from tests.support.training_runs import run_here
 from timesenclip_hf import TimeSenCLIPProcessor
 from timesenclip_hf.simulator import simulate
-from training import train
 from training.arguments import parse_arguments
 from training.systems import build_tower
 
@@ -32,19 +30,6 @@ SMALL = {
     "logging_steps": "1",
     "dataloader_num_workers": "0",
 }
-
-
-@pytest.fixture
-def run(monkeypatch):
-    """Runs the script in this process, and gives transformers its voice back."""
-    verbosity = logging.get_verbosity()
-
-    def run_script(*argv):
-        monkeypatch.setattr(sys, "argv", ["train.py", *argv])
-        train.main()
-
-    yield run_script
-    logging.set_verbosity(verbosity)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +60,8 @@ def arguments(config, dataset, clip, output, **settings):
         pytest.param("timesenclip_vitb32_9x9", 9, marks=pytest.mark.slow),
     ],
 )
-def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, side, places, tiny_clip, tmp_path, run):
-    run(*arguments(config, places(side), tiny_clip, tmp_path))
+def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, side, places, tiny_clip, tmp_path):
+    run_here(*arguments(config, places(side), tiny_clip, tmp_path))
     results = json.loads((tmp_path / "results.json").read_text())
     # 24 places are three batches of 8.
     assert [entry["step"] for entry in results["curves"]["series_and_photos"]] == [1, 2, 3]
@@ -109,9 +94,9 @@ def image_places(places, tmp_path_factory):
 
 @pytest.mark.parametrize("pooling", ["average", "attention_per_image"])
 def test_the_recipe_of_senclip_moves_the_last_block_the_norm_and_the_projection(
-    pooling, image_places, tiny_clip, tmp_path, run
+    pooling, image_places, tiny_clip, tmp_path
 ):
-    run(*arguments("senclip_vitb32", image_places, tiny_clip, tmp_path, photo_pooling=pooling))
+    run_here(*arguments("senclip_vitb32", image_places, tiny_clip, tmp_path, photo_pooling=pooling))
     results = json.loads((tmp_path / "results.json").read_text())
     assert [entry["step"] for entry in results["curves"]["images_and_photos"]] == [1, 2, 3]
     measured = results["evaluations"]["images_and_photos"]
@@ -138,15 +123,15 @@ def test_the_recipe_has_the_published_towers(encoder, sizes):
         assert (tower.num_parameters(), own.num_attention_heads) == (8_169_472, 8)
 
 
-def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, tmp_path, run):
-    run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "first"))
+def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, tmp_path):
+    run_here(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "first"))
     checkpoint = tmp_path / "first" / "model"
     processor = TimeSenCLIPProcessor.from_pretrained(checkpoint)
     processor.feature_extractor.band_low = [0.0] * 10
     processor.save_pretrained(checkpoint)
     # At no learning rate nothing changes.
     changes = {"learning_rate": "0", "model_name_or_path": str(checkpoint)}
-    run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "second", **changes))
+    run_here(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "second", **changes))
     first, second = (AutoModel.from_pretrained(tmp_path / name / "model").state_dict() for name in ("first", "second"))
     differing = [name for name in first if not first[name].equal(second[name])]
     assert set(differing) <= {"logit_scale"}
@@ -166,7 +151,7 @@ def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_cl
         ({"learning_rat": "1"}, "not used by the HfArgumentParser"),
     ],
 )
-def test_what_does_not_fit_ends_in_one_line(settings, sentence, places, tiny_clip, tmp_path, run):
+def test_what_does_not_fit_ends_in_one_line(settings, sentence, places, tiny_clip, tmp_path):
     with pytest.raises(SystemExit, match=rf"^error: .*{sentence}") as caught:
-        run(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path, **settings))
+        run_here(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path, **settings))
     assert "\n" not in str(caught.value)

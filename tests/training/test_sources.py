@@ -8,6 +8,7 @@ from datasets import ClassLabel, Image, load_from_disk
 from tests.support.photo_places import point_id, write_places, write_series
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.schema import as_series, taxonomy_of
+from training import sources
 from training.sources import HOW_TO_EMBED, dataset_images, dataset_source, open_split, shuffle_photos
 
 SIZE = 6
@@ -43,8 +44,8 @@ def test_a_row_is_a_scaled_series_and_the_embeddings_of_its_own_photos(places, s
     expected = extractor(as_series(split.select([3, 0]).with_format("arrow")[:]), return_tensors="pt")
     torch.testing.assert_close(batch["pixel_series"], expected["pixel_series"])
     assert torch.equal(batch["series_mask"], expected["series_mask"])
-    for row, place in enumerate([3, 0]):
-        photos = {photo["direction"]: photo["embedding"] for photo in split[place]["photos"]}
+    for row, point in enumerate([3, 0]):
+        photos = {photo["direction"]: photo["embedding"] for photo in split[point]["photos"]}
         assert batch["photo_embeds"][row].tolist() == [photos[side] for side in "NESW"]
     assert batch["photo_mask"].all()
     assert batch["row"].tolist() == [3, 0]
@@ -52,7 +53,7 @@ def test_a_row_is_a_scaled_series_and_the_embeddings_of_its_own_photos(places, s
 
 def test_points_without_photos_are_left_out_and_a_missing_photo_is_masked(source):
     names = [source.rows.name(row) for row in range(len(source.rows))]
-    assert names == [f"point {point_id(place)}" for place in range(16) if place != 7]
+    assert names == [f"point {point_id(index)}" for index in range(16) if index != 7]
     mask = source.rows.columns["photo_mask"]
     assert mask[5].tolist() == [True, False, True, True]
     assert mask[torch.arange(len(mask)) != 5].all()
@@ -72,17 +73,26 @@ def test_with_soft_positives_rows_with_the_same_photos_share_an_id(places, extra
     assert len(ids.unique()) == len(ids) - 1
 
 
+def test_embeddings_are_compared_with_each_other_for_soft_positives_alone(places, image_places, extractor, monkeypatch):
+    compared = []
+    monkeypatch.setattr(sources, "photo_set_ids", lambda embeds: compared.append(len(embeds)) or np.arange(len(embeds)))
+    for soft in (False, True):
+        dataset_source(str(places), "train", extractor, soft_positives=soft)
+        dataset_images(image_places, "train", levels, soft_positives=soft)
+        assert compared == [15, 15] * soft
+
+
 def test_labels_are_those_of_the_rows_with_the_prompts_of_their_taxonomy(places, extractor):
     labels = dataset_source(str(places), "train", extractor, label_columns=["land_cover", "absent"]).labels
     assert set(labels) == {"land_cover"}
-    assert labels["land_cover"].truth.tolist() == [place % 8 for place in range(16) if place != 7]
+    assert labels["land_cover"].truth.tolist() == [index % 8 for index in range(16) if index != 7]
     assert list(labels["land_cover"].prompts.values()) == list(taxonomy_of("land_cover").prompts.values())
 
 
 def test_classes_of_ones_own_are_their_own_prompts(places, tmp_path, extractor):
     def rename(split):
         kinds = ClassLabel(names=["bog", "fen"])
-        return split.add_column("kind", [place % 2 for place in range(len(split))]).cast_column("kind", kinds)
+        return split.add_column("kind", [index % 2 for index in range(len(split))]).cast_column("kind", kinds)
 
     labels = dataset_source(
         changed(places, tmp_path / "own", rename), "train", extractor, label_columns=["kind"]
@@ -92,7 +102,7 @@ def test_classes_of_ones_own_are_their_own_prompts(places, tmp_path, extractor):
 
 def test_a_limit_takes_the_first_rows(places, extractor):
     rows = dataset_source(str(places), "validation", extractor, limit=3).rows
-    assert [rows.name(row) for row in range(len(rows))] == [f"point {point_id(place)}" for place in (16, 17, 18)]
+    assert [rows.name(row) for row in range(len(rows))] == [f"point {point_id(index)}" for index in (16, 17, 18)]
 
 
 def test_patches_are_read_at_their_size(tmp_path, extractor):
@@ -162,7 +172,7 @@ def test_a_column_of_the_schema_with_other_classes_has_no_prompts_of_the_schema(
     def simplify(split):
         kinds = ClassLabel(names=["wet", "dry"])
         without = split.remove_columns("land_cover").add_column(
-            "land_cover", [place % 2 for place in range(len(split))]
+            "land_cover", [index % 2 for index in range(len(split))]
         )
         return without.cast_column("land_cover", kinds)
 
@@ -190,15 +200,15 @@ def test_a_column_that_holds_no_classes_is_refused(places, extractor):
 def test_a_place_that_was_never_seen_is_left_out(places, tmp_path, extractor):
     def hide(split):
         hidden = np.arange(len(split)) == 2
-        return split.map(lambda row, place: {"observed": [not hidden[place]] * 12}, with_indices=True)
+        return split.map(lambda row, index: {"observed": [not hidden[index]] * 12}, with_indices=True)
 
     rows = dataset_source(changed(places, tmp_path / "hidden", hide), "train", extractor).rows
     assert f"point {point_id(2)}" not in [rows.name(row) for row in range(len(rows))]
 
 
-def picture(place):
-    """One grey level a place, so that it can be told."""
-    return PIL.Image.new("RGB", (8, 8), (place,) * 3)
+def picture(index):
+    """Draw a picture of one grey level, by which it can be told."""
+    return PIL.Image.new("RGB", (8, 8), (index,) * 3)
 
 
 def levels(images):
@@ -210,7 +220,7 @@ def levels(images):
 def image_places(places, tmp_path_factory):
     """The training split of the places with an image of each in place of its series."""
     split = load_from_disk(str(places))["train"].remove_columns(["series", "observed", "months"])
-    pictures = datasets.Dataset.from_dict({"image": [picture(place) for place in range(len(split))]})
+    pictures = datasets.Dataset.from_dict({"image": [picture(index) for index in range(len(split))]})
     folder = tmp_path_factory.mktemp("images")
     images = datasets.concatenate_datasets([split, pictures.cast_column("image", Image())], axis=1)
     images.save_to_disk(folder)
@@ -226,7 +236,7 @@ def test_a_row_is_a_prepared_image_and_the_embeddings_of_its_own_photos(image_pl
     for name in ("photo_embeds", "photo_mask", "ids"):
         assert torch.equal(batch[name], series[name])
     assert images.rows.name(8) == f"point {point_id(9)}"
-    assert images.labels["land_cover"].truth.tolist() == [place % 8 for place in range(16) if place != 7]
+    assert images.labels["land_cover"].truth.tolist() == [index % 8 for index in range(16) if index != 7]
 
 
 def test_images_with_shuffled_photos_keep_their_places(image_places):

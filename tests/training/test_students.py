@@ -8,9 +8,8 @@ import torch
 from accelerate import Accelerator
 from transformers import AutoModel, AutoProcessor, pipeline
 
-from tests.conftest import ROOT
 from tests.support.photo_places import write_places
-from tests.support.training_runs import kill, outcome, refuse, train
+from tests.support.training_runs import CONFIGS, SHORT_STUDENT, kill, outcome, refuse, train
 from timesenclip_hf import (
     DEFAULT_CHECKPOINT,
     TimeSenCLIPFeatureExtractor,
@@ -29,16 +28,11 @@ from training.checkpoints import RUN_FILE
 from training.clips import read_teacher
 from training.flops import count_flops
 from training.loop import Fit, FitSettings
-from training.sources import dataset_source, simulated_series
+from training.simulated_rows import simulated_series
+from training.sources import dataset_source
 from training.students import SERIES, SeriesAndTeacher, StandardisedLinear, StudentSystem, check_student, teach
 from training.systems import Setting, build_tower
 
-CONFIGS = ROOT / "training" / "configs"
-SHORT = (
-    *("--series_points", "300", "--validation_points", "60", "--held_out_points", "300", "--lessons", "400"),
-    *("--steps", "9", "--batch_size", "32", "--save_steps", "3", "--logging_steps", "2", "--eval_steps", "4"),
-    *("--learning_rate", "0.002", "--dropout", "0.2", "--mixed_precision", "no"),
-)
 EMBEDDED = CONFIGS / "distil_embedded.yaml"
 
 
@@ -51,14 +45,6 @@ def lessons(rows: TensorRows, *augmentations: torch.nn.Module, count: int = 96) 
     """The embedded tower, and what it says of series; `count` of them."""
     teacher = TimeSenCLIPModel.from_pretrained(DEFAULT_CHECKPOINT).eval().pixel_model
     return teacher, teach(rows, teacher, augmentations, count=count, seed=0)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The folder of a few steps of the embedded recipe."""
-    folder = tmp_path_factory.mktemp("student")
-    train(folder, *SHORT, config=EMBEDDED)
-    return folder
 
 
 def test_a_student_with_its_teacher_s_own_weights_has_nothing_to_learn(rows):
@@ -121,8 +107,8 @@ def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with
     training = RunArguments(output_dir=str(tmp_path), lessons=600)
     system = student(DEFAULT_CHECKPOINT, data, training, **sizes)
     lessons_read = system.read(held_out=False).rows.columns
-    looks = place_on_months(*(lessons_read[name] for name in SERIES), 12).flatten(1)
-    assert torch.allclose(system.first.mean, looks.mean(dim=0))
+    composites = place_on_months(*(lessons_read[name] for name in SERIES), 12).flatten(1)
+    assert torch.allclose(system.first.mean, composites.mean(dim=0))
     series = simulate(8, seed=1).series
     features = system.processor.feature_extractor(series, allow_empty=True, return_tensors="pt")
     before = encode(system.tower, features)
@@ -131,8 +117,8 @@ def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with
     assert torch.allclose(encode(system.full, features), before, atol=1e-5)
 
 
-def test_a_tower_to_go_on_from_keeps_its_layers(trained):
-    system = student(DEFAULT_CHECKPOINT, model_name_or_path=str(trained / "model"))
+def test_a_tower_to_go_on_from_keeps_its_layers(student_run):
+    system = student(DEFAULT_CHECKPOINT, model_name_or_path=str(student_run / "model"))
     assert system.first is None
 
 
@@ -158,8 +144,8 @@ def test_the_one_loop_brings_a_student_to_its_teacher(rows, tmp_path):
     assert curve[-1]["loss"] < 0.5 * curve[0]["loss"]
 
 
-def test_a_trained_student_is_its_teacher_s_checkpoint_with_a_smaller_tower(trained):
-    student, teacher = (AutoModel.from_pretrained(folder) for folder in (trained / "model", DEFAULT_CHECKPOINT))
+def test_a_trained_student_is_its_teacher_s_checkpoint_with_a_smaller_tower(student_run):
+    student, teacher = (AutoModel.from_pretrained(folder) for folder in (student_run / "model", DEFAULT_CHECKPOINT))
     assert student.config.pixel_config.encoder_type == "mlp"
     own, theirs = student.state_dict(), teacher.state_dict()
     others = {name for name in theirs if not name.startswith("pixel_model.")}
@@ -168,15 +154,15 @@ def test_a_trained_student_is_its_teacher_s_checkpoint_with_a_smaller_tower(trai
     for name in ("calibration_temperature", "reject_threshold", "projection_dim"):
         assert getattr(student.config, name) == getattr(teacher.config, name)
     kept, given = (
-        AutoProcessor.from_pretrained(folder).to_dict() for folder in (trained / "model", DEFAULT_CHECKPOINT)
+        AutoProcessor.from_pretrained(folder).to_dict() for folder in (student_run / "model", DEFAULT_CHECKPOINT)
     )
     assert kept == given
-    classify = pipeline("zero-shot-pixel-classification", model=str(trained / "model"), device="cpu")
+    classify = pipeline("zero-shot-pixel-classification", model=str(student_run / "model"), device="cpu")
     assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
 
 
-def test_a_run_says_how_near_the_student_is_and_how_good_both_are(trained):
-    results = json.loads((trained / "results.json").read_text())
+def test_a_run_says_how_near_the_student_is_and_how_good_both_are(student_run):
+    results = json.loads((student_run / "results.json").read_text())
     measured = results["evaluations"]["series_and_teacher"]
     assert [entry["step"] for entry in measured] == [4, 8, 9]
     assert set(measured[0]) == {"step", "teacher_cosine", "zero_shot_cover", "teacher_zero_shot_cover"}
@@ -184,14 +170,16 @@ def test_a_run_says_how_near_the_student_is_and_how_good_both_are(trained):
     assert measured[-1]["teacher_cosine"] > measured[0]["teacher_cosine"]
     assert {"ten_covers", "teacher, ten_covers"} <= set(results["zero_shot"])
     assert results["zero_shot"]["teacher, ten_covers"]["balanced_accuracy"] > 0.8
-    assert (trained / "curves_series_and_teacher.png").exists()
+    assert (student_run / "curves_series_and_teacher.png").exists()
 
 
 @pytest.mark.slow
-def test_a_student_whose_training_was_killed_ends_as_if_it_had_never_stopped(trained, tmp_path):
-    kill(tmp_path, *SHORT, checkpoint=tmp_path / "series_and_teacher" / "checkpoint-00000003", config=EMBEDDED)
-    train(tmp_path, *SHORT, config=EMBEDDED)
-    assert outcome(tmp_path) == outcome(trained)
+def test_a_student_whose_training_was_killed_ends_as_if_it_had_never_stopped(tmp_path):
+    uninterrupted, cut = tmp_path / "uninterrupted", tmp_path / "cut"
+    train(uninterrupted, *SHORT_STUDENT, config=EMBEDDED)
+    kill(cut, *SHORT_STUDENT, checkpoint=cut / "series_and_teacher" / "checkpoint-00000003", config=EMBEDDED)
+    train(cut, *SHORT_STUDENT, config=EMBEDDED)
+    assert outcome(cut) == outcome(uninterrupted)
 
 
 def test_the_calibration_of_a_teacher_is_its_student_s(tiny_checkpoint, tmp_path):

@@ -1,17 +1,20 @@
-"""The documented command, in processes of their own."""
+"""The script: what it leaves, in this process; that it can be killed and launched, in processes of their own."""
 
 import json
 import os
+import runpy
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 import torch
+from accelerate.commands.launch import launch_command_parser, prepare_simple_launcher_cmd_env
 from PIL import Image
 from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
-from tests.support.training_runs import kill, newest_step, outcome, refuse, train
+from tests.support.training_runs import command_line, kill, newest_step, outcome, refuse, train, train_here
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches
@@ -26,20 +29,33 @@ EVENTFUL = (
 )
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The folder of a run of a few steps of every stage, launched as documented."""
-    folder = tmp_path_factory.mktemp("run")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "training/train.py", "training/configs/smoke.yaml"]
+LAUNCHES = [("-m", "training.train"), ("training/train.py",)]
+
+
+@pytest.mark.parametrize("launch", LAUNCHES)
+def test_the_documented_commands_start_the_script(launch, tmp_path, monkeypatch):
+    options = ("--cpu", "--num_machines", "1", "--num_processes", "1", "--mixed_precision", "no")
+    arguments = launch_command_parser().parse_args([*options, *launch, str(tmp_path / "absent.yaml")])
+    command, _ = prepare_simple_launcher_cmd_env(arguments)
+    assert command[0] == sys.executable
+    *script, config = command[1:]
+    assert tuple(script) == launch
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    run = partial(runpy.run_module, alter_sys=True) if script[0] == "-m" else runpy.run_path
+    with command_line(config), pytest.raises(SystemExit, match=r"^error: There is no configuration .*absent\.yaml"):
+        run(script[-1], run_name="__main__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launch", LAUNCHES)
+def test_the_documented_commands_train(launch, tmp_path):
+    command = [sys.executable, "-m", "accelerate.commands.launch", *launch, "training/configs/smoke.yaml"]
     done = subprocess.run(
-        [*command, "--output_dir", str(folder), "--report_to", "tensorboard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        [*command, "--output_dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return folder
+    assert (tmp_path / "model" / "model.safetensors").exists()
 
 
 def test_a_few_steps_of_every_stage_leave_a_checkpoint_that_the_pipeline_loads(trained):
@@ -78,22 +94,14 @@ def test_the_tracker_has_the_losses_of_both_stages(trained):
 
 def test_training_goes_on_from_a_checkpoint_with_the_checkpoint_s_own_clip(trained, tmp_path):
     settings = ("--model_name_or_path", str(trained / "model"), "--steps", "1", "--learning_rate", "0", "--seed", "1")
-    train(tmp_path, *settings, "--weight_decay", "0")
+    train_here(tmp_path, *settings, "--weight_decay", "0")
     before, after = (AutoModel.from_pretrained(folder / "model") for folder in (trained, tmp_path))
     for name, weight in before.pixel_model.state_dict().items():
         assert torch.equal(after.pixel_model.state_dict()[name], weight), name
-    clip, own = (CLIPModel.from_pretrained(folder / "clip") for folder in (trained, tmp_path))
+    clip, copy = (CLIPModel.from_pretrained(folder / "clip") for folder in (trained, tmp_path))
     for name, weight in clip.state_dict().items():
         if name != "logit_scale":
-            assert torch.equal(own.state_dict()[name], weight), name
-
-
-@pytest.fixture(scope="module")
-def senclip(tmp_path_factory):
-    """The folder of a few steps of SenCLIP from the CLIP inside the embedded checkpoint."""
-    folder = tmp_path_factory.mktemp("senclip")
-    train(folder, *TOWER_ALONE, "--held_out_points", "120", config=SENCLIP)
-    return folder
+            assert torch.equal(copy.state_dict()[name], weight), name
 
 
 def test_a_trained_senclip_is_a_stock_clip_that_classifies_pictures(senclip):
@@ -105,8 +113,8 @@ def test_a_trained_senclip_is_a_stock_clip_that_classifies_pictures(senclip):
     classify = pipeline("zero-shot-image-classification", model=str(senclip / "model"), device="cpu")
     assert type(classify.model) is CLIPModel
     pictures = [Image.fromarray(patch) for patch in simulate_patches(simulate(2, seed=0), seed=0)]
-    said = classify(pictures, candidate_labels=["maize", "water"])
-    assert [len(one) for one in said] == [2, 2]
+    scores = classify(pictures, candidate_labels=["maize", "water"])
+    assert [len(scores_of_picture) for scores_of_picture in scores] == [2, 2]
 
 
 def test_of_a_senclip_the_image_tower_has_moved_and_the_words_have_not(senclip):
@@ -120,11 +128,11 @@ def test_of_a_senclip_the_image_tower_has_moved_and_the_words_have_not(senclip):
 def test_a_senclip_that_was_killed_ends_as_if_it_had_never_stopped(tmp_path):
     settings = (*TOWER_ALONE, "--steps", "9", "--save_steps", "3", "--eval_steps", "4", "--memory_bank_size", "48")
     settings = (*settings, "--projection_head", "true", "--photo_pooling", "attention_per_image")
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(whole, *settings, config=SENCLIP)
+    uninterrupted, cut = tmp_path / "uninterrupted", tmp_path / "cut"
+    train(uninterrupted, *settings, config=SENCLIP)
     kill(cut, *settings, checkpoint=cut / "images_and_photos" / "checkpoint-00000003", config=SENCLIP)
     train(cut, *settings, config=SENCLIP)
-    assert outcome(cut) == outcome(whole)
+    assert outcome(cut) == outcome(uninterrupted)
 
 
 @pytest.mark.parametrize(
@@ -149,13 +157,13 @@ def test_what_cannot_be_trained_is_refused_in_one_line(settings, message, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 2])
 def test_a_run_that_was_killed_in_both_stages_ends_as_if_it_had_never_stopped(processes, tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    train(whole, *EVENTFUL, processes=processes)
+    uninterrupted, cut = tmp_path / "uninterrupted", tmp_path / "cut"
+    train(uninterrupted, *EVENTFUL, processes=processes)
     for stage, step in (("photos_and_captions", 3), ("series_and_photos", 6)):
         kill(cut, *EVENTFUL, checkpoint=cut / stage / f"checkpoint-{step:08d}", processes=processes)
         assert newest_step(cut / stage) >= step
     train(cut, *EVENTFUL, processes=processes)
-    assert outcome(cut) == outcome(whole)
+    assert outcome(cut) == outcome(uninterrupted)
 
 
 @pytest.mark.slow
