@@ -1,4 +1,4 @@
-"""Small cubes with a place, and rasters, for the tests of this folder."""
+"""Make small cubes on a grid, and rasters, for the tests."""
 
 from pathlib import Path
 
@@ -15,6 +15,7 @@ MONTHS = np.array([f"2018-{month:02d}-15" for month in range(1, 13)], dtype="dat
 
 
 def grid(height: int, width: int, size: float = 10.0) -> dict[str, np.ndarray]:
+    """Return the centres of pixels, from a corner that all small cubes share."""
     return {"y": 5_600_000 - size * (np.arange(height) + 0.5), "x": 500_000 + size * (np.arange(width) + 0.5)}
 
 
@@ -26,7 +27,7 @@ def small_cube(
     size: float = 10.0,
     seed: int = 0,
 ) -> xr.Dataset:
-    """Bands as variables (time, y, x), uint16, as most products keep them."""
+    """Make bands as variables (time, y, x), uint16, as most products keep them."""
     random = np.random.default_rng(seed)
     shape = (len(times), height, width)
     variables = {band: (("time", "y", "x"), random.integers(100, 4000, shape, dtype=np.uint16)) for band in bands}
@@ -34,7 +35,7 @@ def small_cube(
 
 
 def write_raster(path: Path, values: np.ndarray, names=None, *, crs=CRS, size: float = 10.0, **profile) -> Path:
-    """A GeoTIFF of (band, y, x) with the upper left corner of the small cubes."""
+    """Write a GeoTIFF of (band, y, x) with the upper left corner of the small cubes."""
     count, height, width = values.shape
     shape = {"count": count, "height": height, "width": width, "dtype": values.dtype}
     transform = from_origin(500_000, 5_600_000, size, size)

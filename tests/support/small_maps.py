@@ -1,4 +1,4 @@
-"""Small maps, as `map_cube` returns them, for the tests of what is made of a map."""
+"""Make small maps, as `map_cube` returns them, for the tests of what is made of a map."""
 
 import numpy as np
 import rioxarray  # noqa: F401 (gives xarray its `.rio`)
@@ -10,7 +10,7 @@ LABELS = ["maize", "broad-leaved woodland", "water"]
 
 
 def make_map(height: int = 6, width: int = 5, labels=LABELS, seed: int = 0, **attributes) -> xr.Dataset:
-    """Random classes and scores; the first pixel has no data, the second is of the first class."""
+    """Make random classes and scores; the first pixel has no data, the second is of the first class."""
     random = np.random.default_rng(seed)
     classes = random.integers(0, len(labels) + 1, (height, width)).astype(np.uint8)
     classes.ravel()[:2] = 0, 1
@@ -25,7 +25,7 @@ def make_map(height: int = 6, width: int = 5, labels=LABELS, seed: int = 0, **at
 
 
 def add_coarse(mapped: xr.Dataset) -> xr.Dataset:
-    """The map with its first two classes as the first of two coarse ones."""
+    """Add a layer with the first two classes as the first of two coarse ones."""
     coarse = np.array([0, 1, 1, 2], dtype=np.uint8)[mapped["class"].values]
     layers = {"class_coarse": (("y", "x"), coarse), "probability_coarse": mapped["probability"].copy()}
     return mapped.assign(layers).assign_attrs(coarse_labels=["plants", "water"])

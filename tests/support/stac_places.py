@@ -1,4 +1,4 @@
-"""Small STAC collections over a cube, in the words of the usual providers, and an API on loopback that serves them."""
+"""Write small STAC collections over a cube, as the usual providers do, and serve them by an API on loopback."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ import rasterio
 import xarray as xr
 from rasterio.warp import transform_bounds
 
-from timesenclip_hf.maps.cubes.sources import spacing
+from timesenclip_hf.maps.cubes.grids import Grid
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 # How Earth Search, Planetary Computer and the Copernicus Data Space call the assets.
@@ -36,7 +36,7 @@ COLLECTION = "sentinel-2-l2a"
 
 
 def write_cog(path: Path, values: np.ndarray, y: np.ndarray, x: np.ndarray, crs: Any, nodata: float | None = 0) -> Path:
-    """One band (y, x) as a cloud-optimised GeoTIFF."""
+    """Write one band (y, x) as a cloud-optimised GeoTIFF."""
     transform = rasterio.Affine(*_transform(y, x))
     shape = {"height": len(y), "width": len(x), "count": 1, "dtype": values.dtype}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_cog(path: Path, values: np.ndarray, y: np.ndarray, x: np.ndarray, crs:
 def write_item(
     folder: Path,
     cube: xr.Dataset,
-    look: int,
+    index: int,
     *,
     name: str | None = None,
     names: dict[str, str] = PLANETARY_COMPUTER,
@@ -58,12 +58,12 @@ def write_item(
     asset_fields: dict[str, Any] | None = None,
     **properties: Any,
 ) -> dict[str, Any]:
-    """One look of an opened cube as an item with a COG a band; addresses are relative to the folder.
+    """Write one acquisition of an opened cube as an item with a COG a band; addresses are relative to the folder.
 
     Args:
         folder: of the collection.
         cube: from `open_cube`.
-        look: of the cube.
+        index: of the acquisition along the cube's time axis.
         name: of the item.
         names: of the assets, for each band.
         window: rows and columns of the cube.
@@ -73,24 +73,24 @@ def write_item(
         **properties: of the item; "__" stands for ":".
     """
     part = cube.isel(y=window[0], x=window[1])
-    day = str(part["time"].values[look])[:19]
+    day = str(part["time"].values[index])[:19]
     name = name or f"S2_{day[:10].replace('-', '')}_{window[0].start or 0}_{window[1].start or 0}"
     y, x = part["y"].values, part["x"].values
     assets = {}
     for band in (*part["band"].values.tolist(), *(["SCL"] if "scl" in part else [])):
         source = part["scl"] if band == "SCL" else part["reflectance"].sel(band=band)
-        values = source.values[look]
+        values = source.values[index]
         if band != "SCL" and raised:
             values = np.where(values == 0, 0, values + raised).astype(values.dtype)
         half = np.s_[::2] if band in coarse else np.s_[:]
-        places = [axis[half] + (5 * np.sign(axis[1] - axis[0]) if band in coarse else 0) for axis in (y, x)]
-        write_cog(folder / name / f"{band}.tif", values[half, half], *places, cube.rio.crs)
+        centres = [axis[half] + (5 * np.sign(axis[1] - axis[0]) if band in coarse else 0) for axis in (y, x)]
+        write_cog(folder / name / f"{band}.tif", values[half, half], *centres, cube.rio.crs)
         assets[names[band]] = {
             "href": f"./{name}/{band}.tif",
             "type": "image/tiff; application=geotiff; profile=cloud-optimized",
             "roles": ["data"],
-            "proj:shape": [len(place) for place in places],
-            "proj:transform": _transform(*places),
+            "proj:shape": [len(axis) for axis in centres],
+            "proj:transform": _transform(*centres),
             **({} if band == "SCL" else asset_fields or {}),
         }
     west, south, east, north = transform_bounds(
@@ -113,19 +113,19 @@ def write_item(
 
 
 def with_addresses(root: Path | str, items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The items with whole paths or addresses, as an API gives them."""
+    """Give items full paths or addresses, as an API does."""
 
     def full(address: str) -> str:
         return f"{root}/{address.removeprefix('./')}"
 
     return [
-        {**item, "assets": {key: {**one, "href": full(one["href"])} for key, one in item["assets"].items()}}
+        {**item, "assets": {key: {**asset, "href": full(asset["href"])} for key, asset in item["assets"].items()}}
         for item in items
     ]
 
 
 def save_items(folder: Path, items: Sequence[dict[str, Any]]) -> Path:
-    """A saved item collection."""
+    """Save an item collection."""
     path = folder / "items.json"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": list(items)}))
     return path
@@ -133,7 +133,7 @@ def save_items(folder: Path, items: Sequence[dict[str, Any]]) -> Path:
 
 @contextmanager
 def file_server(folder: Path, *, stumbles: int = 0) -> Iterator[tuple[str, list[str]]]:
-    """Address of a web server for the files of a folder, in ranges, and the paths that it is asked for.
+    """Serve the files of a folder, in ranges; yield the address and the paths that are asked for.
 
     The first so many requests are answered by 503, as a store under load answers.
     """
@@ -176,7 +176,7 @@ def file_server(folder: Path, *, stumbles: int = 0) -> Iterator[tuple[str, list[
 
 @contextmanager
 def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = False) -> Iterator[str]:
-    """Address of a STAC API that knows the items and hands them out in pages.
+    """Serve the items as a STAC API, in pages; yield its address.
 
     It filters by collection and period, and by box, as `POST /search` and `GET /search` are specified.
     """
@@ -191,16 +191,16 @@ def stac_api(items: Sequence[dict[str, Any]], *, page: int = 2, broken: bool = F
             for key in ("collections", "bbox"):
                 if key in query:
                     query[key] = query[key].split(",")  # type: ignore[assignment]
-            self._answer(_landing_page(self._here()) if parts.path in ("", "/") else self._found(query))
+            self._answer(_landing_page(self._here()) if parts.path in ("", "/") else self._matching(query))
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(self._found(json.loads(content)))
+            self._answer(self._matching(json.loads(content)))
 
         def _here(self) -> str:
             return f"http://{self.headers['Host']}"
 
-        def _found(self, query: dict[str, Any]) -> dict[str, Any]:
+        def _matching(self, query: dict[str, Any]) -> dict[str, Any]:
             chosen = [item for item in items if _matches(item, query)]
             start = int(query.get("token", 0))
             links = []
@@ -233,8 +233,7 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 def _transform(y: np.ndarray, x: np.ndarray) -> list[float]:
-    across, down = spacing(x, y), spacing(y, x)
-    return [across, 0.0, float(x[0]) - across / 2, 0.0, down, float(y[0]) - down / 2]
+    return [float(number) for number in Grid(y, x).transform[:6]]
 
 
 def _landing_page(address: str) -> dict[str, Any]:

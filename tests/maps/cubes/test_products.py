@@ -6,7 +6,7 @@ import pytest
 from tests.support.safe_places import RESOLUTIONS, metadata_xml, write_band, write_safe
 from tests.support.small_cubes import CRS, MONTHS, small_cube, write_raster
 from timesenclip_hf.maps.cubes import open_cube
-from timesenclip_hf.maps.cubes.reading import look_offsets
+from timesenclip_hf.maps.cubes.reading import acquisition_offsets
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
@@ -28,7 +28,7 @@ def same_pixels(found, cube, offsets):
     np.testing.assert_array_equal(found["x"], cube["x"])
     np.testing.assert_array_equal(found["y"], cube["y"])
     assert found["band"].values.tolist() == list(BANDS)
-    assert look_offsets(found).tolist() == offsets
+    assert acquisition_offsets(found).tolist() == offsets
     for band in BANDS:
         expected = as_products_have_it(cube["reflectance"].sel(band=band).values, band).astype(np.int64)
         raised = np.where(expected == 0, 0, expected + np.asarray(offsets)[:, None, None])
@@ -52,37 +52,37 @@ def test_safe_products_of_several_baselines_make_one_cube_with_the_offset_of_eac
 
 def test_without_metadata_the_name_of_the_product_tells_the_baseline(tmp_path, cube):
     write_safe(tmp_path, cube, 0, baseline="05.10", offset=1000, metadata=False)
-    assert look_offsets(open_cube(tmp_path)).tolist() == [1000]
+    assert acquisition_offsets(open_cube(tmp_path)).tolist() == [1000]
 
 
 def test_the_metadata_are_believed_before_the_name(tmp_path, cube):
     path = write_safe(tmp_path, cube, 0, baseline="05.10", raised=0)
     (path / "MTD_MSIL2A.xml").write_text(metadata_xml("05.10", [0] * 13))
-    assert look_offsets(open_cube(path)).tolist() == [0]
+    assert acquisition_offsets(open_cube(path)).tolist() == [0]
     (path / "MTD_MSIL2A.xml").write_text(metadata_xml("05.10", []))
-    assert look_offsets(open_cube(path)).tolist() == [1000]
+    assert acquisition_offsets(open_cube(path)).tolist() == [1000]
 
 
 def test_a_product_made_by_a_user_does_not_tell_its_offset(tmp_path, cube):
     path = write_safe(tmp_path, cube, 0, baseline="99.99")
     found = open_cube(path)
-    assert look_offsets(found) is None
+    assert acquisition_offsets(found) is None
     assert found.attrs["nodata"] == 0
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jp2"])
 def test_a_folder_of_rasters_by_band_and_date_is_one_cube(tmp_path, cube, suffix):
-    for look in range(3):
-        day = str(cube["time"].values[look])[:10].replace("-", "")
+    for index in range(3):
+        day = str(cube["time"].values[index])[:10].replace("-", "")
         for band in (*BANDS, "SCL"):
             source = cube["scl"] if band == "SCL" else cube["reflectance"].sel(band=band)
             path = tmp_path / day / f"S2_{day}_{band}.{suffix}"
-            write_band(path, source.values[look], cube["y"].values, cube["x"].values, cube.rio.crs)
+            write_band(path, source.values[index], cube["y"].values, cube["x"].values, cube.rio.crs)
     (tmp_path / "readme.txt").write_text("no raster")
     found = open_cube(tmp_path)
     np.testing.assert_array_equal(found["reflectance"], cube["reflectance"])
     np.testing.assert_array_equal(found["scl"], cube["scl"])
-    assert look_offsets(found) is None
+    assert acquisition_offsets(found) is None
 
 
 def test_a_raster_within_a_product_is_read_with_the_offset_of_the_product(tmp_path, cube):
@@ -90,7 +90,7 @@ def test_a_raster_within_a_product_is_read_with_the_offset_of_the_product(tmp_pa
     bands = sorted(path.glob("GRANULE/*/IMG_DATA/R10m/*_B0?_10m.jp2"))
     found = open_cube(bands)
     assert found["band"].values.tolist() == ["B02", "B03", "B04", "B08"]
-    assert look_offsets(found).tolist() == [1000]
+    assert acquisition_offsets(found).tolist() == [1000]
 
 
 def spoiled(path, content):

@@ -3,14 +3,17 @@ import pickle
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rasterio.transform import from_origin
 from rasterio.warp import transform_bounds
 
 from tests.support.small_cubes import CRS, MONTHS, grid, small_cube, write_raster
 from timesenclip_hf.maps.cubes import open_cube
-from timesenclip_hf.maps.cubes.reading import look_offsets, nearest_index
+from timesenclip_hf.maps.cubes.grids import grid_of
+from timesenclip_hf.maps.cubes.reading import acquisition_offsets
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
@@ -130,11 +133,6 @@ def test_coarse_bands_are_laid_on_the_fine_grid_by_nearest_neighbour(height, wid
     np.testing.assert_array_equal(opened["reflectance"].sel(band="B03"), fine["B03"])
 
 
-def test_places_outside_an_axis_are_told():
-    centres = np.array([95.0, 85.0, 75.0])
-    assert nearest_index(centres, np.array([100.1, 99.9, 85.0, 70.1, 69.0]), -10.0).tolist() == [-1, 0, 1, 2, -1]
-
-
 def test_unsigned_integers_kept_in_signed_ones_come_back(tmp_path):
     cube = small_cube()
     for band in BANDS:
@@ -156,10 +154,10 @@ def test_integers_in_the_usual_scale_stay_integers_and_their_offset_is_kept(scal
     opened = open_cube(cube)
     assert opened["reflectance"].dtype == np.uint16
     if offset is None:
-        assert look_offsets(opened) is None
+        assert acquisition_offsets(opened) is None
     else:
         assert opened["offset"].dims == ("time",)
-        np.testing.assert_allclose(look_offsets(opened), np.full(12, offset))
+        np.testing.assert_allclose(acquisition_offsets(opened), np.full(12, offset))
 
 
 def test_integers_in_another_scale_become_reflectance():
@@ -181,7 +179,7 @@ def test_different_nodata_values_become_one():
     assert (opened["reflectance"][2, :2] == 0).all()
 
 
-def test_bands_of_one_look_may_carry_times_some_seconds_apart():
+def test_bands_of_one_acquisition_may_carry_times_some_seconds_apart():
     first, second = small_cube(bands=BANDS[:4]), small_cube(bands=BANDS[4:])
     second = second.assign_coords(time=second["time"] + np.timedelta64(12, "s"))
     opened = open_cube([first, second])
@@ -189,12 +187,12 @@ def test_bands_of_one_look_may_carry_times_some_seconds_apart():
     np.testing.assert_array_equal(opened["reflectance"].sel(band="B12"), second["B12"])
 
 
-def test_looks_that_lack_a_band_are_missing_and_told(caplog):
+def test_acquisitions_that_lack_a_band_are_missing_and_told(caplog):
     first, second = small_cube(bands=BANDS[:4]), small_cube(bands=BANDS[4:]).isel(time=slice(2, None))
     with caplog.at_level(logging.WARNING):
         logging.getLogger("transformers").propagate = True
         opened = open_cube([first, second])
-    assert "2 of 12 looks lack a band" in caplog.text
+    assert "2 of 12 acquisitions lack a band" in caplog.text
     assert (opened["reflectance"].sel(band="B12")[:2] == 65535).all()
 
 
@@ -210,6 +208,34 @@ def test_a_user_may_say_the_crs():
         open_cube(cube)
     with pytest.raises(ValueError, match="'nonsense' is not a coordinate reference system"):
         open_cube(cube, crs="nonsense")
+
+
+@pytest.mark.parametrize(("crs", "size"), [(CRS, 20.0), ("EPSG:4326", 0.0002)])
+def test_a_single_pixel_keeps_the_size_that_its_file_tells(tmp_path, crs, size):
+    cube = small_cube(1, 1).rio.write_crs(crs).rio.write_transform(from_origin(4.0, 50.0, size, size))
+    cube.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    for source in (cube, tmp_path / "cube.nc"):
+        opened = open_cube(source)
+        assert (grid_of(opened).down, grid_of(opened).across) == (-size, size)
+        assert opened.rio.crs == crs
+    raster = write_raster(tmp_path / "B02_2018-05-14.tif", np.ones((1, 1, 1), np.uint16), crs=crs, size=size)
+    assert grid_of(open_cube(raster)).across == size
+
+
+def test_a_box_of_a_single_pixel_keeps_the_size_of_the_cube_that_it_is_cut_from():
+    cube = small_cube(size=20.0)
+    box = transform_bounds(CRS, "EPSG:4326", 500_025, 5_599_965, 500_026, 5_599_966)
+    for cut in (open_cube(cube, bbox=box), open_cube(open_cube(cube), bbox=box)):
+        assert cut["reflectance"].shape == (12, 10, 1, 1)
+        assert grid_of(cut).transform == rasterio.Affine(20, 0, 500_020, 0, -20, 5_599_980)
+
+
+def test_a_single_pixel_of_unknown_size_is_read_but_not_laid_on_another_grid():
+    opened = open_cube(small_cube(1, 1).rio.write_crs("EPSG:4326"))
+    assert opened["reflectance"].shape == (12, 10, 1, 1)
+    with pytest.raises(ValueError, match="is a single pixel and nothing tells its size") as caught:
+        open_cube([small_cube(1, 1, bands=BANDS[:3]), small_cube(1, 1, bands=BANDS[3:], size=20.0)])
+    assert "\n" not in str(caught.value)
 
 
 def without_dates(cube: xr.Dataset) -> xr.Dataset:
@@ -297,13 +323,13 @@ def test_what_is_read_piece_by_piece_is_what_is_read_at_once(tmp_path, suffix):
     xr.testing.assert_identical(lazy.load(), eager)
 
 
-def test_looks_that_lack_a_band_are_missing_in_graphs_too():
+def test_acquisitions_that_lack_a_band_are_missing_in_graphs_too():
     first, second = small_cube(bands=BANDS[:4]), small_cube(bands=BANDS[4:]).isel(time=[11, 2, 5])
     eager = open_cube([first, second])
     xr.testing.assert_identical(open_cube([first.chunk(), second.chunk()], chunks=4).load(), eager)
 
 
-def test_one_task_reads_all_bands_and_looks_of_a_place(tmp_path):
+def test_one_task_reads_all_bands_and_times_of_a_window(tmp_path):
     lazy = open_cube(write_cube(tmp_path, "nc"), chunks=4)
     tasks = [key for key in lazy["reflectance"].__dask_graph__() if isinstance(key, tuple)]
     assert len(tasks) == 4
@@ -325,13 +351,13 @@ def test_dates_and_a_box_cut_a_cube():
         open_cube(cube, bbox="10,10,11,11")
     months = cube.assign_coords(time=np.arange(1, 13))
     for dated, undated in ((cube, months), (open_cube(cube), open_cube(months))):
-        with pytest.raises(ValueError, match="No look lies in 2019: the dates are 2018-01-15 to 2018-12-15"):
+        with pytest.raises(ValueError, match="No acquisition lies in 2019: the dates are 2018-01-15 to 2018-12-15"):
             open_cube(dated, dates="2019")
-        with pytest.raises(ValueError, match="the looks have months only"):
+        with pytest.raises(ValueError, match="the cube has months only"):
             open_cube(undated, dates="2018")
 
 
-def test_bands_of_one_look_with_different_offsets_are_refused():
+def test_bands_of_one_acquisition_with_different_offsets_are_refused():
     cube = small_cube()
     for band in BANDS[:3]:
         cube[band].attrs |= {"scale_factor": 1e-4, "add_offset": -0.1}

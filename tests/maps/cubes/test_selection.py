@@ -1,9 +1,6 @@
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from timesenclip_hf.maps.cubes.selection import inside, read_box, read_chunks, read_period
+from timesenclip_hf.maps.cubes.selection import read_box, read_chunks, read_period
 
 
 @pytest.mark.parametrize(
@@ -42,21 +39,3 @@ def test_chunks_are_a_side_or_two():
     for bad in (0, {"y": 3}, {"time": 1, "y": 1, "x": 1}):
         with pytest.raises(ValueError, match="`chunks` is a side in pixels"):
             read_chunks(bad)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    count=st.integers(1, 30),
-    step=st.sampled_from([10.0, -10.0, 20.0]),
-    low=st.floats(-100, 700),
-    width=st.floats(0.5, 400),
-)
-def test_the_pixels_inside_are_those_that_the_interval_touches(count, step, low, width):
-    centres = 5.0 + step * np.arange(count)
-    chosen = inside(centres, step, low, low + width)
-    touched = [
-        index
-        for index, centre in enumerate(centres)
-        if centre + abs(step) / 2 > low and centre - abs(step) / 2 < low + width
-    ]
-    assert list(range(count))[chosen] == touched

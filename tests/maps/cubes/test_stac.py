@@ -20,9 +20,10 @@ from tests.support.stac_places import (
 )
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.maps.cubes import open_cube
-from timesenclip_hf.maps.cubes.reading import look_offsets
+from timesenclip_hf.maps.cubes.reading import acquisition_offsets
 from timesenclip_hf.maps.cubes.stac import open_stac
 from timesenclip_hf.maps.cubes.stac_items import read_scene
+from timesenclip_hf.maps.cubes.stac_search import StacQuery
 
 TIMES = MONTHS[3:6] + np.timedelta64(11, "h")
 
@@ -40,7 +41,7 @@ def same_pixels(found, cube):
     np.testing.assert_array_equal(found["x"], cube["x"])
     np.testing.assert_array_equal(found["y"], cube["y"])
     np.testing.assert_array_equal(found["band"], cube["band"])
-    offsets = np.nan_to_num(look_offsets(found))[:, None, None, None]
+    offsets = np.nan_to_num(acquisition_offsets(found))[:, None, None, None]
     values = cube["reflectance"].values.astype(np.int64)
     np.testing.assert_array_equal(found["reflectance"], np.where(values == 0, 0, values + offsets))
     np.testing.assert_array_equal(found["scl"], cube["scl"])
@@ -65,12 +66,14 @@ def test_items_of_any_provider_make_the_same_cube(tmp_path, cube, provider):
     # Earth Search describes this offset in every item, whatever the numbers are.
     fields = {"raster:bands": [{"nodata": 0, "data_type": "uint16", "scale": 0.0001, "offset": -0.1}]}
     described = fields if names is EARTH_SEARCH else {}
-    items = [write_item(tmp_path, cube, look, names=names, raised=raised, asset_fields=described) for look in range(3)]
+    items = [
+        write_item(tmp_path, cube, index, names=names, raised=raised, asset_fields=described) for index in range(3)
+    ]
     for item in items:
         item["properties"] |= properties
     found = open_stac(save_items(tmp_path, items))
     assert found["reflectance"].dtype == np.uint16
-    assert look_offsets(found).tolist() == [raised] * 3
+    assert acquisition_offsets(found).tolist() == [raised] * 3
     assert found.attrs["nodata"] == 0
     assert found.rio.crs == cube.rio.crs
     np.testing.assert_array_equal(found["time"], TIMES)
@@ -79,14 +82,14 @@ def test_items_of_any_provider_make_the_same_cube(tmp_path, cube, provider):
 
 def mixed_items(folder, cube):
     return [
-        write_item(folder, cube, look, raised=raised, s2__processing_baseline=baseline)
-        for look, (raised, baseline) in enumerate([(0, "03.01"), (1000, "04.00"), (1000, "05.09")])
+        write_item(folder, cube, index, raised=raised, s2__processing_baseline=baseline)
+        for index, (raised, baseline) in enumerate([(0, "03.01"), (1000, "04.00"), (1000, "05.09")])
     ]
 
 
-def test_each_look_keeps_its_offset_and_the_extractor_makes_one_series_of_them(tmp_path, cube):
+def test_each_acquisition_keeps_its_offset_and_the_extractor_makes_one_series_of_them(tmp_path, cube):
     found = open_stac(save_items(tmp_path, mixed_items(tmp_path, cube)))
-    assert look_offsets(found).tolist() == [0, 1000, 1000]
+    assert acquisition_offsets(found).tolist() == [0, 1000, 1000]
     same_pixels(found, cube)
     extractor = TimeSenCLIPFeatureExtractor()
 
@@ -102,7 +105,7 @@ def test_each_look_keeps_its_offset_and_the_extractor_makes_one_series_of_them(t
         )
 
     expected = features(cube, 0)
-    for name, values in features(found, look_offsets(found)).items():
+    for name, values in features(found, acquisition_offsets(found)).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -128,7 +131,7 @@ def test_bands_of_20_metres_are_laid_on_the_grid_of_10(tmp_path, cube):
     np.testing.assert_array_equal(found["scl"][0], cube["scl"].values[0, ::2, ::2].repeat(2, axis=0).repeat(2, axis=1))
 
 
-def test_tiles_of_one_day_are_one_look_though_their_offsets_differ(tmp_path, cube):
+def test_tiles_of_one_day_are_one_acquisition_though_their_offsets_differ(tmp_path, cube):
     left, right = (slice(None), slice(0, 5)), (slice(None), slice(5, 8))
     items = [
         write_item(tmp_path, cube, 0, window=left, s2__processing_baseline="03.01"),
@@ -137,7 +140,7 @@ def test_tiles_of_one_day_are_one_look_though_their_offsets_differ(tmp_path, cub
     ]
     found = open_stac(save_items(tmp_path, items))
     assert found.sizes["time"] == 2
-    assert look_offsets(found).tolist() == [1000, 0]
+    assert acquisition_offsets(found).tolist() == [1000, 0]
     np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0] + 1000)
     np.testing.assert_array_equal(found["scl"][0], cube["scl"][0])
     np.testing.assert_array_equal(found["reflectance"][1, :, :, :5], cube["reflectance"][1, :, :, :5])
@@ -169,8 +172,8 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
     items = with_addresses(tmp_path, mixed_items(tmp_path, cube))
     items.append({**items[0], "collection": "another"})
     with stac_api(items) as address:
-        found = open_stac(address, bbox=items[0]["bbox"], dates="2018")
-        fewer = open_stac(address, bbox=items[0]["bbox"], dates="2018-05/2018-06")
+        found = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
+        fewer = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018-05/2018-06"))
         assert found.sizes["time"], fewer.sizes["time"] == (3, 2)
         kept = cube.isel(y=slice(1, 5), x=slice(1, 7))
         same = found.sel(y=kept["y"], x=kept["x"])  # the box in degrees is a little wider than the square
@@ -178,21 +181,21 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
         with pytest.raises(ValueError, match="needs a place and a time"):
             open_stac(address)
         with pytest.raises(ValueError, match=r"has no item for bbox .*, dates 2001 \(0 were found\): widen"):
-            open_stac(address, bbox=items[0]["bbox"], dates="2001")
+            open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2001"))
     with pytest.raises(ConnectionError, match="does not answer as a STAC API") as caught:
-        open_stac(address, bbox=items[0]["bbox"], dates="2018")
+        open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
     assert "\n" not in str(caught.value)
     with (
         stac_api(items, broken=True) as address,
         pytest.raises(ConnectionError, match="does not answer as a STAC API"),
     ):
-        open_stac(address, bbox=items[0]["bbox"], dates="2018")
+        open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
 
 
 def test_assets_on_the_web_are_read_though_their_store_stumbles(tmp_path, cube):
     items = mixed_items(tmp_path, cube)[:1]
     with file_server(tmp_path, stumbles=1) as (root, asked), stac_api(with_addresses(root, items)) as address:
-        lazy = open_stac(address, bbox=items[0]["bbox"], dates="2018", chunks=8)
+        lazy = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"), chunks=8)
         assert not asked  # nothing is fetched before it is computed
         found = lazy.load().sel(y=cube["y"], x=cube["x"])
     same_pixels(found, cube.isel(time=[0]))
@@ -205,29 +208,29 @@ def test_place_time_clouds_and_collection_choose_among_saved_items(tmp_path, cub
     for item, cover in zip(items, (0, 12.5, 81.5), strict=True):
         item["properties"]["eo:cloud_cover"] = cover
     path = save_items(tmp_path, items)
-    assert open_stac(path, dates="2018-05").sizes["time"] == 1
-    assert open_stac(path, max_cloud_cover=50).sizes["time"] == 2
-    assert open_stac(path, collection=COLLECTION).sizes["time"] == 3
+    assert open_stac(path, StacQuery(dates="2018-05")).sizes["time"] == 1
+    assert open_stac(path, StacQuery(max_cloud_cover=50)).sizes["time"] == 2
+    assert open_stac(path, StacQuery(collection=COLLECTION)).sizes["time"] == 3
     west, south, east, north = items[0]["bbox"]
-    half = open_stac(path, bbox=(west, south, (west + east) / 2, north))
+    half = open_stac(path, StacQuery(bbox=(west, south, (west + east) / 2, north)))
     assert half.sizes["x"] in (4, 5)
     for asked in ({"dates": "2019"}, {"collection": "sentinel-1"}, {"bbox": "10,10,11,11"}, {"max_cloud_cover": -1}):
         with pytest.raises(ValueError, match="has no item for") as caught:
-            open_stac(path, **asked)
+            open_stac(path, StacQuery(**asked))
         assert "\n" not in str(caught.value)
 
 
 def test_another_crs_and_resolution_may_be_asked_for(tmp_path, cube):
     path = save_items(tmp_path, mixed_items(tmp_path, cube))
-    coarse = open_stac(path, resolution=20)
+    coarse = open_stac(path, StacQuery(resolution=20))
     assert coarse["reflectance"].shape == (3, 10, 3, 4)
-    degrees = open_stac(path, crs="EPSG:4326", resolution=0.0001)
+    degrees = open_stac(path, StacQuery(crs="EPSG:4326", resolution=0.0001))
     assert degrees.rio.crs == "EPSG:4326"
     assert set(np.unique(degrees["reflectance"][0, 0])) <= {0, *np.unique(cube["reflectance"][0, 0])}
-    assert open_stac(path, crs="EPSG:32632").rio.crs == "EPSG:32632"
-    assert open_stac(path, crs="EPSG:32631").equals(open_stac(path))
+    assert open_stac(path, StacQuery(crs="EPSG:32632")).rio.crs == "EPSG:32632"
+    assert open_stac(path, StacQuery(crs="EPSG:32631")).equals(open_stac(path))
     with pytest.raises(ValueError, match="EPSG:4326 does not count in metres: say the size of a pixel"):
-        open_stac(path, crs="EPSG:4326")
+        open_stac(path, StacQuery(crs="EPSG:4326"))
 
 
 def test_an_item_or_a_catalog_is_read_like_a_collection(tmp_path, cube):
@@ -251,7 +254,10 @@ def test_an_address_is_made_readable_when_it_is_read(tmp_path, cube):
 def make_item(assets=None, **properties):
     import pystac
 
-    fields = {"datetime": "2022-05-01T10:00:00Z", **{key.replace("__", ":"): one for key, one in properties.items()}}
+    fields = {
+        "datetime": "2022-05-01T10:00:00Z",
+        **{key.replace("__", ":"): value for key, value in properties.items()},
+    }
     named = assets or {"B04": {"href": "https://nowhere.invalid/B04.tif"}}
     return pystac.Item.from_dict(
         {
@@ -315,7 +321,7 @@ def test_assets_are_found_by_their_names_and_then_by_their_description():
             "nir09": asset("vapour"),
         }
     )
-    found = {band: one.href.rpartition("/")[2] for band, one in read_scene(item, None).item.assets.items()}
+    found = {band: asset.href.rpartition("/")[2] for band, asset in read_scene(item, None).item.assets.items()}
     assert found == {"B04": "tif", "B02": "fine", "B07": "edge", "SCL": "classes"}
 
 

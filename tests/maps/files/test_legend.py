@@ -2,8 +2,7 @@ import pytest
 
 from tests.support.small_maps import LABELS, make_map
 from timesenclip_hf.maps import reject
-from timesenclip_hf.maps.files.codes import MOST_CLASSES
-from timesenclip_hf.maps.files.legend import UNCERTAIN_COLOUR, class_colours, legend_of
+from timesenclip_hf.maps.files.legend import MOST_CLASSES, UNCERTAIN_COLOUR, class_colours, legend_of
 
 
 def test_any_number_of_classes_has_as_many_colours():

@@ -17,7 +17,7 @@ from timesenclip_hf.maps import reject, write_map
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
-def export_item(mapped, folder) -> pystac.Item:
+def written_item(mapped, folder) -> pystac.Item:
     write_map(mapped, folder / "map.tif")
     return pystac.Item.from_dict(json.loads((folder / "map_stac.json").read_text()), preserve_dict=True)
 
@@ -25,7 +25,7 @@ def export_item(mapped, folder) -> pystac.Item:
 def test_the_item_is_valid_stac_and_its_assets_are_there(tmp_path):
     mapped = add_coarse(make_map())
     mapped["embeddings"] = ("y", "x", "feature"), np.zeros((6, 5, 4), dtype=np.float16)
-    item = export_item(mapped, tmp_path)
+    item = written_item(mapped, tmp_path)
     # The core's schemas come with pystac; those of the extensions would be fetched.
     JsonSchemaSTACValidator().validate_core(item.to_dict(include_self_link=False), pystac.STACObjectType.ITEM, "1.1.0")
     assert set(item.assets) == {"classes", "scores", "coarse", "embeddings", "overview", "model"}
@@ -35,7 +35,7 @@ def test_the_item_is_valid_stac_and_its_assets_are_there(tmp_path):
 
 
 def test_place_and_year_are_the_maps(tmp_path):
-    item = export_item(make_map(), tmp_path)
+    item = written_item(make_map(), tmp_path)
     assert item.datetime is None
     assert item.common_metadata.start_datetime == datetime(2018, 1, 1, tzinfo=UTC)
     assert item.common_metadata.end_datetime == datetime(2018, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -49,32 +49,35 @@ def test_place_and_year_are_the_maps(tmp_path):
 def test_a_map_of_months_without_a_year_is_dated_by_its_making(tmp_path):
     mapped = make_map()
     del mapped.attrs["year"]
-    item = export_item(mapped, tmp_path)
+    item = written_item(mapped, tmp_path)
     assert abs((datetime.now(UTC) - item.datetime).total_seconds()) < 600
     assert item.common_metadata.start_datetime is None
 
 
 def test_chunks_that_could_not_be_read_are_listed(tmp_path):
-    item = export_item(make_map(failed_chunks=["rows 0 to 3: truncated"]), tmp_path)
+    item = written_item(make_map(failed_chunks=["rows 0 to 3: truncated"]), tmp_path)
     assert item.properties["timesenclip:failed_chunks"] == ["rows 0 to 3: truncated"]
-    assert "timesenclip:failed_chunks" not in export_item(make_map(failed_chunks=[]), tmp_path).properties
+    assert "timesenclip:failed_chunks" not in written_item(make_map(failed_chunks=[]), tmp_path).properties
 
 
 def test_classes_have_codes_names_colours_and_counts(tmp_path):
     mapped = reject(make_map(20, 20, labels=[*LABELS[:2], "???"]), 0.3)
-    item = export_item(mapped, tmp_path)
+    item = written_item(mapped, tmp_path)
     classes = ClassificationExtension.ext(item.assets["classes"]).classes
-    assert [(one.value, one.title) for one in classes[1:]] == [*enumerate([*LABELS[:2], "???"], 1), (255, "uncertain")]
-    assert [one.name for one in classes] == ["no_data", "maize", "broad-leaved_woodland", "class_3", "uncertain"]
-    assert [one.nodata for one in classes] == [True, None, None, None, None]
+    assert [(entry.value, entry.title) for entry in classes[1:]] == [
+        *enumerate([*LABELS[:2], "???"], 1),
+        (255, "uncertain"),
+    ]
+    assert [entry.name for entry in classes] == ["no_data", "maize", "broad-leaved_woodland", "class_3", "uncertain"]
+    assert [entry.nodata for entry in classes] == [True, None, None, None, None]
     assert classes[1].color_hint == "009E73"
     counts = np.bincount(mapped["class"].values.ravel(), minlength=256)
-    assert [one.count for one in classes] == counts[[0, 1, 2, 3, 255]].tolist()
-    assert sum(one.percentage for one in classes) == pytest.approx(100, abs=1e-3)
+    assert [entry.count for entry in classes] == counts[[0, 1, 2, 3, 255]].tolist()
+    assert sum(entry.percentage for entry in classes) == pytest.approx(100, abs=1e-3)
 
 
 def test_bands_of_scores_stand_in_the_order_of_the_file_with_scale_and_offset(tmp_path):
-    item = export_item(add_coarse(make_map())[["clear_months", "class", "probability", "class_coarse"]], tmp_path)
+    item = written_item(add_coarse(make_map())[["clear_months", "class", "probability", "class_coarse"]], tmp_path)
     bands = RasterExtension.ext(item.assets["scores"]).bands
     assert [band.properties["name"] for band in bands] == ["probability", "clear_months"]
     assert [(band.scale, band.offset, band.nodata) for band in bands] == [(0.004, -0.004, 0), (1, 0, 0)]
@@ -82,14 +85,14 @@ def test_bands_of_scores_stand_in_the_order_of_the_file_with_scale_and_offset(tm
 
 def test_the_model_is_described_as_its_extension_wants(tmp_path):
     facts = {"weights_sha256": "ab", "hypothesis_template": "a photo of {}", "smoothing": "majority 3 x 3"}
-    item = export_item(reject(make_map(model="you/model-1", **facts), 0.25), tmp_path)
+    item = written_item(reject(make_map(model="you/model-1", **facts), 0.25), tmp_path)
     model = MLMExtension.ext(item)
     assert (model.mlm_name, model.architecture, model.tasks) == ("model-1", "TimeSenCLIP", ["classification"])
-    (given,), (told,) = model.input, model.output
-    assert given.bands == list(BANDS)
-    assert (given.input.shape, given.input.dim_order) == ([-1, 12, 10], ["batch", "time", "bands"])
-    assert (told.result.shape, told.result.dim_order) == ([-1, 3], ["batch", "class"])
-    assert [one.title for one in told.classes] == LABELS
+    (entry,), (result,) = model.input, model.output
+    assert entry.bands == list(BANDS)
+    assert (entry.input.shape, entry.input.dim_order) == ([-1, 12, 10], ["batch", "time", "bands"])
+    assert (result.result.shape, result.result.dim_order) == ([-1, 3], ["batch", "class"])
+    assert [label.title for label in result.classes] == LABELS
     assert model.hyperparameters.to_dict() == {**facts, "reject_threshold": 0.25}
     asset = item.assets["model"]
     assert (asset.href, asset.roles) == ("https://huggingface.co/you/model-1", ["mlm:model"])
@@ -102,6 +105,6 @@ def test_the_model_is_described_as_its_extension_wants(tmp_path):
     ("name", "plain"), [("folder/m: 1!", "m-1"), ("7", "TimeSenCLIP"), ("ab", "TimeSenCLIP"), ("my model_", "my-model")]
 )
 def test_a_name_is_written_in_the_characters_that_the_extension_allows(tmp_path, name, plain):
-    item = export_item(make_map(model=name), tmp_path)
+    item = written_item(make_map(model=name), tmp_path)
     assert item.properties["mlm:name"] == plain
     assert item.assets["model"].href == name

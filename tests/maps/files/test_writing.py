@@ -12,7 +12,7 @@ from rio_cogeo.cogeo import cog_validate
 from tests.support.small_cubes import CRS
 from tests.support.small_maps import LABELS, add_coarse, make_map
 from timesenclip_hf.maps import reject, write_map
-from timesenclip_hf.maps.files import writing as export
+from timesenclip_hf.maps.files import geotiff
 from timesenclip_hf.maps.files.legend import UNCERTAIN_COLOUR, class_colours
 from timesenclip_hf.maps.making.embeddings import embeddings_to_int8
 
@@ -68,28 +68,28 @@ def test_scores_come_back_within_half_a_step_and_months_as_they_are(tmp_path):
 
 @pytest.mark.parametrize("chunks", [{"y": 30, "x": 70}, {"y": 700, "x": 550}, {"y": (400, 200, 100), "x": -1}])
 def test_a_lazy_map_gives_the_same_files_as_one_in_memory(tmp_path, chunks, monkeypatch):
-    monkeypatch.setattr(export, "LARGEST_WINDOW", 250)
+    monkeypatch.setattr(geotiff, "LARGEST_WINDOW", 250)
     mapped = make_map(700, 550)
     eager, lazy = tmp_path / "eager" / "map.tif", tmp_path / "lazy" / "map.tif"
     write_map(mapped, eager)
     files = write_map(mapped.chunk(chunks), lazy)
     for file in files:
-        there = (eager.parent / file.name).read_bytes()
+        expected = (eager.parent / file.name).read_bytes()
         if file.suffix == ".json":  # says when it was made
             made = re.compile(rb'"created": ".*?"')
-            assert made.sub(b"", file.read_bytes()) == made.sub(b"", there)
+            assert made.sub(b"", file.read_bytes()) == made.sub(b"", expected)
         else:
-            assert file.read_bytes() == there, file.name
+            assert file.read_bytes() == expected, file.name
 
 
 def test_windows_are_whole_chunks_and_cover_the_grid_once(monkeypatch):
-    monkeypatch.setattr(export, "LARGEST_WINDOW", 10)
+    monkeypatch.setattr(geotiff, "LARGEST_WINDOW", 10)
     for chunks in [(4, 4, 4, 4), (25, 3), (10, 10, 1), (1,), (9, 9, 30, 2)]:
-        cuts = export._cuts(chunks)
+        cuts = geotiff._cuts(chunks)
         assert all(0 < cut.stop - cut.start <= 10 for cut in cuts)
         assert [cut.start for cut in cuts] == [0, *(cut.stop for cut in cuts[:-1])]
         assert cuts[-1].stop == sum(chunks)
-    assert [cut.stop for cut in export._cuts((4, 4, 4, 4))] == [8, 16]
+    assert [cut.stop for cut in geotiff._cuts((4, 4, 4, 4))] == [8, 16]
 
 
 def test_every_geotiff_is_a_valid_cog_with_overviews_of_the_commonest_class_and_the_mean_score(tmp_path):
@@ -169,9 +169,12 @@ def test_a_south_up_grid_and_a_lone_pixel_keep_their_place(tmp_path):
     write_map(mapped.isel(y=slice(None, None, -1)), tmp_path / "south.tif")
     with rasterio.open(tmp_path / "south.tif") as raster:
         assert raster.transform == rasterio.Affine(10, 0, 500_000, 0, 10, 5_599_940)
-    write_map(mapped.isel(y=[2], x=[3]), tmp_path / "lone.tif")
+    lone = mapped.isel(y=[2], x=[3])
+    with pytest.raises(ValueError, match="is a single pixel and nothing tells its size"):
+        write_map(lone, tmp_path / "lone.tif")
+    write_map(lone.rio.write_transform(rasterio.Affine(20, 0, 500_030, 0, -20, 5_599_980)), tmp_path / "lone.tif")
     with rasterio.open(tmp_path / "lone.tif") as raster:
-        assert raster.transform == rasterio.Affine(10, 0, 500_030, 0, -10, 5_599_980)
+        assert raster.transform == rasterio.Affine(20, 0, 500_025, 0, -20, 5_599_985)
 
 
 @pytest.mark.parametrize(
@@ -182,10 +185,31 @@ def test_a_south_up_grid_and_a_lone_pixel_keep_their_place(tmp_path):
         (make_map(), "map.nc", "give an output that ends in .tif, not 'map.nc'"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_in_one_sentence(tmp_path, mapped, name, sentence):
+def test_what_cannot_be_written_is_refused_in_one_sentence(tmp_path, mapped, name, sentence):
     with pytest.raises(ValueError, match=sentence):
         write_map(mapped, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["map.tif", "map.png", "map_scores.tif", "map.html", "pictures"])
+def test_a_folder_in_the_way_is_refused_and_nothing_is_changed(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "diary.txt").write_text("mine")
+    with pytest.raises(IsADirectoryError, match=f"{name} is a folder: give the name of a file to write"):
+        write_map(make_map(), tmp_path / "map.tif", png=tmp_path / "pictures" if name == "pictures" else None)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
+        name,
+        f"{name}/diary.txt",
+    ]
+
+
+def test_a_folder_that_is_no_store_of_embeddings_is_not_replaced_by_one(tmp_path):
+    (tmp_path / "map_embeddings.zarr").mkdir()
+    (tmp_path / "map_embeddings.zarr" / "diary.txt").write_text("mine")
+    mapped = make_map().assign(embeddings=(("y", "x", "feature"), np.zeros((6, 5, 8), np.float16)))
+    with pytest.raises(FileExistsError, match="give another folder, or remove it"):
+        write_map(mapped, tmp_path / "map.tif")
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["map_embeddings.zarr", "diary.txt"]
 
 
 def test_a_full_disk_is_named_in_one_sentence_and_changes_nothing(tmp_path, monkeypatch):
@@ -204,7 +228,7 @@ def test_a_full_disk_is_named_in_one_sentence_and_changes_nothing(tmp_path, monk
 
 
 def test_a_map_that_cannot_be_read_to_its_end_leaves_what_was_there(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "LARGEST_WINDOW", 4)
+    monkeypatch.setattr(geotiff, "LARGEST_WINDOW", 4)
     mapped = make_map(8, 8)
     write_map(mapped, tmp_path / "map.tif")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -1,4 +1,4 @@
-"""Layers on one grid: a window of all their bands and looks at once, in memory or as a dask array."""
+"""Lay layers on one grid: a window of all their bands and times at once, in memory or as a dask array."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
-from .sources import Layer
+from .layers import Layer
 
 with needs_extra("map"):
     import dask.array as da
     import xarray as xr
 
-# Written where a look lacks a band and the product names no value for it; the extractor always reads them as missing.
+# Written where an acquisition lacks a band and the product names no value for it; the extractor always reads them as
+# missing.
 FILL_UNSIGNED = 65535
 FILL_SIGNED = -9999
 
@@ -24,22 +25,22 @@ StackWindow: TypeAlias = tuple[slice, slice, slice, slice]
 
 @dataclass(frozen=True)
 class LayerSlice:
-    """A layer and its place in a cube.
+    """Hold a layer with its indices in a cube.
 
     Attributes:
-        layer: one band at some of the cube's looks.
-        looks: places of its looks along the cube's time axis.
+        layer: one band at some of the cube's times.
+        times: index of each of its acquisitions along the cube's time axis.
         down: the layer's row for each row of the cube.
         across: the layer's column for each column of the cube.
     """
 
     layer: Layer
-    looks: np.ndarray
+    times: np.ndarray
     down: np.ndarray
     across: np.ndarray
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
-        """The values of a window of the cube, (time, y, x), as the layer has them."""
+        """Read a window of the cube, (time, y, x), in the numbers of the layer."""
         down, across = self.down[rows], self.across[columns]
         top, left = down.min(), across.min()
         values = self.layer.read(slice(top, down.max() + 1), slice(left, across.max() + 1))
@@ -48,13 +49,13 @@ class LayerSlice:
 
 @dataclass(frozen=True)
 class Stack:
-    """Bands of a cube; a slice of it reads the files, so that dask may hold it in place of an array.
+    """Stack the bands of a cube; a slice of it reads the files, so that dask may hold it in place of an array.
 
     Attributes:
         bands: for each band the layers that it comes from.
         shape: (time, band, y, x).
         dtype: of the cube.
-        nodata: value that means "missing" in the cube, or `None`.
+        nodata: value that means "missing" in the cube, or None.
     """
 
     bands: Sequence[Sequence[LayerSlice]]
@@ -64,36 +65,34 @@ class Stack:
     ndim = 4
 
     def __getitem__(self, window: StackWindow) -> np.ndarray:
-        looks, bands, rows, columns = window
+        times, bands, rows, columns = window
         shape = (*self.shape[:2], len(range(self.shape[2])[rows]), len(range(self.shape[3])[columns]))
         values = np.full(shape, self.fill, dtype=self.dtype)
-        for position, parts in enumerate(self.bands):
+        for index, parts in enumerate(self.bands):
             for part in parts:
-                values[part.looks, position] = _decoded(part.read(rows, columns), **self._decoding(part.layer))
-        return values[looks, bands]
+                values[part.times, index] = _decoded(part.read(rows, columns), **self._decoding(part.layer))
+        return values[times, bands]
 
     @property
     def fill(self) -> float:
-        """What is written where a look lacks a band."""
+        """Return what is written where an acquisition lacks a band."""
         if self.nodata is not None:
             return self.nodata
         return {"f": np.nan, "u": FILL_UNSIGNED, "i": FILL_SIGNED}[self.dtype.kind]
 
     def load(self) -> np.ndarray:
-        """All of it, (time, band, y, x)."""
+        """Read all of it, (time, band, y, x)."""
         return self[(slice(None),) * 4]
 
     def to_dask(self, sides: tuple[int, int]) -> Any:
-        """A dask array (time, band, y, x) with all looks and bands of a place in one chunk."""
-        whole = (*self.shape[:2], *sides)
+        """Return a dask array (time, band, y, x) with all times and bands of a window of these sides in one chunk."""
         if any(part.layer.is_dask for parts in self.bands for part in parts):
             bands = [self._band_to_dask(parts, sides) for parts in self.bands]
-            return da.stack(bands, axis=1).rechunk(whole)
-        empty = np.empty((0,) * 4, dtype=self.dtype)
-        return da.from_array(self, chunks=whole, name=False, asarray=False, fancy=False, meta=empty)
+            return da.stack(bands, axis=1).rechunk((*self.shape[:2], *sides))
+        return dask_over(self, sides)
 
     def _band_to_dask(self, parts: Sequence[LayerSlice], sides: tuple[int, int]) -> Any:
-        """One band (time, y, x), computed by the dask graphs that its layers bring along."""
+        """Return one band (time, y, x), computed by the dask graphs that its layers bring along."""
         pieces: list[Any] = []
         order = np.full(self.shape[0], -1)
         for part in parts:
@@ -103,7 +102,7 @@ class Stack:
                 array = array[:, part.down]
             if not _is_identity(part.across, array.shape[2]):
                 array = array[:, :, part.across]
-            order[part.looks] = np.arange(len(part.looks)) + sum(len(piece) for piece in pieces)
+            order[part.times] = np.arange(len(part.times)) + sum(len(piece) for piece in pieces)
             pieces.append(array.map_blocks(_decoded, **self._decoding(part.layer), dtype=self.dtype))
         if (order < 0).any():
             pieces.append(da.full((1, *self.shape[2:]), self.fill, dtype=self.dtype, chunks=(1, *sides)))
@@ -112,15 +111,23 @@ class Stack:
         return joined if _is_identity(order, len(joined)) else joined[order]
 
     def _decoding(self, layer: Layer) -> dict[str, Any]:
-        """How a layer's values come into the cube's unit and type; plain numbers, because dask looks into objects."""
+        """Return the arguments of `_decoded`; plain numbers, because dask traverses objects."""
         foreign = layer.scale is not None or (layer.nodata != self.nodata and layer.band != SCENE_CLASSES)
         missing = layer.nodata if foreign else None
         return {"scale": layer.scale, "shift": layer.shift, "missing": missing, "fill": self.fill, "kind": self.dtype}
 
 
+def dask_over(stack: Any, sides: tuple[int, int]) -> Any:
+    """Return a dask array (time, band, y, x) that slices a stack, with all times and bands in one chunk."""
+    empty = np.empty((0,) * 4, dtype=stack.dtype)
+    chunks = (*stack.shape[:2], *sides)
+    return da.from_array(stack, chunks=chunks, name=False, asarray=False, fancy=False, meta=empty)
+
+
 def _decoded(
     values: np.ndarray, scale: float | None, shift: float, missing: float | None, fill: float, kind: np.dtype[Any]
 ) -> np.ndarray:
+    """Bring a layer's values into the cube's unit and type."""
     absent = None if missing is None else values == missing
     if scale is not None:
         values = values * np.float32(scale) + np.float32(shift)

@@ -1,4 +1,4 @@
-"""Rasters of label codes, laid on the grid of a cube or map."""
+"""Lay rasters of label codes on the grid of a cube or map."""
 
 import os
 import re
@@ -10,9 +10,9 @@ from typing import TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
+from .datasets import named_axes, open_dataset
+from .grids import dataset_crs, grid_of
 from .products import RASTER_SUFFIXES
-from .reading import nearest_index
-from .sources import dataset_crs, named_axes, open_dataset, spacing
 
 with needs_extra("map"):
     import rioxarray
@@ -24,7 +24,7 @@ UNLABELLED = -1
 
 
 def parse_codes(text: str) -> dict[str, list[tuple[str | None, int]]]:
-    """Reads "maize=1200;grassland=13,9120" or, with variables, "maize=CT:1200;built-up=LC:60".
+    """Read "maize=1200;grassland=13,9120" or, with variables, "maize=CT:1200;built-up=LC:60".
 
     Raises:
         ValueError: another form.
@@ -32,10 +32,10 @@ def parse_codes(text: str) -> dict[str, list[tuple[str | None, int]]]:
     codes: dict[str, list[tuple[str | None, int]]] = {}
     for entry in filter(None, (part.strip() for part in text.split(";"))):
         label, _, values = entry.partition("=")
-        found = [re.fullmatch(r"(?:(.+):)?(-?\d+)", value.strip()) for value in values.split(",")]
-        if not label.strip() or label.strip() in codes or not all(found):
+        matches = [re.fullmatch(r"(?:(.+):)?(-?\d+)", value.strip()) for value in values.split(",")]
+        if not label.strip() or label.strip() in codes or not all(matches):
             raise ValueError(f'{entry!r} is no code of a label: write "maize=1200;grassland=13,9120", each label once.')
-        codes[label.strip()] = [(match.group(1), int(match.group(2))) for match in found if match]
+        codes[label.strip()] = [(match.group(1), int(match.group(2))) for match in matches if match]
     if not codes:
         raise ValueError('There are no codes: write "maize=1200;grassland=13".')
     return codes
@@ -48,20 +48,20 @@ def read_reference(
     *,
     variable: str | None = None,
 ) -> xr.DataArray:
-    """Labels on the grid of a cube or map, by nearest neighbour.
+    """Read labels on the grid of a cube or map, by nearest neighbour.
 
     Args:
         source: NetCDF, Zarr or GeoTIFF with integer codes.
-        codes: for each label its codes, each with the variable it belongs to, or `None` for `variable`.
+        codes: for each label its codes, each with the variable it belongs to, or None for `variable`.
         grid: with `y`, `x` and a CRS.
         variable: of a file with several.
 
     Returns:
-        (y, x), the place of each pixel's label in `labels`, an attribute; -1 where no code applies.
+        (y, x), the index of each pixel's label in `labels`, an attribute; -1 where no code applies.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the variable is missing, the places or CRS differ, or no pixel has one of the codes.
+        ValueError: the variable is missing, the areas or CRS differ, or no pixel has one of the codes.
     """
     path = Path(source)
     if not path.exists():
@@ -69,17 +69,17 @@ def read_reference(
     indices = np.full((grid.sizes["y"], grid.sizes["x"]), UNLABELLED, dtype=np.int64)
     rasters: dict[str | None, np.ndarray] = {}
     with closing(_open(path)) as dataset:
-        for place, (label, wanted) in enumerate(codes.items()):
+        for index, (label, wanted) in enumerate(codes.items()):
             for name, code in wanted:
                 name = name or variable
                 if name not in rasters:
-                    rasters[name] = _on_grid(_variable(dataset, name, path), dataset_crs(dataset), grid, path)
-                here = rasters[name] == code
-                if (here & (indices != UNLABELLED) & (indices != place)).any():
+                    rasters[name] = _on_grid(_variable(dataset, name, path), dataset, grid, path)
+                covered = rasters[name] == code
+                if (covered & (indices != UNLABELLED) & (indices != index)).any():
                     raise ValueError(
                         f"The code {code} of {label!r} covers pixels of another label: give disjoint codes."
                     )
-                indices[here] = place
+                indices[covered] = index
     if not (indices != UNLABELLED).any():
         raise ValueError(f"No pixel of {path.name} has one of the codes of {', '.join(codes)}.")
     return xr.DataArray(indices, dims=("y", "x"), attrs={"labels": list(codes)})
@@ -95,7 +95,7 @@ def _open(path: Path) -> xr.Dataset:
 
 
 def _variable(dataset: xr.Dataset, name: str | None, path: Path) -> xr.DataArray:
-    names = [str(one) for one, array in dataset.data_vars.items() if {"y", "x"} <= set(array.dims)]
+    names = [str(key) for key, array in dataset.data_vars.items() if {"y", "x"} <= set(array.dims)]
     if name is None and len(names) == 1:
         name = names[0]
     if name not in names:
@@ -108,12 +108,11 @@ def _variable(dataset: xr.Dataset, name: str | None, path: Path) -> xr.DataArray
     return array.transpose("y", "x")
 
 
-def _on_grid(array: xr.DataArray, crs: object, grid: xr.Dataset, path: Path) -> np.ndarray:
+def _on_grid(array: xr.DataArray, dataset: xr.Dataset, grid: xr.Dataset, path: Path) -> np.ndarray:
+    crs = dataset_crs(dataset)
     if crs is not None and grid.rio.crs is not None and crs != grid.rio.crs:
         raise ValueError(f"{path.name} is in another coordinate reference system than the map: warp it first.")
-    y, x = array["y"].values, array["x"].values
-    down = nearest_index(y, grid["y"].values, spacing(y, x))
-    across = nearest_index(x, grid["x"].values, spacing(x, y))
+    down, across = grid_of(dataset).pixels_at(grid["y"].values, grid["x"].values)
     if (down < 0).all() or (across < 0).all():
         raise ValueError(f"{path.name} does not overlap the map.")
     values: np.ndarray = array.values[down[:, None], across].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Folders of Sentinel-2 rasters: what lies in them, and the offset that the product around a raster tells."""
+"""Find Sentinel-2 rasters in folders, and read the offset that the product around a raster tells."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -20,74 +20,74 @@ _LEVEL_1 = re.compile(r"MSIL1C", re.IGNORECASE)
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr store."""
+    """Tell whether a folder is a Zarr store."""
     return path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR_FILES)
 
 
 def find_rasters(folder: Path) -> list[Path]:
-    """The rasters of a folder, or of a SAFE product, that may hold a Sentinel-2 band.
+    """Find the rasters of a folder, or of a SAFE product, that may hold a Sentinel-2 band.
 
     Raises:
         ValueError: there is none.
     """
-    found = sorted(
+    rasters = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in RASTER_SUFFIXES
         and not set(NO_IMAGES) & set(path.relative_to(folder).parts)
         and _may_hold_a_band(path)
     )
-    if not found:
+    if not rasters:
         raise ValueError(
             f"The folder {folder.name} holds no Sentinel-2 band: give a Zarr store, a SAFE product (L2A, unpacked), or "
             f"rasters ending in {', '.join(RASTER_SUFFIXES)} named after band and date."
         )
-    return found
+    return rasters
 
 
 def product_offset(path: Path) -> float | None:
-    """What to subtract from the digital numbers of a raster inside a product; `None` where no product is around it.
+    """Read what to subtract from the digital numbers of a raster inside a product.
 
-    The metadata say it (BOA_ADD_OFFSET); without them, the processing baseline in the name of the product. NaN: the
-    product does not tell.
+    The metadata tell it (BOA_ADD_OFFSET); without them, the processing baseline in the name of the product.
+
+    Returns:
+        The offset, NaN where the product does not tell it, None where no product is around the raster.
 
     Raises:
         ValueError: the product is not L2A, or its metadata cannot be used.
     """
-    for place in path.absolute().parents:
-        if (place / METADATA).is_file():
-            return _metadata_offset(place / METADATA, (place / METADATA).stat().st_mtime_ns)
-        if (place / METADATA.replace("2A", "1C")).is_file() or _LEVEL_1.search(place.name):
-            raise ValueError(f"{place.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
-        if said := _PRODUCT.search(place.name):
-            return baseline_offset(said.group(1))
-    said = _PRODUCT.search(path.name)
-    return baseline_offset(said.group(1)) if said else None
+    for folder in path.absolute().parents:
+        if (folder / METADATA).is_file():
+            return _metadata_offset(folder / METADATA, (folder / METADATA).stat().st_mtime_ns)
+        if (folder / METADATA.replace("2A", "1C")).is_file() or _LEVEL_1.search(folder.name):
+            raise ValueError(f"{folder.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
+        if match := _PRODUCT.search(folder.name):
+            return baseline_offset(match[1])
+    match = _PRODUCT.search(path.name)
+    return baseline_offset(match[1]) if match else None
 
 
 def one_offset(offsets: Iterable[float], source: str) -> float | None:
-    """The offset that all bands of a product share; `None` of none.
+    """Return the offset that all bands of a product share; None without any.
 
     Raises:
         ValueError: they have several.
     """
     different = sorted(set(offsets))
     if len(different) > 1:
-        raise ValueError(
-            f"The bands of {source} have different offsets ({', '.join(f'{one:g}' for one in different)}): subtract "
-            "them first."
-        )
+        listed = ", ".join(f"{offset:g}" for offset in different)
+        raise ValueError(f"The bands of {source} have different offsets ({listed}): subtract them first.")
     return different[0] if different else None
 
 
 def _may_hold_a_band(path: Path) -> bool:
-    """JPEG 2000 has one band, named by the file; the bands of other formats may have names of their own."""
+    """Judge by the name: JPEG 2000 has one band, named by the file; bands of other formats may have their own names."""
     return path.suffix.lower() != ".jp2" or read_name(path.stem).band is not None
 
 
 @lru_cache(maxsize=1024)
 def _metadata_offset(path: Path, changed: int) -> float:
-    """The same for all rasters of a product, unless the file has changed."""
+    """Read the metadata once for all rasters of a product, and again when the file was `changed`."""
     product = path.parent.name
     try:
         root = ElementTree.parse(path).getroot()
@@ -95,13 +95,13 @@ def _metadata_offset(path: Path, changed: int) -> float:
         raise ValueError(
             f"The metadata {product}/{path.name} cannot be read ({error}): unpack the product again."
         ) from None
-    said: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for element in root.iter():
-        said.setdefault(element.tag.rpartition("}")[2], []).append((element.text or "").strip())
-    scale = next((float(text) for text in said.get("BOA_QUANTIFICATION_VALUE", [])), DN_PER_REFLECTANCE)
+        texts.setdefault(element.tag.rpartition("}")[2], []).append((element.text or "").strip())
+    scale = next((float(text) for text in texts.get("BOA_QUANTIFICATION_VALUE", [])), DN_PER_REFLECTANCE)
     if scale != DN_PER_REFLECTANCE:
         raise ValueError(f"{product} holds reflectance times {scale:g} instead of {DN_PER_REFLECTANCE:g}: rescale it.")
-    offset = one_offset((-float(text) for text in said.get("BOA_ADD_OFFSET", [])), product)
+    offset = one_offset((-float(text) for text in texts.get("BOA_ADD_OFFSET", [])), product)
     if offset is not None:
         return offset
-    return baseline_offset(next(iter(said.get("PROCESSING_BASELINE", [])), None))
+    return baseline_offset(next(iter(texts.get("PROCESSING_BASELINE", [])), None))

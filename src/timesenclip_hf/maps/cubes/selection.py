@@ -1,4 +1,4 @@
-"""Which part of a source is wanted: a box, a time, and the size of the pieces that are read at once."""
+"""Read which part of a source is wanted: a box, a period, and the size of the pieces that are read at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -18,7 +18,7 @@ WGS84 = "EPSG:4326"
 
 
 def read_box(box: Box | str) -> tuple[float, float, float, float]:
-    """West, south, east, north in degrees, from four numbers or "2.2,50.8,2.3,50.9".
+    """Read west, south, east, north in degrees from four numbers or "2.2,50.8,2.3,50.9".
 
     Raises:
         ValueError: other numbers, or in another order.
@@ -38,7 +38,7 @@ def read_box(box: Box | str) -> tuple[float, float, float, float]:
 
 
 def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:
-    """First and last day of "2021", "2021-04", "2021-04/2021-09" or "2021-04-15/2021-09-30".
+    """Read the first and last day of "2021", "2021-04", "2021-04/2021-09" or "2021-04-15/2021-09-30".
 
     Raises:
         ValueError: no such form, or the end comes first.
@@ -61,7 +61,7 @@ def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:
 
 
 def read_chunks(chunks: Chunks) -> tuple[int, int]:
-    """Height and width in pixels of the pieces that are read at once.
+    """Read the height and width in pixels of the pieces that are read at once.
 
     Raises:
         ValueError: not positive, or of other axes than y and x.
@@ -72,13 +72,7 @@ def read_chunks(chunks: Chunks) -> tuple[int, int]:
     return sides["y"], sides["x"]
 
 
-def inside(centres: np.ndarray, step: float, low: float, high: float) -> slice:
-    """The pixels of a regular axis that an interval touches; empty where none does."""
-    touched = np.flatnonzero((centres + abs(step) / 2 > low) & (centres - abs(step) / 2 < high))
-    return slice(int(touched[0]), int(touched[-1]) + 1) if len(touched) else slice(0, 0)
-
-
 def box_in(box: Box | str, crs: CRS) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top of a box in a CRS."""
+    """Return left, bottom, right, top of a box in a CRS."""
     bounds: tuple[float, float, float, float] = transform_bounds(WGS84, crs, *read_box(box))
     return bounds

@@ -1,4 +1,4 @@
-"""What a STAC item of any provider says: which asset is which band, the offset of its numbers, its CRS and its day."""
+"""Read a STAC item of any provider: which asset is which band, the offset of its numbers, its CRS and its day."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from .products import one_offset
 with needs_extra("map"):
     import pystac
 
-# What providers who subtract the offset themselves say of it: Earth Search, version 1 and 0.
+# How providers who subtract the offset themselves tell it: Earth Search, version 1 and 0.
 OFFSET_APPLIED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 # Planetary Computer and Earth Search; Copernicus Data Space; Earth Search, version 0.
 BASELINES = ("s2:processing_baseline", "processing:version", "sentinel:processing_baseline")
@@ -31,15 +31,15 @@ UNKNOWN_RESOLUTION = 1e9
 
 @dataclass(frozen=True)
 class Scene:
-    """An item whose assets are called B02 ... B12 and SCL.
+    """Hold an item whose assets are called B02 ... B12 and SCL.
 
     Attributes:
         item: with those assets only, and without links.
-        time: of the look, UTC.
+        time: of the acquisition, UTC.
         baseline: of the processing, "" where it is not known.
         offset: to subtract from the numbers, NaN where it is not known.
-        nodata: value that means "missing", or `None` where the item does not say.
-        kind: data type of the reflectance, or `None` where the item does not say.
+        nodata: value that means "missing", or None where the item does not tell it.
+        kind: data type of the reflectance, or None where the item does not tell it.
     """
 
     item: pystac.Item
@@ -51,12 +51,12 @@ class Scene:
 
     @property
     def bands(self) -> set[str]:
-        """Names of the assets."""
+        """Return the names of the assets."""
         return set(self.item.assets)
 
     @property
     def crs(self) -> str | None:
-        """The CRS that the item or its assets name."""
+        """Return the CRS that the item or its assets name."""
         owners = [self.item.properties, *(asset.extra_fields for asset in self.item.assets.values())]
         for owner in owners:
             for key in ("proj:code", "proj:epsg", "proj:wkt2"):
@@ -65,12 +65,12 @@ class Scene:
         return None
 
     def resolution(self, band: str) -> float:
-        """Metres of a pixel, or more than any where the asset does not tell."""
+        """Return the metres of a pixel, or more than any where the asset does not tell."""
         return _resolution(band, self.item.assets[band])
 
 
 def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
-    """Reads an item.
+    """Read an item.
 
     Args:
         item: of any provider of Sentinel-2 L2A.
@@ -105,14 +105,14 @@ def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
         time=np.datetime64(time.replace(tzinfo=None), "ns"),
         baseline=_baseline(item),
         offset=_offset(item, stored),
-        nodata=next((float(one["nodata"]) for one in stored if _is_number(one.get("nodata"))), None),
-        kind=next((str(one["data_type"]) for one in stored if one.get("data_type")), None),
+        nodata=next((float(fields["nodata"]) for fields in stored if _is_number(fields.get("nodata"))), None),
+        kind=next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), None),
     )
 
 
 def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
-    """For each band the asset whose own name says so rather than its description, and the finest of several."""
-    found: dict[str, tuple[tuple[bool, float], pystac.Asset]] = {}
+    """Choose for each band the asset whose own name tells it rather than its description, and the finest of several."""
+    ranked: dict[str, tuple[tuple[bool, float], pystac.Asset]] = {}
     for key, asset in item.assets.items():
         band = read_name(key).band
         described = band is None
@@ -120,13 +120,13 @@ def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
             names = [name for name in _described_bands(asset) if name is not None]
             band = names[0] if len(names) == 1 and len(_band_fields(asset)) == 1 else None
         rank = (described, _resolution(key, asset))
-        if band is not None and (band not in found or rank < found[band][0]):
-            found[band] = rank, asset
-    return {band: asset for band, (_, asset) in found.items()}
+        if band is not None and (band not in ranked or rank < ranked[band][0]):
+            ranked[band] = rank, asset
+    return {band: asset for band, (_, asset) in ranked.items()}
 
 
 def _band_fields(asset: pystac.Asset) -> list[dict[str, Any]]:
-    """`bands` of STAC 1.1, or `eo:bands` of the extension that came before."""
+    """Return `bands` of STAC 1.1, or `eo:bands` of the extension that came before."""
     return list(asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or [])
 
 
@@ -138,19 +138,19 @@ def _described_bands(asset: pystac.Asset) -> Iterable[str | None]:
 
 
 def _stored(asset: pystac.Asset) -> dict[str, Any]:
-    """How the numbers are stored: `scale`, `offset`, `nodata` and `data_type`, of any version of STAC."""
+    """Read how the numbers are stored: `scale`, `offset`, `nodata` and `data_type`, of any version of STAC."""
     fields = asset.extra_fields
-    said: dict[str, Any] = {}
+    stored: dict[str, Any] = {}
     for source in (fields, *fields.get("bands", [])[:1], *fields.get("raster:bands", [])[:1]):
         for key in ("scale", "offset", "nodata", "data_type"):
             value = source.get(key, source.get(f"raster:{key}"))
             if value is not None:
-                said[key] = value
-    return said
+                stored[key] = value
+    return stored
 
 
 def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
-    """What to subtract from the numbers of an item.
+    """Return what to subtract from the numbers of an item.
 
     Earth Search describes an offset of -0.1 in every item, also of products that never had one, and where it has
     subtracted it; so its own flag comes first, then the baseline, and what the assets describe last.
@@ -161,41 +161,41 @@ def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
     if by_baseline == 0:
         return 0.0
     described = []
-    for one in stored:
-        if _is_number(one.get("offset")):
-            scale = float(one.get("scale", 1 / DN_PER_REFLECTANCE))
+    for fields in stored:
+        if _is_number(fields.get("offset")):
+            scale = float(fields.get("scale", 1 / DN_PER_REFLECTANCE))
             if not np.isclose(scale * DN_PER_REFLECTANCE, 1):
                 raise ValueError(
                     f"The item {item.id} holds reflectance in steps of {scale:g} instead of "
                     f"{1 / DN_PER_REFLECTANCE:g}: rescale it."
                 )
-            described.append(round(-float(one["offset"]) / scale, 6) + 0.0)  # no negative zero
+            described.append(round(-float(fields["offset"]) / scale, 6) + 0.0)  # no negative zero
     offset = one_offset(described, item.id)
     return by_baseline if offset is None else offset
 
 
 def _baseline(item: pystac.Item) -> str:
     for key in BASELINES:
-        said = str(item.properties.get(key) or "")
-        if _BASELINE.fullmatch(said):  # other software has versions too
-            return said
+        version = str(item.properties.get(key) or "")
+        if _BASELINE.fullmatch(version):  # other software has versions too
+            return version
     for name in (*(str(item.properties.get(key) or "") for key in PRODUCT_NAMES), item.id):
-        if found := _NAMED_BASELINE.search(name):
-            return found.group(1)
+        if match := _NAMED_BASELINE.search(name):
+            return match[1]
     return ""
 
 
 def _resolution(name: str, asset: pystac.Asset) -> float:
     fields = asset.extra_fields
-    said = [fields.get("gsd"), fields.get("raster:spatial_resolution"), *(fields.get("proj:transform") or [])[:1]]
-    said += [band.get("spatial_resolution") for band in (fields.get("raster:bands") or [])[:1]]
-    if found := _METRES.search(name):
-        said.append(float(found.group(1)))
-    return next((abs(float(one)) for one in said if one), UNKNOWN_RESOLUTION)
+    sizes = [fields.get("gsd"), fields.get("raster:spatial_resolution"), *(fields.get("proj:transform") or [])[:1]]
+    sizes += [band.get("spatial_resolution") for band in (fields.get("raster:bands") or [])[:1]]
+    if match := _METRES.search(name):
+        sizes.append(float(match[1]))
+    return next((abs(float(size)) for size in sizes if size), UNKNOWN_RESOLUTION)
 
 
 def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str:
-    """Where an asset lies; a file is looked for, so that a gap is told before hours of work."""
+    """Return where an asset lies; a file must exist, so that a gap is told before hours of work."""
     address = asset.get_absolute_href() or asset.href
     parts = urlsplit(address)
     if parts.scheme not in ("", "file") and not (len(parts.scheme) == 1 and parts.scheme.isalpha()):
@@ -209,5 +209,5 @@ def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str
 
 
 def _is_number(value: Any) -> bool:
-    """Whether nodata or an offset is said in numbers; STAC allows "nan" too."""
+    """Tell whether nodata or an offset is a number; STAC allows "nan" too."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""A map against a raster of labels: confusion table, recalls, and what guessing would have scored."""
+"""Compare a map with a raster of labels: confusion table, recalls, and what guessing would have scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ..cubes.labels import UNLABELLED
-from .codes import NO_CLASS, UNCERTAIN
+from .legend import NO_CLASS, UNCERTAIN
 
 with needs_extra("map"):
     import xarray as xr
@@ -15,7 +15,7 @@ with needs_extra("map"):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a map agrees with reference labels.
+    """Count how a map agrees with reference labels.
 
     Attributes:
         reference_labels: labels that the reference has, rows of the table.
@@ -35,25 +35,25 @@ class Comparison:
 
     @property
     def recalls(self) -> dict[str, float]:
-        """For each reference label, the share of its pixels that the map names so."""
+        """Return for each reference label the share of its pixels that the map names so."""
         columns = [self.labels.index(label) for label in self.reference_labels]
         hits = self.table[np.arange(len(columns)), columns]
         return dict(zip(self.reference_labels, (hits / self.table.sum(axis=1)).tolist(), strict=True))
 
     @property
     def balanced_accuracy(self) -> float:
-        """Mean of the recalls."""
+        """Return the mean of the recalls."""
         return float(np.mean(list(self.recalls.values())))
 
     @property
     def accuracy(self) -> float:
-        """Share of the labelled pixels that the map names as the reference does."""
+        """Return the share of the labelled pixels that the map names as the reference does."""
         columns = [self.labels.index(label) for label in self.reference_labels]
         return float(self.table[np.arange(len(columns)), columns].sum() / self.table.sum())
 
     @property
     def majority(self) -> float:
-        """Accuracy of naming every pixel after the most frequent reference label."""
+        """Return the accuracy of naming every pixel after the most frequent reference label."""
         return float(self.table.sum(axis=1).max() / self.table.sum())
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ class Comparison:
 
 
 def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
-    """Counts agreement of a map with labels from [`read_reference`].
+    """Count the agreement of a map with labels from [`read_reference`].
 
     Raises:
         ValueError: the grids differ, a label of the reference is none of the map's, or nothing can be compared.
@@ -92,7 +92,7 @@ def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
     if not present.any():
         raise ValueError("No labelled pixel has a class on the map: there is nothing to compare.")
     return Comparison(
-        reference_labels=[label for label, here in zip(expected, present, strict=True) if here],
+        reference_labels=[label for label, occurs in zip(expected, present, strict=True) if occurs],
         labels=labels,
         table=table[present],
         unlabelled=int((~labelled).sum()),
@@ -102,7 +102,7 @@ def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
 
 
 def check_labels(labels: Sequence[str], expected: Sequence[str]) -> None:
-    """Refuses reference labels that the map cannot show.
+    """Refuse reference labels that the map cannot show.
 
     Raises:
         ValueError: one is none of the map's.

@@ -1,4 +1,4 @@
-"""Codes, names and colours of a map's classes, and how it was made: the same in files, pictures and metadata."""
+"""Define codes, names and colours of a map's classes, and how it was made, for files, pictures and metadata alike."""
 
 import colorsys
 import itertools
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...extras import needs_extra
-from .codes import NO_CLASS, UNCERTAIN
 
 with needs_extra("map"):
     import xarray as xr
 
+# Classes are 1, 2, ... in the order of the labels.
+NO_CLASS = 0
+# A pixel whose best probability is below a threshold.
+UNCERTAIN = 255
+MOST_CLASSES = 254
 # Okabe and Ito (2008), told apart by colour-blind readers too; green first, since maps of land start with plants.
 # Their black is left out: it is too close to what lies outside a map.
 COLOURS = ("#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442", "#0072B2", "#CC79A7")
@@ -35,7 +39,7 @@ FACTS = (
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """One class of a map.
+    """Describe one class of a map.
 
     Attributes:
         code: value of the class layer.
@@ -49,13 +53,13 @@ class LegendEntry:
 
     @property
     def hex_colour(self) -> str:
-        """The colour as "#009e73"."""
+        """Return the colour as "#009e73"."""
         red, green, blue = self.colour
         return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
-    """The classes of a map in the order of their labels, then "uncertain" where the map has a threshold.
+    """List the classes of a map in the order of their labels, then "uncertain" where the map has a threshold.
 
     Raises:
         ValueError: the map does not name its classes.
@@ -67,7 +71,7 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
     labels = list(mapped.attrs["labels"])
     colours = class_colours(len(labels))
     entries = [
-        LegendEntry(code, *one) for code, one in enumerate(zip(labels, colours, strict=True), start=NO_CLASS + 1)
+        LegendEntry(code, *pair) for code, pair in enumerate(zip(labels, colours, strict=True), start=NO_CLASS + 1)
     ]
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
@@ -75,17 +79,17 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
 
 
 def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
-    """How the map was made, as far as it says."""
+    """Return how the map was made, as far as it tells."""
     return {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
 
 
 def as_text(fact: Any) -> str:
-    """A fact in one line."""
+    """Write a fact in one line."""
     return ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else str(fact)
 
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:
-    """Red, green and blue of each class, all different, the same for the same number in every file."""
+    """Return red, green and blue of so many classes, all different; a class has one colour in every file."""
     colours = [_bytes(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in COLOURS]
     for index in itertools.count(len(colours)):
         if len(colours) >= count:

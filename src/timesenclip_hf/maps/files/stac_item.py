@@ -1,8 +1,9 @@
-"""A STAC item that describes a map and the model that made it."""
+"""Describe a map and the model that made it in a STAC item."""
 
 import json
 import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ import numpy as np
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from .codes import NO_CLASS
-from .georeference import grid_transform, outline
-from .legend import facts_of, legend_of
-from .scores import SCORES, scale_and_offset
+from ..cubes.grids import grid_of
+from .geotiff import SCORES, scale_and_offset
+from .legend import NO_CLASS, facts_of, legend_of
 
 with needs_extra("map"):
     import pystac
@@ -23,6 +23,7 @@ with needs_extra("map"):
     from pystac.extensions.classification import Classification, ClassificationExtension
     from pystac.extensions.projection import ProjectionExtension
     from pystac.extensions.raster import DataType, RasterBand, RasterExtension
+    from rasterio.warp import transform_geom
 
 ASSETS = {
     "_scores.tif": ("scores", "Probability, entropy, margin, clear months", pystac.MediaType.COG, "data"),
@@ -30,6 +31,10 @@ ASSETS = {
     "_embeddings.zarr": ("embeddings", "Embeddings", pystac.MediaType.ZARR, "data"),
     ".png": ("overview", "Picture with legend", pystac.MediaType.PNG, "overview"),
 }
+# Points along each side of an outline: straight sides bend when they become degrees.
+POINTS_A_SIDE = 8
+# Of a coordinate in degrees: a decimetre.
+DECIMALS = 6
 # What the models' authors ask to cite.
 PAPER = "https://arxiv.org/abs/2508.11919"
 HUB = "https://huggingface.co/"
@@ -37,30 +42,30 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
-    """Writes the item beside the GeoTIFF of the classes, with what else lies there as its assets."""
-    item = map_item(mapped, output, counts)
+    """Write the item beside the GeoTIFF of the classes, with what else lies beside it as its assets.
+
+    Args:
+        mapped: the map; its layers are not read.
+        output: GeoTIFF of the classes; the item has its name.
+        counts: pixels of each code, (256,).
+    """
+    item = _map_item(mapped, output, counts)
     text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
     # Not `map.json`: class names or groups may lie there.
     output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
 
 
-def map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Item:
-    """The map as a STAC item: place, year, classes with colours and shares, scales of the scores, and the model.
-
-    Args:
-        mapped: the map; its layers are not read.
-        output: GeoTIFF of the classes; the item has its name, and assets are looked for beside it.
-        counts: pixels of each code, (256,).
-    """
+def _map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Item:
+    """Tell the area, year, classes with colours and shares, scales of the scores, and the model."""
     year = mapped.attrs.get("year")
     now = datetime.now(UTC)
-    geometry = outline(mapped)
+    geometry = _outline(mapped)
     longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
     item = pystac.Item(
         id=output.stem,
         geometry=geometry,
         bbox=[min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
-        # Looks that have months only belong to no year: the item says when it was made.
+        # A map of months only belongs to no year: the item tells when it was made.
         datetime=None if year else now,
         start_datetime=datetime(year, 1, 1, tzinfo=UTC) if year else None,
         end_datetime=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC) if year else None,
@@ -114,6 +119,19 @@ def _score_band(name: str) -> RasterBand:
     return band
 
 
+def _outline(mapped: xr.Dataset) -> dict[str, Any]:
+    """Return the map's rectangle as a GeoJSON polygon in longitude and latitude."""
+    transform, width, height = grid_of(mapped).transform, mapped.sizes["x"], mapped.sizes["y"]
+    steps = np.linspace(0, 1, POINTS_A_SIDE, endpoint=False)
+    corners = np.asarray([(0, 0), (0, height), (width, height), (width, 0), (0, 0)])
+    sides = [start + steps[:, None] * (end - start) for start, end in pairwise(corners)]
+    ring = [transform @ (float(x), float(y)) for x, y in np.concatenate([*sides, corners[:1]])]
+    polygon: dict[str, Any] = transform_geom(
+        mapped.rio.crs, "EPSG:4326", {"type": "Polygon", "coordinates": [ring]}, precision=DECIMALS
+    )
+    return polygon
+
+
 def _add_projection(item: pystac.Item, mapped: xr.Dataset) -> None:
     crs = mapped.rio.crs
     authority = crs.to_authority()
@@ -121,17 +139,17 @@ def _add_projection(item: pystac.Item, mapped: xr.Dataset) -> None:
         code=":".join(authority) if authority else None,
         wkt2=None if authority else crs.to_wkt(version="WKT2_2019"),
         shape=[mapped.sizes["y"], mapped.sizes["x"]],
-        transform=list(grid_transform(mapped))[:6],
+        transform=list(grid_of(mapped).transform)[:6],
     )
 
 
 def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
-    """The Machine Learning Model extension: what the model reads and says, and where it is."""
+    """Fill the Machine Learning Model extension: what the model reads and returns, and where it is."""
     name = str(mapped.attrs.get("model", "timesenclip"))
     bands = list(mapped.attrs.get("model_bands", BANDS))
     labels = list(mapped.attrs["labels"])
-    classes = [Classification.create(place, label, f"class_{place}", label) for place, label in enumerate(labels)]
-    told = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
+    classes = [Classification.create(index, label, f"class_{index}", label) for index, label in enumerate(labels)]
+    settings = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
     mlm.MLMExtension.ext(item, add_if_missing=True).apply(
         name=_plain_name(name),
         architecture="TimeSenCLIP",
@@ -146,7 +164,7 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
                     dim_order=["batch", "time", "bands"],
                     data_type=DataType.FLOAT32,
                 ),
-                description="Monthly medians of clear Sentinel-2 L2A looks; months without one are masked.",
+                description="Monthly medians of clear Sentinel-2 L2A acquisitions; months without one are masked.",
             )
         ],
         output=[
@@ -159,7 +177,7 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
                 classes=classes,
             )
         ],
-        hyperparameters=mlm.Hyperparameters(told) if told else None,
+        hyperparameters=mlm.Hyperparameters(settings) if settings else None,
     )
     on_the_hub = HUB_ID.fullmatch(name) is not None and not Path(name).exists()
     extra: dict[str, Any] = {
@@ -172,6 +190,6 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
 
 
 def _plain_name(name: str) -> str:
-    """The last part of a name in the characters that the extension allows."""
+    """Return the last part of a name in the characters that the extension allows."""
     plain = re.sub(r"[^0-9A-Za-z_.-]+", "-", name.rstrip("/").split("/")[-1]).strip("-_.")
     return plain if re.fullmatch(r"[A-Za-z].+[A-Za-z0-9]", plain) else "TimeSenCLIP"

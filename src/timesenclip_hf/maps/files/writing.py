@@ -1,53 +1,29 @@
-"""A map to files, window by window: cloud-optimised GeoTIFFs, a STAC item, and previews drawn from their overviews."""
+"""Write a map with all its companions: GeoTIFFs, a STAC item, a Zarr store of embeddings, a picture and a page."""
 
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from xml.etree import ElementTree
-
-import numpy as np
-from tqdm import tqdm
 
 from ...extras import needs_extra
-from ...files import first_line
-from .codes import NO_CLASS
-from .georeference import grid_transform
-from .legend import LegendEntry, as_text, facts_of, legend_of
-from .preview import read_preview, title_of, write_html, write_png
-from .scores import SCORES, scale_and_offset, to_bytes
+from ...files import first_line, whole_file, whole_folder
+from ..cubes.grids import grid_of, locate
+from .geotiff import LARGEST_WINDOW, write_geotiffs
+from .legend import facts_of, legend_of
+from .overview import read_overview, title_of
+from .pictures import write_png
+from .preview import write_html
 from .stac_item import write_item
 
 with needs_extra("map"):
-    import rasterio
-    import rasterio.shutil
-    import rioxarray  # noqa: F401 (gives xarray its `.rio`)
     import xarray as xr
     from rasterio._err import CPLE_BaseError  # what some of GDAL's errors arrive as, named nowhere else
     from rasterio.errors import RasterioError
-    from rasterio.io import DatasetWriter
-    from rasterio.windows import Window
 
 SUFFIXES = (".tif", ".tiff")
-# Pixels along the side of what is in memory at once: some tens of megabytes for all layers.
-LARGEST_WINDOW = 1024
-# Pixels along the side of a tile in the files, what GDAL's COG driver takes by itself.
-TILE = 512
-# Megabytes; by itself GDAL takes a share of the machine's memory.
-GDAL_CACHE = 128
-# What GDAL calls the columns of a table of classes and what they are to it: type (0 integer, 2 text) and usage.
-TABLE_COLUMNS = (
-    ("Value", 0, 5),
-    ("Class", 2, 2),
-    ("Count", 0, 1),
-    ("Red", 0, 6),
-    ("Green", 0, 7),
-    ("Blue", 0, 8),
-)
 
 
 def write_map(
@@ -57,11 +33,11 @@ def write_map(
     png: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> list[Path]:
-    """Writes all files of a map; a lazy one is never in memory as a whole.
+    """Write all files of a map; a lazy one is never in memory as a whole.
 
     Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
     `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
-    `map_embeddings.zarr`. What was there under these names is replaced once everything is written.
+    `map_embeddings.zarr`. What lies under these names is replaced once everything is written.
 
     Args:
         mapped: what [`map_cube`] returned, or a store of it opened lazily; or several by the names of their label sets,
@@ -74,34 +50,41 @@ def write_map(
         The files written.
 
     Raises:
-        ValueError: the map has no CRS or names no classes, or the output is no `.tif`.
+        ValueError: the map has no CRS, is a single pixel of unknown size or names no classes, or the output is no
+            `.tif`.
+        IsADirectoryError: a folder lies where a file is to be written.
         OSError: the files cannot be written.
     """
-    target = check_output(output)
+    target = check_output(output, png)
     maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
-    for one in maps.values():
-        legend_of(one)
-        if one.rio.crs is None:
+    for each in maps.values():
+        legend_of(each)
+        if each.rio.crs is None:
             raise ValueError(
                 'The map has no coordinate reference system: write one with `mapped.rio.write_crs("EPSG:...")`.'
             )
+        grid_of(each).transform  # noqa: B018 (refuses a single pixel of unknown size)
     target.parent.mkdir(parents=True, exist_ok=True)
-    previews: dict[str, xr.Dataset] = {}
-    places: dict[Path, Path] = {}
+    overviews: dict[str, xr.Dataset] = {}
+    elsewhere: dict[Path, Path] = {}
     # In the same folder, so that finished files need only be renamed.
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _said_plainly(target.parent):
-        for name, one in maps.items():
-            made = Path(folder) / set_output(target, name).name
-            previews |= _export_one(one, made, name, progress)
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _plain_errors(target.parent):
+        for name, each in maps.items():
+            written = Path(folder) / set_output(target, name).name
+            overviews |= _write_set(each, written, name, progress)
             if png is not None:
-                places[made.with_suffix(".png")] = set_output(Path(png), name)
-        write_html(previews, Path(folder) / f"{target.stem}.html")
-        return [_move(made, places.get(made, target.parent / made.name)) for made in sorted(Path(folder).iterdir())]
+                elsewhere[written.with_suffix(".png")] = set_output(Path(png), name)
+        write_html(overviews, Path(folder) / f"{target.stem}.html")
+        finished = {path: elsewhere.get(path, target.parent / path.name) for path in sorted(Path(folder).iterdir())}
+        with ExitStack() as replaced:  # all of them, or none where a folder is in the way
+            for path, final in finished.items():
+                _move(path, final, replaced)
+        return list(finished.values())
 
 
 @contextmanager
-def _said_plainly(folder: Path) -> Iterator[None]:
-    """GDAL's "Write failed. See previous exception for details." as a sentence with the details."""
+def _plain_errors(folder: Path) -> Iterator[None]:
+    """Put GDAL's "Write failed. See previous exception for details." into a sentence with the details."""
     try:
         yield
     except (RasterioError, CPLE_BaseError) as error:
@@ -115,190 +98,68 @@ def _said_plainly(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def check_output(output: str | os.PathLike[str]) -> Path:
-    """The path of a map's GeoTIFF.
+def check_output(output: str | os.PathLike[str], png: str | os.PathLike[str] | None = None) -> Path:
+    """Return the path of a map's GeoTIFF.
+
+    Args:
+        output: of the GeoTIFF.
+        png: of the picture, where it is to lie elsewhere.
 
     Raises:
-        ValueError: it ends in something else.
+        ValueError: the output ends in something else than `.tif`.
+        IsADirectoryError: a folder lies at one of the paths.
     """
     target = Path(output)
     if target.suffix.lower() not in SUFFIXES:
         raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
+    for path in (target, *([] if png is None else [Path(png)])):
+        if path.is_dir():
+            raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
     return target
 
 
 def set_output(output: Path, name: str) -> Path:
-    """The output of one of several label sets: `map.tif` becomes `map_crops.tif`; as it is without a name."""
+    """Return the output of one of several label sets: `map.tif` becomes `map_crops.tif`; unchanged without a name."""
     safe = re.sub(r"[^\w-]+", "_", name)
     return output.with_stem(f"{output.stem}_{safe}") if name else output
 
 
-def _export_one(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> dict[str, xr.Dataset]:
-    """The files of one label set; returns what is drawn of it, small, by title."""
+def _write_set(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> dict[str, xr.Dataset]:
+    """Write the files of one label set; return the small maps that are drawn of it, by title."""
     maps = {output: mapped}
     if "class_coarse" in mapped:
-        maps[output.with_stem(f"{output.stem}_coarse")] = _coarse(mapped)
+        coarse = mapped[["class_coarse"]].rename(class_coarse="class")
+        maps[output.with_stem(f"{output.stem}_coarse")] = coarse.assign_attrs(labels=mapped.attrs["coarse_labels"])
     scores = output.with_stem(f"{output.stem}_scores")
-    counts = _write_rasters(mapped, maps, scores, progress)
+    counts = write_geotiffs(mapped, maps, scores, progress=progress)
     if "embeddings" in mapped:
         _write_embeddings(mapped, output.with_name(f"{output.stem}_embeddings.zarr"))
-    for path, one in maps.items():
-        _write_table(one, counts[path], path)
-    previews = {
-        f"{name} (coarse)".strip() if path != output else name: read_preview(
-            path, scores if path == output and scores.exists() else None, one, counts[path]
+    overviews = {
+        f"{name} (coarse)".strip() if path != output else name: read_overview(
+            path, scores if path == output and scores.exists() else None, each, counts[path]
         )
-        for path, one in maps.items()
+        for path, each in maps.items()
     }
-    write_png(previews[name], output.with_suffix(".png"), title_of(mapped, name))
+    write_png(overviews[name], output.with_suffix(".png"), title_of(mapped, name))
     write_item(mapped, output, counts[output])
-    return previews
-
-
-def _coarse(mapped: xr.Dataset) -> xr.Dataset:
-    """The coarse classes as a map of their own, without scores."""
-    coarse = mapped[["class_coarse"]].rename(class_coarse="class")
-    return coarse.assign_attrs(labels=mapped.attrs["coarse_labels"])
-
-
-def _write_rasters(
-    mapped: xr.Dataset, maps: Mapping[Path, xr.Dataset], scores: Path, progress: bool
-) -> dict[Path, np.ndarray]:
-    """Classes and scores through plain GeoTIFFs to cloud-optimised ones, whose overviews need the whole.
-
-    Returns:
-        For each file of classes the pixels of each code, (256,).
-    """
-    layers = dict(zip(maps, ("class", "class_coarse"), strict=False))
-    bands = [name for name in SCORES if name in mapped]
-    needed = mapped[[*layers.values(), *bands]].transpose("y", "x")
-    counts = {path: np.zeros(256, dtype=np.int64) for path in maps}
-    with TemporaryDirectory(dir=scores.parent) as folder, rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
-        plain = {path: Path(folder) / path.name for path in (*maps, scores)}
-        with ExitStack() as opened:
-            files = {path: opened.enter_context(_open_plain(mapped, plain[path], 1)) for path in maps}
-            scored = opened.enter_context(_open_plain(mapped, plain[scores], len(bands))) if bands else None
-            for rows, columns in tqdm(list(_windows(mapped)), unit=" windows", disable=not progress):
-                piece = needed.isel(y=rows, x=columns).compute()
-                window = Window.from_slices(rows, columns)
-                for path, layer in layers.items():
-                    files[path].write(piece[layer].values, 1, window=window)
-                    counts[path] += np.bincount(piece[layer].values.ravel(), minlength=256)
-                if scored is not None:
-                    scored.write(np.stack([to_bytes(name, piece[name].values) for name in bands]), window=window)
-            for path, one in maps.items():
-                _describe_classes(files[path], one, counts[path])
-            if scored is not None:
-                _describe_scores(scored, bands)
-        for path in maps:
-            _write_cog(plain[path], path, "mode")
-        if bands:
-            _write_cog(plain[scores], scores, "average")
-    return counts
-
-
-def _open_plain(mapped: xr.Dataset, path: Path, count: int) -> DatasetWriter:
-    # Uncompressed: windows need not end where tiles end, and a compressed tile would be written again and again.
-    return rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=mapped.sizes["y"],
-        width=mapped.sizes["x"],
-        count=count,
-        dtype="uint8",
-        crs=mapped.rio.crs,
-        transform=grid_transform(mapped),
-        nodata=NO_CLASS,
-        tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
-        bigtiff="if_safer",
-        photometric="palette" if count == 1 else "minisblack",
-    )
-
-
-def _write_cog(plain: Path, path: Path, resampling: str) -> None:
-    rasterio.shutil.copy(
-        plain,
-        path,
-        driver="COG",
-        blocksize=TILE,
-        compress="deflate",
-        overview_resampling=resampling,
-        bigtiff="if_safer",
-        num_threads="all_cpus",
-    )
-
-
-def _windows(mapped: xr.Dataset) -> Iterator[tuple[slice, slice]]:
-    """Pieces of the grid that cut no chunk of a lazy map, unless a chunk is larger than a piece may be."""
-    chunks = mapped["class"].chunksizes
-    yield from product(*(_cuts(chunks.get(axis, (mapped.sizes[axis],))) for axis in ("y", "x")))
-
-
-def _cuts(lengths: Sequence[int]) -> list[slice]:
-    cuts, start, end = [], 0, 0
-    for length in lengths:
-        if end > start and end + length - start > LARGEST_WINDOW:
-            cuts.append(slice(start, end))
-            start = end
-        end += length
-        while end - start > LARGEST_WINDOW:
-            cuts.append(slice(start, start + LARGEST_WINDOW))
-            start += LARGEST_WINDOW
-    return [*cuts, slice(start, end)]
-
-
-def _describe_classes(raster: DatasetWriter, mapped: xr.Dataset, counts: np.ndarray) -> None:
-    entries = legend_of(mapped)
-    raster.descriptions = ("class",)
-    raster.write_colormap(1, {NO_CLASS: (0, 0, 0, 0), **{entry.code: (*entry.colour, 255) for entry in entries}})
-    facts = {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
-    names = {f"CLASS_{entry.code}": entry.label for entry in entries}
-    colours = {f"COLOUR_{entry.code}": entry.hex_colour for entry in entries}
-    raster.update_tags(**facts, **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
-
-
-def _describe_scores(raster: DatasetWriter, bands: Sequence[str]) -> None:
-    raster.descriptions = tuple(bands)
-    raster.scales, raster.offsets = zip(*map(scale_and_offset, bands), strict=True)
-
-
-def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
-    """Names of the classes where GDAL and QGIS look for them: beside the file, for TIFF has no place for them.
-
-    Twice: a list from code 0 on, which older programs read, and a table, which leaps to the last code.
-    """
-    entries = legend_of(mapped)
-    root = ElementTree.Element("PAMDataset")
-    band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
-    categories = ElementTree.SubElement(band, "CategoryNames")
-    for label in ("no data", *mapped.attrs["labels"]):
-        ElementTree.SubElement(categories, "Category").text = label
-    table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
-    for index, (name, kind, usage) in enumerate(TABLE_COLUMNS):
-        column = ElementTree.SubElement(table, "FieldDefn", index=str(index))
-        for tag, value in (("Name", name), ("Type", kind), ("Usage", usage)):
-            ElementTree.SubElement(column, tag).text = str(value)
-    for index, entry in enumerate([LegendEntry(NO_CLASS, "no data", (0, 0, 0)), *entries]):
-        row = ElementTree.SubElement(table, "Row", index=str(index))
-        for value in (entry.code, entry.label, counts[entry.code], *entry.colour):
-            ElementTree.SubElement(row, "F").text = str(value)
-    ElementTree.ElementTree(root).write(path.with_name(f"{path.name}.aux.xml"), encoding="utf-8")
+    return overviews
 
 
 def _write_embeddings(mapped: xr.Dataset, path: Path) -> None:
-    """A Zarr store with a place: hundreds of bands in a GeoTIFF would be read by nothing that wants vectors."""
+    """Write a Zarr store with a grid: hundreds of bands in a GeoTIFF would be read by nothing that wants vectors."""
     names = [name for name in ("embeddings", "embedding_scale") if name in mapped]
     lazy = mapped[names].drop_encoding().drop_attrs().assign_attrs(facts_of(mapped))
     lazy = lazy.chunk({axis: mapped["embeddings"].chunksizes.get(axis, LARGEST_WINDOW // 4) for axis in ("y", "x")})
-    lazy.rio.write_crs(mapped.rio.crs).to_zarr(path, mode="w", consolidated=False)
+    locate(lazy, mapped.rio.crs, grid_of(mapped)).to_zarr(path, mode="w", consolidated=False)
 
 
-def _move(made: Path, place: Path) -> Path:
-    if place.is_dir():
-        shutil.rmtree(place)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(made, place)
-    return place
+def _move(path: Path, final: Path, replaced: ExitStack) -> None:
+    """Move a file, or a Zarr store, beside where it shall lie; it is put there when `replaced` closes."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        is_store = (final / "zarr.json").exists()  # another folder of this name is nobody's to delete
+        partial = replaced.enter_context(whole_folder(final, replace=is_store))
+        partial.rmdir()
+    else:
+        partial = replaced.enter_context(whole_file(final))
+    shutil.move(path, partial)

@@ -1,0 +1,161 @@
+"""Read the bands of NetCDF and Zarr files and of xarray objects, whatever their axes and variables are called."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...models.timesenclip.bands_timesenclip import read_name
+from ...models.timesenclip.compositing_timesenclip import parse_dates
+from .grids import Grid, dataset_crs, grid_of
+from .layers import Layer, single_time
+from .products import RASTER_SUFFIXES
+
+with needs_extra("map"):
+    import xarray as xr
+    from rasterio.crs import CRS
+
+# Spellings of the axes, lower case, of openEO, Earth Engine exports, rioxarray, odc-stac and CF.
+AXES = {
+    "time": ("time", "t", "timestamp", "date", "dates", "datetime", "month"),
+    "band": ("band", "bands"),
+    "y": ("y", "lat", "latitude", "northing"),
+    "x": ("x", "lon", "long", "longitude", "easting"),
+}
+NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NoData")
+# A grid is regular when its steps differ by less than this share of a pixel.
+GRID_TOLERANCE = 0.01
+
+
+def open_dataset(path: Path) -> xr.Dataset:
+    """Open NetCDF or Zarr lazily, with integers left as they are stored.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    engine = "zarr" if path.is_dir() else None
+    try:
+        return xr.open_dataset(path, engine=engine, mask_and_scale=False)
+    except (ValueError, OSError, KeyError, RuntimeError) as error:  # the last of HDF5, where its metadata is damaged
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if reason.startswith("did not find a match"):  # and the names of all of xarray's readers
+            reason = "no reader knows its format"
+        raise ValueError(
+            f"{path.name} cannot be read as {'Zarr' if engine else 'NetCDF'} ({reason}): give NetCDF, Zarr, or "
+            f"rasters ending in {', '.join(RASTER_SUFFIXES)}."
+        ) from None
+
+
+def named_axes(dataset: xr.Dataset) -> xr.Dataset:
+    """Rename the axes of a dataset to time, band, y and x.
+
+    Raises:
+        ValueError: two axes could be the same of these.
+    """
+    wanted = {spelling: axis for axis, spellings in AXES.items() for spelling in spellings}
+    names = {dim: wanted[str(dim).lower()] for dim in dataset.dims if str(dim).lower() in wanted}
+    twice = next((axis for axis in AXES if list(names.values()).count(axis) > 1), None)
+    if twice is not None:
+        raise ValueError(f"The cube has two axes that could be {twice}: {', '.join(map(str, dataset.dims))}.")
+    return dataset.rename({old: new for old, new in names.items() if old != new})
+
+
+def dataset_layers(dataset: xr.Dataset, bands: Sequence[str] | None, source: str) -> list[Layer]:
+    """Read the Sentinel-2 bands and the scene classification of a dataset.
+
+    Args:
+        dataset: bands as variables, or along a band axis.
+        bands: names of the bands of such an axis, in order, where it leaves them unnamed.
+        source: what messages call the dataset.
+
+    Raises:
+        ValueError: no variable is a band, or an axis, its coordinates or the dates are missing.
+    """
+    dataset = named_axes(dataset)
+    crs = dataset_crs(dataset)
+    layers = [
+        _layer(band, label, part, dataset, crs, source)
+        for name, variable in dataset.data_vars.items()
+        if {"y", "x"} <= set(variable.dims)
+        for label, part in _bands_of(str(name), variable, bands, source)
+        if (band := read_name(label).band) is not None
+    ]
+    if not layers:
+        names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
+        raise ValueError(
+            f"{source} has no Sentinel-2 band with axes y and x among {names or 'no variables'}: name the variables "
+            "or the band axis B02 ... B12."
+        )
+    return layers
+
+
+def _bands_of(
+    name: str, variable: xr.DataArray, bands: Sequence[str] | None, source: str
+) -> Iterator[tuple[str, xr.DataArray]]:
+    if "band" not in variable.dims:
+        yield name, variable
+        return
+    count = variable.sizes["band"]
+    labels = [str(label) for label in variable["band"].values] if "band" in variable.coords else []
+    # rioxarray numbers the bands of a GeoTIFF and keeps their names here.
+    names = variable.attrs.get("long_name")
+    if not any(read_name(label).band for label in labels) and isinstance(names, (list, tuple)) and len(names) == count:
+        labels = [str(label) for label in names]
+    if not any(read_name(label).band for label in labels):
+        if bands is None and count > 1:
+            raise ValueError(f'The {count} bands of {source} have no names: name them in order, bands="B02,B03,...".')
+        if bands is not None and len(bands) != count:
+            raise ValueError(f"{len(bands)} band names were given for the {count} bands of {source}.")
+        labels = list(bands) if bands is not None else [name]
+    for index, label in enumerate(labels):
+        yield label, variable.isel(band=index)
+
+
+def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, crs: CRS | None, source: str) -> Layer:
+    others = set(variable.dims) - {"time", "y", "x"}
+    if others:
+        raise ValueError(f"{label} in {source} has the axis {sorted(map(str, others))[0]!r} besides time, y and x.")
+    if missing := [axis for axis in ("y", "x") if axis not in variable.coords]:
+        raise ValueError(f"{source} has no coordinates along {' and '.join(missing)}: its pixels have no place.")
+    attributes = variable.attrs
+    # CF's way to store unsigned integers in formats that have none.
+    unsigned = str(attributes.get("_Unsigned", "")).lower() == "true" and variable.dtype.kind == "i"
+    dtype = np.dtype(f"u{variable.dtype.itemsize}") if unsigned else variable.dtype
+    nodata = next((attributes[name] for name in NODATA_ATTRIBUTES if attributes.get(name) is not None), None)
+    if nodata is not None and unsigned:
+        nodata = np.asarray(nodata).astype(variable.dtype).view(dtype)
+    layer = Layer(
+        band=band,
+        times=_times(label, variable, source),
+        grid=_regular_grid(dataset, source),
+        crs=crs,
+        dtype=dtype,
+        nodata=None if nodata is None else float(np.ravel(nodata)[0]),
+        array=variable.transpose(..., "y", "x"),
+        source=source,
+    )
+    return layer.scaled(float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0)))
+
+
+def _times(label: str, variable: xr.DataArray, source: str) -> np.ndarray:
+    if "time" not in variable.dims:
+        if "time" in variable.coords:
+            return parse_dates(variable["time"].values.reshape(1)).astype("datetime64[ns]")
+        parts = read_name(label)
+        return single_time(read_name(Path(source).stem) if parts[1:] == (None, None) else parts, source)
+    if "time" not in variable.coords:
+        raise ValueError(f"The time axis of {source} has no coordinates: give each acquisition its date.")
+    times = variable["time"].values
+    if times.dtype.kind in "iu" and len(times) and times.min() >= 1 and times.max() <= 12:
+        return times.astype(np.int64) - 1
+    return times.astype("datetime64[ns]") if times.dtype.kind == "M" else parse_dates(times).astype("datetime64[ns]")
+
+
+def _regular_grid(dataset: xr.Dataset, source: str) -> Grid:
+    grid = grid_of(dataset)
+    for centres in (grid.y, grid.x):
+        steps = np.diff(centres)
+        if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > GRID_TOLERANCE):
+            raise ValueError(f"The grid of {source} is not regular: resample it to equal steps first.")
+    return grid

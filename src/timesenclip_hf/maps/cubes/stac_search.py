@@ -1,0 +1,153 @@
+"""Find the STAC items that are asked for, in an API or in a saved file."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...extras import needs_extra
+from .selection import Box, read_box, read_period
+
+with needs_extra("map"):
+    import pystac
+    import pystac_client
+    from pystac_client.exceptions import APIError
+    from requests.exceptions import RequestException
+
+# Name of the collection in Earth Search, in Planetary Computer and in the Copernicus Data Space.
+DEFAULT_COLLECTION = "sentinel-2-l2a"
+
+
+@dataclass(frozen=True)
+class StacQuery:
+    """Say which STAC items are wanted, and the grid of their cube.
+
+    Attributes:
+        bbox: west, south, east, north in degrees; what the items cover when left out, which an API does not allow.
+        dates: "2021", "2021-04/2021-09" or "2021-04-15/2021-09-30"; an API must be told.
+        crs: of the cube; the items' when left out, which must then be the same.
+        resolution: of the cube, in the units of the CRS; the items' finest when left out.
+        collection: to search, "sentinel-2-l2a" when left out; of a file, all.
+        max_cloud_cover: leave out items with more per cent of cloud.
+    """
+
+    bbox: Box | str | None = None
+    dates: str | None = None
+    crs: str | None = None
+    resolution: float | None = None
+    collection: str | None = None
+    max_cloud_cover: float | None = None
+
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """Return the box as numbers.
+
+        Raises:
+            ValueError: it is no box.
+        """
+        return None if self.bbox is None else read_box(self.bbox)
+
+    @property
+    def period(self) -> tuple[np.datetime64, np.datetime64] | None:
+        """Return the first and the last day.
+
+        Raises:
+            ValueError: `dates` is no period.
+        """
+        return None if self.dates is None else read_period(self.dates)
+
+    def accepts(self, item: pystac.Item) -> bool:
+        """Tell whether an item is what is asked for."""
+        if self.collection is not None and item.collection_id != self.collection:
+            return False
+        if self.period is not None and item.datetime is not None:
+            first, last = self.period
+            if not first <= np.datetime64(item.datetime.date(), "D") <= last:
+                return False
+        if self.box is not None and item.bbox is not None:
+            west, south, east, north = item.bbox if len(item.bbox) == 4 else [*item.bbox[:2], *item.bbox[3:5]]
+            if west > self.box[2] or east < self.box[0] or south > self.box[3] or north < self.box[1]:
+                return False
+        clouds = item.properties.get("eo:cloud_cover")
+        return self.max_cloud_cover is None or clouds is None or float(clouds) <= self.max_cloud_cover
+
+
+def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path | None]:
+    """Find items in an API, or read those of a saved collection, item or catalog.
+
+    Args:
+        source: address of the API, or a file.
+        query: what is wanted.
+
+    Returns:
+        The items, at least one, and the folder where their relative addresses begin; None of an API.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ConnectionError: the API does not answer.
+        ValueError: the file is no STAC, an API is not told a box and dates, or nothing is found.
+    """
+    if source.startswith(("http://", "https://")):
+        items, folder = _search(source, query), None
+    else:
+        items, folder = _read(Path(source)), Path(source).absolute().parent
+    # What an API has found is tested again: not every API filters by all that it is asked.
+    chosen = [item for item in items if query.accepts(item)]
+    if not chosen:
+        asked = [f"{name} {getattr(query, name)}" for name in ("bbox", "dates", "collection", "max_cloud_cover")]
+        wanted = ", ".join(text for text in asked if not text.endswith(" None"))
+        raise ValueError(
+            f"{source} has no item for {wanted or 'anything'} ({len(items)} were found): widen the search."
+        )
+    return chosen, folder
+
+
+def _read(path: Path) -> list[pystac.Item]:
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file: {path}.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["type"] == "FeatureCollection":
+            return list(pystac.ItemCollection.from_dict(content))
+        if content["type"] == "Feature":
+            return [pystac.Item.from_dict(content, href=str(path.absolute()))]
+        return list(pystac.Catalog.from_file(str(path.absolute())).get_items(recursive=True))
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OSError,
+        pystac.STACError,
+        pystac.STACTypeError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(
+            f"{path.name} is no STAC item collection, item or catalog ({type(error).__name__}: {reason}): save the "
+            "search with `ItemCollection.save_object`."
+        ) from None
+
+
+def _search(url: str, query: StacQuery) -> list[pystac.Item]:
+    if query.box is None or query.period is None:
+        raise ValueError(f"A search of {url} needs a place and a time: give `bbox` and `dates`.")
+    first, last = query.period
+    try:
+        client = pystac_client.Client.open(url)
+        search = client.search(
+            collections=[query.collection or DEFAULT_COLLECTION],
+            bbox=query.box,
+            datetime=f"{first}T00:00:00Z/{last}T23:59:59Z",
+        )
+        return list(search.items())
+    except (APIError, RequestException, ValueError, LookupError, pystac.STACError, pystac.STACTypeError) as error:
+        raise ConnectionError(f"{url} does not answer as a STAC API ({_reason(error)}): check the address.") from None
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words what went wrong: what requests says of a lost connection is longer than a line."""
+    if isinstance(error, (APIError, RequestException)):
+        status = getattr(error, "status_code", None)
+        return f"status {status}" if status else "no connection"
+    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
