@@ -1,6 +1,6 @@
-"""The canvas on which the simulated ground photos are drawn: a pinhole camera, a sky and simple plants.
+"""Hold the canvas on which the simulated ground photos are drawn: a pinhole camera, a sky and simple plants.
 
-Distances are in metres; the camera stands at eye height and looks level, so a point at distance ``d``
+Distances are in metres; the camera stands level at eye height, so a point at distance ``d``
 falls ``focal * height / d`` below the horizon. Colours are sRGB triples chosen by eye (our approximation).
 """
 
@@ -21,7 +21,7 @@ NEAREST = 2.2
 
 @dataclass(frozen=True)
 class VisitState:
-    """How a place looks on the day it is photographed; shares are 0 to 1.
+    """Describe the state of a place on the day it is photographed; shares are 0 to 1.
 
     Attributes:
         green: cover of green leaves.
@@ -54,10 +54,10 @@ def blend(first: Sequence[int], second: Sequence[int], share: float) -> RGB:
 
 
 class Canvas:
-    """A square photo under way: camera, sky, horizon, and the plants and things that scenes are made of.
+    """Hold a square photo under way: camera, sky, horizon, and the plants and things that scenes are made of.
 
     Args:
-        state: how the place looks on the day.
+        state: of the place on the day.
         rng: source of every random choice.
         pixels: side of the drawing in pixels.
     """
@@ -93,15 +93,35 @@ class Canvas:
         return red, green, blue
 
     def y(self, distance: float, height: float = 0.0) -> float:
-        """Row of a point ``height`` metres above the ground."""
+        """Compute the row of a point ``height`` metres above the ground."""
         return self.horizon + self.focal * (EYE - height) / distance
 
     def scale(self, distance: float) -> float:
-        """Pixels per metre at a distance."""
+        """Compute the pixels per metre at a distance."""
         return self.focal / distance
 
+    def row(self, share: float) -> float:
+        """Compute the row of the ground at a share of the way from the horizon to the lower edge."""
+        return self.horizon + (self.size - self.horizon) * share
+
+    def columns(self, count: int) -> list[float]:
+        """Draw columns anywhere."""
+        return list(self.rng.uniform(0, self.size, count).tolist())
+
+    def pick(self, colours: Sequence[RGB]) -> RGB:
+        """Draw one of some colours."""
+        return colours[self.rng.integers(len(colours))]
+
+    def disc(self, x: float, y: float, radius: float, colour: RGB, flat: float = 1.0) -> None:
+        """Fill a circle, or an ellipse that is ``flat`` times as high as wide."""
+        self.draw.ellipse((x - radius, y - radius * flat, x + radius, y + radius * flat), fill=colour)
+
+    def block(self, x: float, base: float, wide: float, tall: float, colour: RGB) -> None:
+        """Fill an upright rectangle by its lower left corner."""
+        self.draw.rectangle((x, base - tall, x + wide, base), fill=colour)
+
     def lanes(self, distance: float, spacing: float, offset: float = 0.0) -> list[float]:
-        """Columns at which rows that run to the vanishing point pass at a distance."""
+        """List the columns at which rows that run to the vanishing point pass at a distance."""
         step = self.scale(distance) * spacing
         first = -int(self.vanish / step) - 1
         last = int((self.size - self.vanish) / step) + 1
@@ -123,13 +143,15 @@ class Canvas:
         """Fill everything below the horizon, with patches of slightly other brightness."""
         self.draw.rectangle((0, self.horizon, self.size, self.size), fill=colour)
         for x, t, w in self.rng.random((patches, 3)).tolist():
-            y = self.horizon + (self.size - self.horizon) * t
             wide = self.size * (0.05 + 0.25 * w) * (0.3 + t)
-            box = (x * self.size - wide, y - wide * 0.12, x * self.size + wide, y + wide * 0.12)
-            self.draw.ellipse(box, fill=self.shade(colour, 7))
+            self.disc(x * self.size, self.row(t), wide, self.shade(colour, 7), 0.12)
+
+    def dry_share(self) -> float:
+        """Compute the share of the leaves that is ripe or dead."""
+        return self.state.dry / max(self.state.green + self.state.dry, 1e-3)
 
     def soil_colour(self) -> RGB:
-        """Colour of bare soil on the day."""
+        """Mix the colour of bare soil on the day."""
         dry = blend((96, 72, 54), (190, 160, 120), self.state.soil_brightness)
         return blend(dry, (70, 60, 52), 0.6 * min(self.state.wetness, 0.8))
 
@@ -137,11 +159,8 @@ class Canvas:
         """Scatter dots of about ``radius`` metres over a part of the ground, nearer ones larger."""
         for x, t, pick in self.rng.random((max(count, 0), 3)).tolist():
             depth = top + (bottom - top) * t
-            y = self.horizon + (self.size - self.horizon) * depth
             r = max(self.focal * radius / NEAREST * depth, 0.6)
-            colour = colours[int(pick * len(colours))]
-            px = x * self.size
-            self.draw.ellipse((px - r, y - r, px + r, y + r), fill=colour)
+            self.disc(x * self.size, self.row(depth), r, colours[int(pick * len(colours))])
 
     def tufts(self, colours: Sequence[RGB], count: int, height: float, top: float = 0.02) -> None:
         """Scatter tufts of upright blades, ``height`` metres tall, from far to near."""
@@ -167,8 +186,7 @@ class Canvas:
         distance = reach
         while distance > NEAREST * 0.85:
             y, r = self.y(distance, radius), max(self.scale(distance) * radius, 0.7)
-            lanes = self.lanes(distance, spacing)
-            for x in lanes:
+            for x in self.lanes(distance, spacing):
                 if -r < x < self.size + r:
                     colour = self.shade(colours[int(self.rng.random() * len(colours))])
                     self.draw.ellipse((x - r, y - r * 0.75, x + r, y + r), fill=colour)
@@ -182,7 +200,7 @@ class Canvas:
     def ripples(self, colour: RGB, count: int) -> None:
         """Draw short level strokes on water."""
         for x, t, w in self.rng.random((count, 3)).tolist():
-            y = self.horizon + (self.size - self.horizon) * t
+            y = self.row(t)
             self.draw.line((x * self.size, y, x * self.size + self.size * 0.2 * (w + t), y), fill=colour)
 
     def cone(self, x: float, base: float, tall: float, colour: RGB) -> None:
@@ -201,9 +219,7 @@ class Canvas:
         bark = self.shade((176, 104, 66))
         self.draw.rectangle((x - trunk, base - tall * 0.75, x + trunk, base), fill=bark)
         for dx, dy, r in ((-0.13, 0.72, 0.14), (0.13, 0.75, 0.14), (0.0, 0.88, 0.16)):
-            cx, cy = x + dx * tall, base - dy * tall
-            box = (cx - r * tall, cy - r * tall * 0.6, cx + r * tall, cy + r * tall * 0.6)
-            self.draw.ellipse(box, fill=self.shade(colour, 8))
+            self.disc(x + dx * tall, base - dy * tall, r * tall, self.shade(colour, 8), 0.6)
 
     def broadleaf(self, x: float, base: float, tall: float, colour: RGB, leaves: float) -> None:
         """Draw a broadleaved tree, bare where ``leaves`` is low."""
@@ -217,8 +233,7 @@ class Canvas:
             middle = (x + (tip[0] - x) * 0.55, y + (tip[1] - y) * 0.55)
             self.draw.line((*middle, middle[0] + angle * tall * 0.05, tip[1]), fill=bark, width=1)
         for dx, dy in self.rng.uniform(-1.0, 1.0, (int(9 * leaves + 0.5), 2)).tolist():
-            cx, cy, r = x + dx * tall * 0.24, base - tall * (0.68 + dy * 0.2), tall * 0.15
-            self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=self.shade(colour, 9))
+            self.disc(x + dx * tall * 0.24, base - tall * (0.68 + dy * 0.2), tall * 0.15, self.shade(colour, 9))
 
     def round_tree(self, x: float, base: float, tall: float, wide: float, colour: RGB) -> None:
         """Draw a small tree with a round crown on a short trunk."""
@@ -227,8 +242,7 @@ class Canvas:
         half = wide / 2
         self.draw.ellipse((x - half, base - tall, x + half, base - tall * 0.25), fill=self.shade(colour, 8))
         for dx, dy in ((-0.28, 0.72), (0.28, 0.6), (0.0, 0.8)):
-            cx, cy, r = x + dx * wide, base - dy * tall, wide * 0.2
-            self.draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=self.shade(colour, 12))
+            self.disc(x + dx * wide, base - dy * tall, wide * 0.2, self.shade(colour, 12))
 
     def dome(self, x: float, base: float, tall: float, wide: float, colour: RGB) -> None:
         """Draw a low shrub or a heap that stands on the ground."""

@@ -1,14 +1,13 @@
-"""Ground photos of simulated places, drawn with PIL: what a surveyor would see, small, and never a text label.
+"""Draw ground photos of simulated places with PIL: what a surveyor would see, small, and never a text label.
 
 A photo shows the land cover in its state on the day (`VisitState`), under a random sky, from a random view
-point. Fields that look alike in reality (bare soil, stubble, young cereals) look alike here too.
+point. Fields that are alike in reality (bare soil, stubble, young cereals) are alike here too.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import fields
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..classes import CLASS_NAMES
+from ..points import GroundState
 from .canvas import Canvas, VisitState
 from .scenes import draw_scene
 
@@ -35,7 +35,7 @@ def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: in
 
     Args:
         cover: a name from `classes.CLASS_NAMES`.
-        state: how the place looks on the day.
+        state: of the cover on the day.
         rng: source of every random choice; the same state of it gives the same photo.
         size: side of the square photo in pixels.
 
@@ -86,7 +86,7 @@ def _draw_points(
     return photos
 
 
-def visit_states(ground: Any) -> npt.NDArray[np.float32]:
+def visit_states(ground: GroundState) -> npt.NDArray[np.float32]:
     """Stack a `GroundState`'s (N, visits) arrays to (N, visits, state), in the order of `STATE_NAMES`."""
     return np.stack([np.asarray(getattr(ground, name), dtype=np.float32) for name in STATE_NAMES], axis=-1)
 
@@ -124,35 +124,19 @@ def draw_photos(
             f"states must have the shape ({len(covers)}, visits, {len(STATE_NAMES)}) for {len(covers)} points, "
             f"got {states.shape}; make it with visit_states"
         )
-    visits = states.shape[1]
-    photos = np.empty((len(covers), visits, size, size, 3), dtype=np.uint8)
+    photos = np.empty((*states.shape[:2], size, size, 3), dtype=np.uint8)
     starts = range(0, len(covers), CHUNK)
-    with tqdm(total=len(covers), desc="drawing photos", unit="point", disable=not progress) as bar:
-        for start, drawn in zip(starts, _chunks(covers, states, starts, first, seed, size, workers), strict=True):
-            photos[start : start + len(drawn)] = drawn
-            bar.update(len(drawn))
-    return photos
-
-
-def _chunks(
-    covers: npt.NDArray[np.int64],
-    states: npt.NDArray[np.float32],
-    starts: range,
-    first: int,
-    seed: int,
-    size: int,
-    workers: int,
-) -> Iterator[Photos]:
-    parts = [slice(start, start + CHUNK) for start in starts]
     jobs = (
-        [covers[part] for part in parts],
-        [states[part] for part in parts],
+        [covers[start : start + CHUNK] for start in starts],
+        [states[start : start + CHUNK] for start in starts],
         [first + start for start in starts],
         repeat(seed),
         repeat(size),
     )
-    if workers <= 1:
-        yield from map(_draw_points, *jobs)
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_draw_points, *jobs)
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=len(covers), desc="drawing photos", unit="point", disable=not progress))
+        each = map if workers <= 1 else stack.enter_context(ProcessPoolExecutor(workers)).map
+        for start, drawn in zip(starts, each(_draw_points, *jobs), strict=True):
+            photos[start : start + len(drawn)] = drawn
+            bar.update(len(drawn))
+    return photos

@@ -1,4 +1,4 @@
-"""How simulated woods, orchards, groves and vineyards look from the ground.
+"""Draw simulated woods, orchards, groves and vineyards from the ground.
 
 Trees are conical for spruce, flat-topped on tall orange trunks for pine, round and bare in winter for
 broadleaves; sizes and colours are our approximation.
@@ -15,11 +15,14 @@ PINE: RGB = (66, 98, 62)
 
 
 def foliage(canvas: Canvas) -> RGB:
-    """Colour of broadleaves on the day: fresh, dark, or turning when ``dry`` exceeds ``green``."""
-    state = canvas.state
+    """Mix the colour of broadleaves on the day: fresh, dark, or turning when ``dry`` exceeds ``green``."""
     autumn = ((200, 130, 40), (180, 90, 35), (205, 170, 60))
-    share = state.dry / max(state.green + state.dry, 1e-3)
-    return blend((70, 130, 48), autumn[canvas.rng.integers(3)], share)
+    return blend((70, 130, 48), canvas.pick(autumn), canvas.dry_share())
+
+
+def draw_garden_tree(canvas: Canvas, x: float, base: float, tall: float) -> None:
+    """Draw a broadleaved tree on its own, bare where hardly anything is green."""
+    canvas.broadleaf(x, base, tall, foliage(canvas), canvas.state.green if canvas.state.green > 0.15 else 0.0)
 
 
 def _wood(canvas: Canvas, plant: Callable[[float, float, float], None]) -> None:
@@ -83,15 +86,14 @@ def _plantation(canvas: Canvas, spacing: float, tall: float, plant: Callable[[fl
 
 def _crown_dots(canvas: Canvas, x: float, base: float, tall: float, colour: RGB, count: int, radius: float) -> None:
     for dx, dy in canvas.rng.uniform(-1, 1, (count, 2)).tolist():
-        px, py, r = x + dx * tall * 0.32, base - tall * (0.62 + dy * 0.3), max(tall * radius, 0.9)
-        canvas.draw.ellipse((px - r, py - r, px + r, py + r), fill=colour)
+        canvas.disc(x + dx * tall * 0.32, base - tall * (0.62 + dy * 0.3), max(tall * radius, 0.9), colour)
 
 
 def draw_orchard(canvas: Canvas) -> None:
     """Draw fruit trees in rows: in blossom, in leaf, with apples, or bare."""
     state = canvas.state
-    fruit = ((200, 45, 40), (215, 190, 60), (150, 30, 60))[canvas.rng.integers(3)]
-    blossom = ((252, 236, 242), (248, 200, 220))[canvas.rng.integers(2)]
+    fruit = canvas.pick(((200, 45, 40), (215, 190, 60), (150, 30, 60)))
+    blossom = canvas.pick(((252, 236, 242), (248, 200, 220)))
 
     def plant(x: float, base: float, tall: float) -> None:
         canvas.broadleaf(x, base, tall, blend((96, 142, 58), (205, 160, 60), state.dry), min(state.green * 1.2, 1.0))
@@ -129,7 +131,7 @@ def draw_vineyard(canvas: Canvas) -> None:
     canvas.far_strip((84, 104, 74), 0.8)
     soil = canvas.soil_colour()
     canvas.ground(blend(soil, (110, 150, 70), 0.15 + 0.6 * state.off_season))
-    leaf = blend((92, 148, 52), ((206, 160, 40), (190, 80, 40))[canvas.rng.integers(2)], state.dry)
+    leaf = blend((92, 148, 52), canvas.pick(((206, 160, 40), (190, 80, 40))), state.dry)
     horizon, size = canvas.horizon, canvas.size
     lanes = sorted(canvas.lanes(NEAREST, 2.0, 0.5), key=lambda x: -abs(x - canvas.vanish))
     rise = canvas.scale(NEAREST)
@@ -139,12 +141,8 @@ def draw_vineyard(canvas: Canvas) -> None:
         top, low = size - 1.7 * rise, size - 0.7 * rise
         cover = state.green + state.dry
         if cover > 0.12:
-            wall = [
-                (canvas.vanish, horizon),
-                (near, top + (low - top) * (1 - min(cover * 1.4, 1.0))),
-                (near, low),
-            ]
-            canvas.draw.polygon(wall, fill=canvas.shade(leaf))
+            edge = top + (low - top) * (1 - min(cover * 1.4, 1.0))
+            canvas.draw.polygon([(canvas.vanish, horizon), (near, edge), (near, low)], fill=canvas.shade(leaf))
         for height in (0.7, 1.2, 1.65):
             canvas.draw.line((canvas.vanish, horizon, near, size - height * rise), fill=(136, 126, 112))
         for distance in np.geomspace(16.0, NEAREST, 9).tolist():
@@ -155,5 +153,4 @@ def draw_vineyard(canvas: Canvas) -> None:
             canvas.draw.line((vine, y, vine, y - 0.8 * u), fill=(74, 54, 44), width=max(int(0.09 * u), 1))
             for dx, dy in canvas.rng.uniform(-0.3, 0.3, (2 if cover > 0.12 else 0, 2)).tolist():
                 r = 0.25 * u * min(cover + 0.3, 1.0)
-                px, py = x + dx * u, y - (1.2 + dy) * u
-                canvas.draw.ellipse((px - r, py - r, px + r, py + r), fill=canvas.shade(leaf, 14))
+                canvas.disc(x + dx * u, y - (1.2 + dy) * u, r, canvas.shade(leaf, 14))
