@@ -33,7 +33,7 @@ def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path, cube, ou
     result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, "--chunk", 6, "--dry-run")
     assert result.exit_code == 0, result.output
     (line,) = result.stdout.splitlines()
-    assert line.startswith("120 pixels in 4 chunks of 6 x 6; about ")
+    assert line.startswith("120 pixels in 4 chunks of 6 x 6; less than a minute; output up to ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cube.nc"]
 
 
@@ -115,8 +115,8 @@ def test_an_output_that_is_no_geotiff_is_refused_before_the_work(cube, tmp_path,
     ],
 )
 def test_bad_calls_end_in_one_line(cube, output, tiny_checkpoint, options, sentence):
-    given = [cube if option == "CUBE" else option for option in options]
-    result = run(*given, "--model", tiny_checkpoint, "--output", output)
+    arguments = [cube if option == "CUBE" else option for option in options]
+    result = run(*arguments, "--model", tiny_checkpoint, "--output", output)
     assert result.exit_code == 1
     assert sentence in result.stderr
     assert len(result.stderr.splitlines()) == 1

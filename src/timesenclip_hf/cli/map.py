@@ -1,7 +1,9 @@
-"""`timesenclip map`: from words to files, over the public functions of the package's maps."""
+"""Turn words into the files of a map: `timesenclip map`, over the public functions of the package's maps."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,9 +11,8 @@ from .options import (
     Bands,
     ComputeGroup,
     Model,
-    Offset,
+    ReadingGroup,
     Template,
-    Year,
     model_of,
     names_of,
     read_label_option,
@@ -19,182 +20,225 @@ from .options import (
     with_groups,
 )
 
-# Side in pixels of the pieces that a cube is read and mapped in: with a year of all looks some hundred megabytes.
+if TYPE_CHECKING:
+    from ..maps import MapOptions
+
+# Side in pixels of the pieces that a cube is read and mapped in: with a year of all acquisitions some hundred
+# megabytes.
 DEFAULT_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class SourceGroup(ReadingGroup):
+    """Options that say what is mapped, and how it is read."""
+
+    relabel: Annotated[
+        Path | None, typer.Option(help="Folder of a run with --embeddings, to map again by other words.")
+    ] = None
+    stac: Annotated[
+        str | None, typer.Option(help="Address of a STAC API, or file of saved items, instead of a cube.")
+    ] = None
+    collection: Annotated[str | None, typer.Option(help="Of the STAC API.")] = None
+    resolution: Annotated[float | None, typer.Option(help="Of a map from STAC, in the units of its CRS.")] = None
+    max_cloud_cover: Annotated[float | None, typer.Option(help="STAC: leave out cloudier items (per cent).")] = None
+    bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees, with commas.")] = None
+    dates: Annotated[str | None, typer.Option(help='"2021", "2021-04/2021-09" or "2021-04-15/2021-09-30".')] = None
+    crs: Annotated[
+        str | None, typer.Option(help="Coordinate reference system, of files that name none, or of a map from STAC.")
+    ] = None
+    bands: Bands = None
+
+    def open(self, files: list[Path], chunk: int) -> tuple[Any, list[str]]:
+        """Open what is mapped; return it and what it is called.
+
+        Args:
+            files: of a cube, or folders of them.
+            chunk: side in pixels of what is read at once.
+
+        Raises:
+            ValueError: there is more or less than one source, or an option is for another kind of source.
+        """
+        from ..maps import open_cube, stored_embeddings
+
+        if sum(map(bool, (files, self.stac, self.relabel))) != 1:
+            raise ValueError("Give one of: files of a cube, --stac, or --relabel.")
+        area = {"bbox": self.bbox, "dates": self.dates, "crs": self.crs}
+        of_stac = {
+            "resolution": self.resolution,
+            "collection": self.collection,
+            "max_cloud_cover": self.max_cloud_cover,
+        }
+        if self.relabel is not None:
+            _refuse({"bands": self.bands, **area, **of_stac}, "a cube, which --relabel does not read")
+            return stored_embeddings(self.relabel), [str(self.relabel.resolve())]
+        if self.stac is not None:
+            from ..maps.cubes.stac import open_stac
+            from ..maps.cubes.stac_search import StacQuery
+
+            query: dict[str, Any] = {**area, **of_stac}
+            inputs = [self.stac, *(f"{name} {value}" for name, value in query.items() if value is not None)]
+            return open_stac(self.stac, StacQuery(**query), chunks=chunk), inputs
+        _refuse(of_stac, "--stac")
+        opened = open_cube(
+            files, bands=names_of(self.bands), crs=self.crs, bbox=self.bbox, dates=self.dates, chunks=chunk
+        )
+        return opened, [*(str(path.resolve()) for path in files), *filter(None, (self.bbox, self.dates))]
+
+
+@dataclass(frozen=True)
+class WordsGroup:
+    """Options that say what to map and which checkpoint names it."""
+
+    labels: Annotated[
+        str | None, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
+    ] = None
+    label_set: Annotated[
+        list[str] | None, typer.Option(help="NAME=LABELS instead of --labels; repeated, for several maps in one pass.")
+    ] = None
+    hierarchy: Annotated[
+        Path | None, typer.Option(help='JSON of {"group": ["label", ...]}: maps labels and groups.')
+    ] = None
+    model: Model = None
+    template: Template = None
+
+
+@dataclass(frozen=True)
+class ShownGroup:
+    """Options that say what a map shows and keeps."""
+
+    reject: Annotated[
+        float | None, typer.Option(help='Pixels whose best probability is lower are "uncertain" (code 255).')
+    ] = None
+    smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None
+    embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None
+    png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None
+
+
+@dataclass(frozen=True)
+class ReferenceGroup:
+    """Options that say what a map is compared with."""
+
+    reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None
+    reference_codes: Annotated[
+        str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
+    ] = None
+    reference_variable: Annotated[str | None, typer.Option(help="Variable of the reference with the codes.")] = None
+
+    def read(self, labels: list[str], cube: Any) -> Any:
+        """Read the reference on a cube's grid; None where there is none.
+
+        Raises:
+            ValueError: a code's label is none of the map's, or the reference cannot be laid on the grid.
+        """
+        from ..maps import check_labels, parse_codes, read_reference
+
+        if self.reference is None or self.reference_codes is None:
+            return None
+        codes = parse_codes(self.reference_codes)
+        check_labels(labels, list(codes))
+        return read_reference(self.reference, codes, cube, variable=self.reference_variable)
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """Options that say where a map is computed and in which pieces."""
+
+    scheduler: Annotated[
+        str, typer.Option(help="threads or processes of this machine, or the tcp://HOST:PORT of a Dask cluster.")
+    ] = "threads"
+    workers: Annotated[int, typer.Option(help="Threads or processes of this machine.")] = 1
+    chunk: Annotated[int, typer.Option(help="Side in pixels of what is mapped at once.")] = DEFAULT_CHUNK
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False
 
 
 @with_groups
 def map_(
     output: Annotated[Path, typer.Option(help="GeoTIFF of the classes; scores, STAC item and pictures go beside it.")],
+    words: WordsGroup,
+    source: SourceGroup,
+    shown: ShownGroup,
+    reference: ReferenceGroup,
+    run: RunGroup,
     compute: ComputeGroup,
     cube: Annotated[
-        list[Path] | None, typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place, or folders of them.")
+        list[Path] | None, typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one area, or folders of them.")
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
-    ] = None,
-    label_set: Annotated[
-        list[str] | None, typer.Option(help="NAME=LABELS instead of --labels; repeated, for several maps in one pass.")
-    ] = None,
-    hierarchy: Annotated[
-        Path | None, typer.Option(help='JSON of {"group": ["label", ...]}: maps labels and groups.')
-    ] = None,
-    relabel: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a run with --embeddings, to map again by other words."),
-    ] = None,
-    stac: Annotated[
-        str | None, typer.Option(help="Address of a STAC API, or file of saved items, instead of a cube.")
-    ] = None,
-    collection: Annotated[str | None, typer.Option(help="Of the STAC API.")] = None,
-    bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees, with commas.")] = None,
-    dates: Annotated[str | None, typer.Option(help='"2021", "2021-04/2021-09" or "2021-04-15/2021-09-30".')] = None,
-    resolution: Annotated[float | None, typer.Option(help="Of a map from STAC, in the units of its CRS.")] = None,
-    max_cloud_cover: Annotated[float | None, typer.Option(help="STAC: leave out cloudier items (per cent).")] = None,
-    png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None,
-    reference_codes: Annotated[
-        str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
-    ] = None,
-    reference_variable: Annotated[str | None, typer.Option(help="Variable of the reference with the codes.")] = None,
-    model: Model = None,
-    template: Template = None,
-    year: Year = None,
-    bands: Bands = None,
-    crs: Annotated[
-        str | None, typer.Option(help="Coordinate reference system, of files that name none, or of a map from STAC.")
-    ] = None,
-    offset: Offset = None,
-    reject: Annotated[
-        float | None, typer.Option(help='Pixels whose best probability is lower are "uncertain" (code 255).')
-    ] = None,
-    smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None,
-    embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None,
-    scheduler: Annotated[
-        str, typer.Option(help="threads or processes of this machine, or the tcp://HOST:PORT of a Dask cluster.")
-    ] = "threads",
-    workers: Annotated[int, typer.Option(help="Threads or processes of this machine.")] = 1,
-    chunk: Annotated[int, typer.Option(help="Side in pixels of what is mapped at once.")] = DEFAULT_CHUNK,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and stop.")] = False,
 ) -> None:
     """Map the land cover of a cube of any size; the same command goes on where it was stopped.
 
     What is finished lies in OUTPUT with the suffix .run until it is exported, and for --relabel after that.
     """
-    from ..maps import MapRun, check_labels, compare, parse_codes, read_reference, write_map
-    from ..maps import reject as reject_
+    from ..maps import MapRun, RunOptions
+    from ..models.timesenclip.options_timesenclip import SeriesOptions
+
+    options = _check(output, words, shown, reference)  # before the work, as all that can be known to be wrong by then
+    opened, inputs = source.open(cube or [], run.chunk)
+    mapping = MapRun(
+        opened,
+        output.with_suffix(".run"),
+        None if words.labels is None else read_label_option(words.labels),
+        model_of(words.model),
+        options=options,
+        reading=SeriesOptions(year=source.year, offset=source.offset),
+        compute=compute.to_options(),
+        run=RunOptions(run.scheduler, run.workers, run.chunk, inputs),
+    )
+    known = reference.read(mapping.recipe.label_sets[""].labels, opened) if reference.reference is not None else None
+    plan = mapping.plan()
+    typer.echo(str(plan))
+    plan.check()
+    if not run.dry_run:
+        _export(mapping.execute(progress=show_progress()), output, shown, known)
+
+
+def _check(output: Path, words: WordsGroup, shown: ShownGroup, reference: ReferenceGroup) -> "MapOptions":
+    from ..maps import MapOptions
     from ..maps.files.writing import check_output
     from ..maps.making.rejection import check_threshold
 
-    # Before the work, as all that can be known to be wrong by then.
-    check_output(output)
-    if reject is not None:
-        check_threshold(reject)
-    if reference is not None and reference_codes is None:
+    check_output(output, shown.png)
+    if shown.reject is not None:
+        check_threshold(shown.reject)
+    if reference.reference is not None and reference.reference_codes is None:
         raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
-    if reference is not None and label_set:
+    if reference.reference is not None and words.label_set:
         raise ValueError("--reference compares with --labels: leave --label-set out.")
-    names: dict[str, Any] = {
-        "labels": None if labels is None else read_label_option(labels),
-        "label_sets": None if not label_set else _label_sets(label_set),
-        "hierarchy": None if hierarchy is None else read_label_option(str(hierarchy)),
-    }
-    opened, inputs = _open(
-        cube,
-        stac,
-        relabel,
-        chunk,
-        bbox=bbox,
-        dates=dates,
-        bands=bands,
-        crs=crs,
-        resolution=resolution,
-        collection=collection,
-        max_cloud_cover=max_cloud_cover,
+    return MapOptions(
+        label_sets=_label_sets(words.label_set) if words.label_set else None,
+        hierarchy=None if words.hierarchy is None else read_label_option(str(words.hierarchy)),
+        hypothesis_template=words.template or None,
+        smoothing=shown.smooth,
+        embeddings=shown.embeddings,
     )
-    run = MapRun(
-        opened,
-        output.with_suffix(".run"),
-        model=model_of(model),
-        **names,
-        hypothesis_template=template or None,
-        year=year,
-        offset=offset,
-        smoothing=smooth,
-        embeddings=embeddings,
-        deduplicate=compute.deduplicate,
-        scheduler=scheduler,
-        workers=workers,
-        chunk=chunk,
-        dtype=compute.dtype,
-        runtime=compute.runtime,
-        exported=compute.exported,
-        device=compute.device,
-        inputs=inputs,
-    )
-    known = None
-    if reference is not None and reference_codes is not None:
-        codes = parse_codes(reference_codes)
-        check_labels(run.recipe.label_sets[""].labels, list(codes))
-        known = read_reference(reference, codes, opened, variable=reference_variable)
-    plan = run.plan()
-    typer.echo(str(plan))
-    plan.check()
-    if dry_run:
-        return
-    maps = run.execute(progress=show_progress())
+
+
+def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any) -> None:
+    """Print what was mapped, compare it with a reference, and write its files."""
+    from ..maps import compare, reject, write_map
+
     for name, mapped in maps.items():
         typer.echo(f"{name}: {_shares(mapped)}" if name else _shares(mapped))
         for failure in mapped.attrs["failed_chunks"]:
             typer.echo(f"no data at {failure}", err=True)
     if known is not None:
         typer.echo(str(compare(maps[""], known)))
-    shown = {
+    exported = {
         name: mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore") for name, mapped in maps.items()
     }
-    if reject is not None:
-        shown = {name: reject_(mapped, reject) for name, mapped in shown.items()}
-    written = write_map(shown.get("", shown), output, png=png, progress=show_progress())
+    if shown.reject is not None:
+        exported = {name: reject(mapped, shown.reject) for name, mapped in exported.items()}
+    written = write_map(exported.get("", exported), output, png=shown.png, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
 
 
-def _open(
-    cube: list[Path] | None,
-    stac: str | None,
-    relabel: Path | None,
-    chunk: int,
-    *,
-    bands: str | None,
-    crs: str | None,
-    bbox: str | None,
-    dates: str | None,
-    **of_stac: Any,
-) -> tuple[Any, list[str]]:
-    """What is mapped, and what it is called."""
-    from ..maps import open_cube, stored_embeddings
-
-    if sum(1 for one in (cube, stac, relabel) if one) != 1:
-        raise ValueError("Give one of: files of a cube, --stac, or --relabel.")
-    reading = {"bands": bands, "crs": crs, "bbox": bbox, "dates": dates, **of_stac}
-    if relabel is not None:
-        if wrong := next((name for name, value in reading.items() if value is not None), None):
-            raise ValueError(f"--{wrong.replace('_', '-')} is for a cube, which --relabel does not read: leave it out.")
-        return stored_embeddings(relabel), [str(relabel.resolve())]
-    if stac is not None:
-        from ..maps.cubes.stac import open_stac
-
-        asked = {"bbox": bbox, "dates": dates, "crs": crs, **of_stac}
-        inputs = [stac, *(f"{name} {value}" for name, value in asked.items() if value is not None)]
-        return open_stac(stac, **asked, chunks=chunk), inputs
-    if wrong := next((name for name, value in of_stac.items() if value is not None), None):
-        raise ValueError(f"--{wrong.replace('_', '-')} is for --stac: leave it out.")
-    paths = cube or []
-    opened = open_cube(paths, bands=names_of(bands), crs=crs, bbox=bbox, dates=dates, chunks=chunk)
-    return opened, [*(str(path.resolve()) for path in paths), *filter(None, (bbox, dates))]
+def _refuse(options: Mapping[str, Any], purpose: str) -> None:
+    """Refuse options that are for another kind of source."""
+    if wrong := next((name for name, value in options.items() if value is not None), None):
+        raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
 
 
-def _label_sets(given: list[str]) -> dict[str, Any]:
-    named = [_named(one) for one in given]
+def _label_sets(texts: list[str]) -> dict[str, Any]:
+    named = [_named(text) for text in texts]
     if len(sets := dict(named)) < len(named):
         raise ValueError(f"Give each label set a name of its own, got {', '.join(name for name, _ in named)}.")
     return sets

@@ -1,4 +1,4 @@
-"""Everything with a grid: cubes in, maps and their files out. Names are loaded when they are asked for."""
+"""Read cubes, make maps and write their files; names are loaded when they are asked for."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,22 +6,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cubes import open_cube, parse_codes, read_reference
     from .files.comparison import Comparison, check_labels, compare
-    from .files.preview import write_png
+    from .files.pictures import write_png
     from .files.writing import write_map
+    from .making.mapping import map_cube, map_label_sets
     from .making.plan import Plan
-    from .making.production import map_cube, map_label_sets
     from .making.rejection import reject
     from .making.run import MapRun, produce_map, stored_embeddings
     from .making.store import open_map
 
 _MODULES = {
     "Comparison": "files.comparison",
+    "MapOptions": "making.options",
     "MapRun": "making.run",
     "Plan": "making.plan",
+    "RunOptions": "making.options",
     "check_labels": "files.comparison",
     "compare": "files.comparison",
-    "map_cube": "making.production",
-    "map_label_sets": "making.production",
+    "map_cube": "making.mapping",
+    "map_label_sets": "making.mapping",
     "open_cube": "cubes",
     "open_map": "making.store",
     "parse_codes": "cubes",
@@ -30,13 +32,15 @@ _MODULES = {
     "reject": "making.rejection",
     "stored_embeddings": "making.run",
     "write_map": "files.writing",
-    "write_png": "files.preview",
+    "write_png": "files.pictures",
 }
 
 __all__ = [
     "Comparison",
+    "MapOptions",
     "MapRun",
     "Plan",
+    "RunOptions",
     "check_labels",
     "compare",
     "map_cube",

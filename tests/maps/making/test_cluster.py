@@ -8,7 +8,7 @@ import pytest
 from distributed import LocalCluster
 
 from tests.support.small_cubes import small_cube
-from timesenclip_hf.maps import MapRun, map_cube, open_cube
+from timesenclip_hf.maps import MapRun, RunOptions, map_cube, open_cube
 from timesenclip_hf.maps.making.cluster import open_client, run_each
 
 LABELS = ["maize", "woodland", "water"]
@@ -33,8 +33,8 @@ def test_calls_are_made_when_their_turn_comes_and_all_come_back(workers):
         results = run_each(client, double, calls())
         first = next(results)
         assert len(made) <= 2 * workers + 1
-        found = dict([first, *results])
-    assert found == {str(number): 2 * (number + 20) for number in range(20)}
+        doubled = dict([first, *results])
+    assert doubled == {str(number): 2 * (number + 20) for number in range(20)}
 
 
 def test_what_a_task_raises_comes_out():
@@ -47,7 +47,7 @@ def test_a_cluster_that_is_there_already_is_used_and_left_as_it_is(tmp_path, tin
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster:
         # In one process the scheduler can be reached by its own protocol only.
         address = cluster.scheduler_address
-        run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, scheduler=address)
+        run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions(address))
         mapped = run.execute(progress=False)[""]
         assert cluster.status.name == "running"
     np.testing.assert_array_equal(
@@ -58,7 +58,7 @@ def test_a_cluster_that_is_there_already_is_used_and_left_as_it_is(tmp_path, tin
 def test_a_scheduler_without_workers_is_named(tmp_path, tiny_checkpoint):
     cube = open_cube(small_cube(12, 9), chunks=6)
     with LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster:
-        run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, scheduler=cluster.scheduler_address)
+        run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions(cluster.scheduler_address))
         with pytest.raises(OSError, match="has no worker: start some"):
             run.execute(progress=False)
 
@@ -67,7 +67,7 @@ def test_a_scheduler_without_workers_is_named(tmp_path, tiny_checkpoint):
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, tiny_checkpoint):
     cube = open_cube(small_cube(120, 120), chunks=12)
     whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
-    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, scheduler="processes", workers=2)
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions("processes", 2))
     with ThreadPoolExecutor(1) as background:
         running = background.submit(run.execute, progress=False)
         while len(run.store.entries()) < 5:

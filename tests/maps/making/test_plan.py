@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.support.small_cubes import CRS, MONTHS, grid, small_cube
-from timesenclip_hf.maps import MapRun, open_cube
+from timesenclip_hf.maps import MapOptions, MapRun, RunOptions, open_cube
 from timesenclip_hf.maps.cubes.reading import assemble_cube
 from timesenclip_hf.maps.making.plan import Plan, chunk_side
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
@@ -28,17 +28,18 @@ PLAN = Plan(
 
 def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, tiny_checkpoint):
     cube = open_cube(small_cube(30, 20), chunks=8)
-    run = MapRun(cube, tmp_path / "new" / "run", LABELS, tiny_checkpoint, embeddings="int8", workers=2)
+    options = MapOptions(embeddings="int8")
+    run = MapRun(cube, tmp_path / "new" / "run", LABELS, tiny_checkpoint, options=options, run=RunOptions(workers=2))
     plan = run.plan()
     assert (plan.pixels, plan.chunks, plan.chunks_left, plan.side) == (600, 12, 12, (8, 8))
     # Class and months in a byte each, three scores in four, an embedding of 32 bytes with its scale, five of export.
     assert plan.output_bytes == 600 * (1 + 1 + 3 * 4 + 32 + 4 + 5)
-    assert plan.seconds > 0
     assert plan.workers == 2
     assert not (tmp_path / "new").exists()
     run.execute(progress=False)
-    again = MapRun(cube, tmp_path / "new" / "run", LABELS, tiny_checkpoint, embeddings="int8").plan()
-    assert (again.chunks, again.chunks_left, again.seconds, again.output_bytes) == (12, 0, 0, 0)
+    again = MapRun(cube, tmp_path / "new" / "run", LABELS, tiny_checkpoint, options=options).plan()
+    assert (again.chunks, again.chunks_left, again.output_bytes) == (12, 0, 0)
+    assert "(12 done); less than a minute; " in str(again)
 
 
 def test_a_plan_is_one_line_in_units_that_people_read():
@@ -70,17 +71,18 @@ def test_workers_of_another_machine_have_their_own_memory():
 def test_a_whole_tile_is_planned_without_reading_it(tmp_path, tiny_checkpoint):
     read = []
 
-    def look(block_info=None) -> np.ndarray:
+    def draw(block_info=None) -> np.ndarray:
         shape = block_info[None]["chunk-shape"]
         read.append(shape)
         return np.random.default_rng(0).integers(100, 4000, shape, dtype=np.uint16)
 
     chunks = ((12,), (10,), (366,) * 30, (366,) * 30)
-    values = da.map_blocks(look, chunks=chunks, dtype=np.uint16, meta=np.empty((0,) * 4, np.uint16))
+    values = da.map_blocks(draw, chunks=chunks, dtype=np.uint16, meta=np.empty((0,) * 4, np.uint16))
     coords = {"time": MONTHS, "band": list(BANDS), **grid(10_980, 10_980)}
     tile = assemble_cube(values, None, coords, np.zeros(12), None, CRS)
     plan = MapRun(tile, tmp_path / "run", LABELS, tiny_checkpoint).plan()
     assert (plan.pixels, plan.chunks) == (10_980**2, 900)
+    assert plan.seconds == pytest.approx(plan.pixels / plan.pixels_per_second)
     assert len(read) <= 20  # the sample's squares, and the calibration
     with pytest.raises(OSError, match="of memory"):
         dataclasses.replace(plan, workers=10_000).check()

@@ -6,9 +6,22 @@ import pytest
 import xarray as xr
 
 from tests.support.small_cubes import MONTHS, small_cube
-from timesenclip_hf.maps import MapRun, map_cube, map_label_sets, open_cube, open_map, produce_map, stored_embeddings
+from timesenclip_hf.maps import (
+    MapOptions,
+    MapRun,
+    RunOptions,
+    map_cube,
+    map_label_sets,
+    open_cube,
+    open_map,
+    produce_map,
+    stored_embeddings,
+)
+from timesenclip_hf.maps.making import chunks as chunks_module
 from timesenclip_hf.maps.making import run as runs_module
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
+from timesenclip_hf.runtimes.options import ComputeOptions
 
 LABELS = ["maize", "broad-leaved woodland", "water"]
 LAYERS = ("class", "probability", "entropy", "margin", "clear_months")
@@ -23,7 +36,7 @@ def cube():
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(runs_module, "READ_PAUSE", 0.0)
+    monkeypatch.setattr(chunks_module, "READ_PAUSE", 0.0)
 
 
 def same(mapped: xr.Dataset, other: xr.Dataset) -> bool:
@@ -35,8 +48,7 @@ def break_chunk(cube: xr.Dataset, row: int, column: int, times: int = 1000) -> x
     attempts = []
 
     def read(values: np.ndarray, block_info=None) -> np.ndarray:
-        place = block_info[0]["chunk-location"]
-        if place[2:] == (row, column):
+        if block_info[0]["chunk-location"][2:] == (row, column):
             attempts.append(1)
             if len(attempts) <= times:
                 raise OSError("TIFFReadEncodedTile failed")
@@ -49,7 +61,9 @@ def break_chunk(cube: xr.Dataset, row: int, column: int, times: int = 1000) -> x
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_run_gives_the_map_of_the_cube_in_memory(tmp_path, cube, tiny_checkpoint, workers):
     whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
-    mapped = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, workers=workers, progress=False)[""]
+    mapped = produce_map(
+        cube, LABELS, tmp_path / "run", tiny_checkpoint, run=RunOptions(workers=workers), progress=False
+    )[""]
     assert mapped.chunksizes["y"] == (5, 5, 4)
     near = whole["margin"].fillna(1) < 1e-5
     assert (mapped["class"] == whole["class"]).where(~near, True).all()
@@ -66,10 +80,10 @@ def test_a_run_gives_the_map_of_the_cube_in_memory(tmp_path, cube, tiny_checkpoi
 
 
 def test_a_lazy_map_is_computed_when_asked_and_the_same(cube, tiny_pipeline):
-    lazy = map_cube(cube, LABELS, tiny_pipeline, embeddings="int8")
+    lazy = map_cube(cube, LABELS, tiny_pipeline, options=MapOptions(embeddings="int8"))
     assert set(lazy.chunks) == {"y", "x", "feature"}
     assert "pixels_without_data" not in lazy.attrs
-    whole = map_cube(cube.compute(), LABELS, tiny_pipeline, progress=False, embeddings="int8")
+    whole = map_cube(cube.compute(), LABELS, tiny_pipeline, progress=False, options=MapOptions(embeddings="int8"))
     computed = lazy.compute(scheduler="threads")
     np.testing.assert_allclose(computed["probability"], whole["probability"], atol=1e-5)
     np.testing.assert_array_equal(computed["class"], whole["class"])
@@ -127,7 +141,7 @@ def test_a_chunk_that_is_read_the_third_time_is_not_lost(tmp_path, cube, tiny_ch
 
 
 def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path, cube, tiny_checkpoint, monkeypatch):
-    write = runs_module.write_layers
+    write = chunks_module.write_layers
 
     def full(path, layers, window):
         if window.row == 10:
@@ -135,7 +149,7 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
         write(path, layers, window)
 
     with monkeypatch.context() as patched:
-        patched.setattr(runs_module, "write_layers", full)
+        patched.setattr(chunks_module, "write_layers", full)
         with pytest.raises(OSError, match=r"No space left on device.* of 9 chunks are finished and kept in .*run"):
             produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)
     run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
@@ -148,19 +162,31 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
     ("changed", "named"),
     [
         ({"labels": ["maize", "water"]}, "another labels"),
-        ({"hypothesis_template": "{} from above"}, "another hypothesis template"),
-        ({"chunk": 7}, "another chunk"),
-        ({"embeddings": "int8"}, "another embeddings"),
-        ({"smoothing": "majority:3"}, "another smoothing"),
-        ({"offset": 100.0}, "another reading"),
-        ({"inputs": ["other.nc"]}, "another inputs"),
+        ({"options": MapOptions(hypothesis_template="{} from above")}, "another hypothesis template"),
+        ({"run": RunOptions(chunk=7, inputs=["one.nc"])}, "another chunk"),
+        ({"options": MapOptions(embeddings="int8")}, "another embeddings"),
+        ({"options": MapOptions(smoothing="majority:3")}, "another smoothing"),
+        ({"reading": SeriesOptions(offset=100.0)}, "another reading"),
+        ({"compute": ComputeOptions(dtype="float32")}, "another dtype"),
+        ({"run": RunOptions(inputs=["other.nc"])}, "another inputs"),
     ],
 )
 def test_other_options_in_the_same_folder_are_refused(tmp_path, cube, tiny_checkpoint, changed, named):
-    given = {"labels": LABELS, "model": tiny_checkpoint, "inputs": ["one.nc"]}
-    produce_map(cube.isel(y=slice(5), x=slice(5)), store=tmp_path / "run", progress=False, **given)
+    first = {"labels": LABELS, "model": tiny_checkpoint, "run": RunOptions(inputs=["one.nc"])}
+    produce_map(cube.isel(y=slice(5), x=slice(5)), store=tmp_path / "run", progress=False, **first)
     with pytest.raises(ValueError, match=rf"holds a run with {named} \((?!null)"):
-        MapRun(cube.isel(y=slice(5), x=slice(5)), tmp_path / "run", **{**given, **changed})
+        MapRun(cube.isel(y=slice(5), x=slice(5)), tmp_path / "run", **{**first, **changed})
+
+
+def test_a_run_of_an_earlier_version_is_refused_and_can_still_be_opened(tmp_path, cube, tiny_checkpoint):
+    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)
+    path = tmp_path / "run" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["identity"]["version"]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"holds a run with another version \(none there, 2 here\): choose another"):
+        MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
+    assert open_map(tmp_path / "run").attrs["labels"] == LABELS
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path, cube, tiny_checkpoint):
@@ -169,9 +195,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path, cube, tiny_checkpoint):
         MapRun(cube, tmp_path, LABELS, tiny_checkpoint)
     with pytest.raises(ValueError, match="holds no map"):
         open_map(tmp_path / "nothing")
-    for look in (open_map, stored_embeddings):  # whoever only reads is not told to remove it
+    for opening in (open_map, stored_embeddings):  # whoever only reads is not told to remove it
         with pytest.raises(ValueError, match="holds no map: give the folder of a run"):
-            look(tmp_path)
+            opening(tmp_path)
 
 
 def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path, cube, tiny_checkpoint, monkeypatch):
@@ -181,9 +207,11 @@ def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path,
 
     encode = classification.encode
     monkeypatch.setattr(
-        classification, "encode", lambda *given, **options: encoded.append(1) or encode(*given, **options)
+        classification, "encode", lambda *arguments, **options: encoded.append(1) or encode(*arguments, **options)
     )
-    maps = MapRun(cube, tmp_path / "run", model=tiny_checkpoint, label_sets=sets).execute(progress=False)
+    maps = MapRun(cube, tmp_path / "run", model=tiny_checkpoint, options=MapOptions(label_sets=sets)).execute(
+        progress=False
+    )
     assert len(encoded) == 9
     eager = map_label_sets(cube.compute(), sets, tiny_checkpoint, progress=False)
     for name, labels in sets.items():
@@ -201,10 +229,10 @@ def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path,
 def test_stored_embeddings_are_mapped_by_other_words_without_the_pixel_tower(
     tmp_path, cube, tiny_checkpoint, monkeypatch, kind, tolerance
 ):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, embeddings=kind, progress=False)
+    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=MapOptions(embeddings=kind), progress=False)
     words = ["barley", "sea", "a city"]
     expected = map_cube(cube.compute(), words, tiny_checkpoint, progress=False)
-    monkeypatch.setattr("timesenclip_hf.classification.encode", lambda *given, **options: pytest.fail("encoded"))
+    monkeypatch.setattr("timesenclip_hf.classification.encode", lambda *arguments, **options: pytest.fail("encoded"))
     kept = stored_embeddings(tmp_path / "run")
     mapped = produce_map(kept, words, tmp_path / "other", tiny_checkpoint, progress=False)[""]
     np.testing.assert_allclose(mapped["probability"], expected["probability"], atol=tolerance)
@@ -220,7 +248,7 @@ def test_embeddings_of_other_weights_or_of_no_run_are_refused(tmp_path, cube, ti
         stored_embeddings(tmp_path / "plain")
     with pytest.raises(ValueError, match="holds no map"):
         stored_embeddings(tmp_path / "nothing")
-    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, embeddings="int8")
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, options=MapOptions(embeddings="int8"))
     run.store.create(run.identity, run.recipe, cube, run.side)
     with pytest.raises(ValueError, match="holds no finished map"):
         stored_embeddings(tmp_path / "run")
@@ -229,11 +257,21 @@ def test_embeddings_of_other_weights_or_of_no_run_are_refused(tmp_path, cube, ti
         MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS)  # the embedded checkpoint
 
 
-@pytest.mark.parametrize("option", [{"embeddings": "int8"}, {"year": 2018}, {"offset": 0.0}])
-def test_what_was_decided_when_embeddings_were_stored_cannot_be_asked_again(tmp_path, cube, tiny_checkpoint, option):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, embeddings="float16", progress=False)
-    with pytest.raises(ValueError, match=f"`{next(iter(option))}` was decided when the embeddings were stored"):
-        MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS, tiny_checkpoint, **option)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("embeddings", {"options": MapOptions(embeddings="int8")}),
+        ("year", {"reading": SeriesOptions(year=2018)}),
+        ("offset", {"reading": SeriesOptions(offset=0.0)}),
+    ],
+)
+def test_what_was_decided_when_embeddings_were_stored_cannot_be_asked_again(
+    tmp_path, cube, tiny_checkpoint, name, options
+):
+    kept = MapOptions(embeddings="float16")
+    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=kept, progress=False)
+    with pytest.raises(ValueError, match=f"`{name}` was decided when the embeddings were stored"):
+        MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS, tiny_checkpoint, **options)
 
 
 def test_equal_pixels_are_encoded_once_and_mapped_the_same(tmp_path, cube, tiny_checkpoint, monkeypatch):
@@ -251,7 +289,7 @@ def test_equal_pixels_are_encoded_once_and_mapped_the_same(tmp_path, cube, tiny_
         return encode(model, features, **options)
 
     monkeypatch.setattr(classification, "encode", counted)
-    once = map_cube(twins, LABELS, tiny_checkpoint, progress=False, deduplicate=True)
+    once = map_cube(twins, LABELS, tiny_checkpoint, progress=False, compute=ComputeOptions(deduplicate=True))
     assert sum(seen) == 14 * 6 - 1  # eleven columns, five of them copies, and one pixel under clouds
     np.testing.assert_array_equal(once["class"], plain["class"])
     np.testing.assert_allclose(once["probability"], plain["probability"], atol=1e-6)
@@ -260,18 +298,42 @@ def test_equal_pixels_are_encoded_once_and_mapped_the_same(tmp_path, cube, tiny_
 @pytest.mark.parametrize("smoothing", ["majority:3", "potts:1.5"])
 def test_smoothing_does_not_know_where_a_chunk_ends(tmp_path, cube, tiny_checkpoint, smoothing):
     plain = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
-    whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False, smoothing=smoothing)
-    chunked = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, smoothing=smoothing, progress=False)[""]
-    lazy = map_cube(cube, LABELS, tiny_checkpoint, smoothing=smoothing)
+    options = MapOptions(smoothing=smoothing)
+    whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, options=options, progress=False)
+    chunked = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=options, progress=False)[""]
+    lazy = map_cube(cube, LABELS, tiny_checkpoint, options=options)
     assert (whole["class"] != plain["class"]).any()
     np.testing.assert_array_equal(chunked["class"], whole["class"])
     np.testing.assert_array_equal(lazy["class"], whole["class"])
-    np.testing.assert_allclose(chunked["probability"], whole["probability"], atol=1e-5)
+    for name in ("probability", "margin", "entropy"):
+        np.testing.assert_allclose(chunked[name], whole[name], atol=1e-5)
+        np.testing.assert_allclose(lazy[name], whole[name], atol=1e-5)
+
+
+def test_scores_after_a_majority_filter_are_of_the_class_shown_and_say_so(tmp_path, cube, tiny_checkpoint):
+    hierarchy = {"land": ["maize", "broad-leaved woodland"], "sea": ["water"]}
+    plain = map_cube(cube.compute(), None, tiny_checkpoint, options=MapOptions(hierarchy=hierarchy), progress=False)
+    options = MapOptions(hierarchy=hierarchy, smoothing="majority:3")
+    mapped = produce_map(cube, None, tmp_path / "run", tiny_checkpoint, options=options, progress=False)[""].load()
+    replaced = (mapped["class"] != plain["class"]).values
+    assert replaced.any()
+    for name in ("probability", "margin"):
+        np.testing.assert_allclose(mapped[name].values[~replaced], plain[name].values[~replaced], atol=1e-6)
+        assert mapped[name].attrs["comment"] == "of the class shown, after smoothing"
+    assert (mapped["probability"] < plain["probability"]).values[replaced].all()
+    assert (mapped["margin"].values[replaced] == 0).all()
+    np.testing.assert_allclose(mapped["entropy"], plain["entropy"], atol=1e-6)
+    changed = (mapped["class_coarse"] != plain["class_coarse"]).values
+    np.testing.assert_allclose(
+        mapped["probability_coarse"].values[changed], 1 - plain["probability_coarse"].values[changed], atol=1e-6
+    )
+    assert mapped.attrs["smoothing"] == "majority 3 x 3 (probability and margin of the class shown, after smoothing)"
+    assert "comment" not in plain["probability"].attrs
 
 
 def test_a_hierarchy_adds_up_its_labels(cube, tiny_checkpoint):
     hierarchy = {"crops": ["maize", "wheat"], "trees": ["oak"], "rest": ["water", "city"]}
-    mapped = map_cube(cube.compute(), None, tiny_checkpoint, hierarchy=hierarchy, progress=False)
+    mapped = map_cube(cube.compute(), None, tiny_checkpoint, options=MapOptions(hierarchy=hierarchy), progress=False)
     assert mapped.attrs["labels"] == ["maize", "wheat", "oak", "water", "city"]
     assert mapped.attrs["coarse_labels"] == ["crops", "trees", "rest"]
     alone = map_cube(cube.compute(), mapped.attrs["labels"], tiny_checkpoint, progress=False)
@@ -310,7 +372,7 @@ def test_the_year_is_the_whole_cubes(tmp_path, tiny_checkpoint):
 
 
 def test_the_manifest_says_what_was_made_of_what(tmp_path, cube, tiny_checkpoint):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, inputs=["a.nc"], progress=False)
+    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, run=RunOptions(inputs=["a.nc"]), progress=False)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["identity"]["inputs"] == ["a.nc"]
     assert manifest["identity"]["labels"] == {"": {label: [label] for label in LABELS}}
@@ -320,31 +382,56 @@ def test_the_manifest_says_what_was_made_of_what(tmp_path, cube, tiny_checkpoint
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("arguments", "sentence"),
     [
-        ({"scheduler": "slurm"}, "must be threads, processes or tcp"),
-        ({"workers": 0}, "`workers` must be at least 1"),
-        ({"chunk": 0}, "at least 1 pixel"),
-        ({"dtype": "int4"}, "`dtype` must be float32"),
-        ({"embeddings": "float64"}, "`embeddings` must be one of float16, int8"),
-        ({"smoothing": "majority:4"}, "must look like"),
-        ({"smoothing": "blur"}, "must look like"),
+        ({"compute": ComputeOptions(dtype="int4")}, "`dtype` must be float32"),
         ({"labels": None}, "Give class names"),
-        ({"label_sets": {"a": ["maize"]}}, "not both"),
-        ({"labels": None, "label_sets": {"a/b": ["maize"]}}, "letters and digits"),
-        ({"labels": None, "label_sets": {}}, "is empty"),
-        ({"labels": None, "hierarchy": {"a": ["maize"], "b": ["maize"]}}, "'maize' is in two groups"),
-        ({"hierarchy": {"a": ["maize"]}}, "not in both"),
-        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"options": MapOptions(label_sets={"a": ["maize"]})}, "not both"),
+        ({"labels": None, "options": MapOptions(label_sets={"a/b": ["maize"]})}, "letters and digits"),
+        ({"labels": None, "options": MapOptions(label_sets={})}, "is empty"),
+        (
+            {"labels": None, "options": MapOptions(hierarchy={"a": ["maize"], "b": ["maize"]})},
+            "'maize' is in two groups",
+        ),
+        ({"options": MapOptions(hierarchy={"a": ["maize"]})}, "not in both"),
+        ({"reading": SeriesOptions(bands=["B02"])}, "`bands` is what an open cube says by itself"),
     ],
 )
-def test_bad_options_are_refused_in_one_sentence(tmp_path, cube, tiny_checkpoint, options, sentence):
+def test_bad_options_are_refused_in_one_sentence(tmp_path, cube, tiny_checkpoint, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
-        MapRun(cube, tmp_path / "run", **{"labels": LABELS, "model": tiny_checkpoint, **options})
+        MapRun(cube, tmp_path / "run", **{"labels": LABELS, "model": tiny_checkpoint, **arguments})
     assert not (tmp_path / "run").exists()
+
+
+def test_a_small_map_reads_and_encodes_every_pixel_once(tmp_path, tiny_checkpoint, monkeypatch):
+    from timesenclip_hf import classification
+
+    read, encoded, encode = [], [], classification.encode
+
+    def count_reading(values: np.ndarray) -> np.ndarray:
+        read.append(values.shape[2] * values.shape[3])
+        return values
+
+    def count_encoding(model, features, **options):
+        encoded.append(len(features["pixel_series"]))
+        return encode(model, features, **options)
+
+    monkeypatch.setattr(classification, "encode", count_encoding)
+    cube = open_cube(small_cube(75, 80), chunks=25)
+    counted = cube["reflectance"].data.map_blocks(count_reading, dtype=np.uint16, meta=np.empty((0,) * 4, np.uint16))
+    cube = cube.assign(reflectance=(cube["reflectance"].dims, counted))
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
+    plan = run.plan()
+    plan.check()
+    assert (plan.seconds, encoded) == (None, [])
+    assert "; less than a minute; output up to" in str(plan)
+    mapped = run.execute(progress=False)[""]
+    assert sum(read) == sum(encoded) == mapped["class"].size == plan.pixels == 6000
+    assert len(encoded) == plan.chunks == 12
 
 
 def test_a_scheduler_that_nobody_runs_is_named(tmp_path, cube, tiny_checkpoint, monkeypatch):
     monkeypatch.setattr("timesenclip_hf.maps.making.cluster.PATIENCE", 0.2)
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions("tcp://127.0.0.1:1"))
     with pytest.raises(OSError, match=r"The scheduler tcp://127.0.0.1:1 cannot be reached"):
-        MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, scheduler="tcp://127.0.0.1:1").execute(progress=False)
+        run.execute(progress=False)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timesenclip_hf.maps.making.smoothing import majority, majority_halo, potts
+from timesenclip_hf.maps.making.smoothing import Smoothing, majority, majority_halo, potts
 
 
 def majority_by_loop(classes, size):
@@ -109,3 +109,24 @@ def test_a_square_without_a_middle_is_refused(size):
 def test_a_negative_pull_is_refused():
     with pytest.raises(ValueError, match="must be at least 0, got -1 and 5"):
         potts(np.ones((1, 1, 1), dtype=np.float32), strength=-1)
+
+
+@pytest.mark.parametrize(
+    ("text", "method", "amount", "halo", "shown"),
+    [
+        ("majority", "majority", 3, 1, "majority 3 x 3 (probability and margin of the class shown, after smoothing)"),
+        ("majority:7", "majority", 7, 3, "majority 7 x 7 (probability and margin of the class shown, after smoothing)"),
+        ("potts:1.5", "potts", 1.5, 5, "Potts 1.5"),
+    ],
+)
+def test_smoothing_is_read_from_a_word(text, method, amount, halo, shown):
+    smoothing = Smoothing.parse(text)
+    assert (smoothing.method, smoothing.amount, smoothing.halo, str(smoothing)) == (method, amount, halo, shown)
+
+
+@pytest.mark.parametrize(
+    "text", ["majority:2", "majority:x", "potts:0", "potts:-1", "mode", "", "majority:3.5", "majority:inf"]
+)
+def test_other_smoothing_is_refused(text):
+    with pytest.raises(ValueError, match="must be such as"):
+        Smoothing.parse(text)

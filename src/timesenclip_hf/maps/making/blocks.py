@@ -1,7 +1,7 @@
-"""A block of a cube to the layers of a map: composite, encode, score, in pieces that fit in memory."""
+"""Turn a block of a cube into the layers of a map: composite, encode, score, in pieces that fit in memory."""
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -9,10 +9,11 @@ from tqdm import tqdm
 
 from ...classification import class_probabilities
 from ...extras import needs_extra
-from ..files.codes import NO_CLASS
+from ..files.legend import NO_CLASS
 from .embeddings import embeddings_from_int8, embeddings_to_int8
-from .recipe import POTTS_SWEEPS, LabelSet, Recipe, Smoothing
-from .smoothing import majority, potts
+from .label_sets import LabelSet
+from .recipe import Recipe
+from .smoothing import Smoothing, majority, potts
 
 with needs_extra("map"):
     import xarray as xr
@@ -20,46 +21,17 @@ with needs_extra("map"):
 Layers = dict[str, np.ndarray]
 
 
-class GridWindow(NamedTuple):
-    """A block of the grid: first row and column, and how many."""
-
-    row: int
-    column: int
-    height: int
-    width: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns of the grid."""
-        return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
-
-    def widened(self, halo: int, shape: tuple[int, int]) -> "GridWindow":
-        """With a halo on each side, as far as the grid goes."""
-        top, left = max(self.row - halo, 0), max(self.column - halo, 0)
-        bottom = min(self.row + self.height + halo, shape[0])
-        right = min(self.column + self.width + halo, shape[1])
-        return GridWindow(top, left, bottom - top, right - left)
-
-    def within(self, other: "GridWindow") -> tuple[slice, slice]:
-        """Rows and columns of this window in an array of a wider one."""
-        return GridWindow(self.row - other.row, self.column - other.column, self.height, self.width).slices
-
-
-def windows_of(shape: tuple[int, int], side: tuple[int, int]) -> Iterator[GridWindow]:
-    """The grid in blocks, row by row."""
-    for row in range(0, shape[0], side[0]):
-        for column in range(0, shape[1], side[1]):
-            yield GridWindow(row, column, min(side[0], shape[0] - row), min(side[1], shape[1] - column))
-
-
-def cut(cube: xr.Dataset, window: GridWindow) -> xr.Dataset:
-    """A block of a cube, still lazy where that is."""
-    rows, columns = window.slices
-    return cube.isel(y=rows, x=columns)
-
-
 def map_block(block: xr.Dataset, recipe: Recipe, bar: "tqdm[None] | None" = None) -> Layers:
-    """Layers of a block in memory: of a cube, or of a map with stored embeddings."""
+    """Compute the layers of a block in memory: above this function everything decides, below it everything computes.
+
+    Args:
+        block: of a cube, or of a map with stored embeddings.
+        recipe: of the map.
+        bar: counts the pixels that were encoded.
+
+    Returns:
+        The arrays of [`layer_types`], (y, x) or (y, x, feature).
+    """
     if "reflectance" in block:
         scl = block["scl"].values if "scl" in block else None
         return classify_block(block["reflectance"].values, scl, recipe, bar)
@@ -70,29 +42,30 @@ def map_block(block: xr.Dataset, recipe: Recipe, bar: "tqdm[None] | None" = None
 def classify_block(
     values: np.ndarray, scl: np.ndarray | None, recipe: Recipe, bar: "tqdm[None] | None" = None
 ) -> Layers:
-    """Layers (y, x[, feature]) of reflectance (time, band, y, x) and scene classes (time, y, x)."""
+    """Compute the layers (y, x[, feature]) of reflectance (time, band, y, x) and scene classes (time, y, x)."""
     encoder = recipe.model.encoder()
     shape, count = values.shape[2:], values.shape[2] * values.shape[3]
     pixels = values.reshape(*values.shape[:2], count)
     classes = None if scl is None else scl.reshape(len(scl), count)
-    scores = {name: np.empty((count, len(one.labels)), np.float32) for name, one in recipe.label_sets.items()}
+    scores = {name: np.empty((count, len(names.labels)), np.float32) for name, names in recipe.label_sets.items()}
     clear_months = np.empty(count, dtype=np.uint8)
     stored = None
     if recipe.embeddings is not None:
         stored = np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
-    for start in range(0, count, recipe.chunk_size):
-        chosen = slice(start, min(start + recipe.chunk_size, count))
-        embeds, observed, clear_months[chosen] = encoder.embed(
-            np.ascontiguousarray(pixels[:, :, chosen].transpose(2, 0, 1)),
-            scl=None if classes is None else classes[:, chosen].T,
-            **recipe.options,
+    step = recipe.model.compute.chunk_size
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        embeds, observed, clear_months[part] = encoder.embed(
+            np.ascontiguousarray(pixels[:, :, part].transpose(2, 0, 1)),
+            replace(recipe.reading, scl=None if classes is None else classes[:, part].T),
+            judge=recipe.reading.units == "auto",  # else a sample of the whole cube was judged
         )
-        for name, one in recipe.label_sets.items():
-            scores[name][chosen] = class_probabilities(embeds, observed, one.class_embeds, recipe.score_scale)
+        for name, names in recipe.label_sets.items():
+            scores[name][part] = class_probabilities(embeds, observed, names.class_embeds, recipe.score_scale)
         if stored is not None:
-            stored[chosen][observed] = embeds.numpy()
+            stored[part][observed] = embeds.numpy()
         if bar is not None:
-            bar.update(chosen.stop - start)
+            bar.update(part.stop - start)
     layers = _score_layers(scores, shape, recipe)
     layers["clear_months"] = clear_months.reshape(shape)
     if stored is not None:
@@ -101,7 +74,7 @@ def classify_block(
 
 
 def relabel_block(embeds: np.ndarray, scale: np.ndarray | None, clear_months: np.ndarray, recipe: Recipe) -> Layers:
-    """Layers of stored embeddings (y, x, feature), by text alone."""
+    """Compute the layers of stored embeddings (y, x, feature), by text alone."""
     shape = embeds.shape[:2]
     known = embeds.astype(np.float32) if scale is None else embeddings_from_int8(embeds, scale)
     vectors = known.reshape(-1, known.shape[-1])
@@ -109,8 +82,8 @@ def relabel_block(embeds: np.ndarray, scale: np.ndarray | None, clear_months: np
     # What storage rounded off is put back: embeddings have the length one.
     unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
     scores = {
-        name: class_probabilities(unit, observed, one.class_embeds, recipe.score_scale)
-        for name, one in recipe.label_sets.items()
+        name: class_probabilities(unit, observed, names.class_embeds, recipe.score_scale)
+        for name, names in recipe.label_sets.items()
     }
     return {**_score_layers(scores, shape, recipe), "clear_months": clear_months}
 
@@ -131,32 +104,50 @@ def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], reci
 
 
 def summarise(probabilities: np.ndarray, label_set: LabelSet, smoothing: Smoothing | None = None) -> Layers:
-    """Class, probability, entropy and margin from probabilities (y, x, class), NaN where nothing was observed."""
+    """Compute the layers of a label set.
+
+    Args:
+        probabilities: (y, x, class), NaN where nothing was observed.
+        label_set: whose classes these are.
+        smoothing: a Potts model changes the probabilities, and with them all layers; a majority filter changes the
+            classes, and probability and margin follow them.
+
+    Returns:
+        What [`class_layers`] returns, and with groups `class_coarse` and `probability_coarse`.
+    """
     if smoothing is not None and smoothing.method == "potts":
-        probabilities = potts(probabilities, smoothing.amount, POTTS_SWEEPS)
-    layers = class_layers(probabilities)
+        probabilities = potts(probabilities, smoothing.amount)
+    size = int(smoothing.amount) if smoothing is not None and smoothing.method == "majority" else None
+    layers = class_layers(probabilities, size)
     if label_set.coarse_labels:
         sums = probabilities @ np.eye(len(label_set.coarse_labels), dtype=np.float32)[label_set.parents]
-        layers["class_coarse"], layers["probability_coarse"], _ = _best(sums)
-    if smoothing is not None and smoothing.method == "majority":
-        for name in {"class", "class_coarse"} & set(layers):
-            layers[name] = majority(layers[name], int(smoothing.amount))
+        coarse = class_layers(sums, size)
+        layers |= {f"{name}_coarse": coarse[name] for name in ("class", "probability")}
     return layers
 
 
-def class_layers(probabilities: np.ndarray) -> Layers:
-    """Class, probability, entropy as a share of the largest possible, and margin, of (..., class); NaN is no data."""
-    winners, best, margin = _best(probabilities)
+def class_layers(probabilities: np.ndarray, majority_size: int | None = None) -> Layers:
+    """Compute class, probability, entropy and margin.
+
+    Args:
+        probabilities: (..., class), NaN where there is no data; (y, x, class) for a majority filter.
+        majority_size: side of the square whose commonest class is shown instead of the likeliest.
+
+    Returns:
+        `class` uint8, 1 for the first, 0 for no data; `probability` of the class shown; `entropy` of the
+        probabilities as a share of the largest possible; `margin`, the lead of the class shown over the likeliest
+        other, 0 where a majority filter shows a class that is not the likeliest.
+    """
+    likeliest = probabilities.argmax(axis=-1)
+    codes = np.where(np.isnan(probabilities[..., 0]), NO_CLASS, likeliest + 1).astype(np.uint8)
+    if majority_size is not None:
+        codes = majority(codes, majority_size)
+        likeliest = np.maximum(codes.astype(likeliest.dtype) - 1, 0)  # no data is NaN in every class
+    shown = likeliest[..., None]
+    best = np.take_along_axis(probabilities, shown, axis=-1)[..., 0]
+    others = probabilities.copy()
+    np.put_along_axis(others, shown, 0, axis=-1)  # alone, a class leads by its probability
     logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     entropy = -(probabilities * logs).sum(axis=-1) / np.log(max(probabilities.shape[-1], 2))
-    return {"class": winners, "probability": best, "entropy": np.clip(entropy, 0, 1), "margin": margin}
-
-
-def _best(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Code of the likeliest class, its probability, and the lead over the next."""
-    empty = np.isnan(probabilities[..., 0])
-    codes = np.where(empty, NO_CLASS, probabilities.argmax(axis=-1) + 1).astype(np.uint8)
-    best = probabilities.max(axis=-1)
-    if probabilities.shape[-1] == 1:
-        return codes, best, best
-    return codes, best, best - np.partition(probabilities, -2, axis=-1)[..., -2]
+    margin = np.maximum(best - others.max(axis=-1), 0)
+    return {"class": codes, "probability": best, "entropy": np.clip(entropy, 0, 1), "margin": margin}

@@ -1,4 +1,4 @@
-"""Where chunks are computed: threads or processes of this machine, or the workers of a Dask cluster."""
+"""Compute chunks in threads or processes of this machine, or on the workers of a Dask cluster."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from ...extras import needs_extra
+from .options import LOCAL_SCHEDULERS
 
 with needs_extra("map"):
     import dask
@@ -15,7 +16,6 @@ with needs_extra("map"):
     from distributed.comm.core import CommClosedError
     from distributed.utils import silence_logging_cmgr
 
-LOCAL = ("threads", "processes")
 # Seconds to wait for a scheduler that is somewhere else.
 PATIENCE = 10
 # glibc in a worker keeps freed memory for what is computed next. Dask asks it to hand everything back at once, and half
@@ -30,18 +30,16 @@ AHEAD = 2
 
 @contextmanager
 def open_client(scheduler: str, workers: int) -> Iterator[Client]:
-    """A client of a cluster of this machine, closed at the end, or of one that is there already, left as it is.
+    """Open a client of a new cluster of this machine, closed at the end, or of one that runs already, left as it is.
 
     Args:
         scheduler: "threads", "processes" or an address such as "tcp://10.0.0.1:8786".
         workers: threads or processes of this machine.
 
     Raises:
-        ValueError: the scheduler is none of these.
-        OSError: nobody answers there, or nobody works for it.
+        OSError: nobody answers at the address, or nobody works for it.
     """
-    check_scheduler(scheduler)
-    if scheduler not in LOCAL:
+    if scheduler not in LOCAL_SCHEDULERS:
         # Of a connection that breaks Dask tells in tracebacks.
         with silence_logging_cmgr(logging.CRITICAL), _reach(scheduler) as client:
             yield client
@@ -62,16 +60,6 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
         yield client
 
 
-def check_scheduler(scheduler: str) -> None:
-    """Refuses what is neither a kind of local workers nor an address.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if scheduler not in LOCAL and "://" not in scheduler:
-        raise ValueError(f'`scheduler` must be threads, processes or tcp://HOST:PORT, got "{scheduler}".')
-
-
 def _reach(address: str) -> Client:
     try:
         client = Client(address, timeout=PATIENCE, set_as_default=False)
@@ -88,7 +76,7 @@ def _reach(address: str) -> Client:
 def run_each(
     client: Client, task: Callable[..., Any], calls: Iterable[tuple[str, tuple[Any, ...]]]
 ) -> Iterator[tuple[str, Any]]:
-    """Runs a task for each of many calls, never more of them under way than keep the workers busy.
+    """Run a task for each of many calls, never more of them under way than keep the workers busy.
 
     A worker that dies loses nothing: what it was at is done by another.
 

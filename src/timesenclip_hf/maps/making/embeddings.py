@@ -1,4 +1,4 @@
-"""Embeddings in a quarter of their size: one signed byte a number and one scale a vector."""
+"""Store embeddings in a quarter of their size: a signed byte for each number and a scale for each vector."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ LARGEST_CODE = 127
 
 
 def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rounds each vector to 255 steps between its largest number and the opposite of that.
+    """Round each vector to 255 steps between its largest number and the opposite of that.
 
     Args:
         embeds: (..., feature), any float type; a vector with NaN counts as no data.
@@ -25,7 +25,7 @@ def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def embeddings_from_int8(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Embeddings (..., feature) float32 from what [`embeddings_to_int8`] returned, NaN where there is no data."""
+    """Turn what [`embeddings_to_int8`] returned into embeddings (..., feature) float32, NaN where there is no data."""
     known = np.where(scale > 0, scale, np.nan).astype(np.float32)
     embeds: np.ndarray = codes * known[..., None]
     return embeds

@@ -1,4 +1,4 @@
-"""What a run will take, told before it starts: pixels, chunks, time, output, memory; and what cannot fit is refused."""
+"""Tell what a run will take before it starts: pixels, chunks, time, output, memory; refuse what cannot fit."""
 
 import os
 import shutil
@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ...extras import needs_extra
-from .blocks import GridWindow, cut, map_block
+from .blocks import map_block
+from .options import RunOptions
 from .recipe import Recipe, layer_types
+from .windows import GridWindow, cut
 
 with needs_extra("map"):
     import psutil
@@ -22,11 +24,14 @@ CHUNK_BYTES = 128 << 20
 # Sides are multiples of this, so that chunks divide the pieces that readers and writers like.
 SIDE_STEP = 64
 LARGEST_SIDE = 512
-# Pixels that tell how fast this machine is, after as many of one batch to warm up.
+# Pixels of half a minute at 200 a second, less than half of the slowest map measured: a year of 118 dates on two busy
+# cores, 423 a second. Fewer are not timed: that would take as long as mapping them.
+FEW_PIXELS = 6000
+# Pixels that tell how fast this machine is, after a row of them to warm up.
 CALIBRATION_PIXELS = 2048
 CALIBRATION_CHUNKS = 2
-# Copies of a chunk's looks that are there together: as read, as laid into the block, as the features are made of it;
-# and of the pixels whose features are made at once, in float32.
+# Copies of a chunk's acquisitions that are in memory together: as read, as laid into the block, as the features are
+# made of it; and of the pixels whose features are made at once, in float32.
 COPIES_OF_CHUNK = 2
 COPIES_OF_FEATURES = 6
 # Of what is exported beside the store: classes, and four layers of scores in a byte each.
@@ -35,15 +40,15 @@ EXPORTED_BYTES = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will take.
+    """Say what a run will take.
 
     Attributes:
-        pixels: of the whole map.
-        chunks: of the whole map.
+        pixels: of the map.
+        chunks: of the map.
         chunks_left: those not done yet.
         side: rows and columns of a chunk.
-        pixels_per_second: of one worker, reading included.
-        seconds: until the end.
+        pixels_per_second: of one worker, reading included; None where so few pixels are left that none was timed.
+        seconds: until the end; None where that is less than a minute anyway.
         output_bytes: of the store and what is exported from it, before compression.
         free_bytes: on the disk of the output.
         memory_bytes: of each worker at most.
@@ -55,8 +60,8 @@ class Plan:
     chunks: int
     chunks_left: int
     side: tuple[int, int]
-    pixels_per_second: float
-    seconds: float
+    pixels_per_second: float | None
+    seconds: float | None
     output_bytes: int
     free_bytes: int
     memory_bytes: int
@@ -64,16 +69,20 @@ class Plan:
     usable_memory: int
 
     def __str__(self) -> str:
-        started = f" ({self.chunks - self.chunks_left} done)" if self.chunks_left < self.chunks else ""
+        done = f" ({self.chunks - self.chunks_left} done)" if self.chunks_left < self.chunks else ""
+        duration = "less than a minute"
+        if self.seconds is not None:
+            workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+            speed = f"{self.pixels_per_second:,.0f} pixels/s for each of {workers}"
+            duration = f"about {_duration(self.seconds)} at {speed}"
         return (
-            f"{self.pixels:,} pixels in {self.chunks:,} chunks of {self.side[0]} x {self.side[1]}{started}; "
-            f"about {_duration(self.seconds)} at {self.pixels_per_second:,.0f} pixels/s for each of {self.workers} "
-            f"worker{'s' if self.workers > 1 else ''}; output up to {_size(self.output_bytes)} "
-            f"({_size(self.free_bytes)} free); memory about {_size(self.memory_bytes)} for each worker"
+            f"{self.pixels:,} pixels in {self.chunks:,} chunks of {self.side[0]} x {self.side[1]}{done}; {duration}; "
+            f"output up to {_size(self.output_bytes)} ({_size(self.free_bytes)} free); memory about "
+            f"{_size(self.memory_bytes)} for each worker"
         )
 
     def check(self) -> None:
-        """Refuses what cannot fit.
+        """Refuse what cannot fit.
 
         Raises:
             OSError: the disk or the memory is too small; the sentence says by how much.
@@ -91,16 +100,15 @@ class Plan:
             )
 
 
-def chunk_side(cube: xr.Dataset, wanted: int | None) -> tuple[int, int]:
-    """Rows and columns of a chunk: as wanted, else the cube's own chunks, else what fits `CHUNK_BYTES`.
+def chunk_side(cube: xr.Dataset, chunk: int | None) -> tuple[int, int]:
+    """Choose rows and columns of a chunk.
 
-    Raises:
-        ValueError: the size wanted is not positive.
+    Args:
+        cube: whose own chunks are taken where it has some, else what fits `CHUNK_BYTES`.
+        chunk: side that was asked for, which comes first.
     """
-    if wanted is not None:
-        if wanted < 1:
-            raise ValueError(f"A chunk must have at least 1 pixel a side, got {wanted}.")
-        return wanted, wanted
+    if chunk is not None:
+        return chunk, chunk
     if cube.chunks:
         return max(cube.chunksizes["y"]), max(cube.chunksizes["x"])
     fitting = int(np.sqrt(CHUNK_BYTES / _bytes_of_pixel(cube))) // SIDE_STEP * SIDE_STEP
@@ -116,10 +124,9 @@ def plan_run(
     *,
     side: tuple[int, int],
     store: Path,
-    workers: int,
-    here: bool,
+    run: RunOptions,
 ) -> Plan:
-    """Estimates a run from some pixels of real chunks.
+    """Estimate what a run takes, its time from some pixels of real chunks unless there are few.
 
     Args:
         cube: what is mapped.
@@ -128,39 +135,35 @@ def plan_run(
         left: the chunks still to do.
         side: rows and columns of a chunk.
         store: where the run will be.
-        workers: at once.
-        here: on this machine.
+        run: where it computes.
     """
-    pixels = sum(window.height * window.width for window in windows)
-    pixels_left = sum(window.height * window.width for window in left)
-    reading, mapping = _calibrate(cube, recipe, left) if left else (0.0, 0.0)
-    seconds = reading * len(left) + mapping * pixels_left
-    at_each_pixel = sum(np.dtype(kind.dtype).itemsize * max(kind.features, 1) for kind in layer_types(recipe).values())
-    at_each_pixel += EXPORTED_BYTES * len(recipe.label_sets)
+    pixels_left = sum(window.pixels for window in left)
+    seconds = None if pixels_left <= FEW_PIXELS else _seconds(cube, recipe, left, pixels_left)
+    bytes_of_pixel = sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
     return Plan(
-        pixels=pixels,
+        pixels=sum(window.pixels for window in windows),
         chunks=len(windows),
         chunks_left=len(left),
         side=side,
-        pixels_per_second=pixels_left / seconds if seconds else 0.0,
-        seconds=seconds / workers,
-        output_bytes=at_each_pixel * pixels_left,
+        pixels_per_second=pixels_left / seconds if seconds else None,
+        seconds=seconds / run.workers if seconds else None,
+        output_bytes=(bytes_of_pixel + EXPORTED_BYTES * len(recipe.label_sets)) * pixels_left,
         free_bytes=shutil.disk_usage(_existing(store)).free,
         memory_bytes=_memory(cube, recipe, side),
-        workers=workers,
-        usable_memory=psutil.virtual_memory().available if here else 0,
+        workers=run.workers,
+        usable_memory=psutil.virtual_memory().available if run.is_local else 0,
     )
 
 
-def _calibrate(cube: xr.Dataset, recipe: Recipe, left: Sequence[GridWindow]) -> tuple[float, float]:
-    """Seconds to read a chunk, and seconds for each pixel after that."""
+def _seconds(cube: xr.Dataset, recipe: Recipe, left: Sequence[GridWindow], pixels: int) -> float:
+    """Time reading and mapping some pixels; return what one worker takes for all, 0 where none can be read."""
     reading: list[float] = []
     mapping: list[float] = []
-    places = np.unique(np.linspace(0, len(left) - 1, CALIBRATION_CHUNKS + 2).astype(int)[1:-1])
-    for place in places.tolist():
+    samples = np.unique(np.linspace(0, len(left) - 1, CALIBRATION_CHUNKS + 2).astype(int)[1:-1])
+    for index in samples.tolist():
         started = time.perf_counter()
         try:
-            block = cut(cube, left[place]).compute(scheduler="synchronous")
+            block = cut(cube, left[index]).compute(scheduler="synchronous")
         except Exception:  # a chunk that no one can read; the run names it
             continue
         reading.append(time.perf_counter() - started)
@@ -170,19 +173,19 @@ def _calibrate(cube: xr.Dataset, recipe: Recipe, left: Sequence[GridWindow]) -> 
         started = time.perf_counter()
         map_block(some, recipe)
         mapping.append((time.perf_counter() - started) / (some.sizes["y"] * some.sizes["x"]))
-    return (float(np.median(reading)), float(np.median(mapping))) if mapping else (0.0, 0.0)
+    return float(np.median(reading)) * len(left) + float(np.median(mapping)) * pixels if mapping else 0.0
 
 
 def _memory(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int]) -> int:
-    """What this process holds with the model loaded, and what a chunk adds to it."""
+    """Add what a chunk takes to what this process holds with the model loaded."""
     pixels = (side[0] + 2 * recipe.halo) * (side[1] + 2 * recipe.halo)
-    layers = sum(np.dtype(kind.dtype).itemsize * max(kind.features, 1) for kind in layer_types(recipe).values())
+    layers = sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
     embeddings = 4 * recipe.projection_dim if recipe.embeddings or "embeddings" in cube else 0
-    scores = sum(4 * len(one.labels) for one in recipe.label_sets.values())
-    looks = cube.sizes.get("time", 0) * cube.sizes.get("band", 0) * 4 * min(recipe.chunk_size, pixels)
+    scores = sum(4 * len(label_set.labels) for label_set in recipe.label_sets.values())
+    series = cube.sizes.get("time", 0) * cube.sizes.get("band", 0) * 4 * min(recipe.model.compute.chunk_size, pixels)
     chunk = pixels * (COPIES_OF_CHUNK * _bytes_of_pixel(cube) + layers + embeddings + 4 * scores)
     held: int = psutil.Process().memory_info().rss
-    return held + int(chunk) + COPIES_OF_FEATURES * looks
+    return held + int(chunk) + COPIES_OF_FEATURES * series
 
 
 def _bytes_of_pixel(cube: xr.Dataset) -> int:
@@ -191,7 +194,7 @@ def _bytes_of_pixel(cube: xr.Dataset) -> int:
 
 
 def _existing(path: Path) -> Path:
-    """The nearest folder above that is there."""
+    """Return the nearest folder above that exists."""
     absolute = Path(os.path.abspath(path))
     return next(folder for folder in (absolute, *absolute.parents) if folder.is_dir())
 

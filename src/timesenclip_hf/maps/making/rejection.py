@@ -1,14 +1,14 @@
-"""Pixels whose class is too unsure to name."""
+"""Leave pixels unnamed whose class is too unsure."""
 
 from ...extras import needs_extra
-from ..files.codes import NO_CLASS, UNCERTAIN
+from ..files.legend import NO_CLASS, UNCERTAIN
 
 with needs_extra("map"):
     import xarray as xr
 
 
 def reject(mapped: xr.Dataset, threshold: float) -> xr.Dataset:
-    """The map with the class "uncertain" wherever the probability is below a threshold.
+    """Give the class "uncertain" to every pixel whose probability is below a threshold.
 
     Coarse classes go by their own probability. All other layers stay, so that the threshold can be changed later.
 
@@ -30,7 +30,7 @@ def reject(mapped: xr.Dataset, threshold: float) -> xr.Dataset:
 
 
 def check_threshold(threshold: float) -> None:
-    """Refuses what is no probability.
+    """Refuse what is no probability.
 
     Raises:
         ValueError: it is none.

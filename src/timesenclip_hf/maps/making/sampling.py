@@ -1,8 +1,8 @@
-"""What holds for a whole cube, from a sample of it: the unit and the year, which no block may decide for itself."""
+"""Settle what holds for a whole cube from a sample of it: the unit and the year, which no block may decide."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from transformers.utils import logging
@@ -10,77 +10,98 @@ from transformers.utils import logging
 from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import choose_year, place_in_year, year_of
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from ..cubes.reading import look_offsets
-from .blocks import GridWindow, cut
+from ...models.timesenclip.options_timesenclip import SeriesOptions
+from ..cubes.reading import acquisition_offsets
+from .options import DEFAULT_READING
+from .windows import GridWindow, cut
 
 with needs_extra("map"):
     import xarray as xr
 
 logger = logging.get_logger(__name__)
 
-# Squares of the sample along each axis, at the same places of the cube whatever its chunks; where the first ones show
+# Squares of the sample along each axis, at the same spots of the cube whatever its chunks; where the first ones show
 # nothing, the next.
 SQUARES = (4, 8)
 SQUARE = 16
 
 
 def settle(
-    cube: xr.Dataset,
-    extractor: TimeSenCLIPFeatureExtractor,
-    *,
-    year: int | None = None,
-    offset: float | None = None,
-    processing_baseline: str | float | None = None,
-) -> dict[str, Any]:
-    """Options of the feature extractor that make any block of the cube be read as the whole.
+    cube: xr.Dataset, extractor: TimeSenCLIPFeatureExtractor, reading: SeriesOptions = DEFAULT_READING
+) -> SeriesOptions:
+    """Decide how the series of any block of the cube are read, so that each is read as the cube.
+
+    Args:
+        cube: from [`open_cube`].
+        extractor: of the checkpoint.
+        reading: `year`, and `offset` or `processing_baseline` instead of the cube's own.
+
+    Returns:
+        Bands, times, year, offsets, the value for no data and the unit; "auto" where the sample shows nothing, which
+        leaves fractions to each block.
 
     Raises:
-        ValueError: the cube cannot be reflectance, lacks bands, or has no look of the year.
+        ValueError: the cube cannot be reflectance, lacks bands, or has no acquisition of the year.
         OSError: nothing of the sample can be read.
     """
-    options: dict[str, Any] = {
-        "bands": cube["band"].values.tolist(),
-        "nodata": cube.attrs.get("nodata"),
-        "processing_baseline": processing_baseline,
-        "offset": offset,
-    }
-    if offset is None and processing_baseline is None:
-        options["offset"] = look_offsets(cube)
     times = cube["time"].values
     dated = times.dtype.kind == "M"
-    if year is not None and not dated:
-        raise ValueError("`year` chooses among dates, but the looks have months only: leave it out.")
+    if reading.year is not None and not dated:
+        raise ValueError("`year` chooses among dates, but the acquisitions have months only: leave it out.")
+    corrected = reading.offset is not None or reading.processing_baseline is not None
+    settled = SeriesOptions(
+        bands=cube["band"].values.tolist(),
+        nodata=cube.attrs.get("nodata"),
+        processing_baseline=reading.processing_baseline,
+        offset=reading.offset if corrected else acquisition_offsets(cube),
+    )
     months = place_in_year(times.astype("datetime64[D]")) if dated else times
     for squares in SQUARES:
         series, scl = _sample(cube, squares)
-        # Every look by itself: refusals, warnings and what is clear come before any choice of a year.
-        looks = extractor(series, scl=scl, months=months, composite="none", allow_empty=True, **options)["series_mask"]
-        if looks.any():
+        # Every acquisition by itself: refusals, warnings and what is clear come before any choice of a year.
+        each = replace(settled, scl=scl, months=months)
+        observed = extractor(series, each, composite="none", allow_empty=True)["series_mask"]
+        if observed.any():
             break
-    units = extractor.judge_units(series, scl=scl, **{name: options[name] for name in ("bands", "nodata")})
-    integers = series.dtype.kind in "iu"
-    options["units"] = units or ("dn" if integers else "auto")
-    options["judge"] = options["units"] == "auto"
+    units = extractor.judge_units(series, replace(settled, scl=scl))
+    settled = replace(settled, units=units or ("dn" if series.dtype.kind in "iu" else "auto"))
     if not dated:
-        return {**options, "months": times}
+        return replace(settled, months=times)
+    return replace(settled, dates=times, year=_choose_year(times, observed, reading.year))
+
+
+def check_reading(reading: SeriesOptions) -> None:
+    """Refuse what a cube says by itself.
+
+    Raises:
+        ValueError: bands, times, scene classes, the value for no data or the unit are named.
+    """
+    for name in ("bands", "dates", "months", "scl", "nodata"):
+        if getattr(reading, name) is not None:
+            raise ValueError(f"`{name}` is what an open cube says by itself: leave it out.")
+    if reading.units != "auto":
+        raise ValueError("`units` is settled from a sample of the cube: leave it out.")
+
+
+def _choose_year(times: np.ndarray, observed: np.ndarray, year: int | None) -> int | None:
     years = np.unique(year_of(times))
     if year is None and len(years) > 1:
-        year = int(choose_year(times, looks)[0])
+        year = int(choose_year(times, observed)[0])
         logger.warning(
             f"The dates span {years[0]} to {years[-1]}; {year}, with the most observed months, is mapped: pass `year` "
             "to choose."
         )
     if year is not None and year not in years:
-        raise ValueError(f"No look is of {year}: the dates are of {', '.join(map(str, years))}.")
-    return {**options, "dates": times, "year": year}
+        raise ValueError(f"No acquisition is of {year}: the dates are of {', '.join(map(str, years))}.")
+    return year
 
 
 def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Series (pixel, time, band) and their scene classes (pixel, time)."""
-    places = [_spread(cube.sizes[axis], squares) for axis in ("y", "x")]
+    """Read series (pixel, time, band) and their scene classes (pixel, time)."""
+    spans = [_spread(cube.sizes[axis], squares) for axis in ("y", "x")]
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     problem: Exception | None = None
-    for rows, columns in product(*places):
+    for rows, columns in product(*spans):
         square = cut(cube, GridWindow(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start))
         try:
             parts.append(_as_series(square.load()))
@@ -93,7 +114,7 @@ def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _spread(length: int, squares: int) -> Sequence[slice]:
-    """Squares' places along an axis; side by side where it is short."""
+    """Spread squares along an axis, side by side where it is short."""
     if length <= squares * SQUARE:
         return [slice(start, min(start + SQUARE, length)) for start in range(0, length, SQUARE)]
     starts = ((np.arange(squares) + 0.5) * length / squares - SQUARE / 2).astype(int).tolist()

@@ -1,19 +1,70 @@
-"""Neighbours made to agree: a majority filter of classes, and a Potts model of probabilities.
+"""Make neighbours agree: a majority filter of classes, and a Potts model of probabilities.
 
-Both look a known number of pixels far, their halo, and compute each pixel in an order of its own neighbours: a raster
-in chunks that overlap by the halo gives the same bits as the raster at once. Beyond the raster there is nothing.
+A pixel depends on a known number of pixels around it, the halo, in an order of its own neighbours: a raster in chunks
+that overlap by the halo gives the same bits as the raster at once. Beyond the raster there is nothing.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from ..files.codes import NO_CLASS
+from ..files.legend import NO_CLASS
 
 # The eight neighbours, row and column.
 NEIGHBOURS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if (row, column) != (0, 0)]
+# Sweeps of the Potts model, each of which reaches a pixel further.
+POTTS_SWEEPS = 5
+DEFAULT_AMOUNTS = {"majority": 3.0, "potts": 1.0}
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Say how neighbours are made to agree.
+
+    Attributes:
+        method: "majority" or "potts".
+        amount: side of the majority's square, or the strength of the Potts model.
+    """
+
+    method: str
+    amount: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Smoothing":
+        """Read "majority", "majority:5", "potts" or "potts:1.5".
+
+        Raises:
+            ValueError: it is something else.
+        """
+        method, _, amount = text.partition(":")
+        try:
+            smoothing = cls(method, float(amount) if amount else DEFAULT_AMOUNTS[method])
+            is_side = smoothing.amount == int(smoothing.amount) or method == "potts"
+            valid = method in DEFAULT_AMOUNTS and smoothing.halo > 0 and smoothing.amount > 0 and is_side
+        except (KeyError, ValueError, OverflowError):
+            valid = False
+        if not valid:
+            raise ValueError(f'Smoothing must be such as "majority:3" (an odd size) or "potts:1.0", got {text!r}.')
+        return smoothing
+
+    @property
+    def halo(self) -> int:
+        """Return how many pixels around a block its own depend on."""
+        return majority_halo(int(self.amount)) if self.method == "majority" else POTTS_SWEEPS
+
+    @property
+    def scores(self) -> str | None:
+        """Say whose the scores are where the filter changes classes without them; None for the Potts model."""
+        return "of the class shown, after smoothing" if self.method == "majority" else None
+
+    def __str__(self) -> str:
+        if self.method == "potts":
+            return f"Potts {self.amount:g}"
+        return f"majority {self.amount:.0f} x {self.amount:.0f} (probability and margin {self.scores})"
 
 
 def majority_halo(size: int) -> int:
-    """How far [`majority`] looks.
+    """Return how many pixels [`majority`] reaches.
 
     Raises:
         ValueError: the size is not 3, 5, 7, ...
@@ -24,7 +75,7 @@ def majority_halo(size: int) -> int:
 
 
 def majority(classes: np.ndarray, size: int = 3) -> np.ndarray:
-    """Gives each pixel the class that most pixels of the square around it have.
+    """Give each pixel the class that most pixels of the square around it have.
 
     On a tie the pixel keeps its class where that is among the first, else the lowest code wins. No data has no vote and
     stays.
@@ -43,9 +94,9 @@ def majority(classes: np.ndarray, size: int = 3) -> np.ndarray:
     most = np.zeros(classes.shape, dtype=np.int32)
     winners = classes.copy()
     for code in np.unique(classes[classes != NO_CLASS]):
-        own = classes == code
+        members = classes == code
         # Twice the votes, and one for being there: it decides ties and nothing else.
-        votes = 2 * _sum_of_square(own, halo) + own
+        votes = 2 * _sum_of_square(members, halo) + members
         ahead = votes > most
         most[ahead] = votes[ahead]
         winners[ahead] = code
@@ -53,8 +104,8 @@ def majority(classes: np.ndarray, size: int = 3) -> np.ndarray:
     return winners
 
 
-def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = 5) -> np.ndarray:
-    """Mean-field marginals of a Potts model: neighbours of one class are likelier, the more so the surer they are.
+def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = POTTS_SWEEPS) -> np.ndarray:
+    """Compute mean-field marginals of a Potts model: neighbours of a class make it likelier, the surer the more.
 
     Each sweep sets every pixel to `softmax(log p + strength / 8 * sum of the eight neighbours' marginals)`, all at
     once: a pixel whose neighbours are all sure of a class gains `exp(strength)` in favour of it.
@@ -62,7 +113,7 @@ def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = 5) -> 
     Args:
         probabilities: (y, x, class), NaN where there is no data, which stays and has no part.
         strength: of the pull, 0 for none.
-        sweeps: also how many pixels far it looks.
+        sweeps: also how many pixels far it reaches.
 
     Returns:
         Probabilities (y, x, class) float32.
@@ -89,7 +140,7 @@ def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = 5) -> 
 
 
 def _sum_of_square(values: np.ndarray, halo: int) -> np.ndarray:
-    """Sum over the square around each pixel, whole numbers."""
+    """Sum whole numbers over the square around each pixel."""
     height, width = values.shape
     padded = np.pad(values.astype(np.int32), halo)
     rows = np.add.reduce([padded[shift : shift + height] for shift in range(2 * halo + 1)])

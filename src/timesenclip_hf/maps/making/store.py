@@ -1,7 +1,7 @@
-"""The folder of a run: the map as a Zarr store, what it is made of, and which chunks are done.
+"""Keep a run in a folder: the map as a Zarr store, what it is made of, and which chunks are done.
 
 `map.zarr` is the map, with a group for each label set that has a name. `manifest.json` says what the run is: inputs,
-options, hashes of model and looks, grid. `chunks.jsonl` gets a line for each chunk after its last byte is in the store;
+options, hashes of model and times, grid. `chunks.jsonl` gets a line for each chunk after its last byte is in the store;
 what has no line is computed again, so that a run which was killed at any moment goes on and ends the same.
 """
 
@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
-from ..files.codes import NO_CLASS
-from .blocks import GridWindow, Layers, windows_of
-from .production import class_attributes, map_attributes
+from ...files import write_json
+from ..cubes.grids import grid_of, locate
+from ..files.legend import NO_CLASS
+from .blocks import Layers
+from .map_dataset import layer_attributes, map_attributes
 from .recipe import LayerType, Recipe, layer_types
+from .windows import GridWindow
 
 with needs_extra("map"):
     import xarray as xr
@@ -34,7 +37,7 @@ LAYER_ORDER = (
 
 
 class MapStore:
-    """A run's folder.
+    """Hold what is known of a run's folder, and write to it.
 
     Args:
         path: of the folder; nothing is written before [`create`].
@@ -54,7 +57,7 @@ class MapStore:
             raise ValueError(f"{self.path} was written by another version: choose another output, or remove it.")
 
     def check(self, identity: Mapping[str, Any]) -> None:
-        """Refuses to go on with a run of other inputs or options.
+        """Refuse to go on with a run of other inputs or options.
 
         Raises:
             ValueError: the folder holds another run; the sentence says in what it differs.
@@ -62,7 +65,7 @@ class MapStore:
         if self.manifest is None:
             return
         theirs, ours = self.manifest["identity"], json.loads(json.dumps(identity))
-        for name in {**theirs, **ours}:
+        for name in {**ours, **theirs}:
             if theirs.get(name) != ours.get(name):
                 raise ValueError(
                     f"{self.path} holds a run with another {name.replace('_', ' ')} ({_brief(theirs.get(name))} there, "
@@ -70,7 +73,7 @@ class MapStore:
                 )
 
     def create(self, identity: Mapping[str, Any], recipe: Recipe, grid: xr.Dataset, side: tuple[int, int]) -> None:
-        """Makes whatever is not there yet: manifest first, so that a run killed in between goes on.
+        """Make whatever is missing: manifest first, so that a run killed in between goes on.
 
         Args:
             identity: what makes this run another than the next, in types that JSON has.
@@ -84,38 +87,32 @@ class MapStore:
             shape = [grid.sizes["y"], grid.sizes["x"]]
             self.manifest = {"format": FORMAT, "identity": dict(identity), "shape": shape, "side": list(side)}
             self.manifest["maps"] = {name: map_attributes(recipe, name) for name in recipe.label_sets}
-            self._write_manifest()
+            write_json(self.path / RUN_MANIFEST, self.manifest)
         root = zarr.open_group(self.path / MAP, mode="a")
         if "spatial_ref" not in root:
-            located = xr.Dataset(coords={"y": grid["y"].values, "x": grid["x"].values}).rio.write_crs(grid.rio.crs)
+            plain = xr.Dataset(coords={"y": grid["y"].values, "x": grid["x"].values})
+            located = locate(plain, grid.rio.crs, grid_of(grid))
             located.to_zarr(self.path / MAP, mode="a", consolidated=False)
         attributes = {
             f"{name}/{layer}" if name else layer: flags
             for name in recipe.label_sets
-            for layer, flags in class_attributes(recipe, name).items()
+            for layer, flags in layer_attributes(recipe, name).items()
         }
         for name, kind in layer_types(recipe).items():
             if name not in root:
                 _create_array(root, name, kind, (grid.sizes["y"], grid.sizes["x"]), side, attributes.get(name, {}))
 
-    def windows(self) -> dict[tuple[int, int], GridWindow]:
-        """The chunks by row and column of their grid."""
-        assert self.manifest is not None
-        rows, columns = self.manifest["side"]
-        found = windows_of(tuple(self.manifest["shape"]), (rows, columns))
-        return {(window.row // rows, window.column // columns): window for window in found}
-
     def entries(self) -> dict[tuple[int, int], dict[str, Any]]:
-        """The last line of each chunk that has one."""
+        """Read the last line of each chunk that has one."""
         journal = self.path / JOURNAL
         return {tuple(entry["chunk"]): entry for entry in _read_lines(journal)} if journal.is_file() else {}
 
     def done(self) -> set[tuple[int, int]]:
-        """The chunks that need no more work; those that could not be read are not among them."""
+        """List the chunks that need no more work; those that could not be read are not among them."""
         return {chunk for chunk, entry in self.entries().items() if "failed" not in entry}
 
     def record(self, entry: Mapping[str, Any]) -> None:
-        """Adds a chunk's line."""
+        """Add a chunk's line."""
         with (self.path / JOURNAL).open("a+b") as file:
             # After a line that a kill cut short, begin a new one.
             if file.tell() and not _ends_line(self.path / JOURNAL):
@@ -124,37 +121,32 @@ class MapStore:
 
     @property
     def maps(self) -> dict[str, Any]:
-        """Attributes of the map of each label set, of a run that was begun."""
-        found: dict[str, Any] = {} if self.manifest is None else self.manifest["maps"]
-        return found
+        """Return the attributes of the map of each label set, of a run that was begun."""
+        attributes: dict[str, Any] = {} if self.manifest is None else self.manifest["maps"]
+        return attributes
 
     @property
     def is_finished(self) -> bool:
-        """Whether every chunk has had its turn."""
+        """Tell whether every chunk has had its turn."""
         return self.manifest is not None and "outcome" in self.manifest
 
     def finish(self) -> None:
-        """Puts the outcome into the manifest."""
+        """Put the outcome into the manifest."""
         assert self.manifest is not None
         entries = self.entries()
-        failed = {_chunk_name(chunk): entry["failed"] for chunk, entry in sorted(entries.items()) if "failed" in entry}
+        failed = {chunk_name(chunk): entry["failed"] for chunk, entry in sorted(entries.items()) if "failed" in entry}
         for name, attributes in self.manifest["maps"].items():
             counts = [entry["counts"][name] for entry in entries.values() if "counts" in entry]
             unread = sum(entry["pixels"] for entry in entries.values() if "failed" in entry)
-            attributes["pixels_without_data"] = sum(one[NO_CLASS] for one in counts) + unread
+            attributes["pixels_without_data"] = sum(count[NO_CLASS] for count in counts) + unread
             attributes["pixels_of_labels"] = np.sum(counts, axis=0).tolist()[1:] if counts else []
             attributes["failed_chunks"] = [f"{chunk}: {reason}" for chunk, reason in failed.items()]
         self.manifest["outcome"] = {"chunks": len(entries), "failed": failed}
-        self._write_manifest()
-
-    def _write_manifest(self) -> None:
-        temporary = self.path / f"{RUN_MANIFEST}.part"
-        temporary.write_text(json.dumps(self.manifest, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(self.path / RUN_MANIFEST)
+        write_json(self.path / RUN_MANIFEST, self.manifest)
 
 
 def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:
-    """Writes one chunk into the run's folder; no other chunk shares a file with it."""
+    """Write one chunk into the run's folder; no other chunk shares a file with it."""
     root = zarr.open_group(path / MAP, mode="r+")
     for name, values in layers.items():
         array = root[name]
@@ -163,7 +155,7 @@ def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:
 
 
 def blank_layers(recipe: Recipe, window: GridWindow) -> Layers:
-    """What stands where nothing could be read."""
+    """Fill the layers of a window where nothing could be read."""
     shape = (window.height, window.width)
     return {
         name: np.full((*shape, kind.features) if kind.features else shape, kind.fill, dtype=kind.dtype)
@@ -172,10 +164,10 @@ def blank_layers(recipe: Recipe, window: GridWindow) -> Layers:
 
 
 def find_run(path: str | os.PathLike[str]) -> MapStore:
-    """The folder of a run that is there already.
+    """Open the folder of a run that exists already.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the folder holds no run.
     """
     if not (Path(path) / RUN_MANIFEST).is_file():
         raise ValueError(f"{path} holds no map: give the folder of a run, such as map.run.")
@@ -183,7 +175,7 @@ def find_run(path: str | os.PathLike[str]) -> MapStore:
 
 
 def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
-    """Opens the map of a run lazily, as finished as it is.
+    """Open the map of a run lazily, as finished as it is.
 
     Args:
         path: of the run's folder.
@@ -235,7 +227,8 @@ def _ends_line(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _chunk_name(chunk: tuple[int, int]) -> str:
+def chunk_name(chunk: tuple[int, int]) -> str:
+    """Name a chunk by its row and column in the grid of chunks."""
     return f"row {chunk[0]}, column {chunk[1]}"
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from tests.support.small_cubes import MONTHS, small_cube
-from timesenclip_hf.maps import map_cube, open_cube
+from timesenclip_hf.maps import MapOptions, map_cube, open_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
+from timesenclip_hf.runtimes.options import ComputeOptions
 
 LABELS = ["maize", "broad-leaved woodland", "water"]
 
@@ -36,7 +38,7 @@ def test_a_map_does_not_depend_on_the_chunks(tiny_pipeline, chunk_size):
     cube = small_cube(times=times)
     cube["SCL"] = (("time", "y", "x"), np.random.default_rng(3).choice([4, 5, 8], (8, 6, 5)).astype(np.uint8))
     whole = map_cube(cube, LABELS, tiny_pipeline, progress=False)
-    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False, chunk_size=chunk_size)
+    mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False, compute=ComputeOptions(chunk_size=chunk_size))
     near = whole["margin"] < 1e-5
     assert (mapped["class"] == whole["class"]).where(~near, True).all()
     for name in ("probability", "entropy", "margin"):
@@ -73,7 +75,7 @@ def test_pixels_without_a_clear_month_are_no_data_and_counted(tiny_pipeline):
     cube["B02"][:, 4, 4] = 65535
     mapped = map_cube(cube, LABELS, tiny_pipeline, progress=False)
     empty = mapped["class"].values == 0
-    assert sorted(zip(*(places.tolist() for places in empty.nonzero()), strict=True)) == [(1, 2), (4, 4)]
+    assert sorted(zip(*(axis.tolist() for axis in empty.nonzero()), strict=True)) == [(1, 2), (4, 4)]
     assert mapped.attrs["pixels_without_data"] == 2
     assert np.isnan(mapped["probability"].values[empty]).all()
     assert mapped["clear_months"].values[0, 0] == 5
@@ -94,10 +96,10 @@ def test_the_year_with_the_most_months_is_mapped_and_named(tiny_pipeline, caplog
     assert mapped.attrs["year"] == 2018
     assert "2018, with the most observed months, is mapped" in caplog.text
     assert (mapped["clear_months"] == 12).all()
-    earlier = map_cube(cube, LABELS, tiny_pipeline, year=2017, progress=False)
+    earlier = map_cube(cube, LABELS, tiny_pipeline, reading=SeriesOptions(year=2017), progress=False)
     assert (earlier["clear_months"] == 4).all()
-    with pytest.raises(ValueError, match="No look is of 2020"):
-        map_cube(cube, LABELS, tiny_pipeline, year=2020, progress=False)
+    with pytest.raises(ValueError, match="No acquisition is of 2020"):
+        map_cube(cube, LABELS, tiny_pipeline, reading=SeriesOptions(year=2020), progress=False)
 
 
 def test_reflectance_and_digital_numbers_give_one_map(tiny_pipeline):
@@ -118,7 +120,7 @@ def test_the_offset_is_taken_off(tiny_pipeline, how):
     if how == "file":
         for band in BANDS:
             shifted[band].attrs |= {"scale_factor": 1e-4, "add_offset": -0.1}
-    mapped = map_cube(shifted, LABELS, tiny_pipeline, progress=False, **options)
+    mapped = map_cube(shifted, LABELS, tiny_pipeline, progress=False, reading=SeriesOptions(**options))
     np.testing.assert_allclose(mapped["probability"], plain["probability"], atol=1e-6)
 
 
@@ -136,12 +138,13 @@ def test_labels_may_have_phrases_and_one_label_is_certain(tiny_pipeline):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"chunk_size": 0}, "`chunk_size` must be at least 1"),
         ({"labels": ""}, "`candidate_labels` is empty"),
         ({"labels": [f"label {index}" for index in range(256)]}, "at most 254 classes, got 256"),
-        ({"hypothesis_template": "a photo"}, "must contain {} once"),
+        ({"options": MapOptions(hypothesis_template="a photo")}, "must contain {} once"),
+        ({"options": MapOptions(label_sets={"a": LABELS})}, "are several maps: call `map_label_sets`"),
+        ({"reading": SeriesOptions(nodata=7)}, "`nodata` is what an open cube says by itself"),
         ({"cube": small_cube(bands=BANDS[1:])}, "lacks B02"),
-        ({"cube": small_cube().astype(np.float32) / 100}, "look like per cent"),
+        ({"cube": small_cube().astype(np.float32) / 100}, "per cent"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(tiny_pipeline, options, sentence):
@@ -154,7 +157,10 @@ def test_bad_input_is_refused_in_one_sentence(tiny_pipeline, options, sentence):
 def test_real_cubes_map_end_to_end_alike_in_any_chunks(tiny_pipeline, real_data):
     paths = sorted((real_data / "worldcereal_flanders_2018" / "raw_nc").glob("S2_L2A_*.nc"))
     flanders = open_cube(paths)
-    maps = [map_cube(flanders, LABELS, tiny_pipeline, progress=False, chunk_size=size) for size in (8192, 1000)]
+    maps = [
+        map_cube(flanders, LABELS, tiny_pipeline, progress=False, compute=ComputeOptions(chunk_size=size))
+        for size in (8192, 1000)
+    ]
     assert maps[0].attrs["year"] == 2018
     assert maps[0]["clear_months"].min() >= 8
     np.testing.assert_allclose(maps[0]["probability"], maps[1]["probability"], atol=1e-5)

@@ -1,0 +1,114 @@
+"""Read, map and write one chunk of a run, in whatever process it is given to."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...files import first_line
+from .blocks import Layers, map_block
+from .recipe import Recipe
+from .store import blank_layers, write_layers
+from .windows import GridWindow
+
+with needs_extra("map"):
+    import dask.base
+    import xarray as xr
+
+READ_ATTEMPTS = 3
+# Seconds before a chunk is read again, and twice as many before the time after.
+READ_PAUSE = 1.0
+
+
+class Block:
+    """Hold a lazy block that Dask passes on as it is, so that a single task reads, computes and writes it."""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        # Without the rest of the cube's graph, which would travel with every block.
+        self._dataset: xr.Dataset = dask.base.optimize(dataset)[0]
+
+    def read(self) -> xr.Dataset:
+        """Read it in this process, again where that fails.
+
+        Raises:
+            Exception: whatever the reader raised the last time.
+        """
+        for attempt in range(READ_ATTEMPTS - 1):
+            try:
+                return self._dataset.compute(scheduler="synchronous")
+            except MemoryError:
+                raise
+            except Exception:  # readers of many formats
+                time.sleep(READ_PAUSE * 2**attempt)
+        return self._dataset.compute(scheduler="synchronous")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Describe one chunk of a run.
+
+    Attributes:
+        index: row and column in the grid of chunks.
+        window: its pixels.
+        wide: these with their halo, which is what its block holds.
+    """
+
+    index: tuple[int, int]
+    window: GridWindow
+    wide: GridWindow
+
+
+def produce_chunk(block: Block, chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
+    """Read, map and write one chunk; return its journal entry.
+
+    Args:
+        block: its part of the cube.
+        chunk: which it is.
+        recipe: of the map.
+        path: of the run's folder.
+    """
+    started = time.perf_counter()
+    entry: dict[str, Any] = {"chunk": list(chunk.index), "pixels": chunk.window.pixels}
+    try:
+        read = block.read()
+    except MemoryError:
+        raise
+    except Exception as error:  # readers of many formats
+        write_layers(path, blank_layers(recipe, chunk.window), chunk.window)
+        return {**entry, "failed": f"{type(error).__name__}: {first_line(error)}"}
+    reading = time.perf_counter() - started
+    inside = chunk.window.within(chunk.wide)
+    layers = {name: values[inside] for name, values in map_block(read, recipe).items()}
+    write_layers(path, layers, chunk.window)
+    return {
+        **entry,
+        "counts": _counts(layers, recipe),
+        "seconds": round(time.perf_counter() - started, 3),
+        "reading_seconds": round(reading, 3),
+        "peak_bytes": _peak_bytes(),
+        "worker": os.getpid(),
+    }
+
+
+def _counts(layers: Layers, recipe: Recipe) -> dict[str, list[int]]:
+    """Count the pixels of no data and of each class, for each label set."""
+    counts = {}
+    for name, label_set in recipe.label_sets.items():
+        classes = layers[f"{name}/class" if name else "class"]
+        counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
+    return counts
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process ever held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in kibibytes

@@ -1,0 +1,170 @@
+"""Map a cube: class, probability, entropy, margin and clear months at every pixel."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ...extras import needs_extra
+from ...models.timesenclip.options_timesenclip import SeriesOptions
+from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
+from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
+from ..cubes.reading import CubeSource, open_cube
+from .blocks import Layers, classify_block, map_block
+from .map_dataset import as_map
+from .model_source import Model
+from .options import DEFAULT_OPTIONS, DEFAULT_READING, MapOptions
+from .recipe import Recipe, layer_types, make_recipe
+from .windows import cut, windows_of
+
+with needs_extra("map"):
+    import dask.array as da
+    import xarray as xr
+
+# Side in pixels of what is mapped at once of a cube in memory.
+SIDE_IN_MEMORY = 512
+
+
+def map_cube(
+    cube: CubeSource | Sequence[CubeSource],
+    labels: CandidateLabels | None = None,
+    model: Model = None,
+    *,
+    options: MapOptions = DEFAULT_OPTIONS,
+    reading: SeriesOptions = DEFAULT_READING,
+    compute: ComputeOptions = DEFAULT_COMPUTE,
+    crs: str | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Name the land cover of every pixel of a cube: at once if it is in memory, lazily if it is made of Dask arrays.
+
+    The unit of the values and the year are decided once, from a sample of the whole cube. For a cube that takes hours,
+    [`produce_map`] writes what is finished and goes on where it was stopped.
+
+    Args:
+        cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
+        labels: class names in words: a list, a string with commas, or `{label: [phrases]}`; left out where a hierarchy
+            names them.
+        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
+            processes need a folder or an id.
+        options: hierarchy, prompts, smoothing, and whether embeddings are kept.
+        reading: `year`; `offset` or `processing_baseline` where the files do not say them; `bands` that the files
+            leave unnamed. All else is the cube's own.
+        compute: how to compute; no map depends on the sizes of its pieces.
+        crs: where the files name none.
+        progress: show a progress bar, for a cube in memory.
+
+    Returns:
+        On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
+        of that class; `entropy` of the probabilities as a share of the largest possible; `margin`, the lead of that
+        class over the likeliest other; `clear_months` uint8. With a hierarchy `class_coarse` and
+        `probability_coarse`; with embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts
+        smoothing all are of the smoothed probabilities. After a majority filter probability and margin are of the
+        class shown (the margin is 0 where the pixel itself prefers another), and the entropy is the pixel's own.
+        The attribute `labels` holds the names, `pixels_without_data` the count of zeros, which a lazy map does not
+        know.
+
+    Raises:
+        ValueError: cube, labels or options cannot be used; the sentence says why.
+    """
+    if options.label_sets is not None:
+        raise ValueError("`label_sets` are several maps: call `map_label_sets`.")
+    return _map(cube, labels, model, options, reading, compute, crs, progress)[""]
+
+
+def map_label_sets(
+    cube: CubeSource | Sequence[CubeSource],
+    label_sets: Mapping[str, CandidateLabels],
+    model: Model = None,
+    *,
+    options: MapOptions = DEFAULT_OPTIONS,
+    reading: SeriesOptions = DEFAULT_READING,
+    compute: ComputeOptions = DEFAULT_COMPUTE,
+    crs: str | None = None,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Map a cube by several sets of class names in one pass: each pixel is encoded once.
+
+    Args:
+        cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
+        label_sets: class names by the name of their set.
+        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
+        options: prompts, smoothing, and whether embeddings are kept.
+        reading: `year`, `offset`, `processing_baseline` and `bands`, where the files do not say them.
+        compute: how to compute.
+        crs: where the files name none.
+        progress: show a progress bar, for a cube in memory.
+
+    Returns:
+        What [`map_cube`] returns, for each set.
+
+    Raises:
+        ValueError: cube, labels or options cannot be used; the sentence says why.
+    """
+    return _map(cube, None, model, replace(options, label_sets=label_sets), reading, compute, crs, progress)
+
+
+def _map(
+    cube: CubeSource | Sequence[CubeSource],
+    labels: CandidateLabels | None,
+    model: Model,
+    options: MapOptions,
+    reading: SeriesOptions,
+    compute: ComputeOptions,
+    crs: str | None,
+    progress: bool,
+) -> dict[str, xr.Dataset]:
+    opened = open_cube(cube, bands=reading.bands, crs=crs)
+    reading = replace(reading, bands=None)  # the cube names its bands now
+    recipe = make_recipe(opened, labels, model, options=options, reading=reading, compute=compute)
+    layers: Any = _lazily(opened, recipe) if opened.chunks else _at_once(opened, recipe, progress)
+    return {name: as_map(layers, opened, recipe, name) for name in recipe.label_sets}
+
+
+def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
+    shape = (cube.sizes["y"], cube.sizes["x"])
+    layers = {
+        name: np.full((*shape, features) if features else shape, fill, dtype=dtype)
+        for name, (dtype, fill, features) in layer_types(recipe).items()
+    }
+    with tqdm(total=shape[0] * shape[1], unit=" pixels", disable=not progress) as bar:
+        for window in windows_of(shape, (SIDE_IN_MEMORY, SIDE_IN_MEMORY)):
+            wide = window.widened(recipe.halo, shape)
+            for name, values in map_block(cut(cube, wide), recipe).items():
+                layers[name][window.slices] = values[window.within(wide)]
+            bar.update(window.pixels)
+    return layers
+
+
+def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, xr.Variable]:
+    """Describe the layers as Dask arrays in the cube's own chunks, computed when somebody asks."""
+    blocks = cube.chunk(dict.fromkeys(("time", "band"), -1))
+    inputs = [blocks["reflectance"]] + ([blocks["scl"]] if "scl" in blocks else [])
+    halo = {"y": recipe.halo, "x": recipe.halo}
+    types = layer_types(recipe)
+
+    def classify(values: np.ndarray, scl: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        # apply_ufunc puts the axes that are not mapped over last.
+        layers = classify_block(values.transpose(2, 3, 0, 1), None if scl is None else scl.transpose(2, 0, 1), recipe)
+        return tuple(layers[name] for name in types)
+
+    results = xr.apply_ufunc(
+        classify,
+        *(_with_halo(layer, halo) for layer in inputs),
+        input_core_dims=[[axis for axis in layer.dims if axis not in ("y", "x")] for layer in inputs],
+        output_core_dims=[["feature"] if kind.features else [] for kind in types.values()],
+        output_dtypes=[kind.dtype for kind in types.values()],
+        dask="parallelized",
+        dask_gufunc_kwargs={"output_sizes": {"feature": recipe.projection_dim}} if recipe.embeddings else None,
+    )
+    return {
+        name: xr.Variable(layer.dims, da.overlap.trim_internal(layer.data, {0: recipe.halo, 1: recipe.halo}, "none"))
+        for name, layer in zip(types, results, strict=True)
+    }
+
+
+def _with_halo(layer: xr.DataArray, halo: Mapping[str, int]) -> xr.DataArray:
+    depth = {index: halo.get(str(axis), 0) for index, axis in enumerate(layer.dims)}
+    return xr.DataArray(da.overlap.overlap(layer.data, depth, "none"), dims=layer.dims)
