@@ -1,6 +1,6 @@
-"""The Space: the page of the package, and nothing else."""
+"""Serve the page of the package as a Space."""
 
-from timesenclip_hf.app.app import launch
+from timesenclip_hf.app.serving import launch
 
 if __name__ == "__main__":
     launch()

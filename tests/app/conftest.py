@@ -4,17 +4,17 @@ import pytest
 import torch
 from transformers.utils import logging
 
-from timesenclip_hf.app.cube import keep_cube
-from timesenclip_hf.app.landscape import simulate_cube
-from timesenclip_hf.app.reader import PageModel
-from timesenclip_hf.app.search import simulated_index
+from timesenclip_hf.app.cube_map import keep_cube
+from timesenclip_hf.app.example_cubes import simulate_cube
+from timesenclip_hf.app.page_model import PageModel
+from timesenclip_hf.app.place_index import simulated_index
 
 SIDE = 20
 
 
 @pytest.fixture(scope="module", autouse=True)
 def settings_of_the_process():
-    """What a program that serves the page sets for itself is put back for the tests of others."""
+    """Put what a program that serves the page sets for itself is put back for the tests of others."""
     threads, verbosity, bars = torch.get_num_threads(), logging.get_verbosity(), logging.is_progress_bar_enabled()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
@@ -26,13 +26,13 @@ def settings_of_the_process():
 
 
 @pytest.fixture(scope="session")
-def reader():
+def page_model():
     return PageModel()
 
 
 @pytest.fixture(scope="session")
-def index(reader, tmp_path_factory):
-    return simulated_index(reader, tmp_path_factory.mktemp("places"), num_points=150)
+def index(page_model, tmp_path_factory):
+    return simulated_index(page_model, tmp_path_factory.mktemp("places"), num_points=150)
 
 
 @pytest.fixture(scope="session")
@@ -41,5 +41,5 @@ def small_cube():
 
 
 @pytest.fixture(scope="session")
-def kept(reader, small_cube):
-    return keep_cube(reader, small_cube)
+def kept(page_model, small_cube):
+    return keep_cube(page_model, small_cube)

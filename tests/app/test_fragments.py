@@ -4,15 +4,15 @@ import re
 import pytest
 
 from timesenclip_hf.app import fragments
-from timesenclip_hf.app.cube import relabel
-from timesenclip_hf.app.series import CLOUDED, answer_series, example_series
+from timesenclip_hf.app.cube_map import relabel
+from timesenclip_hf.app.series_answer import CLOUDED, answer_series, example_series
 
 SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def answer(reader, index):
-    return answer_series(reader, example_series()[CLOUDED], f"maize, water, {SCRIPT}", index=index)
+def answer(page_model, index):
+    return answer_series(page_model, example_series()[CLOUDED], f"maize, water, {SCRIPT}", index=index)
 
 
 def test_scores_are_listed_the_highest_first(answer):
@@ -21,15 +21,15 @@ def test_scores_are_listed_the_highest_first(answer):
     assert sum(values) == pytest.approx(1, abs=1e-3)
 
 
-def test_what_was_typed_or_indexed_is_never_markup(reader, kept, answer):
+def test_what_was_typed_or_indexed_is_never_markup(page_model, kept, answer):
     hit = {**answer.nearest[0], "point_id": SCRIPT, "photos": [{"direction": SCRIPT, "link": f"https://x/{SCRIPT}"}]}
     parts = [
         fragments.scores(answer),
         fragments.chart(answer),
         fragments.hits([hit]),
-        fragments.legend(relabel(reader, kept, SCRIPT)),
-        fragments.status(SCRIPT, [SCRIPT]),
-        fragments.error(SCRIPT),
+        fragments.legend(relabel(page_model, kept, SCRIPT)),
+        fragments.render("status", sentence=SCRIPT, notices=[SCRIPT]),
+        fragments.render("error", sentence=SCRIPT),
     ]
     assert all("<script" not in part for part in parts)
     assert all("script" in part for part in parts[:1] + parts[2:])
@@ -39,7 +39,7 @@ def test_a_chart_says_in_words_what_it_shows(answer):
     chart = fragments.chart(answer)
     alt = re.search(r'alt="([^"]+)"', chart).group(1)
     assert "NDVI from" in alt
-    assert "No clear look in Jan, Feb, Apr, Jun, Nov, Dec." in alt
+    assert "No clear observation in Jan, Feb, Apr, Jun, Nov, Dec." in alt
     assert base64.b64decode(re.search(r"base64,([^\"]+)\"", chart).group(1)).startswith(b"\x89PNG")
 
 
@@ -56,9 +56,9 @@ def test_photos_are_part_of_the_page_and_those_elsewhere_are_links(answer, tmp_p
     assert "no photo" in fragments.hits([{**hit, "photos": [], "latitude": None, "year": None}])
 
 
-def test_a_legend_names_every_class_with_its_share_and_what_has_none(reader, kept):
+def test_a_legend_names_every_class_with_its_share_and_what_has_none(page_model, kept):
     shares = re.findall(
-        r'data-label="([^"]+)" data-share="([\d.]+)"', fragments.legend(relabel(reader, kept, "maize, lake"))
+        r'data-label="([^"]+)" data-share="([\d.]+)"', fragments.legend(relabel(page_model, kept, "maize, lake"))
     )
     assert [label for label, _ in shares] == ["maize", "lake", "no clear month"]
     assert sum(float(share) for _, share in shares) == pytest.approx(1, abs=1e-3)

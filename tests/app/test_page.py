@@ -9,10 +9,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from tests.support.small_cubes import small_cube
-from timesenclip_hf.app.app import serve
-from timesenclip_hf.app.landscape import EXAMPLES
+from timesenclip_hf.app.example_cubes import EXAMPLES
 from timesenclip_hf.app.page import build_page
-from timesenclip_hf.app.search import NUM_HITS
+from timesenclip_hf.app.place_index import NUM_HITS
+from timesenclip_hf.app.serving import serve
 
 FIELDS = {
     "series": "example words sets run own file offset number error status scores chart photos",
@@ -26,8 +26,8 @@ IDS += ["heading", "views", "map-probability-scale", "map-entropy-scale", "map-r
 
 
 @pytest.fixture(scope="module")
-def page(reader, index):
-    page = build_page(reader, index)
+def page(page_model, index):
+    page = build_page(page_model, index)
     serve(page, host="127.0.0.1")
     yield page
     page.close()
@@ -43,8 +43,8 @@ def text_of(parts):
 
 
 def test_every_part_has_its_id_once(page):
-    found = [component["props"].get("elem_id") for component in page.config["components"]]
-    assert [name for name in IDS if found.count(name) != 1] == []
+    ids = [component["props"].get("elem_id") for component in page.config["components"]]
+    assert [name for name in IDS if ids.count(name) != 1] == []
 
 
 def test_programs_see_the_five_calls(client):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from timesenclip_hf.app.page_model import EncodedSeries
 from timesenclip_hf.app.pictures import (
     FRAME,
     INDICES,
@@ -15,21 +16,20 @@ from timesenclip_hf.app.pictures import (
     score_image,
     series_chart,
 )
-from timesenclip_hf.app.reader import Looks
 from timesenclip_hf.maps.files.legend import class_colours
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
-def looks(months=12, missing=()):
+def series_of(months=12, missing=()):
     reflectance = np.tile(np.linspace(0.05, 0.5, 10, dtype=np.float32), (1, months, 1))
     observed = np.ones((1, months), dtype=bool)
     observed[0, list(missing)] = False
     reflectance[~observed] = np.nan
-    return Looks(reflectance, observed, np.arange(months, dtype=np.float32)[None], BANDS)
+    return EncodedSeries(reflectance, observed, np.arange(months, dtype=np.float32)[None], BANDS)
 
 
 def test_indices_are_normalised_differences():
-    values = index_values(looks(missing=[3]))
+    values = index_values(series_of(missing=[3]))
     for name, (first, second, *_) in INDICES.items():
         a, b = (np.linspace(0.05, 0.5, 10)[BANDS.index(band)] for band in (first, second))
         np.testing.assert_allclose(np.delete(values[name], 3), (a - b) / (a + b), rtol=1e-5)
@@ -37,9 +37,11 @@ def test_indices_are_normalised_differences():
 
 
 def test_a_chart_is_a_picture_in_which_missing_months_show():
-    whole, gap = (np.asarray(Image.open(io.BytesIO(series_chart(one)))) for one in (looks(), looks(missing=[3])))
-    assert whole.shape[1] > 500
-    assert whole.shape != gap.shape or (whole != gap).any()
+    full, gap = (
+        np.asarray(Image.open(io.BytesIO(series_chart(series)))) for series in (series_of(), series_of(missing=[3]))
+    )
+    assert full.shape[1] > 500
+    assert full.shape != gap.shape or (full != gap).any()
 
 
 def test_a_map_has_the_colours_of_the_command_and_squares_for_pixels():
@@ -54,15 +56,17 @@ def test_scores_run_from_the_first_to_the_last_colour_and_are_white_where_there_
     picture = score_image(np.array([[0.0, 1.0, np.nan]]))
     factor = enlargement(1, 3)
     first, last, none = picture[0, ::factor].tolist()
-    assert ["#{:02x}{:02x}{:02x}".format(*one) for one in (first, last)] == [score_gradient()[0], score_gradient()[-1]]
+    assert ["#{:02x}{:02x}{:02x}".format(*colour) for colour in (first, last)] == [
+        score_gradient()[0],
+        score_gradient()[-1],
+    ]
     assert none == [255, 255, 255]
 
 
-@pytest.mark.parametrize("place", [(0, 0), (1, 2), (2, 3)])
-def test_a_mark_frames_its_pixel_and_leaves_it_as_it_is(place):
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (2, 3)])
+def test_a_mark_frames_its_pixel_and_leaves_it_as_it_is(row, column):
     classes = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3 + 1
     picture, factor = map_image(classes, 3), enlargement(3, 4)
-    row, column = place
     framed = marked(picture, row, column, factor)
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
     assert (framed[inside] == picture[inside]).all()

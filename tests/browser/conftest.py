@@ -1,4 +1,4 @@
-"""One Space and one Chromium for all tests; each test is a visitor of its own."""
+"""Run one Space and one Chromium for all tests; each test is a visitor of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,26 +12,26 @@ from tests.support.space_process import Space, running_space
 
 @pytest.fixture(scope="session")
 def space() -> Iterator[Space]:
-    """The Space, started by its own launcher."""
+    """Run the Space, started by its own launcher."""
     with running_space() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Run Chromium."""
     with chromium() as running:
         yield running
 
 
 @pytest.fixture
 def visitor(space: Space, browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens the Space as a new visitor: `visitor(width=390)`."""
+    """Open the Space as a new visitor: `visitor(width=390)`."""
     with ExitStack() as stack:
         yield lambda width=1280: stack.enter_context(visit(browser, space.url, width))
 
 
 @pytest.fixture
 def page(visitor: Callable[..., Page]) -> Page:
-    """The Space, opened on a laptop."""
+    """Open the Space on a laptop."""
     return visitor()

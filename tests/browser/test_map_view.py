@@ -56,8 +56,8 @@ def test_other_words_change_the_maps_and_the_legend(view: Page):
         expect(view.locator(f"#{name} img")).not_to_have_attribute("src", before[name])
     three = {name: source(view, name) for name in MAPS}
     write(view, "map-words", "water, houses")
-    found = shares(view, ["water", "houses", NO_CLEAR_MONTH])
-    assert sum(found.values()) == pytest.approx(1, abs=0.001)
+    shown = shares(view, ["water", "houses", NO_CLEAR_MONTH])
+    assert sum(shown.values()) == pytest.approx(1, abs=0.001)
     for name in MAPS:
         expect(view.locator(f"#{name} img")).not_to_have_attribute("src", three[name])
 

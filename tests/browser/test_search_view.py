@@ -22,9 +22,9 @@ def hits(page: Page) -> dict[str, float]:
 def test_words_find_places_the_nearest_first(view: Page):
     write(view, "search-query", "rows of vines")
     expect(view.locator("#search-status")).to_contain_text("rows of vines")
-    found = hits(view)
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-    assert "vineyard" in next(iter(found))
+    places = hits(view)
+    assert list(places.values()) == sorted(places.values(), reverse=True)
+    assert "vineyard" in next(iter(places))
 
 
 def test_other_words_find_other_places(view: Page):

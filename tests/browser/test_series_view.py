@@ -47,22 +47,22 @@ def test_another_example_brings_another_year_and_other_photos(page: Page):
 def test_an_uploaded_series_gets_the_probabilities_that_the_pipeline_gives(unfolded: Page, tmp_path: Path):
     series = simulate(3, seed=5).series
     classify = pipeline(TASK, device="cpu")
-    for place, one in enumerate(series):
-        if place == 0:
+    for index, pixel in enumerate(series):
+        if index == 0:
             write(unfolded, "series-words", ", ".join(WORDS))
             upload(unfolded, "series", write_series(tmp_path / "places.npz", series))
         else:
-            write(unfolded, "series-number", str(place + 1))
-        expect(unfolded.locator("#series-status")).to_contain_text(f"Series {place + 1} of 3")
-        expected = {entry["label"]: entry["score"] for entry in classify(one, candidate_labels=WORDS)}
+            write(unfolded, "series-number", str(index + 1))
+        expect(unfolded.locator("#series-status")).to_contain_text(f"Series {index + 1} of 3")
+        expected = {entry["label"]: entry["score"] for entry in classify(pixel, candidate_labels=WORDS)}
         assert scores(unfolded, "series-scores", WORDS) == pytest.approx(expected, abs=1e-4)
 
 
-def test_months_without_a_clear_look_are_said_beside_the_year(unfolded: Page, tmp_path: Path):
+def test_months_without_a_clear_observation_are_named_beside_the_year(unfolded: Page, tmp_path: Path):
     series = np.full((1, 12, 10), 0.2, dtype=np.float32)
     series[:, [0, 10, 11]] = np.nan
     upload(unfolded, "series", write_series(tmp_path / "winter.npz", series))
-    expect(unfolded.locator("#series-chart figcaption")).to_contain_text("No clear look in Jan, Nov, Dec.")
+    expect(unfolded.locator("#series-chart figcaption")).to_contain_text("No clear observation in Jan, Nov, Dec.")
 
 
 @pytest.fixture

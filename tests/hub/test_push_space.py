@@ -15,7 +15,7 @@ from importlib.metadata import version
 import timesenclip_hf
 source = pathlib.Path("app.py").read_text()
 compile(source, "app.py", "exec")
-import timesenclip_hf.app.app
+import timesenclip_hf.app.serving
 checkpoint = pathlib.Path(timesenclip_hf.DEFAULT_CHECKPOINT)
 print(json.dumps([timesenclip_hf.__file__, version("timesenclip_hf"), (checkpoint / "model.safetensors").exists()]))
 """

@@ -1,4 +1,4 @@
-"""The Space as its own process on loopback: started as a host starts it, stopped at the end of the block."""
+"""Run the Space as a process of its own on loopback: started as a host starts it, stopped at the end of the block."""
 
 import os
 import socket
@@ -22,20 +22,20 @@ PATIENCE = 600
 
 @dataclass(frozen=True)
 class Space:
-    """A page that answers, and the process behind it."""
+    """Hold a page that answers, and the process behind it."""
 
     url: str
     process: subprocess.Popen[bytes]
 
     def memory(self, field: str = "VmRSS") -> float:
-        """MiB that the process holds now, or held at most (`VmHWM`), as Linux counts them."""
+        """Count the MiB that the process holds now, or held at most (`VmHWM`), as Linux counts them."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 @contextmanager
 def running_space(command: Sequence[str] = LAUNCHER) -> Iterator[Space]:
-    """Runs the Space on a free port for as long as the block lasts.
+    """Run the Space on a free port for as long as the block lasts.
 
     Args:
         command: what Python is given: a file or `-m` and a module, with their arguments.

@@ -1,1 +1,1 @@
-"""What the package does, shown on simulated pixels: `python -m timesenclip_hf.app`."""
+"""Show what the package does: the page, and on simulated pixels the picture of `python -m timesenclip_hf.app`."""

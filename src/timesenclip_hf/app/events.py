@@ -1,15 +1,15 @@
-"""How the page's calls are bound: one queue for two cores, and what goes wrong as a sentence."""
+"""Bind the page's calls: one queue for two cores, and what goes wrong as a sentence."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial, wraps
 from html import escape
 from typing import Any
 
 from transformers.utils import logging
 
 from ..extras import needs_extra
-from . import fragments
+from .fragments import render
 from .limits import AT_ONCE
 
 with needs_extra("demo"):
@@ -22,15 +22,15 @@ Updates = tuple[Any, ...]
 
 
 def one_sentence(reason: BaseException) -> str:
-    """An error as a visitor reads it: on one line, without the folders of this machine."""
+    """Put an error as a visitor reads it: on one line, without the folders of this machine."""
     return re.sub(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+", "", " ".join(str(reason).split()))
 
 
 def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., Iterator[Updates]]:
-    """Puts a field for what went wrong before the outputs of a call.
+    """Put a field for what went wrong before the outputs of a call.
 
-    Bad input (`ValueError`, `OSError`) is said in that field and in a passing note, in its own sentence; anything
-    else is logged, and the visitor reads an apology. The outputs then stay as they are.
+    Bad input (`ValueError`, `OSError`) shows in that field and in a passing note, in a sentence; anything else is
+    logged, and the visitor reads an apology. The outputs then stay as they are.
 
     Args:
         answer: gives a value for each output.
@@ -49,7 +49,7 @@ def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., 
         else:
             yield ("", *results)
             return
-        yield (fragments.error(sentence), *[gr.skip() for _ in range(outputs)])
+        yield (render("error", sentence=sentence), *[gr.skip() for _ in range(outputs)])
         raise gr.Error(escape(sentence), print_exception=False)
 
     return run
@@ -62,7 +62,7 @@ def bind(
     outputs: Sequence[Any],
     name: str | None = None,
 ) -> None:
-    """Binds a call to what starts it.
+    """Bind a call to what starts it.
 
     Args:
         triggers: listeners of components.
@@ -84,3 +84,28 @@ def bind(
         concurrency_limit=AT_ONCE,
         concurrency_id="compute",
     )
+
+
+def bind_texts(
+    buttons: Mapping[str, gr.Button],
+    answer: Callable[..., Updates],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    field: gr.Textbox,
+) -> None:
+    """Bind buttons that each put a text into a field and call with it.
+
+    Args:
+        buttons: by their text.
+        answer: gives a value for each output but the first.
+        inputs: components whose values it takes, the field among them.
+        outputs: components, as for [`bind`].
+        field: that takes the text.
+    """
+    index = list(inputs).index(field)
+
+    def with_text(text: str, *values: Any) -> Updates:
+        return (*answer(*values[:index], text, *values[index + 1 :]), text)
+
+    for text, button in buttons.items():
+        bind([button.click], partial(with_text, text), inputs, [*outputs, field])

@@ -1,146 +1,125 @@
-"""Parts of the page as HTML; whatever was typed or uploaded is escaped here."""
+"""Render parts of the page as HTML; the templates escape whatever was typed, uploaded or indexed."""
 
 import base64
+import mimetypes
+from calendar import month_abbr
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..extras import needs_extra
-from ..maps.files.legend import class_colours
+from ..maps.files.legend import NO_CLASS, class_colours
+from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..search import Hit
-from .cube import MapAnswer
-from .pictures import index_values, score_gradient, series_chart
-from .series import SeriesAnswer
+from .cube_map import MapAnswer
+from .pictures import index_values, series_chart
+from .series_answer import SeriesAnswer
 
-with needs_extra("demo"):
-    from ..maps.files.codes import NO_CLASS
-
-MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-PHOTO_SUFFIXES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 # Of a photo that goes into the page.
 LARGEST_PHOTO = 2**20
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
-def status(sentence: str, notices: Sequence[str] = ()) -> str:
-    """What is shown, and what to know about it."""
-    below = "".join(f'<p class="notice">{escape(notice)}</p>' for notice in notices)
-    return f'<div role="status" class="status"><p>{escape(sentence)}</p>{below}</div>'
+def render(template: str, **values: Any) -> str:
+    """Render a template.
 
-
-def error(sentence: str) -> str:
-    """What went wrong."""
-    return f'<div role="alert" class="failure">{escape(sentence)}</div>'
+    Args:
+        template: its name in `templates`, without the suffix; `error`, `heading`, `pixel`, `scale`, `status` and
+            `title` need nothing but `values`.
+        **values: what it shows.
+    """
+    return TEMPLATES.get_template(f"{template}.html").render(values).strip()
 
 
 def scores(answer: SeriesAnswer) -> str:
-    """The class names with their probabilities, the most probable first, in the colours of the map."""
-    colours = class_colours(len(answer.words.labels))
-    rows = []
-    for place in np.argsort(-answer.probabilities, kind="stable"):
-        label, value = escape(answer.words.labels[place]), float(answer.probabilities[place])
-        rows.append(
-            f'<li class="score" data-label="{label}" data-score="{value:.4f}"><span class="name">{label}</span>'
-            f'<span class="value">{value:.0%}</span><span class="track"><span class="bar" style="width:'
-            f'{100 * value:.1f}%;background:{_css(colours[place])}"></span></span></li>'
-        )
-    return f'<ol class="scores" aria-label="Probabilities of the class names">{"".join(rows)}</ol>'
+    """Render the class names with their probabilities, the most probable first, in the colours of the map."""
+    labels, colours = answer.words.labels, class_colours(len(answer.words.labels))
+    order = np.argsort(-answer.probabilities, kind="stable")
+    rows = [(labels[index], float(answer.probabilities[index]), _css(colours[index])) for index in order]
+    return render("scores", rows=rows)
 
 
 def chart(answer: SeriesAnswer) -> str:
-    """The year of the series, with a description for those who do not see it."""
-    months = ", ".join(MONTH_NAMES[month] for month in answer.missing)
-    below = f"No clear look in {months}." if months else "Every month has a clear look."
-    data = base64.b64encode(series_chart(answer.looks)).decode()
-    return (
-        f'<figure class="chart"><img src="data:image/png;base64,{data}" alt="{escape(_described(answer))} {below}">'
-        f"<figcaption>Above: reflectance of the bands by month. Below: NDVI (green leaf), NDMI (water in it) and NDWI "
-        f"(open water). {below}</figcaption></figure>"
-    )
+    """Render the year of the series, with a description for those who do not see it."""
+    missing = ", ".join(_month(month) for month in answer.series.missing_months)
+    below = f"No clear observation in {missing}." if missing else "Every month has a clear observation."
+    return render("chart", picture=_as_address(series_chart(answer.series)), described=_described(answer), below=below)
 
 
-def hits(found: Sequence[Hit]) -> str:
-    """Places with their photos, the nearest first."""
-    cards = []
-    for hit in found:
-        name = escape(hit["point_id"])
-        photos = "".join(
-            _photo(photo["link"], f"{photo['direction'] or 'ground'} photo of {hit['point_id']}")
-            for photo in hit["photos"]
-            if photo["link"]
-        )
-        where = [] if None in (hit["latitude"], hit["longitude"]) else [_place(hit["latitude"], hit["longitude"])]
-        where += [] if hit["year"] is None else [str(hit["year"])]
-        cards.append(
-            f'<figure class="hit" data-point="{name}" data-score="{hit["score"]:.4f}"><div class="photos">'
-            f"{photos or '<span>no photo</span>'}</div><figcaption><b>{name}</b><br>similarity "
-            f"{hit['score']:.2f}{''.join(f'<br>{escape(one)}' for one in where)}</figcaption></figure>"
-        )
-    return f'<div class="hits">{"".join(cards)}</div>'
+def hits(nearest: Sequence[Hit]) -> str:
+    """Render places with their photos, the nearest first."""
+    places = [
+        {
+            "name": hit["point_id"],
+            "score": hit["score"],
+            "position": _position(hit["latitude"], hit["longitude"]),
+            "year": hit["year"],
+            "photos": [_photo(photo, hit["point_id"]) for photo in hit["photos"] if photo["link"]],
+        }
+        for hit in nearest
+    ]
+    return render("hits", places=places)
 
 
 def nearest_photos(answer: SeriesAnswer) -> str:
-    """The photos of the places whose year is most like the series; empty where there is no index."""
-    if not answer.nearest:
-        return ""
-    return f"<h3>Ground photos of the places whose year is most like this one</h3>{hits(answer.nearest)}"
+    """Render the photos of the places whose year is most like the series; nothing where there is no index."""
+    return render("nearest", hits=hits(answer.nearest)) if answer.nearest else ""
 
 
 def legend(answer: MapAnswer) -> str:
-    """Colours, class names and shares of a map."""
+    """Render colours, class names and shares of a map."""
     labels, shares = answer.words.labels, answer.shares
-    entries = [
-        (label, share, _css(colour))
-        for label, share, colour in zip(labels, shares[1:], class_colours(len(labels)), strict=True)
-    ]
+    entries = list(zip(labels, shares[1:], map(_css, class_colours(len(labels))), strict=True))
     if shares[NO_CLASS]:
         entries.append(("no clear month", shares[NO_CLASS], "#ffffff"))
-    rows = "".join(
-        f'<li class="legend-entry" data-label="{escape(label)}" data-share="{share:.4f}"><span class="swatch" '
-        f'style="background:{colour}"></span><span>{escape(label)}</span> <span class="value">{_share(share)}</span>'
-        "</li>"
-        for label, share, colour in entries
-    )
-    return f'<ul class="legend" aria-label="Legend of the map">{rows}</ul>'
+    return render("legend", entries=entries)
 
 
-def score_scale() -> str:
-    """What the colours of probability and entropy mean."""
-    stops = ", ".join(score_gradient())
-    return (
-        f'<div class="scale" role="img" aria-label="Colours from dark blue, 0, to yellow, 1"><span>0</span><span '
-        f'class="ramp" style="background:linear-gradient(to right, {stops})"></span><span>1</span></div>'
-    )
+def _month(index: int) -> str:
+    """Abbreviate a month, 0 = January."""
+    return month_abbr[index % MONTHS_PER_YEAR + 1]
 
 
-def _place(latitude: float, longitude: float) -> str:
+def _position(latitude: float | None, longitude: float | None) -> str | None:
+    if latitude is None or longitude is None:
+        return None
     return f"{abs(latitude):.2f}° {'NS'[latitude < 0]}, {abs(longitude):.2f}° {'EW'[longitude < 0]}"
 
 
 def _described(answer: SeriesAnswer) -> str:
     best = int(answer.probabilities.argmax())
-    ndvi = index_values(answer.looks).get("NDVI")
+    ndvi = index_values(answer.series).get("NDVI")
     sentence = f"Year of the series, most like {answer.words.labels[best]}."
     if ndvi is None or np.isnan(ndvi).all():
         return sentence
-    month = MONTH_NAMES[int(np.rint(answer.looks.months[0][np.nanargmax(ndvi)])) % 12]
+    month = _month(int(np.rint(answer.series.months[0][np.nanargmax(ndvi)])))
     return f"{sentence} NDVI from {np.nanmin(ndvi):.2f} to {np.nanmax(ndvi):.2f}, highest in {month}."
 
 
-def _photo(link: str, text: str) -> str:
-    """A photo on this machine as part of the page; of one elsewhere the address, which the visitor may follow."""
-    file, alt = Path(link), escape(text)
-    kind = PHOTO_SUFFIXES.get(file.suffix.lower())
-    if link.startswith(("http://", "https://")):
-        return f'<a href="{escape(link)}" target="_blank" rel="noopener noreferrer">{alt}</a>'
-    if kind is None or not file.is_file() or file.stat().st_size > LARGEST_PHOTO:
-        return ""
-    return f'<img src="data:image/{kind};base64,{base64.b64encode(file.read_bytes()).decode()}" alt="{alt}">'
+def _photo(photo: dict[str, Any], point: str) -> dict[str, str | None]:
+    """Describe a photo: part of the page where it is on this machine, else an address that the visitor may follow."""
+    link, file = photo["link"], Path(photo["link"])
+    kind, _ = mimetypes.guess_type(file.name)
+    remote = link.startswith(("http://", "https://"))
+    shown = not remote and kind in PHOTO_TYPES and file.is_file() and file.stat().st_size <= LARGEST_PHOTO
+    return {
+        "text": f"{photo['direction'] or 'ground'} photo of {point}",
+        "link": link if remote else None,
+        "picture": _as_address(file.read_bytes(), kind) if shown else None,
+    }
 
 
-def _share(share: float) -> str:
-    return "&lt;1%" if 0 < share < 0.005 else f"{share:.0%}"
+def _as_address(content: bytes, kind: str | None = "image/png") -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _css(colour: tuple[int, int, int]) -> str:

@@ -1,10 +1,11 @@
-"""The fields that the views share."""
+"""Make the fields that the views share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..extras import needs_extra
 from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
 from ..taxonomies import load_taxonomy
+from .fragments import render
 from .limits import LARGEST_FILE_MB, MOST_CHARACTERS
 
 with needs_extra("demo"):
@@ -19,7 +20,7 @@ WORD_SETS = {
 
 
 def words_inputs(view: str) -> tuple[gr.Textbox, dict[str, gr.Button]]:
-    """Class names to type, and buttons that take `WORD_SETS`."""
+    """Make a field for class names, and buttons by the names that they put into it."""
     words = gr.Textbox(
         TEN,
         label="Class names in any words, between commas, then Enter",
@@ -29,20 +30,33 @@ def words_inputs(view: str) -> tuple[gr.Textbox, dict[str, gr.Button]]:
         max_length=MOST_CHARACTERS,
         elem_id=f"{view}-words",
     )
-    return words, ready_buttons(list(WORD_SETS), f"{view}-sets")
+    return words, ready_buttons(WORD_SETS, f"{view}-sets")
 
 
-def ready_buttons(texts: Sequence[str], elem_id: str, min_width: int = 60) -> dict[str, gr.Button]:
-    """A button for each text, side by side."""
+def ready_buttons(texts: Mapping[str, str], elem_id: str, min_width: int = 60) -> dict[str, gr.Button]:
+    """Make buttons side by side, by the text that each puts into a field.
+
+    Args:
+        texts: by what is on the button.
+        elem_id: of the row.
+        min_width: of a button in pixels.
+    """
     with gr.Row(elem_id=elem_id):
-        return {text: gr.Button(text, size="sm", min_width=min_width) for text in texts}
+        return {text: gr.Button(name, size="sm", min_width=min_width) for name, text in texts.items()}
 
 
 def upload_inputs(
     view: str, what: str, suffixes: Sequence[str], *, several: bool
 ) -> tuple[gr.Accordion, gr.File, gr.Checkbox]:
-    """Files, and whether their digital numbers have an offset, folded away in an accordion."""
-    with gr.Accordion(f"Or your own {what}", open=False, elem_id=f"{view}-own") as own:
+    """Make fields for files and whether their digital numbers have an offset, folded away in an accordion.
+
+    Args:
+        view: prefix of the element ids.
+        what: a visitor may upload.
+        suffixes: that the files may have.
+        several: take more than one file.
+    """
+    with gr.Accordion(f"Or your own {what}", open=False, elem_id=f"{view}-own") as accordion:
         file = gr.File(
             label=f"{', '.join(suffixes)}; {LARGEST_FILE_MB} MB at most",
             file_types=list(suffixes),
@@ -55,15 +69,23 @@ def upload_inputs(
             label=f"It has an offset of {BASELINE_OFFSET:.0f} (processing baseline 04.00 or later)",
             elem_id=f"{view}-offset",
         )
-    return own, file, newer
+    return accordion, file, newer
 
 
 def picture(
     title: str, value: object, below: str, elem_id: str, below_id: str | None = None
 ) -> tuple[gr.Image, gr.HTML]:
-    """A map under its title, which as a label of Gradio's would lie on its corner, and what its colours mean below."""
+    """Show a map under its title, which as a label of Gradio's would lie on its corner.
+
+    Args:
+        title: of the map.
+        value: the picture.
+        below: HTML that says what its colours mean.
+        elem_id: of the picture.
+        below_id: of what is below; `elem_id` with `-scale` when left out.
+    """
     with gr.Column(min_width=260):
-        gr.HTML(f"<h3>{title}</h3>")
+        gr.HTML(render("title", title=title))
         image = gr.Image(
             value,
             label=title,

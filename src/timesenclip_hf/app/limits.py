@@ -1,4 +1,4 @@
-"""What one visitor of the page may ask of two cores, in one place; the sentences that refuse more name these."""
+"""Limit what one visitor of the page may ask of two cores, in one module; the sentences that refuse more name these."""
 
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from ..extras import needs_extra
 with needs_extra("demo"):
     import rasterio
 
-    from ..maps.cubes.sources import named_axes, open_dataset
+    from ..maps.cubes.datasets import named_axes, open_dataset
 
 # All of these are our own choice, for a machine of two cores and 16 GB, the free Space of the Hub.
 LARGEST_FILE_MB = 20
@@ -19,7 +19,7 @@ MOST_CLASSES = 24
 MOST_CHARACTERS = 1_000
 MOST_SERIES = 5_000
 MOST_PIXELS = 128 * 128
-# Values in a file once unpacked: two years of looks at the most pixels, some 80 MB as 16-bit integers.
+# Values in a file once unpacked: two years of acquisitions at the most pixels, some 80 MB as 16-bit integers.
 MOST_VALUES = 40_000_000
 MOST_SECONDS = 30.0
 # Events that compute at once, and that wait for it; sessions whose cube is kept, each at most 13 MB, and for how long.
@@ -34,17 +34,17 @@ SERIES_SUFFIXES = (".csv", ".npz", ".nc")
 CUBE_SUFFIXES = (".nc", ".tif", ".tiff")
 # What a file begins with. GDAL and the NetCDF readers go by this, not by the name, and know formats that name other
 # files on the machine; none of these does.
-_BEGINNINGS = {
-    ".npz": (b"PK",),
-    ".nc": (b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05"),
-    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+_TIFF = ("GeoTIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+_KINDS = {
+    ".npz": ("NPZ archive", (b"PK",)),
+    ".nc": ("NetCDF file", (b"\x89HDF\r\n\x1a\n", b"CDF\x01", b"CDF\x02", b"CDF\x05")),
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
 }
-_BEGINNINGS[".tiff"] = _BEGINNINGS[".tif"]
-_KINDS = {".npz": "NPZ archive", ".nc": "NetCDF file", ".tif": "GeoTIFF", ".tiff": "GeoTIFF"}
 
 
 def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
-    """Uploaded files, if they are of the right kind, few and small enough, packed and unpacked.
+    """Return uploaded files, if they are of the right kind, few and small enough, packed and unpacked.
 
     Raises:
         ValueError: they are not.
@@ -62,8 +62,9 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
             start = opened.read(8)
         if not start:
             raise ValueError(f"{file.name} is empty: upload it again.")
-        if suffix in _BEGINNINGS and not start.startswith(_BEGINNINGS[suffix]):
-            raise ValueError(f"{file.name} is no {_KINDS[suffix]}, whatever its name says: save it as one.")
+        kind, beginnings = _KINDS.get(suffix, ("", (b"",)))
+        if not start.startswith(beginnings):
+            raise ValueError(f"{file.name} is no {kind}, whatever its name says: save it as one.")
     size = sum(file.stat().st_size for file in files)
     if size > LARGEST_FILE_MB * 2**20:
         raise ValueError(
@@ -79,8 +80,8 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
 
 
 @contextmanager
-def whole(files: Sequence[Path]) -> Iterator[None]:
-    """Wraps reading: what a library says of a damaged file says little to who uploaded it.
+def readable(files: Sequence[Path]) -> Iterator[None]:
+    """Say of a damaged file what whoever uploaded it can use; a library says little of that.
 
     Raises:
         ValueError: a file cannot be read to its end.
@@ -92,14 +93,14 @@ def whole(files: Sequence[Path]) -> Iterator[None]:
         raise ValueError(f"{names} cannot be read, or not to the end: save and upload it again.") from None
 
 
-def check_pixels(pixels: int, height: int, width: int) -> None:
-    """Refuses a cube with more pixels than are mapped while a visitor waits.
+def check_pixels(height: int, width: int) -> None:
+    """Refuse a cube with more pixels than are mapped while a visitor waits.
 
     Raises:
         ValueError: it has more.
     """
+    pixels, side = height * width, int(MOST_PIXELS**0.5)
     if pixels > MOST_PIXELS:
-        side = int(MOST_PIXELS**0.5)
         raise ValueError(
             f"The cube has {height} × {width} = {pixels:,} pixels, this page maps at most {MOST_PIXELS:,} ({side} × "
             f"{side}): cut out a part, or use `timesenclip map`."
@@ -107,20 +108,20 @@ def check_pixels(pixels: int, height: int, width: int) -> None:
 
 
 def _count_values(file: Path) -> int:
-    """Numbers in a file, from its headers alone; none where they are as many as its bytes say."""
+    """Count the numbers in a file, from its headers alone; none where they are as many as its bytes say."""
     suffix = file.suffix.lower()
     if suffix == ".npz":
-        with whole([file]), zipfile.ZipFile(file) as archive:
+        with readable([file]), zipfile.ZipFile(file) as archive:
             # Two bytes a number: the smallest type that holds reflectance.
             return sum(entry.file_size for entry in archive.infolist()) // 2
     if suffix == ".nc":
-        with whole([file]), open_dataset(file) as dataset:
+        with readable([file]), open_dataset(file) as dataset:
             sizes = named_axes(dataset).sizes
             if {"y", "x"} <= set(sizes):
-                check_pixels(sizes["y"] * sizes["x"], sizes["y"], sizes["x"])
+                check_pixels(sizes["y"], sizes["x"])
             return sum(int(variable.size) for variable in dataset.data_vars.values())
     if suffix in (".tif", ".tiff"):
-        with whole([file]), rasterio.open(file) as raster:
-            check_pixels(raster.height * raster.width, raster.height, raster.width)
+        with readable([file]), rasterio.open(file) as raster:
+            check_pixels(raster.height, raster.width)
             return int(raster.count * raster.height * raster.width)
     return 0

@@ -1,4 +1,4 @@
-"""What the page draws: the year of a series, and maps as images."""
+"""Draw the year of a series, and maps as images."""
 
 from threading import Lock
 from typing import Any
@@ -8,10 +8,11 @@ import numpy as np
 from ..evaluation.report.figures import BLUE, GREEN, MONTHS, ORANGE, PURPLE, SKY, STYLE, VERMILLION, to_png
 from ..extras import needs_extra
 from ..maps.files.legend import class_colours
-from .reader import Looks
+from .page_model import EncodedSeries
 
 with needs_extra("demo"):
     from matplotlib import colormaps, rc_context
+    from matplotlib.colors import to_hex
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -37,6 +38,9 @@ INDICES = {
     "NDMI": ("B08", "B11", ORANGE, "D"),
     "NDWI": ("B03", "B08", SKY, "s"),
 }
+# Above its panel, as wide as the chart.
+LEGEND: Any = {"ncols": 5, "fontsize": 8, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+LEGEND |= {"columnspacing": 1.2, "handlelength": 1.5}
 # Maps are drawn about so many pixels wide, each of their own pixels as a square.
 MAP_WIDTH = 576
 NO_CLASS_COLOUR = (255, 255, 255)
@@ -47,9 +51,9 @@ FRAME = {5: (255, 255, 255), 3: (0, 0, 0)}
 _DRAWING = Lock()
 
 
-def index_values(looks: Looks) -> dict[str, np.ndarray]:
-    """The normalised differences of the first series, (time,), NaN where missing; those whose bands there are."""
-    year = dict(zip(looks.bands, looks.reflectance[0].T, strict=True))
+def index_values(series: EncodedSeries) -> dict[str, np.ndarray]:
+    """Compute the normalised differences of the first series, (time,), NaN where missing, as far as its bands go."""
+    year = dict(zip(series.bands, series.reflectance[0].T, strict=True))
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             name: (year[first] - year[second]) / (year[first] + year[second])
@@ -58,85 +62,82 @@ def index_values(looks: Looks) -> dict[str, np.ndarray]:
         }
 
 
-def series_chart(looks: Looks) -> bytes:
-    """PNG of the year of the first series: bands above, indices below, months without a clear look hatched."""
+def series_chart(series: EncodedSeries) -> bytes:
+    """Draw the year of the first series as PNG: bands above, indices below, months without an observation hatched."""
     with _DRAWING, rc_context(STYLE):
-        return to_png(_series_figure(looks))
+        return to_png(_series_figure(series))
 
 
 def map_image(classes: np.ndarray, count: int) -> np.ndarray:
-    """RGB picture (height, width, 3) of a map of classes, 0 where there is none."""
+    """Draw a map of classes, 0 where there is none, as RGB (height, width, 3)."""
     palette = np.asarray([NO_CLASS_COLOUR, *class_colours(count)], dtype=np.uint8)
     return enlarged(palette[classes])
 
 
 def score_image(scores: np.ndarray) -> np.ndarray:
-    """RGB picture of scores 0 to 1, white where NaN."""
+    """Draw scores 0 to 1 as RGB, white where NaN."""
     coloured = (colormaps[SCORE_COLOURS](np.nan_to_num(scores))[..., :3] * 255).round().astype(np.uint8)
     coloured[np.isnan(scores)] = NO_CLASS_COLOUR
     return enlarged(coloured)
 
 
 def score_gradient() -> list[str]:
-    """Colours of the scores 0 to 1 in even steps, as `#rrggbb`."""
-    stops = (colormaps[SCORE_COLOURS](np.linspace(0, 1, 9))[:, :3] * 255).round().astype(int)
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in stops]
+    """List the colours of the scores 0 to 1 in even steps, as `#rrggbb`."""
+    return [to_hex(colour) for colour in colormaps[SCORE_COLOURS](np.linspace(0, 1, 9))]
 
 
 def enlargement(height: int, width: int) -> int:
-    """Pixels of the picture along a pixel of the map."""
+    """Count the pixels of the picture along a pixel of the map."""
     return max(1, MAP_WIDTH // max(height, width))
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:
-    """A picture with each pixel as a square, so that a browser need not blur it."""
+    """Draw each pixel as a square, so that a browser need not blur it."""
     factor = enlargement(*pixels.shape[:2])
     return np.asarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
-    """The picture with a black and white frame around a pixel of the map, which itself stays as it is."""
+    """Frame a pixel of the map in black and white; the pixel itself stays as it is.
+
+    Args:
+        picture: RGB of the map.
+        row: of the pixel in the map.
+        column: of the pixel in the map.
+        factor: pixels of the picture along a pixel of the map.
+    """
     framed = picture.copy()
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
     for width, colour in FRAME.items():
-        around = (slice(max(one.start - width, 0), one.stop + width) for one in inside)
-        framed[tuple(around)] = colour
+        framed[tuple(slice(max(side.start - width, 0), side.stop + width) for side in inside)] = colour
     framed[inside] = picture[inside]
     return framed
 
 
-def _series_figure(looks: Looks) -> Figure:
-    order = np.argsort(looks.months[0])
-    places = looks.months[0][order]
-    year = dict(zip(looks.bands, looks.reflectance[0][order].T, strict=True))
-    missing = places[~looks.observed[0][order]]
+def _series_figure(series: EncodedSeries) -> Figure:
+    order = np.argsort(series.months[0])
+    months = series.months[0][order]
+    year = dict(zip(series.bands, series.reflectance[0][order].T, strict=True))
+    missing = months[~series.observed[0][order]]
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[1.5, 1])
     for name, (colour, marker) in BANDS.items():
         if name in year:
-            upper.plot(places, year[name], color=colour, marker=marker, markersize=3, linewidth=1.1, label=name)
-    for name, values in index_values(looks).items():
+            upper.plot(months, year[name], color=colour, marker=marker, markersize=3, linewidth=1.1, label=name)
+    for name, values in index_values(series).items():
         *_, colour, marker = INDICES[name]
-        lower.plot(places, values[order], color=colour, marker=marker, markersize=3, linewidth=1.2, label=name)
-    half = 6 / max(len(places), 1)
+        lower.plot(months, values[order], color=colour, marker=marker, markersize=3, linewidth=1.2, label=name)
+    half = 6 / max(len(months), 1)
     for axes in (upper, lower):
-        for place in missing:
-            axes.axvspan(place - half, place + half, facecolor="0.93", edgecolor="0.75", hatch="////", linewidth=0)
+        for month in missing:
+            axes.axvspan(month - half, month + half, facecolor="0.93", edgecolor="0.75", hatch="////", linewidth=0)
     highest = max((float(np.nanmax(values, initial=0)) for values in year.values()), default=0)
     upper.set(ylabel="reflectance", ylim=(0, max(1.08 * highest, 0.1)))
     lower.set(ylabel="index", ylim=(-1.05, 1.05), xlim=(-0.6, 11.6), xticks=range(12), xticklabels=list(MONTHS))
     lower.axhline(0, color="0.8", linewidth=0.6, zorder=0)
-    legend: Any = {
-        "ncols": 5,
-        "fontsize": 8,
-        "loc": "lower center",
-        "bbox_to_anchor": (0.5, 1.0),
-        "columnspacing": 1.2,
-        "handlelength": 1.5,
-    }
-    upper.legend(**legend)
     handles, _ = lower.get_legend_handles_labels()
     if len(missing):
-        handles.append(Patch(facecolor="0.93", hatch="////", edgecolor="0.75", label="no clear look"))
-    lower.legend(handles=handles, **legend)
+        handles.append(Patch(facecolor="0.93", hatch="////", edgecolor="0.75", label="no clear observation"))
+    upper.legend(**LEGEND)
+    lower.legend(handles=handles, **LEGEND)
     return figure

@@ -1,4 +1,4 @@
-"""`timesenclip demo-app`: the page of the Space on this machine."""
+"""Define `timesenclip demo-app`: the page of the Space on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +22,6 @@ def demo_app(
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
     """Serve the page of the Space on this machine: name series, map small cubes, search places."""
-    from ..app.app import launch
+    from ..app.serving import launch
 
     launch(model_of(model), index, host=host, port=port, open_browser=open_)

@@ -1,4 +1,4 @@
-"""Debian's Chromium, headless, for which no host but loopback exists."""
+"""Start Debian's Chromium, headless, for which no host but loopback exists."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ expect.set_options(timeout=PATIENCE)
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The browser for as long as the block lasts.
+    """Run the browser for as long as the block lasts.
 
     Raises:
         FileNotFoundError: there is no chromium.
@@ -38,7 +38,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def visit(browser: Browser, url: str, width: int = 1280) -> Iterator[Page]:
-    """A page as a new visitor opens it.
+    """Open a page as a new visitor.
 
     Raises:
         AssertionError: at the end of the block, if the page asked for anything outside loopback, or a script of it
@@ -62,6 +62,6 @@ def visit(browser: Browser, url: str, width: int = 1280) -> Iterator[Page]:
 
 
 def leaves_loopback(url: str) -> bool:
-    """Whether a request goes out; data and blob URLs go nowhere."""
+    """Tell whether a request goes out; data and blob URLs go nowhere."""
     address = urlsplit(url)
     return address.scheme in ("http", "https", "ws", "wss") and address.hostname != "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Files that a visitor uploads, simulated."""
+"""Write simulated files that a visitor uploads."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ NO_DATA = 65535
 
 
 def write_series(path: Path, series: np.ndarray) -> Path:
-    """An NPZ of series (series, time, band)."""
+    """Write an NPZ of series (series, time, band)."""
     np.savez(path, series=series)
     return path
 
 
 def write_cube(path: Path, height: int, width: int, *, seed: int) -> Path:
-    """A NetCDF of simulated pixels of any cover side by side, in digital numbers."""
+    """Write a NetCDF of simulated pixels of any cover side by side, in digital numbers."""
     series = simulate(height * width, seed=seed).series
     numbers = np.where(np.isnan(series), NO_DATA, np.rint(series * 10_000)).astype(np.uint16)
     numbers = numbers.reshape(height, width, len(MONTHS), len(BANDS))

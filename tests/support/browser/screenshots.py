@@ -1,6 +1,6 @@
-"""Pictures of the Space's views: `python -m tests.support.browser.screenshots docs` draws those of the documentation.
+"""Keep pictures of the Space's views: `python -m tests.support.browser.screenshots docs` draws those of the documentation.
 
-The tests and `make evidence-hub` keep theirs in `runs/browser`, which git ignores, for an eye to look at.
+The tests and `make evidence-hub` keep theirs in `runs/browser`, which git ignores, for people to see.
 """
 
 import sys
@@ -18,12 +18,12 @@ SCREENSHOTS = ROOT / "runs" / "browser"
 DOCUMENTED = ("series", "map", "search")
 # Elements that are seen and reach beyond the window's right edge; a pixel is a rounding.
 _OVERHANGING = """() => [...document.querySelectorAll("main *")]
-  .filter(one => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
-  .map(one => one.outerHTML.slice(0, 120))"""
+  .filter(element => element.checkVisibility() && element.getBoundingClientRect().right > innerWidth + 1)
+  .map(element => element.outerHTML.slice(0, 120))"""
 
 
 def views(page: Page) -> Iterator[str]:
-    """Shows the views one after the other, each with an answer in it, and last an error; their names."""
+    """Show the views one after the other, each with an answer in it, and last an error; yield their names."""
     choose(page, "series-example", "maize, half the year in cloud")
     expect(page.locator("#series-chart figcaption")).to_contain_text("Jan, Feb, Apr, Jun, Nov, Dec")
     source(page, "series-chart")
@@ -53,19 +53,19 @@ def views(page: Page) -> Iterator[str]:
 
 
 def keep(page: Page, path: Path) -> list[str]:
-    """Keeps a screenshot of the whole page; what reaches beyond the window, which should be nothing."""
+    """Keep a screenshot of the page to its end; list what reaches beyond the window, which should be nothing."""
     # Neither a hovered button nor a blinking cursor, and nothing that is still fading in.
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     path.parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=path, full_page=True, animations="disabled")
-    found: list[str] = page.evaluate(_OVERHANGING)
+    overhanging: list[str] = page.evaluate(_OVERHANGING)
     scrolled = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    return [*found, f"the page, {scrolled} pixels"] if scrolled > 0 else found
+    return [*overhanging, f"the page, {scrolled} pixels"] if scrolled > 0 else overhanging
 
 
 def main(folder: str) -> None:
-    """Draws the pictures of the documentation."""
+    """Draw the pictures of the documentation."""
     with running_space() as space, chromium() as browser, visit(browser, space.url) as page:
         for name in views(page):
             if name in DOCUMENTED:

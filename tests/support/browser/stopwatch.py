@@ -1,4 +1,4 @@
-"""From a click, an Enter or a file to the answer drawn, by the browser's own clock, not by the test's process."""
+"""Measure from a click, an Enter or a file to the answer drawn, by the browser's own clock, not by the test's process."""
 
 from collections.abc import Callable
 
@@ -10,21 +10,21 @@ from tests.support.browser.views import NO_CLEAR_MONTH
 _WATCH = """([ready, pictures]) => {
   const starts = ["click", "keydown", "change"];
   const holds = new Function(`return ${ready}`);
-  const found = () => pictures.map(one => document.querySelector(one));
-  const sources = found().map(image => image?.src);
+  const shown = () => pictures.map(selector => document.querySelector(selector));
+  const sources = shown().map(image => image?.src);
   window.stopwatch = new Promise(done => {
     const start = event => {
       if (event.type === "keydown" && event.key !== "Enter") return;
       for (const type of starts) removeEventListener(type, start, true);
       const from = performance.now();
-      const look = async () => {
-        const images = found();
-        if (!holds() || images.some((image, place) => !image || image.src === sources[place]))
-          return requestAnimationFrame(look);
+      const check = async () => {
+        const images = shown();
+        if (!holds() || images.some((image, index) => !image || image.src === sources[index]))
+          return requestAnimationFrame(check);
         await Promise.all(images.map(image => image.decode()));
         requestAnimationFrame(() => done((performance.now() - from) / 1000));
       };
-      look();
+      check();
     };
     for (const type of starts) addEventListener(type, start, true);
   });
@@ -32,7 +32,7 @@ _WATCH = """([ready, pictures]) => {
 
 
 def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: list[str]) -> float:
-    """Seconds from the click, the Enter or the choice of a file in `act` until the answer is drawn.
+    """Measure seconds from the click, the Enter or the choice of a file in `act` until the answer is drawn.
 
     Args:
         page: the page.
@@ -46,7 +46,7 @@ def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: l
 
 
 def labels_shown(rows: str, labels: list[str]) -> str:
-    """JavaScript that is true when rows of this selector show these labels, and none but what has no clear month."""
+    """Write JavaScript that is true when rows of this selector show these labels, and none but what has no clear month."""
     wanted = ",".join(sorted(labels))
     return (
         f"[...document.querySelectorAll({rows!r})].map(row => row.dataset.label)"

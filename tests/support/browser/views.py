@@ -1,4 +1,4 @@
-"""What a visitor does on the Space's three views, and what is then to be seen."""
+"""Do what a visitor does on the Space's three views, and read what is then to be seen."""
 
 import re
 from pathlib import Path
@@ -12,41 +12,41 @@ NO_CLEAR_MONTH = "no clear month"
 
 
 def open_view(page: Page, name: str) -> None:
-    """Goes to the view `Series`, `Map` or `Search`."""
+    """Go to the view `Series`, `Map` or `Search`."""
     page.get_by_role("tab", name=name, exact=True).click()
     expect(page.locator(f"#tab-{name.lower()}")).to_be_visible()
 
 
 def field(page: Page, element: str) -> Locator:
-    """The text box or number of an element."""
+    """Find the text box or number of an element."""
     return page.locator(f"#{element}").locator("textarea, input:not([type=range])").first
 
 
 def write(page: Page, element: str, text: str) -> None:
-    """Types in place of what was there, and presses Enter."""
+    """Type in place of what stood there, and press Enter."""
     field(page, element).fill(text)
     field(page, element).press("Enter")
 
 
 def choose(page: Page, element: str, name: str) -> None:
-    """Takes one of the choices or buttons offered."""
+    """Take one of the choices or buttons offered."""
     offered = page.locator(f"#{element}")
     offered.get_by_label(name, exact=True).or_(offered.get_by_role("button", name=name, exact=True)).click()
 
 
 def unfold(page: Page, view: str) -> None:
-    """Opens what a view offers for files of one's own."""
+    """Open what a view offers for a visitor's own files."""
     page.get_by_role("button", name="Or your own").and_(page.locator(f"#{view}-own > button")).click()
     expect(page.locator(f"#{view}-file")).to_be_visible()
 
 
 def upload(page: Page, view: str, path: Path) -> None:
-    """Gives a file to a view whose files are unfolded."""
+    """Give a file to a view whose files are unfolded."""
     page.locator(f"#{view}-file input[type=file]").set_input_files(path)
 
 
 def shown(page: Page, rows: str, labels: list[str], value: str) -> dict[str, float]:
-    """The numbers beside these labels, in the order shown, once there are these labels and no others.
+    """Read the numbers beside these labels, in the order shown, once there are these labels and no others.
 
     Args:
         page: the page.
@@ -54,33 +54,33 @@ def shown(page: Page, rows: str, labels: list[str], value: str) -> dict[str, flo
         labels: the labels.
         value: name of the rows' `data-` attribute with the number.
     """
-    found = page.locator(rows)
+    located = page.locator(rows)
     for label in labels:
-        expect(found.and_(page.locator(f'[data-label="{label}"]'))).to_have_count(1)
-    expect(found).to_have_count(len(labels))
-    pairs = found.evaluate_all(f"rows => rows.map(row => [row.dataset.label, Number(row.dataset.{value})])")
+        expect(located.and_(page.locator(f'[data-label="{label}"]'))).to_have_count(1)
+    expect(located).to_have_count(len(labels))
+    pairs = located.evaluate_all(f"rows => rows.map(row => [row.dataset.label, Number(row.dataset.{value})])")
     return dict(pairs)
 
 
 def scores(page: Page, element: str, labels: list[str]) -> dict[str, float]:
-    """Probabilities of these labels."""
+    """Read the probabilities of these labels."""
     return shown(page, f"#{element} .score", labels, "score")
 
 
 def shares(page: Page, labels: list[str]) -> dict[str, float]:
-    """Shares of the map of these labels, by its legend."""
+    """Read the shares of the map of these labels, by its legend."""
     return shown(page, "#map-legend .legend-entry", labels, "share")
 
 
 def source(page: Page, element: str) -> str:
-    """Where the picture of an element comes from, once it is drawn; another picture has another address."""
+    """Tell where the picture of an element comes from, once it is drawn; another picture has another address."""
     image = page.locator(f"#{element} img").first
     expect(image).to_be_visible()
     return str(image.evaluate("image => image.decode().then(() => image.src)"))
 
 
 def complaint(page: Page, view: str) -> str:
-    """The sentence that says what went wrong on a view, once it is there."""
+    """Read the sentence that says what went wrong on a view, once it is there."""
     alert = page.locator(f"#{view}-error").get_by_role("alert")
     expect(alert).to_have_text(SENTENCE)
     return alert.inner_text()

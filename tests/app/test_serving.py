@@ -2,7 +2,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from timesenclip_hf.app import app as demo_app
+from timesenclip_hf.app import serving
 from timesenclip_hf.app.limits import LARGEST_FILE_MB, MOST_SESSIONS, MOST_WAITING
 from timesenclip_hf.app.page import build_page
 from timesenclip_hf.cli import app
@@ -14,9 +14,9 @@ def run(*arguments):
 
 def test_the_command_serves_the_page_until_it_is_stopped(monkeypatch, tmp_path):
     served = []
-    monkeypatch.setattr(demo_app, "simulated_index", lambda reader, folder: "places")
-    monkeypatch.setattr(demo_app, "build_page", lambda reader, places: served.append(places) or _Page())
-    monkeypatch.setattr(demo_app, "serve", lambda page, **options: served.append(options))
+    monkeypatch.setattr(serving, "simulated_index", lambda page_model, folder: "places")
+    monkeypatch.setattr(serving, "build_page", lambda page_model, places: served.append(places) or _Page())
+    monkeypatch.setattr(serving, "serve", lambda page, **options: served.append(options))
     result = run("--host", "127.0.0.1", "--port", "7999")
     assert result.exit_code == 0, result.output
     assert "The page is at http://127.0.0.1:7999/ and stops with Ctrl+C." in result.stdout
@@ -44,15 +44,15 @@ def test_a_wrong_index_or_checkpoint_ends_in_one_line(arguments, sentence):
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_served_page_has_its_limits(reader, index):
-    page = build_page(reader, index)
+def test_a_served_page_has_its_limits(page_model, index):
+    page = build_page(page_model, index)
     try:
-        demo_app.serve(page, host="127.0.0.1")
+        serving.serve(page, host="127.0.0.1")
         assert page.max_file_size == LARGEST_FILE_MB * 1024**2
         assert page.state_session_capacity == MOST_SESSIONS
         assert page._queue.max_size == MOST_WAITING
         assert torch.get_num_threads() == 1
         with pytest.raises(OSError, match=f"The port {page.server_port} is taken or not allowed: choose another with"):
-            demo_app.serve(build_page(reader, index), host="127.0.0.1", port=page.server_port)
+            serving.serve(build_page(page_model, index), host="127.0.0.1", port=page.server_port)
     finally:
         page.close()

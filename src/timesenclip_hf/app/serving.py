@@ -1,4 +1,4 @@
-"""Starts the page: what the Space and `timesenclip demo-app` share."""
+"""Serve the page, for the Space and for `timesenclip demo-app`."""
 
 import ctypes
 import os
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from logging import ERROR, getLogger
 from os import PathLike
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
@@ -15,9 +16,9 @@ from transformers.utils import logging
 
 from ..extras import needs_extra
 from .limits import LARGEST_FILE_MB, MOST_SESSIONS, MOST_WAITING
-from .page import STYLE_FILE, build_page
-from .reader import PageModel
-from .search import open_index, simulated_index
+from .page import build_page
+from .page_model import PageModel
+from .place_index import open_index, simulated_index
 
 with needs_extra("demo"):
     import gradio as gr
@@ -25,6 +26,7 @@ with needs_extra("demo"):
 # Names that every machine has a font for: nothing is fetched from anywhere.
 FONTS = ["system-ui", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "monospace"]
+STYLE_FILE = Path(__file__).with_name("page.css")
 # glibc's mallopt (malloc.h): M_ARENA_MAX and M_MMAP_THRESHOLD.
 ARENA_MAX, MMAP_THRESHOLD = -8, -3
 
@@ -37,7 +39,7 @@ def launch(
     port: int | None = None,
     open_browser: bool = False,
 ) -> None:
-    """Serves the page until it is interrupted.
+    """Serve the page until it is interrupted.
 
     Args:
         model: folder or Hub id of a checkpoint; the embedded one when left out.
@@ -56,16 +58,22 @@ def launch(
     getLogger("timesenclip_hf").setLevel(ERROR)
     logging.disable_progress_bar()
     with TemporaryDirectory(prefix="timesenclip-") as folder:
-        reader = PageModel(model)
-        places = simulated_index(reader, folder) if index is None else open_index(index, reader)
-        page = build_page(reader, places)
+        page_model = PageModel(model)
+        places = simulated_index(page_model, folder) if index is None else open_index(index, page_model)
+        page = build_page(page_model, places)
         serve(page, host=host, port=port, open_browser=open_browser)
         print(f"The page is at {page.local_url} and stops with Ctrl+C.", flush=True)
         page.block_thread()
 
 
 def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
-    """Starts to serve a page within the limits, and returns; `page.close()` ends it.
+    """Begin to serve a page within the limits, and return; `page.close()` ends it.
+
+    Args:
+        page: of [`build_page`].
+        host: address to listen on; `GRADIO_SERVER_NAME`, or this machine alone, when left out.
+        port: `GRADIO_SERVER_PORT`, or the first free one from 7860, when left out.
+        open_browser: show the page in the browser of this machine.
 
     Raises:
         OSError: the port is taken.
@@ -95,19 +103,19 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, 
 
 @contextmanager
 def _port_in_one_sentence() -> Iterator[None]:
-    """Gradio advises an argument that our command does not have."""
+    """Name our own option where a port is taken: Gradio advises an argument that our command does not have."""
     try:
         yield
     except OSError as error:
-        if found := re.search(r"empty port in range: (\d+)-(\d+)", str(error)):
-            first, last = found.groups()
+        if match := re.search(r"empty port in range: (\d+)-(\d+)", str(error)):
+            first, last = match.groups()
             ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
             raise OSError(f"The {ports} taken or not allowed: choose another with --port.") from None
         raise
 
 
 def _give_memory_back() -> None:
-    """Lets what visitors leave behind go back to the system, where the C library is glibc.
+    """Let what visitors leave behind go back to the system, where the C library is glibc.
 
     By itself it keeps freed arrays in a pool for each of the server's many threads, and more the longer it runs.
     """
@@ -120,7 +128,7 @@ def _give_memory_back() -> None:
 
 
 def _theme() -> gr.themes.Base:
-    """Gradio's own, in green, its main buttons dark enough for white text."""
+    """Colour Gradio's own theme green, its main buttons dark enough for white text."""
     theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=FIXED_FONTS)
     fill, hover = "*primary_700", "*primary_800"
     return theme.set(

@@ -1,4 +1,4 @@
-"""Small simulated cubes: fields, a town, woods and a lake, with clouds. No real pixel enters."""
+"""Simulate small cubes: fields, a town, woods and a lake, with clouds. No real pixel enters."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -14,7 +14,7 @@ from ..simulator import simulate
 with needs_extra("demo"):
     import xarray as xr
 
-    from ..maps.cubes import open_cube
+    from ..maps.cubes.reading import assemble_cube
 
 SIDE = 64
 FIELDS = 48
@@ -26,7 +26,7 @@ LANDSCAPES: dict[str, Mapping[str, float]] = {
     "Wine country": {"vineyard": 4, "olive grove": 1, "wheat": 1.5, "sunflower": 2, "pine woodland": 2, "grassland": 1},
 }
 EXAMPLES = tuple(f"{name}, {SIDE} × {SIDE} pixels" for name in LANDSCAPES)
-# Months with a clear look that a point must have to lend its year to a field; the others are interpolated.
+# Months with a clear observation that a point must have to lend its year to a field; the others are interpolated.
 WELL_SEEN = 9
 # Standard deviations of brightness within a field, shared by the bands and of each band, and the share of a pixel's
 # light that comes from its four neighbours: our approximations.
@@ -35,19 +35,19 @@ BRIGHTNESS, NOISE, NEIGHBOURS = 0.05, 0.015, 0.3
 
 @cache
 def example_cube(name: str) -> xr.Dataset:
-    """One of `EXAMPLES`, as [`open_cube`] returns it.
+    """Simulate one of `EXAMPLES`, as [`open_cube`] returns it.
 
     Raises:
         ValueError: there is none of this name.
     """
     if name not in EXAMPLES:
         raise ValueError(f"There is no example {name!r}: choose one of {'; '.join(EXAMPLES)}.")
-    place = EXAMPLES.index(name)
-    return simulate_cube(list(LANDSCAPES.values())[place], seed=YEAR + place)
+    index = EXAMPLES.index(name)
+    return simulate_cube(list(LANDSCAPES.values())[index], seed=YEAR + index)
 
 
 def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -> xr.Dataset:
-    """A square cube of twelve monthly looks in digital numbers.
+    """Simulate a square cube of twelve monthly composites in digital numbers.
 
     Args:
         covers: of the fields, with their shares; a lake and a town are added.
@@ -58,7 +58,7 @@ def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -
     parcels = _parcels(side, rng)
     names, shares = list(covers), np.asarray(list(covers.values()))
     grown = rng.choice(len(names), size=FIELDS, p=shares / shares.sum())
-    years = np.concatenate([_years([names[one] for one in grown], rng), _years(["lake", "buildings"], rng)])
+    years = np.concatenate([_years([names[index] for index in grown], rng), _years(["lake", "buildings"], rng)])
     years = years[parcels]
     common = 1 + BRIGHTNESS * rng.standard_normal((side, side, 1, 1))
     years = _blurred(years * common * (1 + NOISE * rng.standard_normal(years.shape)))
@@ -68,7 +68,7 @@ def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -
 
 
 def _parcels(side: int, rng: np.random.Generator) -> np.ndarray:
-    """(side, side) numbers of fields; `FIELDS` is the lake and the next the town."""
+    """Lay out numbered fields (side, side); `FIELDS` is the lake and the next the town."""
     y, x = np.mgrid[:side, :side] / side
     turn = rng.uniform(0.2, 0.6)
     # Along and across the lie of the land, so that fields are longer than wide.
@@ -83,13 +83,13 @@ def _parcels(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _years(covers: list[str], rng: np.random.Generator) -> np.ndarray:
-    """For each cover the year of a simulated point, (N, 12, band), its gaps interpolated."""
+    """Simulate for each cover the year of a point, (N, 12, band), its gaps interpolated."""
     years = np.empty((len(covers), MONTHS_PER_YEAR, len(BANDS)), dtype=np.float32)
     for cover in dict.fromkeys(covers):
-        here = [place for place, one in enumerate(covers) if one == cover]
+        here = [index for index, name in enumerate(covers) if name == cover]
         series = simulate(8 * len(here) + 24, seed=int(rng.integers(2**31)), classes=[cover]).series
         seen = ~np.isnan(series[:, :, 0])
-        years[here] = [_filled(one) for one in series[seen.sum(axis=1) >= WELL_SEEN][: len(here)]]
+        years[here] = [_filled(year) for year in series[seen.sum(axis=1) >= WELL_SEEN][: len(here)]]
     return years
 
 
@@ -108,7 +108,7 @@ def _blurred(years: np.ndarray) -> np.ndarray:
 
 
 def _clouds(side: int, rng: np.random.Generator) -> np.ndarray:
-    """(side, side, 12), True under cloud: a month or two wholly, others in part, and a strip never seen."""
+    """Draw clouds (side, side, 12): a month or two wholly hidden, others in part, and a strip never seen."""
     y, x = np.mgrid[:side, :side] / side
     hidden = np.zeros((side, side, MONTHS_PER_YEAR), dtype=bool)
     hidden[..., rng.choice([0, 1, 10, 11], 2, replace=False)] = True
@@ -121,13 +121,10 @@ def _clouds(side: int, rng: np.random.Generator) -> np.ndarray:
 
 def _as_cube(numbers: np.ndarray) -> xr.Dataset:
     side = len(numbers)
-    dates = np.array([f"{YEAR}-{month + 1:02d}-15" for month in range(MONTHS_PER_YEAR)], dtype="datetime64[ns]")
-    bands = {
-        # Reflectance without an offset, as products before baseline 04.00 have it.
-        band: (("time", "y", "x"), numbers[..., column].transpose(2, 0, 1), {"_FillValue": NO_DATA})
-        for column, band in enumerate(BANDS)
-    }
-    # A place of no meaning in UTM zone 31 north, pixels of 10 m.
+    # A position of no meaning in UTM zone 31 north, pixels of 10 m.
     metres = 10.0 * (np.arange(side) + 0.5)
-    grid = {"time": dates, "y": 5_600_000 - metres, "x": 500_000 + metres}
-    return open_cube(xr.Dataset(bands, coords=grid), crs="EPSG:32631")
+    dates = np.array([f"{YEAR}-{month + 1:02d}-15" for month in range(MONTHS_PER_YEAR)], dtype="datetime64[ns]")
+    coords = {"time": dates, "band": list(BANDS), "y": 5_600_000 - metres, "x": 500_000 + metres}
+    # Reflectance without an offset, as products before baseline 04.00 have it.
+    unknown = np.full(MONTHS_PER_YEAR, np.nan)
+    return assemble_cube(numbers.transpose(2, 3, 0, 1), None, coords, unknown, NO_DATA, "EPSG:32631")

@@ -2,7 +2,7 @@ import pytest
 from PIL import Image
 
 from timesenclip_hf.app.limits import MOST_CHARACTERS
-from timesenclip_hf.app.search import open_index, search_places, simulated_index
+from timesenclip_hf.app.place_index import open_index, search_places, simulated_index
 
 
 def test_words_find_simulated_places_with_their_photos(index):
@@ -15,11 +15,11 @@ def test_words_find_simulated_places_with_their_photos(index):
             assert picture.size == (64, 64)
 
 
-def test_the_same_checkpoint_makes_the_same_index(reader, index, tmp_path):
-    again = simulated_index(reader, tmp_path, num_points=150)
-    first, second = (search_places(one, "wheat") for one in (index, again))
+def test_the_same_checkpoint_makes_the_same_index(page_model, index, tmp_path):
+    again = simulated_index(page_model, tmp_path, num_points=150)
+    first, second = (search_places(places, "wheat") for places in (index, again))
     assert [hit["point_id"] for hit in first] == [hit["point_id"] for hit in second]
-    assert len(open_index(tmp_path / "index", reader).points) == len(again.points)
+    assert len(open_index(tmp_path / "index", page_model).points) == len(again.points)
 
 
 @pytest.mark.parametrize(

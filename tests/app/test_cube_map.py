@@ -3,22 +3,23 @@ import pytest
 
 from tests.app.conftest import SIDE
 from tests.support.small_cubes import small_cube as raw_cube
-from timesenclip_hf.app import cube as cubes
-from timesenclip_hf.app.cube import answer_pixel, keep_cube, read_cube, relabel
-from timesenclip_hf.app.landscape import EXAMPLES, example_cube
+from timesenclip_hf.app import cube_map
+from timesenclip_hf.app.cube_map import answer_pixel, keep_cube, read_cube, relabel
+from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.cubes import open_cube
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
 WORDS = "wheat, maize, woodland, buildings, water"
 
 
 @pytest.mark.parametrize("text", [WORDS, "crops, water", "water"])
 def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
-    reader, small_cube, kept, text, monkeypatch
+    page_model, small_cube, kept, text, monkeypatch
 ):
     expected = map_cube(small_cube, text, progress=False)
-    monkeypatch.setattr(reader, "embed", None)  # nothing is encoded again
-    answer = relabel(reader, kept, text)
+    monkeypatch.setattr(page_model, "embed", None)  # nothing is encoded again
+    answer = relabel(page_model, kept, text)
     assert answer.classes.tolist() == expected["class"].values.tolist()
     np.testing.assert_allclose(answer.probability, expected["probability"].values, atol=1e-5)
     seen = answer.classes > 0
@@ -27,41 +28,41 @@ def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
     assert answer.shares.sum() == pytest.approx(1)
 
 
-def test_a_pixel_answers_as_its_map_says(reader, kept):
-    answer = relabel(reader, kept, WORDS)
+def test_a_pixel_answers_as_its_map_says(page_model, kept):
+    answer = relabel(page_model, kept, WORDS)
     row, column = np.argwhere(answer.classes > 0)[137]
-    pixel = answer_pixel(reader, kept, WORDS, row, column)
+    pixel = answer_pixel(page_model, kept, WORDS, row, column)
     assert pixel.probabilities.argmax() + 1 == answer.classes[row, column]
     assert pixel.probabilities.max() == pytest.approx(answer.probability[row, column])
 
 
-def test_a_pixel_outside_or_under_cloud_all_year_is_refused(reader, kept):
+def test_a_pixel_outside_or_under_cloud_all_year_is_refused(page_model, kept):
     with pytest.raises(ValueError, match=f"no pixel in row {SIDE}, column 0: the map has rows 0 to {SIDE - 1}"):
-        answer_pixel(reader, kept, WORDS, SIDE, 0)
-    row, column = np.argwhere(relabel(reader, kept, WORDS).classes == 0)[0]
+        answer_pixel(page_model, kept, WORDS, SIDE, 0)
+    row, column = np.argwhere(relabel(page_model, kept, WORDS).classes == 0)[0]
     with pytest.raises(ValueError, match="has no clear month"):
-        answer_pixel(reader, kept, WORDS, row, column)
+        answer_pixel(page_model, kept, WORDS, row, column)
 
 
-def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path, reader):
+def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path, page_model):
     dates = np.datetime64("2017-03-01", "ns") + np.arange(30) * np.timedelta64(20, "D")
     raw_cube(4, 5, times=dates).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     cube = read_cube([tmp_path / "cube.nc"])
-    answer = relabel(reader, keep_cube(reader, cube, offset=50), WORDS)
-    expected = map_cube(cube, WORDS, offset=50, progress=False)
+    answer = relabel(page_model, keep_cube(page_model, cube, offset=50), WORDS)
+    expected = map_cube(cube, WORDS, reading=SeriesOptions(offset=50), progress=False)
     assert answer.classes.tolist() == expected["class"].values.tolist()
 
 
-def test_what_takes_too_long_is_stopped_in_a_sentence(reader, small_cube, monkeypatch):
-    monkeypatch.setattr(cubes, "MOST_SECONDS", -1.0)
+def test_what_takes_too_long_is_stopped_in_a_sentence(page_model, small_cube, monkeypatch):
+    monkeypatch.setattr(cube_map, "MOST_SECONDS", -1.0)
     with pytest.raises(ValueError, match="stopped after -1 seconds, with 0 of 400 pixels done"):
-        keep_cube(reader, small_cube)
+        keep_cube(page_model, small_cube)
 
 
-def test_a_cube_with_too_many_pixels_is_refused(reader):
+def test_a_cube_with_too_many_pixels_is_refused(page_model):
     large = open_cube(raw_cube(130, 128, times=np.array(["2018-05-01"], dtype="datetime64[ns]")))
     with pytest.raises(ValueError, match="130 × 128 = 16,640 pixels"):
-        keep_cube(reader, large)
+        keep_cube(page_model, large)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,4 +1,4 @@
-"""The checkpoint behind the page: words and series to embeddings, embeddings to probabilities."""
+"""Turn words and series into embeddings, and these into probabilities, for the page's visitors."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..classification import load_pipeline
+from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.encoding_timesenclip import encode
 from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
@@ -20,7 +21,7 @@ EXAMPLE = "maize, woodland, water"
 
 @dataclass(frozen=True)
 class Words:
-    """Class names that were typed.
+    """Hold class names that were typed.
 
     Attributes:
         labels: the names.
@@ -34,13 +35,13 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """Series as reflectance, composited as the checkpoint reads them.
+class EncodedSeries:
+    """Hold series as reflectance, composited as the checkpoint reads them.
 
     Attributes:
         reflectance: (series, time, band) float32, NaN where missing; brighter than any surface is cut off.
-        observed: (series, time), True where a look is clear.
-        months: (series, time), places in the year, 0 = January.
+        observed: (series, time), True where the observation is clear.
+        months: (series, time), position in the year, 0 = January.
         bands: names of the band axis.
     """
 
@@ -52,9 +53,18 @@ class Looks:
     def __len__(self) -> int:
         return len(self.reflectance)
 
+    def __getitem__(self, rows: slice) -> "EncodedSeries":
+        return EncodedSeries(self.reflectance[rows], self.observed[rows], self.months[rows], self.bands)
+
+    @property
+    def missing_months(self) -> list[int]:
+        """List the calendar months, 0 = January, in which the first series has no clear observation."""
+        seen = np.rint(self.months[0][self.observed[0]]).astype(int) % MONTHS_PER_YEAR
+        return sorted(set(range(MONTHS_PER_YEAR)) - set(seen.tolist()))
+
 
 class PageModel:
-    """A checkpoint, and the embeddings of the words that visitors typed last.
+    """Hold a checkpoint, and the embeddings of the words that visitors typed last.
 
     Args:
         model: folder or Hub id of a checkpoint; the embedded one when left out.
@@ -66,10 +76,11 @@ class PageModel:
     def __init__(self, model: str | PathLike[str] | None = None) -> None:
         loaded = load_pipeline(model, "cpu")
         self.model, self.processor = loaded.model, loaded.processor
+        self.name = str(self.model.name_or_path)
         extractor = self.processor.feature_extractor
         brightest = PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
-        # Only reads: what its scaling divides by is multiplied again, so that looks can be shown as reflectance.
-        self._show = TimeSenCLIPFeatureExtractor(
+        # Only reads: what its scaling divides by is multiplied again, so that reflectance can be shown.
+        self._reader = TimeSenCLIPFeatureExtractor(
             band_names=extractor.band_names,
             band_low=[0.0] * len(extractor.band_names),
             band_scale=[brightest] * len(extractor.band_names),
@@ -80,64 +91,65 @@ class PageModel:
         self._words = lru_cache(MOST_KEPT_WORDS)(self._embed_words)
 
     def words(self, text: str) -> Words:
-        """Class names between commas or lines, embedded once.
+        """Embed class names between commas or lines, each list of names once.
 
         Raises:
-            ValueError: none, too many, or one twice.
+            ValueError: there are none, too many, or a name is given twice.
         """
         if len(text) > MOST_CHARACTERS:
             raise ValueError(
                 f"The class names have {len(text)} characters, at most {MOST_CHARACTERS} are read: give fewer."
             )
-        labels = tuple(name for part in text.splitlines() for one in part.split(",") if (name := " ".join(one.split())))
+        labels = tuple(name for part in text.replace(",", "\n").splitlines() if (name := " ".join(part.split())))
         if not labels:
             raise ValueError(f"There are no class names: type at least one, such as {EXAMPLE}.")
         if len(labels) > MOST_CLASSES:
             raise ValueError(f"{len(labels)} class names are too many: give at most {MOST_CLASSES}.")
         return self._words(tuple(read_labels(labels)))
 
-    def _embed_words(self, labels: tuple[str, ...]) -> Words:
-        _, embeds = embed_labels(self.model, self.processor, labels)
-        return Words(labels, embeds, tuple(self._notices(labels)))
+    def read(self, series: Any, **options: Any) -> EncodedSeries:
+        """Composite series as the checkpoint reads them.
 
-    def _notices(self, labels: tuple[str, ...]) -> list[str]:
-        known = self.processor.known_words
-        found = unknown_words(labels, known) if known else {}
-        return [
-            f"“{word}” occurs in none of the captions that this checkpoint was trained on, so its scores mean little; "
-            + (f"the nearest words it knows: {', '.join(nearest)}." if nearest else "it knows no similar word.")
-            for word, nearest in found.items()
-        ]
-
-    def look(self, series: Any, **options: Any) -> Looks:
-        """Series in any form that the feature extractor takes, as it reads them.
+        Args:
+            series: in any form that the feature extractor takes.
+            **options: fields of [`SeriesOptions`].
 
         Raises:
             ValueError: they cannot be read.
         """
-        features = self._show(series, allow_empty=True, **options)
+        features = self._reader(series, allow_empty=True, **options)
         values, observed = features["pixel_series"], features["series_mask"]
         if values.ndim != 3:
             raise ValueError(f"Each series must be of one pixel, (time, band), got {values.shape[1:]}: take one pixel.")
         reflectance = np.where(observed[..., None], values * PLAUSIBLE_REFLECTANCE[1], np.nan).astype(np.float32)
-        return Looks(reflectance, observed, features["months"], tuple(self._show.band_names))
+        return EncodedSeries(reflectance, observed, features["months"], tuple(self._reader.band_names))
 
-    def embed(self, looks: Looks) -> torch.Tensor:
-        """(series, projection_dim) of unit length; NaN where no look is clear."""
-        seen = looks.observed.any(axis=1)
-        scaled = self.processor.feature_extractor.scale(looks.reflectance[seen] * np.float32(DN_PER_REFLECTANCE))
+    def embed(self, series: EncodedSeries) -> torch.Tensor:
+        """Embed series: (series, projection_dim) of unit length, NaN where no observation is clear."""
+        seen = series.observed.any(axis=1)
+        scaled = self.processor.feature_extractor.scale(series.reflectance[seen] * np.float32(DN_PER_REFLECTANCE))
         features = {
             "pixel_series": np.nan_to_num(scaled),
-            "series_mask": looks.observed[seen],
-            "months": looks.months[seen],
+            "series_mask": series.observed[seen],
+            "months": series.months[seen],
         }
-        embeds = torch.full((len(looks), self.model.config.projection_dim), float("nan"))
+        embeds = torch.full((len(series), self.model.config.projection_dim), float("nan"))
         if seen.any():
             embeds[torch.from_numpy(seen)] = encode(self.model, features)
         return embeds
 
     @torch.no_grad()
     def probabilities(self, embeds: torch.Tensor, words: Words) -> np.ndarray:
-        """(series, classes) float32, NaN where no look was clear."""
+        """Compare embeddings of series with words: (series, classes) float32, NaN where an embedding is."""
         scale = self.model.score_scale.detach().float().cpu()
         return np.asarray(score(embeds, words.embeds, logit_scale=scale).softmax(dim=-1))
+
+    def _embed_words(self, labels: tuple[str, ...]) -> Words:
+        _, embeds = embed_labels(self.model, self.processor, labels)
+        known = self.processor.known_words
+        notices = [
+            f"“{word}” occurs in none of the captions that this checkpoint was trained on, so its scores mean little; "
+            + (f"the nearest words it knows: {', '.join(nearest)}." if nearest else "it knows no similar word.")
+            for word, nearest in (unknown_words(labels, known) if known else {}).items()
+        ]
+        return Words(labels, embeds, tuple(notices))

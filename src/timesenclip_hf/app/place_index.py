@@ -1,4 +1,4 @@
-"""The index that the page searches: simulated places with their drawn photos, unless another one is given."""
+"""Make or open the index that the page searches: simulated places with their drawn photos, unless one is named."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -14,10 +14,9 @@ from ..search import Hit, SearchIndex, build_index
 from ..simulator import CLASS_NAMES, simulate
 from ..simulator.photos.drawing import draw_photos, visit_states
 from .limits import MOST_CHARACTERS
-from .reader import PageModel
+from .page_model import PageModel
 
 with needs_extra("demo"):
-    from datasets import Dataset
     from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     from ..data.schema import photo_feature
@@ -30,13 +29,13 @@ VISITS = {"spring": 0, "summer": 2}
 LICENCE = "MIT, drawn by the simulator"
 
 
-def simulated_index(reader: PageModel, folder: str | PathLike[str], *, num_points: int = NUM_POINTS) -> SearchIndex:
-    """Simulates places, draws their photos, and indexes them; some seconds.
+def simulated_index(model: PageModel, folder: str | PathLike[str], *, num_points: int = NUM_POINTS) -> SearchIndex:
+    """Simulate places, draw their photos, and index them; some seconds.
 
     Args:
-        reader: the checkpoint that embeds them.
+        model: the checkpoint that embeds them.
         folder: where photos and index go, which must stay as long as the page runs.
-        num_points: to simulate; those without a clear look are left out.
+        num_points: to simulate; those without a clear observation are left out.
     """
     folder = Path(folder)
     points = simulate(num_points, seed=SEED)
@@ -49,23 +48,30 @@ def simulated_index(reader: PageModel, folder: str | PathLike[str], *, num_point
         "row": list(range(num_points)),
     }
     dataset = dataset_from_series(points.series, columns, problems=[])
+    (folder / "photos").mkdir(parents=True)
     entries = [_write_photos(photos[row], folder / "photos", row) for row in dataset["row"]]
     dataset = dataset.add_column("photos", entries, feature=photo_feature())
-    return _indexed(dataset, folder / "index", reader)
+    bars_were_hidden = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        build_index(dataset, folder / "index", model.model, model.processor, progress=False)
+    finally:
+        (disable_progress_bars if bars_were_hidden else enable_progress_bars)()
+    return open_index(folder / "index", model)
 
 
-def open_index(folder: str | PathLike[str], reader: PageModel) -> SearchIndex:
-    """An index that `timesenclip index` wrote.
+def open_index(folder: str | PathLike[str], model: PageModel) -> SearchIndex:
+    """Open an index that `timesenclip index` wrote.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: another checkpoint made it, or it is damaged.
     """
-    return SearchIndex.load(folder, reader.model, reader.processor)
+    return SearchIndex.load(folder, model.model, model.processor)
 
 
 def search_places(index: SearchIndex, text: str, *, top_k: int = NUM_HITS) -> list[Hit]:
-    """The places nearest to words.
+    """Find the places nearest to words.
 
     Raises:
         ValueError: there are no words, or none that the checkpoint ever read.
@@ -79,7 +85,6 @@ def search_places(index: SearchIndex, text: str, *, top_k: int = NUM_HITS) -> li
 
 
 def _write_photos(photos: np.ndarray, folder: Path, row: int) -> list[dict[str, Any]]:
-    folder.mkdir(parents=True, exist_ok=True)
     entries = []
     for visit, photo in zip(VISITS, photos, strict=True):
         file = folder / f"{row}_{visit}.png"
@@ -87,13 +92,3 @@ def _write_photos(photos: np.ndarray, folder: Path, row: int) -> list[dict[str, 
         image = {"bytes": None, "path": str(file)}
         entries.append({"direction": visit, "url": None, "image": image, "licence": LICENCE})
     return entries
-
-
-def _indexed(dataset: Dataset, folder: Path, reader: PageModel) -> SearchIndex:
-    before = are_progress_bars_disabled()
-    disable_progress_bars()
-    try:
-        build_index(dataset, folder, reader.model, reader.processor, progress=False)
-    finally:
-        (disable_progress_bars if before else enable_progress_bars)()
-    return open_index(folder, reader)

@@ -1,0 +1,151 @@
+"""Answer for one series: where it comes from, and what the words typed say of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.sources.tables import SeriesTable, read_table
+from ..extras import needs_extra
+from ..search import Hit, SearchIndex
+from .example_points import example_points
+from .limits import MOST_SERIES, SERIES_SUFFIXES, check_files, readable
+from .page_model import EncodedSeries, PageModel, Words
+
+with needs_extra("demo"):
+    import xarray as xr
+
+    from ..maps.cubes import open_cube
+    from ..maps.cubes.datasets import named_axes, open_dataset
+    from ..maps.cubes.reading import acquisition_offsets
+
+CLOUDED, CLOUDED_MONTHS = "maize, half the year in cloud", [0, 1, 3, 5, 10, 11]
+NUM_PHOTOS = 6
+
+
+@dataclass(frozen=True)
+class SeriesAnswer:
+    """Hold what the page says of one series.
+
+    Attributes:
+        words: the class names.
+        probabilities: (classes,).
+        series: the series as the checkpoint reads it, the only one.
+        nearest: points of the index whose year is most like that of the series.
+    """
+
+    words: Words
+    probabilities: np.ndarray
+    series: EncodedSeries
+    nearest: Sequence[Hit]
+
+    @property
+    def best(self) -> str:
+        """Say in a sentence which name fits best."""
+        best = int(self.probabilities.argmax())
+        return f"“{self.words.labels[best]}” fits best, with a probability of {self.probabilities[best]:.0%}."
+
+
+@cache
+def example_series() -> dict[str, dict[str, Any]]:
+    """Simulate a series of each cover and one under much cloud: by name what the feature extractor takes."""
+    examples = example_points()
+    series = {label: examples.points.series[row] for label, row in examples.rows.items()}
+    series[CLOUDED] = series["maize"].copy()
+    series[CLOUDED][CLOUDED_MONTHS] = np.nan
+    return {name: {"series": values} for name, values in series.items()}
+
+
+def read_series(path: str | Path) -> SeriesTable:
+    """Read the series of an uploaded table, or the pixels of an uploaded NetCDF.
+
+    Raises:
+        ValueError: the file cannot be used; the sentence says why.
+    """
+    (file,) = check_files([path], SERIES_SUFFIXES)
+    with readable([file]):
+        table = _read_netcdf(file) if file.suffix.lower() == ".nc" else read_table(file)
+    if len(table) > MOST_SERIES:
+        raise ValueError(f"{file.name} has {len(table):,} series, at most {MOST_SERIES:,} are read: upload fewer rows.")
+    return table
+
+
+def choose_series(table: SeriesTable, number: float | None) -> tuple[str, dict[str, Any]]:
+    """Take a series of a table by its number, the first is 1: its name and what the feature extractor takes.
+
+    Raises:
+        ValueError: the table has none of this number.
+    """
+    number = 1 if number is None else int(number)
+    if not 1 <= number <= len(table):
+        raise ValueError(f"There is no series {number}: the file has {len(table)}, numbered from 1.")
+    return table.ids[number - 1], table.series[number - 1]
+
+
+def answer_series(
+    model: PageModel,
+    series: dict[str, Any],
+    text: str,
+    *,
+    index: SearchIndex | None = None,
+    offset: float | None = None,
+) -> SeriesAnswer:
+    """Name a series in the words typed.
+
+    Args:
+        model: the checkpoint.
+        series: as the feature extractor takes it.
+        text: class names between commas.
+        index: of the same checkpoint, whose photos are shown; no photos when left out.
+        offset: to subtract from digital numbers, where the series does not say itself.
+
+    Raises:
+        ValueError: the words or the series cannot be used.
+    """
+    words = model.words(text)
+    if offset and "offset" not in series and "processing_baseline" not in series:
+        series = {**series, "offset": offset}
+    encoded = model.read([series])
+    if not encoded.observed.any():
+        raise ValueError("The series has no clear observation: all are empty, no data or cloud. Choose another one.")
+    embeds = model.embed(encoded)
+    nearest = [] if index is None else index.nearest(embeds[0], top_k=NUM_PHOTOS)
+    return SeriesAnswer(words, model.probabilities(embeds, words)[0], encoded, nearest)
+
+
+def pixel_series(cube: xr.Dataset) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
+    """Take a cube that [`open_cube`] returned apart into the series of its pixels, row by row.
+
+    Returns:
+        The series (pixels, time, band), their scene classes (pixels, time) where the cube has them, and the options
+        that they share, fields of [`SeriesOptions`]; none for what the cube does not say.
+    """
+    values = cube["reflectance"].values
+    options = {
+        "bands": cube["band"].values.tolist(),
+        "dates" if cube["time"].dtype.kind == "M" else "months": cube["time"].values,
+        "nodata": cube.attrs.get("nodata"),
+        "offset": acquisition_offsets(cube),
+    }
+    classes = cube["scl"].values.reshape(len(values), -1).T if "scl" in cube else None
+    series = values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)
+    return series, classes, {name: option for name, option in options.items() if option is not None}
+
+
+def _read_netcdf(file: Path) -> SeriesTable:
+    """Read the pixels of a small cube as series; a file without axes in space is one series."""
+    with open_dataset(file) as opened:
+        dataset = named_axes(opened)
+        absent = {axis: [0.0] for axis in ("y", "x") if axis not in dataset.sizes}
+        # Where a series lies makes no difference to its answer, so any reference system does.
+        cube = open_cube(dataset.expand_dims(absent), crs="EPSG:4326") if absent else open_cube(file)
+    series, classes, options = pixel_series(cube)
+    items = [{"series": pixel, **options} for pixel in series]
+    if classes is not None:
+        items = [{**item, "scl": pixel} for item, pixel in zip(items, classes, strict=True)]
+    rows_and_columns = np.ndindex(cube.sizes["y"], cube.sizes["x"])
+    names = ["the series"] if absent else [f"row {row}, column {column}" for row, column in rows_and_columns]
+    return SeriesTable(names, items)
