@@ -1,4 +1,4 @@
-"""Keep pictures of the Space's views: `python -m tests.support.browser.screenshots docs` draws those of the documentation.
+"""Keep pictures of the views: `python -m tests.support.browser.screenshots docs` draws those of the documentation.
 
 The tests and `make evidence-hub` keep theirs in `runs/browser`, which git ignores, for people to see.
 """

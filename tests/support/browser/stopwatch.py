@@ -1,4 +1,4 @@
-"""Measure from a click, an Enter or a file to the answer drawn, by the browser's own clock, not by the test's process."""
+"""Measure from a click, an Enter or a file to the answer drawn, by the browser's own clock.
 
 from collections.abc import Callable
 
@@ -46,7 +46,7 @@ def seconds_until(page: Page, act: Callable[[], object], ready: str, pictures: l
 
 
 def labels_shown(rows: str, labels: list[str]) -> str:
-    """Write JavaScript that is true when rows of this selector show these labels, and none but what has no clear month."""
+    """Write JavaScript that is true when rows of a selector show these labels, and none else but "no clear month"."""
     wanted = ",".join(sorted(labels))
     return (
         f"[...document.querySelectorAll({rows!r})].map(row => row.dataset.label)"
