@@ -1,4 +1,4 @@
-"""Measure from a click, an Enter or a file to the answer drawn, by the browser's own clock.
+"""Measure from a click, an Enter or a file to the answer drawn, by the browser's own clock."""
 
 from collections.abc import Callable
 
