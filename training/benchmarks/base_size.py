@@ -1,10 +1,9 @@
-"""A throwaway checkpoint of the published size, good enough to see what rounding does to its answers.
+"""Fit a throwaway checkpoint of the published size, good enough to see what rounding does to its answers.
 
 The released weights cannot be had here. This tower is fitted for some minutes to the embeddings that the embedded
 default gives to simulated series, and stands before its text tower.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from transformers import AutoModel, AutoProcessor
 
 from tests.support.reference import UpstreamEncoder
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPConfig, TimeSenCLIPModel, TimeSenCLIPPixelConfig, encode
-from timesenclip_hf.runtimes.onnx_file import export_tower
+from timesenclip_hf.files import whole_folder
+from timesenclip_hf.runtimes.exported import export_tower
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate
 
@@ -22,17 +22,17 @@ POINTS, STEPS, BATCH, WARM_UP, RATE = 40_000, 400, 256, 40, 5e-4
 
 
 def base_size_checkpoint(folder: Path = FOLDER) -> str:
-    """Its folder; it is fitted first where it is not there, some four minutes on two cores."""
+    """Return its folder; fit it first where it is not there, some four minutes on two cores."""
     if not (folder / "model.safetensors").is_file():
-        partial = folder.with_name(f"{folder.name}.partial")
-        _fit().save_pretrained(partial)
-        AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT).save_pretrained(partial)
-        os.replace(partial, folder)
+        model = _fit()
+        with whole_folder(folder) as partial:
+            model.save_pretrained(partial)
+            AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT).save_pretrained(partial)
     return str(folder)
 
 
 def int8_tower() -> str:
-    """The file of its pixel tower in int8, calibrated on simulated series; exported first where it is not there."""
+    """Return the file of its pixel tower in int8, calibrated on simulated series; export it first where need be."""
     file = FOLDER.with_suffix(".int8.onnx")
     if not file.is_file():
         model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
@@ -69,7 +69,7 @@ def _fit() -> TimeSenCLIPModel:
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 embeds = tower(**{name: values[rows] for name, values in features.items()}, pooled_only=True)
             loss = 1 - torch.cosine_similarity(embeds.pooler_output.float(), wanted[rows]).mean()
-            loss.backward()
+            torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(tower.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
@@ -77,11 +77,12 @@ def _fit() -> TimeSenCLIPModel:
     finally:
         torch.set_float32_matmul_precision(precision)
     print(f"a throwaway tower of the published size: mean cosine {1 - loss.item():.3f} with the embedded default")
-    return model.eval()
+    model.eval()
+    return model
 
 
 def upstream_of(tower: Any) -> UpstreamEncoder:
-    """The published architecture, from PyTorch's own layers, with the weights of a tower."""
+    """Build the published architecture from PyTorch's own layers, with the weights of a tower."""
     config = tower.config
     encoder = UpstreamEncoder(
         config.hidden_size,

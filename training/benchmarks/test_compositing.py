@@ -1,4 +1,4 @@
-"""How fast monthly medians are, beside the two ways they are usually written: `make bench` prints it."""
+"""Time monthly medians beside the two ways they are usually written: `make bench` prints it."""
 
 import time
 import warnings
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from timesenclip_hf.models.timesenclip import compositing_timesenclip
-from timesenclip_hf.models.timesenclip.compositing_timesenclip import composite, masked_median, month_of, parse_dates
+from timesenclip_hf.models.timesenclip import medians_timesenclip
+from timesenclip_hf.models.timesenclip.compositing_timesenclip import composite, month_of, parse_dates
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
+from timesenclip_hf.models.timesenclip.medians_timesenclip import masked_median
 from training.benchmarks.records import record
 
 
@@ -24,18 +25,19 @@ class Timing:
     equal: bool
 
 
-def measure(size: int = 64, looks: int = 118, repeats: int = 5) -> Timing:
+def measure(size: int = 64, num_times: int = 118, repeats: int = 5) -> Timing:
     """Composites one Sentinel-2-like cube of digital numbers with its scene classification in three ways.
 
     Ours starts from the cube and its scene classes; the other two are given the masked cube, so masking is not in
     their time.
     """
     generator = np.random.default_rng(0)
-    cube = generator.integers(1, 9_000, (looks, 10, size, size)).astype(np.float32)
-    scl = generator.choice([4, 5, 6, 3, 8, 9, 10], p=[0.3, 0.25, 0.05, 0.05, 0.1, 0.2, 0.05], size=(looks, size, size))
+    cube = generator.integers(1, 9_000, (num_times, 10, size, size)).astype(np.float32)
+    classes, shares = [4, 5, 6, 3, 8, 9, 10], [0.3, 0.25, 0.05, 0.05, 0.1, 0.2, 0.05]
+    scl = generator.choice(classes, p=shares, size=(num_times, size, size))
     scl = scl.astype(np.uint8)
     start = np.datetime64("2018-01-01")
-    periods = month_of(parse_dates(start + np.sort(generator.integers(0, 365, looks))))
+    periods = month_of(parse_dates(start + np.sort(generator.integers(0, 365, num_times))))
     masked = np.where(np.isin(scl, MASKED_SCL)[:, None], np.float32(np.nan), cube)
 
     def ours() -> np.ndarray:
@@ -47,10 +49,10 @@ def measure(size: int = 64, looks: int = 118, repeats: int = 5) -> Timing:
     def pixel_loop() -> np.ndarray:
         medians = np.empty((12, 10, size, size), dtype=np.float32)
         for month in range(12):
-            looks_of_month = masked[periods == month]
+            acquisitions_of_month = masked[periods == month]
             for row in range(size):
                 for column in range(size):
-                    medians[month, :, row, column] = np.nanmedian(looks_of_month[:, :, row, column], axis=0)
+                    medians[month, :, row, column] = np.nanmedian(acquisitions_of_month[:, :, row, column], axis=0)
         return medians
 
     with warnings.catch_warnings():
@@ -70,7 +72,7 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def test_a_cube_is_composited_many_times_faster_than_by_nanmedian(capsys):
+def test_a_cube_is_composited_many_times_faster_than_by_nanmedian(capsys: pytest.CaptureFixture[str]) -> None:
     timing = measure()
     others = {"one nanmedian a month": timing.monthly_calls, "a loop over pixels": timing.pixel_loop}
     rows = [{"than": name, "times as fast": round(seconds / timing.ours, 1)} for name, seconds in others.items()]
@@ -79,13 +81,16 @@ def test_a_cube_is_composited_many_times_faster_than_by_nanmedian(capsys):
     assert timing.equal
 
 
-@pytest.mark.parametrize(("looks", "values"), [(6, 40_960), (20, 40_960), (118, 40_960), (20, 10), (20, 1024)])
-def test_where_sorting_overtakes_the_network(looks, values, capsys, monkeypatch):
-    rows = np.random.default_rng(0).random((looks, values), dtype=np.float32)
+@pytest.mark.parametrize(("num_times", "values"), [(6, 40_960), (20, 40_960), (118, 40_960), (20, 10), (20, 1024)])
+def test_where_sorting_overtakes_the_network(
+    num_times: int, values: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(0).random((num_times, values), dtype=np.float32)
     seconds = []
     for smallest in (0, values + 1):
-        monkeypatch.setattr(compositing_timesenclip, "SMALLEST_ROW", smallest)
+        monkeypatch.setattr(medians_timesenclip, "SMALLEST_ROW", smallest)
         masked_median(rows, axis=0)
         seconds.append(np.median([_seconds(lambda: masked_median(rows, axis=0)) for _ in range(7)]))
     with capsys.disabled():
-        print(f"\n{looks} looks of {values} values: network {1e3 * seconds[0]:.2f} ms, sort {1e3 * seconds[1]:.2f} ms")
+        times = f"network {1e3 * seconds[0]:.2f} ms, sort {1e3 * seconds[1]:.2f} ms"
+        print(f"\n{num_times} acquisitions of {values} values: {times}")

@@ -1,4 +1,4 @@
-"""How fast the pixel encoder is beside the published one, and beside the machine's limit: `make bench` prints it.
+"""Time the pixel encoder beside the published one, and beside the machine's limit: `make bench` prints it.
 
 All ways see the same series with the same weights, turn and turn about in one process; what is given are ratios and
 fractions of the limit. On two idle cores it takes some five minutes, after the fitting of `base_size`.
@@ -7,6 +7,7 @@ fractions of the limit. On two idle cores it takes some five minutes, after the 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -18,10 +19,10 @@ from transformers import AutoModel, AutoProcessor
 from timesenclip_hf import encode
 from timesenclip_hf.classification import class_probabilities
 from timesenclip_hf.runtimes import plan as inference_timesenclip
-from timesenclip_hf.runtimes.engines import load_tower
 from timesenclip_hf.runtimes.options import ComputeOptions
 from timesenclip_hf.runtimes.plan import TransformerPlan, plan_of
 from timesenclip_hf.runtimes.products import make_product
+from timesenclip_hf.runtimes.selection import load_tower
 from timesenclip_hf.simulator import simulate
 from training.benchmarks.base_size import base_size_checkpoint, int8_tower, upstream_of
 from training.benchmarks.records import record
@@ -52,7 +53,7 @@ def features_of(count: int = SERIES, seed: int = 3) -> dict[str, torch.Tensor]:
 
 
 def published_ways(tower: Any, features: dict[str, torch.Tensor]) -> dict[str, Way]:
-    """The published architecture, float32, as PyTorch runs it in evaluation, on its best batches."""
+    """Time the published architecture, float32, as PyTorch runs it in evaluation, on its best batches."""
     encoder, series = upstream_of(tower), features["pixel_series"]
 
     def run(size: int) -> None:
@@ -60,18 +61,18 @@ def published_ways(tower: Any, features: dict[str, torch.Tensor]) -> dict[str, W
             for start in range(0, len(series), size):
                 encoder(series[start : start + size])
 
-    return {f"{PUBLISHED}, batches of {size}": (lambda size=size: run(size)) for size in PUBLISHED_BATCHES}
+    return {f"{PUBLISHED}, batches of {size}": partial(run, size) for size in PUBLISHED_BATCHES}
 
 
 def plan_ways(model: Any, features: dict[str, torch.Tensor]) -> dict[str, Way]:
-    """Bulk encoding of whole years by precision, and of years with their gaps."""
-    whole = {"pixel_series": features["pixel_series"]}
-    ways: dict[str, Way] = {name: (lambda name=name: encode(model, whole, dtype=name)) for name in PRECISIONS}
-    return ways | {"float32, with gaps": lambda: encode(model, features)}
+    """Encode whole years in bulk by precision, and years with their gaps."""
+    years = {"pixel_series": features["pixel_series"]}
+    ways: dict[str, Way] = {name: partial(encode, model, years, dtype=name) for name in PRECISIONS}
+    return ways | {"float32, with gaps": partial(encode, model, features)}
 
 
 def runtime_towers(model: Any) -> dict[str, Any]:
-    """The tower in other runtimes, float32 exported in memory, int8 from its file."""
+    """Load the tower in other runtimes, float32 exported in memory, int8 from its file."""
     exported = int8_tower()
     return {
         "openvino float32": load_tower(model, ComputeOptions(runtime="openvino")),
@@ -85,15 +86,13 @@ def runtime_towers(model: Any) -> dict[str, Any]:
 
 
 def runtime_ways(model: Any, features: dict[str, torch.Tensor]) -> dict[str, Way]:
-    """Bulk encoding of whole years in other runtimes."""
-    whole = {"pixel_series": features["pixel_series"]}
-    return {
-        name: (lambda tower=tower: encode(model, whole, tower=tower)) for name, tower in runtime_towers(model).items()
-    }
+    """Encode whole years in bulk in other runtimes."""
+    years = {"pixel_series": features["pixel_series"]}
+    return {name: partial(encode, model, years, tower=tower) for name, tower in runtime_towers(model).items()}
 
 
 def compare(ways: dict[str, Way], published: dict[str, Way], count: int, turns: int = TURNS) -> dict[str, Speed]:
-    """Runs all ways in turn; each ratio is to the best published way of its own turn."""
+    """Run all ways in turn; each ratio is to the best published way of its own turn."""
     seconds: dict[str, list[float]] = {name: [] for name in (*published, *ways)}
     for turn in range(turns + 1):
         for name, way in (published | ways).items():
@@ -110,26 +109,26 @@ def compare(ways: dict[str, Way], published: dict[str, Way], count: int, turns: 
 
 
 def product_ways(tower: Any, count: int) -> dict[str, Way]:
-    """The matrix products of each precision's plan by themselves, for as many series, with nothing between them."""
+    """Time the matrix products of each precision's plan by themselves, for as many series, nothing between them."""
 
     def run(calls: list[tuple[Any, torch.Tensor]], chunks: float) -> None:
         for _ in range(round(chunks)):
             for product, x in calls:
                 product(x)
 
-    ways = {}
+    ways: dict[str, Way] = {}
     for name in PRECISIONS:
-        plan = plan_of(tower, name)
+        plan = _plan_of(tower, name)
         calls = []
         for rows, outputs, inputs in shapes_of(tower, name):
             weight = torch.rand(outputs, inputs).to(plan.product_type)
             calls.append((make_product(weight, weight[:, 0], rows), torch.rand(rows, inputs).to(plan.product_type)))
-        ways[f"{name}, {PRODUCTS}"] = lambda calls=calls, chunks=count / plan.chunk_size: run(calls, chunks)
+        ways[f"{name}, {PRODUCTS}"] = partial(run, calls, count / plan.chunk_size)
     return ways
 
 
 def shapes_of(tower: Any, precision: str) -> list[tuple[int, int, int]]:
-    """Rows, outputs and inputs of the linear layers that a chunk goes through, recorded from the plan itself."""
+    """Record rows, outputs and inputs of the linear layers that a chunk goes through, from the plan itself."""
     shapes: list[tuple[int, int, int]] = []
 
     def recording(weight: torch.Tensor, bias: torch.Tensor, *options: Any) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -148,18 +147,18 @@ def shapes_of(tower: Any, precision: str) -> list[tuple[int, int, int]]:
 
 
 def flops_of(tower: Any, precision: str = "float32") -> float:
-    """FLOP of a series in the plan's linear layers, twice their multiply-adds; attention's own are left aside."""
+    """Count the FLOP of a series in the plan's linear layers, twice its multiply-adds, without attention's own."""
     plan = plan_of(tower, precision)
     return 2.0 * sum(rows * outputs * inputs for rows, outputs, inputs in shapes_of(tower, precision)) / plan.chunk_size
 
 
 def share_of_products(speeds: dict[str, Speed], precision: str) -> float:
-    """How near a precision comes to the speed of its own products."""
+    """Compare the speed of a precision with that of its own products."""
     return speeds[precision].ratio / speeds[f"{precision}, {PRODUCTS}"].ratio
 
 
 def shares_of_features_and_scores(model: Any, classes: int = 44, turns: int = TURNS) -> dict[str, float]:
-    """Time of feature extraction and of scoring, over that of encoding the same series in float32."""
+    """Time feature extraction and scoring, over encoding the same series in float32."""
     extractor = AutoProcessor.from_pretrained(base_size_checkpoint()).feature_extractor
     series = simulate(SERIES, seed=4).series
     class_embeds = torch.nn.functional.normalize(torch.randn(classes, model.config.projection_dim), dim=-1)
@@ -179,17 +178,17 @@ def shares_of_features_and_scores(model: Any, classes: int = 44, turns: int = TU
     return {name: float(np.median(values)) for name, values in shares.items() if name != "encoder"}
 
 
-def test_the_encoder_by_precision_and_path():
+def test_the_encoder_by_precision_and_path() -> None:
     torch.set_num_threads(2)
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
     features = features_of()
     ways = plan_ways(model, features)
-    whole = {"pixel_series": features["pixel_series"]}
+    years = {"pixel_series": features["pixel_series"]}
     for size in (64, 256, 1_024):
-        ways[f"float32, chunks of {size}"] = lambda size=size: encode(model, whole, batch_size=size)
+        ways[f"float32, chunks of {size}"] = partial(encode, model, years, batch_size=size)
     compiled = TransformerPlan(model.pixel_model, "bfloat16", torch.device("cpu"))
     compiled.compile()
-    ways["bfloat16, compiled"] = lambda: encode(model, whole, tower=compiled)
+    ways["bfloat16, compiled"] = partial(encode, model, years, tower=compiled)
     ways |= runtime_ways(model, features) | product_ways(model.pixel_model, SERIES)
     speeds = compare(ways, published_ways(model.pixel_model, features), SERIES)
     shares = {name: share_of_products(speeds, name) for name in PRECISIONS}
@@ -201,14 +200,14 @@ def test_the_encoder_by_precision_and_path():
         }
         for name, speed in speeds.items()
     ]
-    engine = plan_of(model.pixel_model).engine
+    engine = _plan_of(model.pixel_model).engine
     record("encoder", f"The pixel encoder of the published size on two threads, products by {engine}", rows)
     assert torch.allclose(
         encode(model, features), torch.nn.functional.normalize(_plain(model, features), dim=-1), atol=1e-5
     )
 
 
-def test_features_and_scores():
+def test_features_and_scores() -> None:
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
     shares = shares_of_features_and_scores(model)
     record(
@@ -218,14 +217,15 @@ def test_features_and_scores():
     )
 
 
-def test_the_text_side():
+def test_the_text_side() -> None:
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval()
     tokenizer = AutoProcessor.from_pretrained(base_size_checkpoint()).tokenizer
     texts = [f"a photo of class {number}" for number in range(44)]
     tokens, series = tokenizer(texts, padding=True, return_tensors="pt"), features_of(256)
-    taken = {"44 prompts": [], "256 series": []}
+    taken: dict[str, list[float]] = {"44 prompts": [], "256 series": []}
+    ways: dict[str, Way] = {"44 prompts": partial(_texts, model, tokens), "256 series": partial(encode, model, series)}
     for _ in range(TURNS):
-        for name, way in (("44 prompts", lambda: _texts(model, tokens)), ("256 series", lambda: encode(model, series))):
+        for name, way in ways.items():
             started = time.perf_counter()
             way()
             taken[name].append(time.perf_counter() - started)
@@ -234,23 +234,23 @@ def test_the_text_side():
 
 
 @pytest.mark.gpu
-def test_the_encoder_on_a_graphics_card():
-    """Pixels a second, their part of the card's own product speed, memory, and whether copying hides."""
+def test_the_encoder_on_a_graphics_card() -> None:
+    """Measure pixels a second, their part of the card's own product speed, memory, and whether copying hides."""
     model = AutoModel.from_pretrained(base_size_checkpoint()).eval().to("cuda")
     count = 262_144
     features, rows = features_of(count), []
     flops = flops_of(AutoModel.from_pretrained(base_size_checkpoint()).pixel_model)
     for name in ("float32", "bfloat16", "pure_bfloat16", "float16"):
-        plan = plan_of(model.pixel_model, name, torch.device("cuda"))
+        plan = _plan_of(model.pixel_model, name, torch.device("cuda"))
         on_card = {key: values.cuda() for key, values in features.items()}
         seconds = {}
-        for place, given in (("from memory", features), ("on the card", on_card)):
-            encode(model, given, dtype=name)
+        for origin, inputs in (("from memory", features), ("on the card", on_card)):
+            encode(model, inputs, dtype=name)
             torch.cuda.synchronize()
             started = time.perf_counter()
-            encode(model, given, dtype=name)
+            encode(model, inputs, dtype=name)
             torch.cuda.synchronize()
-            seconds[place] = time.perf_counter() - started
+            seconds[origin] = time.perf_counter() - started
         left, right = (torch.rand(8192, 8192, device="cuda").to(plan.product_type) for _ in range(2))
         for _ in range(3):
             left @ right
@@ -274,8 +274,14 @@ def test_the_encoder_on_a_graphics_card():
     record("encoder_gpu", f"The pixel encoder of the published size on {torch.cuda.get_device_name()}", rows)
 
 
+def _plan_of(tower: Any, precision: str | None = None, device: torch.device | None = None) -> TransformerPlan:
+    plan = plan_of(tower, precision, device)
+    assert isinstance(plan, TransformerPlan)
+    return plan
+
+
 @torch.no_grad()
-def _texts(model: Any, tokens: Any) -> torch.Tensor:
+def _texts(model: Any, tokens: Any) -> Any:
     return model.get_text_features(**tokens).pooler_output
 
 

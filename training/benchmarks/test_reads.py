@@ -26,7 +26,7 @@ class Reading:
 
 
 def measure(rows: int = ROWS) -> Reading:
-    """The median of three epochs each, in turn."""
+    """Return the median of three epochs each, in turn."""
     series = np.random.default_rng(0).integers(0, 9_000, (rows, 12, 10), dtype=np.int16)
     extractor = TimeSenCLIPFeatureExtractor()
     dataset = dataset_from_series(series)
@@ -47,7 +47,7 @@ def measure(rows: int = ROWS) -> Reading:
     return Reading(rows, float(np.median(ours)), float(np.median(plain)), opened)
 
 
-def test_shuffled_reads():
+def test_shuffled_reads() -> None:
     reading = measure()
     rows = [
         {"reader": "rows of a dataset, features made", "of the array's speed": round(reading.ours / reading.plain, 3)},

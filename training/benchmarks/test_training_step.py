@@ -1,4 +1,4 @@
-"""How fast a training step of the published encoder is, beside a loop written as upstream's: `make bench` prints it.
+"""Time a training step of the published encoder beside a loop written as upstream's: `make bench` prints it.
 
 Both loops start from the same weights and see the same points with the same photo embeddings, dropout on; each step
 reads a batch, embeds it, contrasts it with its photos, and updates the weights.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -64,9 +65,9 @@ class SinglePoints(Dataset[tuple[torch.Tensor, torch.Tensor]]):
         self.images = digital_numbers[..., None, None]
         self.names = [f"FR_{40_000_000 + point}" for point in range(len(digital_numbers))]
         self.embeds = {
-            f"{name}{direction}": embeds[place : place + 1]
+            f"{name}{direction}": embeds[index : index + 1]
             for name, embeds in zip(self.names, photo_embeds, strict=True)
-            for place, direction in enumerate(DIRECTIONS)
+            for index, direction in enumerate(DIRECTIONS)
         }
         self.low = torch.tensor(UPSTREAM_LOW)[:, None, None]
         self.scale = torch.tensor(UPSTREAM_SCALE)[:, None, None]
@@ -94,10 +95,11 @@ class UpstreamLoop:
             yield from self.loader
 
     def loss(self, photos: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        return self.objective(self.encoder(images), photos.mean(dim=1))
+        loss: torch.Tensor = self.objective(self.encoder(images), photos.mean(dim=1))
+        return loss
 
     def step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
-        self.loss(*batch).backward()
+        torch.autograd.backward(self.loss(*batch))
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -122,11 +124,12 @@ class OurLoop:
     def loss(self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
             embeds = self.tower(**series, pooled_only=True).pooler_output
-            return self.objective(embeds, self.pooling(photo_embeds, photo_mask))
+            loss: torch.Tensor = self.objective(embeds, self.pooling(photo_embeds, photo_mask))
+        return loss
 
     def step(self, batch: dict[str, torch.Tensor]) -> None:
         del batch["row"]
-        self.loss(**batch).backward()
+        torch.autograd.backward(self.loss(**batch))
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -143,13 +146,14 @@ def measure(batch: int = BATCH, repeats: int = 5, threads: int = 2) -> StepTimin
     points = SinglePoints(digital_numbers, photo_embeds)
     upstream = UpstreamLoop(points, UpstreamEncoder(512, 6, 8, 256, joint=512), batch)
     rows = _rows(points, photo_embeds)
-    loops = {
+    ours = OurLoop(rows, _converted(upstream.encoder), batch, torch.float32)
+    loops: dict[str, UpstreamLoop | OurLoop] = {
         "upstream": upstream,
         "float32, MKL": OurLoop(rows, _converted(upstream.encoder), batch, torch.float32),
-        "float32": OurLoop(rows, _converted(upstream.encoder), batch, torch.float32),
+        "float32": ours,
         "bfloat16": OurLoop(rows, _converted(upstream.encoder), batch, torch.bfloat16),
     }
-    difference = _difference(upstream, loops["float32"], points)
+    difference = _difference(upstream, ours, points)
     threads_before, precision_before = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(threads)
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in loops}
@@ -179,7 +183,7 @@ def measure(batch: int = BATCH, repeats: int = 5, threads: int = 2) -> StepTimin
 
 
 def _rows(points: SinglePoints, photo_embeds: torch.Tensor) -> TensorRows:
-    """What our sources hand to the training loop: scaled series, with masks and months."""
+    """Return what our sources hand to the training loop: scaled series, with masks and months."""
     digital_numbers = torch.tensor(points.images[..., 0, 0], dtype=torch.float32)
     low, scale = points.low[:, 0, 0], points.scale[:, 0, 0]
     return TensorRows(
@@ -221,7 +225,7 @@ def _time_step(step: Callable[..., None], batches: Iterator[object]) -> tuple[fl
     return time.perf_counter() - started, loaded - started
 
 
-def test_both_loops_compute_the_same_loss_and_ours_is_faster(capsys):
+def test_both_loops_compute_the_same_loss_and_ours_is_faster(capsys: pytest.CaptureFixture[str]) -> None:
     timing = measure()
     with capsys.disabled():
         record(

@@ -1,4 +1,4 @@
-"""A claim, its figure, its bar, and whether it holds; printed as it is measured, kept for README and cards."""
+"""Print a claim with its figure, its bar, and whether it holds, and keep it for README and cards."""
 
 import json
 import operator
@@ -17,7 +17,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "<=": o
 
 @dataclass(frozen=True)
 class Claim:
-    """One line of evidence; `holds` is None where it could not be measured, and `note` says why."""
+    """Hold a line of evidence; `holds` is None where it could not be measured, and `note` says why."""
 
     claim: str
     figure: Any
@@ -57,7 +57,7 @@ class Ledger:
 
 
 def _without_places(note: str) -> str:
-    """A note without the folders of this machine: the repository's and temporary ones."""
+    """Take the folders of this machine out of a note: the repository's and temporary ones."""
     return re.sub(rf"{re.escape(tempfile.gettempdir())}/[^/\s]+/", "", note.replace(f"{ROOT}/", ""))
 
 

@@ -1,4 +1,4 @@
-"""The claims of the data part: `make evidence-data`, or `python -m training.evidence.data PART ...`.
+"""Measure the claims of the data part: `make evidence-data`, or `python -m training.evidence.data PART ...`.
 
 The parts of the importers are in `data_sen4map` and `data_lucas`; here are the composites, and the way to the Hub.
 """
@@ -46,7 +46,7 @@ def compositing(ledger: Ledger) -> None:
 
 
 def hub(ledger: Ledger) -> None:
-    """What was pushed to a stand-in Hub, loaded by another process, against what was there before."""
+    """Load what was pushed to a stand-in Hub by another process, against what was there before."""
     with tempfile.TemporaryDirectory() as name, HubStub() as server:
         folder = Path(name)
         dataset = _photographed(POINTS)

@@ -1,4 +1,4 @@
-"""The claims about LUCAS, photos and splits; `training.evidence.data` runs them."""
+"""Measure the claims about LUCAS, photos and splits; `training.evidence.data` runs them."""
 
 import csv
 import hashlib
@@ -35,7 +35,7 @@ WORDS = {"N": "north", "E": "east", "S": "south", "W": "west", "P": "point"}
 
 
 def lucas(ledger: Ledger) -> None:
-    """The real survey records and photos: addresses, pairing, loading, streaming, embeddings, training."""
+    """Take real survey records and photos through addresses, pairing, loading, streaming, embeddings and training."""
     names = {
         "addresses by the rule that are the survey's own, of 35": 35,
         "real LUCAS photos that can be read": 32,
@@ -126,7 +126,7 @@ def _train_on_photos(ledger: Ledger, work: Path, folder: Path, points: Dataset) 
 
 
 def bad_lines(ledger: Ledger) -> None:
-    """Each bad line of a survey under a name of its own, and the good ones read."""
+    """Count each bad line of a survey under a name of its own, and read the good ones."""
     header = "point_id,year,nuts0,th_lat,th_long,gps_lat,gps_ew,gps_long,lc1,lu1"
     lines = {
         "": "38023110,2018,BE,50.86,2.61,50.86,East,2.61,B13,U111",
@@ -148,7 +148,7 @@ def bad_lines(ledger: Ledger) -> None:
 
 
 def downloads(ledger: Ledger) -> None:
-    """A server on loopback that fails, throttles and breaks off; the download is killed half-way and run again."""
+    """Download from a server on loopback that fails, throttles and breaks off; kill it half-way and run it again."""
     count, workers = 120, 4
     with tempfile.TemporaryDirectory() as scratch, serve_photos() as server:
         folder = Path(scratch)
@@ -168,7 +168,8 @@ def downloads(ledger: Ledger) -> None:
         whole = [(folder / path).read_bytes() == photo.content for path, photo in server.photos.items()]
         note = f"killed at {there} of {count}; then {report.fetched} fetched, {again} requests"
         ledger.add("photos that arrived whole after a kill half-way, of 120", sum(whole), "==", count, note)
-        sums = dict(reversed(line.split("  ")) for line in (folder / CHECKSUM_FILE).read_text().splitlines())
+        lines = [line.split("  ") for line in (folder / CHECKSUM_FILE).read_text().splitlines()]
+        sums = {path: digest for digest, path in lines}
         right = [sums.get(path) == hashlib.sha256(photo.content).hexdigest() for path, photo in server.photos.items()]
         ledger.add("photos with their SHA-256 in the manifest, of 120", sum(right), "==", count)
         ledger.add("photos fetched twice", there + report.fetched - count, "==", 0)
@@ -189,7 +190,7 @@ def _asked(server: PhotoServer, paths: set[str]) -> int:
 
 
 def photo_embeddings(ledger: Ledger) -> None:
-    """`training/embed_photos.py` killed half-way and run again, and in two processes; upstream's dictionary."""
+    """Kill `training.embed_photos` half-way and run it again, and in two processes; read upstream's dictionary."""
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         for number in range(300):
@@ -229,7 +230,7 @@ def _embed(launcher: list[str], work: Path, clip: Path, output: str) -> list[str
 
 
 def splits(ledger: Ledger) -> None:
-    """As many points as Sen4Map has, scattered over Europe, in splits."""
+    """Split as many points as Sen4Map has, scattered over Europe."""
     rng = np.random.default_rng(0)
     ids = [str(number) for number in range(26_000_000, 26_000_000 + NUM_POINTS)]
     east, north = rng.uniform(-10, 30, NUM_POINTS), rng.uniform(36, 70, NUM_POINTS)

@@ -42,7 +42,7 @@ TRAINING_STEPS = 30
 
 
 def sen4map(ledger: Ledger, raw_points: int = RAW_POINTS, derived_points: int = DERIVED_POINTS) -> None:
-    """Each layout imported in two processes, and again with a SIGKILL half-way."""
+    """Import each layout in two processes, and again with a SIGKILL half-way."""
     layouts: dict[str, Callable[[Path], Path]] = {
         "raw, groups": lambda path: write_raw(path, raw_points),
         "raw, compound type": lambda path: write_raw(path, raw_points, compound=True),
@@ -203,7 +203,7 @@ def _train(dataset: Any) -> list[float]:
     )
     tower, objective = TimeSenCLIPPixelModel(config).train(), CrossViewContrastiveLoss()
     optimizer = torch.optim.AdamW([*tower.parameters(), *objective.parameters()], lr=1e-3)
-    batch = rows.__getitems__(np.random.default_rng(0).permutation(len(rows))[:256])
+    batch = rows.__getitems__(np.random.default_rng(0).permutation(len(rows))[:256].tolist())
     half = torch.rand(batch["series_mask"].shape) < 0.5
     masks = (batch["series_mask"] & half, batch["series_mask"] & ~half)
     # A half may hold no observed month; such a place has nothing to contrast.

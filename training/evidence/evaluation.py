@@ -1,4 +1,4 @@
-"""The claims about evaluation: `make evidence-evaluation`, or `python -m training.evidence.evaluation PART ...`.
+"""Measure the claims about evaluation: `make evidence-evaluation`, or `python -m training.evidence.evaluation PART`.
 
 Here are the parts recorded, processes, wrong_labels and encoder_share, some minutes each but for the third; those of
 metrics, search and prompts, and robustness lie beside this file.
@@ -44,7 +44,7 @@ ENCODED = 50_000
 
 
 def recorded(ledger: Ledger) -> None:
-    """One command on held-out simulations and every labelled real set; its figures are those that were recorded."""
+    """Run one command on held-out simulations and every labelled real set; its figures are those that were recorded."""
     name = "largest difference of a figure of the embedded default from the recorded one"
     try:
         folders = {path.name for path in real_data_folder().iterdir() if path.is_dir()} - NO_SAMPLES
@@ -69,7 +69,7 @@ def recorded(ledger: Ledger) -> None:
 
 
 def processes(ledger: Ledger) -> None:
-    """The encoding dealt out to two processes of gloo."""
+    """Deal the encoding out to two processes of gloo."""
     contents = []
     with tempfile.TemporaryDirectory() as folder:
         for launch_file in ("cpu", "cpu_two_processes"):  # `--cpu --num_processes 2` would silently start one
@@ -81,7 +81,7 @@ def processes(ledger: Ledger) -> None:
 
 
 def wrong_labels(ledger: Ledger) -> None:
-    """Every class column of the schema with the label set of every other, and what else must be no number."""
+    """Try every class column of the schema with the label set of every other, and what else must be no number."""
     refused, pairs = 0, list(permutations(CLASS_TAXONOMIES, 2))
     for column, other in pairs:
         names = load_taxonomy(CLASS_TAXONOMIES[column]).class_names
@@ -96,7 +96,7 @@ def wrong_labels(ledger: Ledger) -> None:
 
 
 def encoder_share(ledger: Ledger) -> None:
-    """Where the time of a whole evaluation goes, with an encoder of the published size and random weights."""
+    """Find where the time of an evaluation goes, with an encoder of the published size and random weights."""
     small = AutoModel.from_pretrained(DEFAULT_CHECKPOINT)
     torch.manual_seed(0)
     pixel = TimeSenCLIPPixelConfig()
@@ -127,8 +127,8 @@ def encoder_share(ledger: Ledger) -> None:
     entries = results["runs"][0]["tasks"]
     note = (
         f"{ENCODED:,} series, {len(labels.labels)} classes, {model.pixel_model.num_parameters():,} "
-        f"parameters; {len(entries)} entries of 12, 4 and 1 looks, five kinds of prompts, raw and transductive, with "
-        f"their intervals; {whole:.0f} s in all, {sum(spent):.0f} s in the encoder"
+        f"parameters; {len(entries)} entries of 12, 4 and 1 composites, five kinds of prompts, raw and transductive, "
+        f"with their intervals; {whole:.0f} s in all, {sum(spent):.0f} s in the encoder"
     )
     ledger.add(
         "share of an evaluation's time that the base-size encoder takes", round(sum(spent) / whole, 3), ">=", 0.9, note
@@ -144,7 +144,7 @@ def _evaluate(*arguments: str, launch: list[str] | None = None) -> subprocess.Co
 
 
 def _labelled(column: str, names: list[str]) -> Samples:
-    """A sample of each class, without series."""
+    """Return a sample of each class, without series."""
     count = len(names)
     empty = np.zeros((count, 12, 10), dtype=np.float32)
     ids = [str(place) for place in range(count)]

@@ -1,8 +1,9 @@
-"""The claims about metrics: equal to scikit-learn, scipy and loops, and fast; parts of `make evidence-evaluation`."""
+"""Measure the claims about metrics: equal to scikit-learn, scipy and loops; parts of `make evidence-evaluation`."""
 
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ BAR = 1e-12
 
 
 def compare(ledger: Ledger) -> None:
-    """The largest difference over random inputs, from other functions of scikit-learn and scipy where they have any."""
+    """Find the largest difference over random inputs from functions of scikit-learn and scipy, where they have any."""
     worst: dict[str, float] = {}
     for seed in range(DRAWS):
         for name, difference in _differences(np.random.default_rng(seed)).items():
@@ -102,15 +103,15 @@ def _report(truth: np.ndarray, predicted: np.ndarray, present: np.ndarray) -> di
 
 
 def _compare_recalls(ledger: Ledger) -> None:
-    """One query after another, the whole gallery sorted by a cosine in plain Python."""
+    """Sort the gallery by a cosine in plain Python, one query after another."""
     rng, ks = np.random.default_rng(0), (1, 5, 10, 50)
     queries, gallery = rng.normal(size=(200, 16)), rng.normal(size=(500, 16))
     order = []
     for query in queries.tolist():
         dots = [sum(a * b for a, b in zip(query, item, strict=True)) for item in gallery.tolist()]
         cosines = [dot / math.hypot(*item) for dot, item in zip(dots, gallery.tolist(), strict=True)]
-        order.append(sorted(range(500), key=lambda place, cosines=cosines: -cosines[place]))
-    cases = {
+        order.append(sorted(range(500), key=[-cosine for cosine in cosines].__getitem__))
+    cases: dict[str, tuple[Callable[..., float], np.ndarray, np.ndarray]] = {
         "class-consistent Recall@k": (metrics.recall_at_k, rng.integers(0, 40, 200), rng.integers(0, 40, 500)),
         "instance Recall@k, several items a point,": (
             metrics.instance_recall_at_k,
@@ -126,7 +127,7 @@ def _compare_recalls(ledger: Ledger) -> None:
 
 
 def _compare_modules(ledger: Ledger) -> None:
-    """Each folder of hub/metrics, loaded by `evaluate`, against its function."""
+    """Load each folder of hub/metrics by `evaluate`, against its function."""
     rng = np.random.default_rng(0)
     scores, truth, votes = rng.normal(size=(200, 5)), rng.integers(0, 5, 200), rng.normal(size=200)
     best, embeds, ids = scores.argmax(axis=1), rng.normal(size=(200, 8)), np.arange(200)
@@ -185,7 +186,7 @@ def speed(ledger: Ledger) -> None:
     predicted = score(embeds, class_embeds).argmax(dim=1).numpy()
     blocks = np.random.default_rng(0).integers(0, 1_000, SERIES)
     by_sample, by_block = (
-        _timed(lambda kept=kept: bootstrap_classification(predicted, truth, LABELS, kept)) for kept in (None, blocks)
+        _timed(partial(bootstrap_classification, predicted, truth, LABELS, kept)) for kept in (None, blocks)
     )
     ledger.add(
         f"scoring and metrics of {SERIES:,} series and {LABELS} classes, raw and transductive, seconds on two cores",

@@ -1,4 +1,4 @@
-"""The claims about finding places by words and about choosing prompts; parts of `make evidence-evaluation`.
+"""Measure the claims about finding places by words and choosing prompts; parts of `make evidence-evaluation`.
 
 Both are measured on simulated points that the embedded checkpoint never saw.
 """
@@ -32,7 +32,7 @@ SELECTION_POINTS, HELD_OUT_POINTS = 3_000, 4_000
 
 
 def search(ledger: Ledger) -> None:
-    """Every cover of the simulator by its name: FAISS against scores that are sorted."""
+    """Search every cover of the simulator by its name: FAISS against scores that are sorted."""
     model, processor = _checkpoint()
     points = simulate(POINTS, seed=SEARCHED_SEED)
     columns = {"longitude": points.longitude.tolist(), "latitude": points.latitude.tolist()}
@@ -61,7 +61,7 @@ def search(ledger: Ledger) -> None:
 
 
 def prompts(ledger: Ledger) -> None:
-    """All names of the simulator's covers, 11 to 30 of each, and the best five of each."""
+    """Choose among all names of the simulator's covers, 11 to 30 of each, the best five of each."""
     model, processor = _checkpoint()
     pools = {cover.name: [*cover.plain, *cover.other, *cover.group] for cover in SIMULATED_CLASSES}
     selection, held_out = (

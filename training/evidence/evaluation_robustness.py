@@ -81,7 +81,7 @@ def temperature(ledger: Ledger) -> None:
 
 
 def calibration(ledger: Ledger) -> None:
-    """The error before and after, what the reject threshold keeps, and the checkpoint that has both."""
+    """Measure the error before and after, what the reject threshold keeps, and the checkpoint that has both."""
     _calibrate(ledger, "ten_covers")
     found, judge, fitted = _calibrate(ledger, "land_cover")
     store_calibration(found.model, fitted)
@@ -151,7 +151,7 @@ def robustness(ledger: Ledger) -> None:
 
 
 def few_shot(ledger: Ledger) -> None:
-    """The ladder on the ten covers, half of the points to draw from and half to judge on."""
+    """Climb the ladder on the ten covers, half of the points to draw from and half to judge on."""
     found = scored("ten_covers")
     train, test = split_rows_by_place(found.samples.point_ids)
     entries = few_shot_ladder(
@@ -164,7 +164,8 @@ def few_shot(ledger: Ledger) -> None:
         draws=3,
         zero_shot=found.logits.argmax(dim=1),
     )
-    value, notes = {}, {}
+    value: dict[tuple[str, int], float] = {}
+    notes: dict[str, list[str]] = {}
     for entry in entries:
         figure = entry["metrics"]["balanced_accuracy"]
         value[entry["method"], entry["shots"]] = round(figure["value"], 3)

@@ -1,4 +1,4 @@
-"""The claims of the foundation: `make evidence-foundation`, or `python -m training.evidence.foundation PART ...`.
+"""Measure the claims of the foundation: `make evidence-foundation`, or `python -m training.evidence.foundation PART`.
 
 Parts: parity, inputs, simulator, zero_shot, real, checkpoint, and fresh_clone, which clones the last commit, sets it
 up twice over and may take up to half an hour.
@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,8 @@ def parity(ledger: Ledger) -> None:
     observed[:, 0] = True
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for number, form in enumerate(KEY_FORMS.values()):
+        forms: list[Any] = list(KEY_FORMS.values())
+        for number, form in enumerate(forms):
             file = Path(folder) / f"{number}.ckpt"
             torch.save(form(encoder.state_dict()), file)
             tower = read_upstream_encoder(file).pixel_model
@@ -79,7 +81,7 @@ def simulator(ledger: Ledger) -> None:
 
 
 def zero_shot(ledger: Ledger) -> None:
-    """The embedded default on simulated points that nothing was trained on."""
+    """Measure the embedded default on simulated points that nothing was trained on."""
     model = AutoModel.from_pretrained(DEFAULT_CHECKPOINT).eval()
     reports = simulated(model, AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT))
     ten, every = reports["ten_covers"], reports["all_covers"]
@@ -89,7 +91,7 @@ def zero_shot(ledger: Ledger) -> None:
 
 
 def real_pixels(ledger: Ledger) -> None:
-    """The embedded default on real pixels."""
+    """Measure the embedded default on real pixels."""
     bars = {"Flanders 2018": 0.75, "France 2023": 0.70}
     try:
         reports = real()
@@ -115,7 +117,7 @@ def checkpoint(ledger: Ledger) -> None:
 
 
 def fresh_clone(ledger: Ledger) -> None:
-    """`make demo`, then `make test`, each in a fresh clone of the last commit with a virtual environment of its own."""
+    """Run `make demo`, then `make test`, each in a fresh clone of the last commit with its own virtual environment."""
     for target in ("demo", "test"):
         with tempfile.TemporaryDirectory() as folder:
             clone = Path(folder) / "clone"

@@ -1,4 +1,4 @@
-"""The claims about publishing and the Space: `make evidence-hub`, or `python -m training.evidence.hub PART ...`.
+"""Measure the claims about publishing and the Space: `make evidence-hub`, or `python -m training.evidence.hub PART`.
 
 The parts of the Space are in `hub_space`; here is the way to the Hub and back, over the stand-in on loopback.
 """
@@ -115,7 +115,7 @@ def save_places(folder: Path) -> None:
 
 
 def everything(folder: Path) -> dict[str, tuple[str, tuple[object, ...]]]:
-    """What there is to publish: kind and name to script and arguments."""
+    """Return what there is to publish: kind and name to script and arguments."""
     save_places(folder / "places")
     return {
         f"models {MODEL}": ("push_model", (DEFAULT_CHECKPOINT, MODEL)),
@@ -162,7 +162,7 @@ def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarra
     model, processor = AutoModel.from_pretrained(checkpoint), AutoProcessor.from_pretrained(checkpoint)
     embeds = model.get_series_features(**processor(series, return_tensors="pt")).pooler_output
     classify = ZeroShotPixelClassificationPipeline(model=model, processor=processor)
-    here = classify(series, candidate_labels=LABELS)
+    here: Any = classify(series, candidate_labels=LABELS)
     apart = max(
         abs(mine["score"] - theirs["score"]) if mine["label"] == theirs["label"] else 1.0
         for one, other in zip(here, there["scores"], strict=True)
@@ -175,7 +175,7 @@ def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarra
 
 
 def twice(ledger: Ledger) -> None:
-    """A second push of the same."""
+    """Push the same a second time."""
     with workplace() as (server, folder):
         for place, (script, arguments) in everything(folder).items():
             kind, name = place.split()
@@ -188,7 +188,7 @@ def twice(ledger: Ledger) -> None:
 
 
 def interrupted(ledger: Ledger) -> None:
-    """A new version whose upload is killed, or cut off, at the weights and at the commit."""
+    """Kill the upload of a new version, or cut it off, at the weights and at the commit."""
     with workplace() as (server, folder):
         published(server, folder, "push_model", DEFAULT_CHECKPOINT, MODEL)
         before = server.repository("models", MODEL).at("main")
@@ -250,7 +250,7 @@ def last_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def other_weights(folder: Path) -> Path:
-    """The embedded checkpoint with weights that are not its own."""
+    """Save the embedded checkpoint with other weights."""
     shutil.copytree(DEFAULT_CHECKPOINT, folder)
     model = AutoModel.from_pretrained(folder)
     for parameter in model.pixel_model.parameters():
@@ -261,10 +261,11 @@ def other_weights(folder: Path) -> Path:
 
 
 def converted(ledger: Ledger) -> None:
-    """A checkpoint as upstream saves it, of the released size, converted, published, and used."""
+    """Convert, publish and use a checkpoint as upstream saves it, of the released size."""
     with workplace() as (server, folder):
         encoder = random_upstream_encoder(dim=512, depth=6, heads=8, mlp_dim=256, joint=512)
-        torch.save(KEY_FORMS["learner.TS_ViT nested"](encoder.state_dict()), folder / "upstream.ckpt")
+        nested: Any = KEY_FORMS["learner.TS_ViT nested"]
+        torch.save(nested(encoder.state_dict()), folder / "upstream.ckpt")
         (folder / "clip").mkdir()
         write_tiny_clip(folder / "clip", projection_dim=512)
         convert(folder / "upstream.ckpt", folder / "clip", folder / "converted")
@@ -283,7 +284,7 @@ def converted(ledger: Ledger) -> None:
 
 
 def converted_senclip(ledger: Ledger) -> None:
-    """A CLIP in OpenAI's layout, as SenCLIP's files are, converted, published, and used as the stock model it is."""
+    """Convert and publish a CLIP in OpenAI's layout, as SenCLIP's files are, and use it as the stock model it is."""
     with workplace() as (server, folder):
         torch.save(random_openai_clip().state_dict(), folder / "upstream.pt")
         (folder / "clip").mkdir()
@@ -307,7 +308,7 @@ def apart_from(encoder: UpstreamEncoder, checkpoint: Path, series: np.ndarray, t
 
 
 def refusals(ledger: Ledger) -> None:
-    """What must end in one line, with nothing changed on the Hub."""
+    """Try what must end in one line, with nothing changed on the Hub."""
     with workplace() as (server, folder):
         other_weights(folder / "mine")
         checkpoint = Path("mine")
@@ -340,7 +341,7 @@ def refusals(ledger: Ledger) -> None:
 
 
 def refused(server: HubStub, folder: Path, arguments: tuple[object, ...], environment: dict[str, str]) -> str:
-    """The one line of a push that was refused; empty where it was not, or said more."""
+    """Return the line of a push that was refused; empty where it was not, or where more was printed."""
     done = subprocess.run(
         command("push_model", *arguments),
         cwd=folder,

@@ -1,4 +1,4 @@
-"""The claims about the Space: `make evidence-hub PARTS="browser latency visitors screenshots"`, or one by one here.
+"""Measure the claims about the Space: `make evidence-hub PARTS="browser latency visitors screenshots"`.
 
 Parts: browser (all of tests/browser), latency (in the browser, by its own clock), visitors (twenty for a
 minute), screenshots (each view at both widths). Some five minutes on two cores, which the visitors and the Space share.
@@ -40,7 +40,7 @@ MAPS = [f"#map-{name} img" for name in ("classes", "probability", "entropy")]
 
 
 def browser(ledger: Ledger) -> None:
-    """All tests that drive the page."""
+    """Run all tests that drive the page."""
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = ["-m", "pytest", "-q", "-m", "browser", "tests/browser", f"--junitxml={report}"]
@@ -56,7 +56,7 @@ def browser(ledger: Ledger) -> None:
 
 
 def latency(ledger: Ledger) -> None:
-    """From a click to the answer drawn, in a Space that nobody has asked anything yet."""
+    """Time a click to the answer drawn, in a Space that nobody has asked anything yet."""
     note = _on_two_cores()
     with uploads(1) as files, running_space() as space, chromium() as running:
         with visit(running, space.url) as page:
@@ -117,7 +117,7 @@ def visitors(ledger: Ledger) -> None:
 
 
 def screenshots(ledger: Ledger) -> None:
-    """Each view at both widths, kept for an eye, and what reaches beyond the window."""
+    """Keep each view at both widths for an eye, and measure what reaches beyond the window."""
     overhanging: list[str] = []
     pictures: list[str] = []
     with running_space() as space, chromium() as running:

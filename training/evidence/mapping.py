@@ -1,4 +1,4 @@
-"""The claims about maps: `make evidence-mapping`, or `python -m training.evidence.mapping PART ...`.
+"""Measure the claims about maps: `make evidence-mapping`, or `python -m training.evidence.mapping PART ...`.
 
 Here are the parts end_to_end, failures, kills, scaling and tile; those of sources and outputs lie beside this file. The
 tile takes about an hour on two cores and is best started on its own, on a machine that does nothing else.
@@ -24,8 +24,9 @@ from distributed import LocalCluster
 from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
-from timesenclip_hf.maps import MapRun, map_cube, open_cube, open_map
+from timesenclip_hf.maps import MapRun, RunOptions, map_cube, open_cube, open_map
 from timesenclip_hf.maps.making.store import MapStore
+from timesenclip_hf.runtimes.options import ComputeOptions
 from training.benchmarks.test_tile import LABELS, encoder_shares, map_part, save_base_size, synthetic_tile
 from training.evidence import mapping_outputs, mapping_sources
 from training.evidence.claims import Ledger, run_parts
@@ -37,6 +38,7 @@ TIE = 1e-5
 # Seconds that a run may take to get going.
 PATIENCE = 300
 SHARES = (0.01, 0.03, 0.1)
+SINGLE = ComputeOptions(threads=1)
 
 
 def end_to_end(ledger: Ledger) -> None:
@@ -60,9 +62,8 @@ def end_to_end(ledger: Ledger) -> None:
             variants = [(17, 1, "threads", False), (32, 2, "threads", True), (40, 2, "processes", False)]
             for chunk, workers, scheduler, backwards in variants:
                 cube = open_cube(given, chunks=chunk)
-                run = MapRun(
-                    cube, Path(runs) / f"{chunk}", LABELS, DEFAULT_CHECKPOINT, scheduler=scheduler, workers=workers
-                )
+                options = RunOptions(scheduler, workers)
+                run = MapRun(cube, Path(runs) / f"{chunk}", LABELS, DEFAULT_CHECKPOINT, run=options)
                 if backwards:
                     run.left = dict(reversed(run.left.items()))
                 mapped = run.execute(progress=False)[""]
@@ -81,7 +82,7 @@ def end_to_end(ledger: Ledger) -> None:
 
 
 def _add_flanders(ledger: Ledger, series: list[Path]) -> None:
-    """One command on the three NetCDFs: two of reflectance, one of labels to compare with."""
+    """Run one command on the three NetCDFs: two of reflectance, one of labels to compare with."""
     (labels,) = set(series[0].parent.glob("*.nc")) - set(series)
     codes = "maize=CT:1200;grassland=13;built-up=LC:60"
     with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +96,7 @@ def _add_flanders(ledger: Ledger, series: list[Path]) -> None:
 
 
 def failures(ledger: Ledger) -> None:
-    """What ends in one line, and keeps what is finished."""
+    """Try what ends in one line, and keeps what is finished."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cube = _store_cube(folder / "cube.zarr", 96, 24)
@@ -145,11 +146,11 @@ def kills(ledger: Ledger) -> None:
         folder = Path(name)
         path = _store_cube(folder / "cube.zarr", 256, 32)
         cube = open_cube(path, chunks=32)
-        expected = MapRun(cube, folder / "expected.run", LABELS, DEFAULT_CHECKPOINT, threads=1)
+        expected = MapRun(cube, folder / "expected.run", LABELS, DEFAULT_CHECKPOINT, compute=SINGLE)
         expected.execute(progress=False)
 
         run = MapRun(
-            cube, folder / "worker.run", LABELS, DEFAULT_CHECKPOINT, scheduler="processes", workers=2, threads=1
+            cube, folder / "worker.run", LABELS, DEFAULT_CHECKPOINT, compute=SINGLE, run=RunOptions("processes", 2)
         )
         with ThreadPoolExecutor(1) as background:
             running = background.submit(run.execute, progress=False)
@@ -195,7 +196,7 @@ def kills(ledger: Ledger) -> None:
 
 
 def scaling(ledger: Ledger) -> None:
-    """One worker of one thread against two, turn and turn about, all with their model loaded."""
+    """Race one worker of one thread against two, turn and turn about, all with their model loaded."""
     tile = synthetic_tile(512, 128)
     times: dict[int, list[float]] = {1: [], 2: []}
     clusters = {
@@ -210,8 +211,8 @@ def scaling(ledger: Ledger) -> None:
                     Path(folder) / f"{turn}_{count}",
                     LABELS,
                     DEFAULT_CHECKPOINT,
-                    scheduler=cluster.scheduler_address,
-                    threads=1,
+                    compute=SINGLE,
+                    run=RunOptions(cluster.scheduler_address),
                 )
                 if turn == 0:  # warms up: loads the model
                     run.left = dict(list(run.left.items())[:4])
@@ -226,10 +227,10 @@ def scaling(ledger: Ledger) -> None:
 
 
 def tile(ledger: Ledger) -> None:
-    """A whole Sentinel-2 tile, made up as it is read; more than ten minutes."""
+    """Map a whole Sentinel-2 tile, made up as it is read; more than ten minutes."""
     tile = synthetic_tile()
     with tempfile.TemporaryDirectory() as folder:
-        run = MapRun(tile, Path(folder) / "run", LABELS, DEFAULT_CHECKPOINT, scheduler="processes", workers=2)
+        run = MapRun(tile, Path(folder) / "run", LABELS, DEFAULT_CHECKPOINT, run=RunOptions("processes", 2))
         plan = run.plan()
         ledger.add("pixels of a tile planned whole", plan.pixels, "==", 10_980**2, str(plan))
         parts = {share: map_part(tile, share, DEFAULT_CHECKPOINT, workers=2) for share in SHARES}
@@ -239,13 +240,16 @@ def tile(ledger: Ledger) -> None:
             "highest memory of a worker for 1, 3 and 10 % of the chunks, GB", round(max(peaks), 3), "<=", 2, note
         )
         ledger.add("the highest of the three over the lowest", round(max(peaks) / min(peaks), 3), "<=", 1.1)
+        if plan.seconds is None:
+            raise RuntimeError(f"the plan of the tile names no time: {plan}")
+        planned = plan.seconds / 3600
         hours = parts[SHARES[-1]].seconds * plan.chunks / parts[SHARES[-1]].chunks / 3600
         ledger.add(
             "hours for the whole tile with two workers, from 10 % of it, against what the plan said",
-            round(hours / (plan.seconds / 3600), 2),
+            round(hours / planned, 2),
             "<=",
             1.5,
-            f"{hours:.2f} h extrapolated, {plan.seconds / 3600:.2f} h planned",
+            f"{hours:.2f} h extrapolated, {planned:.2f} h planned",
         )
         speeds = encoder_shares(save_base_size(Path(folder) / "base"))
     ratio = float(np.median([whole / bare for bare, whole, _ in speeds]))

@@ -1,4 +1,4 @@
-"""What is claimed of a map's files: parts cog, gdalinfo, legend, smoothing, embeddings, and whole_tile.
+"""Measure what is claimed of a map's files: parts cog, gdalinfo, legend, smoothing, embeddings, and whole_tile.
 
 Each maps the real Flanders series or, where that is absent, a simulated cube of its size; `whole_tile` exports a map of
 10,980 x 10,980 pixels that is made up window by window, which takes some minutes.
@@ -27,8 +27,8 @@ from tests.support.small_cubes import CRS, grid, small_cube
 from tests.support.small_maps import LABELS
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.classification import PixelClassifier
-from timesenclip_hf.maps import map_cube, open_cube, reject, write_map
-from timesenclip_hf.maps.files.preview import draw_map
+from timesenclip_hf.maps import MapOptions, map_cube, open_cube, reject, write_map
+from timesenclip_hf.maps.files.pictures import draw_map
 from timesenclip_hf.maps.making.embeddings import embeddings_from_int8
 from timesenclip_hf.maps.making.smoothing import majority, majority_halo, potts
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
@@ -49,7 +49,7 @@ GIGABYTE = 1e9
 
 
 def cog(ledger: Ledger) -> None:
-    """Every GeoTIFF of two label sets, one of them with coarse classes, by the command of rio-cogeo."""
+    """Validate every GeoTIFF of two label sets, one of them with coarse classes, by the command of rio-cogeo."""
     with tempfile.TemporaryDirectory() as folder:
         files = write_map(_maps(), Path(folder) / "map.tif")
         rasters = [file for file in files if file.suffix == ".tif"]
@@ -91,7 +91,7 @@ def gdalinfo(ledger: Ledger) -> None:
 
 
 def legend(ledger: Ledger) -> None:
-    """The picture of 44 habitats: names by matplotlib's own boxes; the picture is kept."""
+    """Draw and keep the picture of 44 habitats; measure its names by matplotlib's own boxes."""
     mapped = _maps()["habitats"]
     figure = draw_map(mapped)
     figure.draw_without_rendering()
@@ -104,8 +104,8 @@ def legend(ledger: Ledger) -> None:
     page = figure.bbox
     inside = sum(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
     ledger.add("names of the legend that reach out of the picture", len(boxes) - int(inside), "==", 0)
-    clashes = sum(one.overlaps(other) for one, other in combinations(boxes, 2))
-    clashes += sum(box.overlaps(panel) for box in boxes for panel in panels)
+    clashes = sum(box.overlaps(other) for box, other in combinations(boxes, 2))
+    clashes += sum(box.overlaps(panel) for box in boxes for panel in panels if panel is not None)
     ledger.add("names of the legend that lie on another or on a map", int(clashes), "==", 0)
     smallest = min(text.get_fontsize() for text in texts)
     ledger.add("points of the smallest name", smallest, ">=", 8)
@@ -140,7 +140,7 @@ def smoothing(ledger: Ledger) -> None:
 
 def embeddings(ledger: Ledger) -> None:
     """Embeddings of the real series in one byte a number, beside those in two."""
-    kept = {kind: _map(COVERS, embeddings=kind) for kind in ("float16", "int8")}
+    kept = {kind: _map(COVERS, MapOptions(embeddings=kind)) for kind in ("float16", "int8")}
     half = kept["float16"]["embeddings"].values.astype(np.float32)
     scale = kept["int8"]["embedding_scale"].values
     codes = kept["int8"]["embeddings"].values
@@ -154,7 +154,7 @@ def embeddings(ledger: Ledger) -> None:
 
 
 def whole_tile(ledger: Ledger) -> None:
-    """A lazy map of a whole Sentinel-2 tile to files, in a process of its own."""
+    """Write a lazy map of a whole Sentinel-2 tile to files, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
         call = [sys.executable, "-m", "training.evidence.mapping_outputs", folder]
@@ -172,7 +172,7 @@ def whole_tile(ledger: Ledger) -> None:
 
 
 def make_tile() -> xr.Dataset:
-    """A map of a tile, each of its layers a function of the place."""
+    """Make up a map of a tile, each of its layers a function of the coordinates."""
     chunks = da.core.normalize_chunks(512, (TILE_SIDE, TILE_SIDE))
     classes, noise = (da.map_blocks(make, dtype=np.uint8, chunks=chunks) for make in (_block, _noise))
     layers = {name: noise.astype(np.float32) / 255 for name in ("probability", "entropy", "margin")}
@@ -182,12 +182,14 @@ def make_tile() -> xr.Dataset:
         coords=grid(TILE_SIDE, TILE_SIDE),
         attrs={"labels": LABELS, "year": 2018},
     )
-    return mapped.rio.write_crs(CRS)
+    located: xr.Dataset = mapped.rio.write_crs(CRS)
+    return located
 
 
 def class_at(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Fields of 7 x 11 pixels in one of the classes 1 to 3."""
-    return (((rows // 7) * 31 + (columns // 11) * 17) % len(LABELS) + 1).astype(np.uint8)
+    classes: np.ndarray = ((rows // 7) * 31 + (columns // 11) * 17) % len(LABELS) + 1
+    return classes.astype(np.uint8)
 
 
 def _block(block_info: Any = None) -> np.ndarray:
@@ -196,7 +198,7 @@ def _block(block_info: Any = None) -> np.ndarray:
 
 
 def _noise(block_info: Any = None) -> np.ndarray:
-    """What cannot be compressed, as scores at their worst."""
+    """Make up what cannot be compressed, as scores at their worst."""
     array = block_info[None]
     shape = [end - start for start, end in array["array-location"]]
     return np.random.default_rng(array["chunk-location"]).integers(0, 256, shape, dtype=np.uint8)
@@ -221,27 +223,34 @@ def _cube() -> xr.Dataset:
 def _maps() -> dict[str, xr.Dataset]:
     """Three covers with coarse classes, and 44 habitats of which unsure pixels are named uncertain."""
     habitats = _map(load_taxonomy("eunis_level2").class_names)
-    return {"covers": _map(None, hierarchy=HIERARCHY), "habitats": reject(habitats, THRESHOLD)}
+    return {"covers": _map(None, MapOptions(hierarchy=HIERARCHY)), "habitats": reject(habitats, THRESHOLD)}
 
 
-def _map(labels: list[str] | None, **options: Any) -> xr.Dataset:
-    return map_cube(_cube(), labels, DEFAULT_CHECKPOINT, year=2018, progress=False, **options)
+def _map(labels: list[str] | None, options: MapOptions | None = None) -> xr.Dataset:
+    return map_cube(
+        _cube(),
+        labels,
+        DEFAULT_CHECKPOINT,
+        options=options or MapOptions(),
+        reading=SeriesOptions(year=2018),
+        progress=False,
+    )
 
 
 @cache
 def _probabilities() -> np.ndarray:
-    """Of the 44 habitats (y, x, class)."""
+    """Compute the probabilities of the 44 habitats (y, x, class)."""
     cube = _cube()
-    looks, bands, height, width = cube["reflectance"].shape
-    options = {"scl": cube["scl"].values.reshape(looks, -1).T} if "scl" in cube else {}
+    num_times, bands, height, width = cube["reflectance"].shape
+    scl = cube["scl"].values.reshape(num_times, -1).T if "scl" in cube else None
     probabilities, _ = PixelClassifier(load_taxonomy("eunis_level2").class_names, DEFAULT_CHECKPOINT).probabilities(
-        cube["reflectance"].values.reshape(looks, bands, -1).transpose(2, 0, 1),
+        cube["reflectance"].values.reshape(num_times, bands, -1).transpose(2, 0, 1),
         SeriesOptions(
             bands=cube["band"].values.tolist(),
             dates=cube["time"].values,
             nodata=cube.attrs.get("nodata"),
             year=2018,
-            **options,
+            scl=scl,
         ),
     )
     return probabilities.reshape(height, width, -1)

@@ -1,4 +1,4 @@
-"""What is claimed of the sources of a map: parts stac, sources and refused, a minute or two each but for the last.
+"""Measure what is claimed of the sources of a map: parts stac, sources and refused, at most two minutes each.
 
 Each maps the real Flanders series or, where that is absent, a made-up cube of its size, written as every source has it.
 """
@@ -17,8 +17,10 @@ from tests.support.small_cubes import MONTHS, small_cube, write_raster
 from tests.support.stac_places import EARTH_SEARCH, PLANETARY_COMPUTER, save_items, stac_api, with_addresses, write_item
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.cubes import open_cube
-from timesenclip_hf.maps.cubes.reading import look_offsets
+from timesenclip_hf.maps.cubes.reading import acquisition_offsets
 from timesenclip_hf.maps.cubes.stac import open_stac
+from timesenclip_hf.maps.cubes.stac_search import StacQuery
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from training.evidence.claims import Ledger
 from training.measure import real_data_folder
 
@@ -30,38 +32,43 @@ KINDS: list[tuple[int, dict[str, str], dict[str, Any]]] = [
     (0, EARTH_SEARCH, {"s2:processing_baseline": "05.00", "earthsearch:boa_offset_applied": True}),
     (1000, EARTH_SEARCH, {"s2:processing_baseline": "04.00", "earthsearch:boa_offset_applied": False}),
 ]
-# Looks of the part `sources`: every third of a year, since a SAFE product has two dozen rasters a look.
+# Acquisitions of the part `sources`: every third of a year, since a SAFE product has two dozen rasters of each.
 EVERY = 3
 SIDE = 64
 
 
 def stac(ledger: Ledger) -> None:
-    """A year of COGs, each item one of four kinds, against the numbers before any offset was added."""
+    """Read a year of COGs, each item one of four kinds, against the numbers before any offset was added."""
     cube = _corrected_cube()
     expected = _map(cube)
     with tempfile.TemporaryDirectory() as folder:
         items = list(_mixed_items(Path(folder), cube))
         path = save_items(Path(folder), items)
         found = open_stac(path)
-        offsets = look_offsets(found)
-        ledger.add("looks with and without the offset in one collection", np.unique(offsets).tolist(), "==", [0, 1000])
-        ledger.add("of its looks, those of the cube that was corrected by hand", found.sizes["time"], "==", len(items))
+        offsets = acquisition_offsets(found)
+        assert offsets is not None
+        ledger.add(
+            "acquisitions with and without the offset in one collection", np.unique(offsets).tolist(), "==", [0, 1000]
+        )
+        ledger.add(
+            "of its acquisitions, those of the cube that was corrected by hand", found.sizes["time"], "==", len(items)
+        )
         for name, mapped in (
             ("a saved collection of COGs of mixed baselines", _map(found)),
             ("the same read by pieces", _map(open_stac(path, chunks=24)).compute()),
         ):
             _compare(ledger, name, mapped, expected)
         with stac_api(with_addresses(Path(folder), items), page=25) as address:
-            searched = open_stac(address, bbox=items[0]["bbox"], dates="2018")
+            searched = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
         cut = searched.sel(y=cube["y"], x=cube["x"])  # a box in degrees is a little wider than the square
         _compare(ledger, "the same found by an API", _map(cut), expected)
-        wrong = _differing(_map(found, offset=0), expected)
-        note = f"of {SIDE * SIDE}; what the offset of each look is for"
+        wrong = _differing(_map(found, SeriesOptions(offset=0)), expected)
+        note = f"of {SIDE * SIDE}; what the offset of each acquisition is for"
         ledger.add("pixels of another class where every offset is ignored", wrong, ">=", 1, note)
 
 
 def sources(ledger: Ledger) -> None:
-    """The same pixels as NetCDF, Zarr, rasters by band and date, SAFE products and STAC items."""
+    """Read the same pixels as NetCDF, Zarr, rasters by band and date, SAFE products and STAC items."""
     cube = _corrected_cube().isel(time=slice(None, None, EVERY))
     expected = _map(cube)
     with tempfile.TemporaryDirectory() as name:
@@ -88,7 +95,7 @@ PARTS: dict[str, Callable[[Ledger], None]] = {"stac": stac, "sources": sources, 
 
 @cache
 def _corrected_cube() -> xr.Dataset:
-    """A year of digital numbers without an offset."""
+    """Return a year of digital numbers without an offset."""
     try:
         folder = real_data_folder() / "worldcereal_flanders_2018" / "raw_nc"
     except FileNotFoundError:
@@ -100,16 +107,16 @@ def _corrected_cube() -> xr.Dataset:
 
 
 def _mixed_items(folder: Path, cube: xr.Dataset) -> Iterator[dict[str, Any]]:
-    for look in range(cube.sizes["time"]):
-        raised, names, properties = KINDS[look % len(KINDS)]
+    for index in range(cube.sizes["time"]):
+        raised, names, properties = KINDS[index % len(KINDS)]
         fields = {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]} if names is EARTH_SEARCH else {}
-        item = write_item(folder, cube, look, names=names, raised=raised, asset_fields=fields)
+        item = write_item(folder, cube, index, names=names, raised=raised, asset_fields=fields)
         item["properties"] |= properties
         yield item
 
 
 def _written(folder: Path, cube: xr.Dataset) -> dict[str, Callable[..., xr.Dataset]]:
-    """How each source is opened."""
+    """Return how each source is opened."""
     plain = cube["reflectance"].drop_vars("offset", errors="ignore").to_dataset("band").assign(SCL=cube["scl"])
     plain = plain.rio.write_crs(cube.rio.crs)
     for name in plain.data_vars:
@@ -117,13 +124,13 @@ def _written(folder: Path, cube: xr.Dataset) -> dict[str, Callable[..., xr.Datas
     plain.to_netcdf(folder / "cube.nc", engine="h5netcdf")
     plain.to_zarr(folder / "cube.zarr", consolidated=False)
     places = plain["y"].values, plain["x"].values
-    for look in range(cube.sizes["time"]):
-        day = str(cube["time"].values[look])[:10]
+    for index in range(cube.sizes["time"]):
+        day = str(cube["time"].values[index])[:10]
         for name in (*cube["band"].values.tolist(), "SCL"):
-            values = plain[name].values[look]
+            values = plain[name].values[index]
             write_band(folder / "rasters" / f"{name}_{day}.tif", values, *places, cube.rio.crs)
-        newer = look % 2 == 1
-        write_safe(folder / "safe", cube, look, baseline="05.10" if newer else "02.07", offset=1000 if newer else 0)
+        newer = index % 2 == 1
+        write_safe(folder / "safe", cube, index, baseline="05.10" if newer else "02.07", offset=1000 if newer else 0)
     items = save_items(folder, list(_mixed_items(folder, cube)))
     paths = {
         "NetCDF": folder / "cube.nc",
@@ -137,12 +144,12 @@ def _written(folder: Path, cube: xr.Dataset) -> dict[str, Callable[..., xr.Datas
     return opened | {"STAC items of mixed baselines": lambda **options: open_stac(items, **options)}
 
 
-def _map(cube: xr.Dataset, **options: Any) -> xr.Dataset:
-    return map_cube(cube, LABELS, progress=False, **options)
+def _map(cube: xr.Dataset, reading: SeriesOptions | None = None) -> xr.Dataset:
+    return map_cube(cube, LABELS, reading=reading or SeriesOptions(), progress=False)
 
 
 def _compare(ledger: Ledger, name: str, mapped: xr.Dataset, expected: xr.Dataset) -> None:
-    """Two lines: classes, and probabilities."""
+    """Add two lines: classes, and probabilities."""
     ledger.add(f"pixels of another class from {name}", _differing(mapped, expected), "==", 0, f"of {SIDE * SIDE}")
     apart = np.abs(mapped["probability"].values - expected["probability"].values)
     largest = float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
@@ -157,14 +164,14 @@ def _bad_sources() -> dict[str, Callable[[Path], Any]]:
     cube = open_cube(small_cube(6, 6, MONTHS[:2]))
 
     def items(folder: Path, spoil: Callable[[list[dict[str, Any]]], Any]) -> Path:
-        made = [write_item(folder, cube, look, s2__processing_baseline="03.01") for look in range(2)]
+        made = [write_item(folder, cube, index, s2__processing_baseline="03.01") for index in range(2)]
         spoil(made)
         return save_items(folder, made)
 
     def gone(folder: Path) -> xr.Dataset:
         with stac_api([]) as address:
             pass
-        return open_stac(address, bbox=(2, 50, 3, 51), dates="2018")
+        return open_stac(address, StacQuery(bbox=(2, 50, 3, 51), dates="2018"))
 
     unnamed = xr.DataArray(np.ones((2, 3, 4, 4), np.uint16), dims=("time", "band", "y", "x"))
     return {
@@ -184,7 +191,7 @@ def _bad_sources() -> dict[str, Callable[[Path], Any]]:
         "STAC: CRS missing": lambda folder: open_stac(
             items(folder, lambda made: made[0]["properties"].pop("proj:code"))
         ),
-        "STAC: empty search": lambda folder: open_stac(items(folder, lambda made: None), dates="2001"),
+        "STAC: empty search": lambda folder: open_stac(items(folder, lambda made: None), StacQuery(dates="2001")),
         "STAC: missing file of an asset": lambda folder: open_stac(
             items(folder, lambda made: made[0]["assets"]["B02"].update(href="./nowhere.tif"))
         ),

@@ -1,4 +1,4 @@
-"""The claims of SenCLIP: `make evidence-senclip`, or `python -m training.evidence.senclip PART ...`.
+"""Measure the claims of SenCLIP: `make evidence-senclip`, or `python -m training.evidence.senclip PART ...`.
 
 The parts of the model and of the data are in `senclip_model` and `senclip_data`; here are training and evaluation.
 `learning`, `eurosat_report`, `mean_average_precision` and `comparison` need the small SenCLIP, which is trained once a
@@ -44,7 +44,7 @@ PIXELS = Protocol(num_looks=(12,), prompts=("generic",), centrings=("none",))
 
 @cache
 def trained(shuffled: bool) -> Path:
-    """The folder of a run of the small SenCLIP, with its own photos or with another point's."""
+    """Train the small SenCLIP, with its own photos or with another point's; return the folder."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = ("--clip_name_or_path", DEFAULT_CHECKPOINT, "--workers", "1", "--shuffle_photos", str(shuffled))
@@ -53,7 +53,7 @@ def trained(shuffled: bool) -> Path:
 
 
 def small_senclip() -> ImageModel:
-    """The one with its own photos, as anybody loads it."""
+    """Load the SenCLIP that was trained with its own photos, as anybody does."""
     return load_image_model(str(trained(False) / "model"))
 
 
@@ -85,12 +85,14 @@ def _first_picture(folder: Path) -> Path:
     from PIL import Image
 
     path = folder / "patch.png"
-    Image.fromarray(simulated_set(2, images=True).images[0]).save(path)
+    images = simulated_set(2, images=True).images
+    assert images is not None
+    Image.fromarray(images[0]).save(path)
     return path
 
 
 def eurosat_report(ledger: Ledger) -> None:
-    """The real pictures and GeoTIFFs through reader, processor, model and report."""
+    """Take real pictures and GeoTIFFs through reader, processor, model and report."""
     folder, model = real_data_folder(), small_senclip()
     for source, name, count in (
         ("eurosat_rgb_2000", "JPEGs", 2_000),
@@ -146,7 +148,7 @@ def mean_average_precision(ledger: Ledger) -> None:
 
 
 def prompts(ledger: Ledger) -> None:
-    """The choice among unequal numbers of prompts, with classes and prompts in other orders."""
+    """Choose among unequal numbers of prompts, with classes and prompts in other orders."""
     model = _starting_clip()
     rng = np.random.default_rng(0)
     every = load_taxonomy("eurosat").prompts_of("ground", "aerial")
@@ -183,7 +185,7 @@ def _starting_clip() -> ImageModel:
 
 
 def comparison(ledger: Ledger) -> None:
-    """A year of one pixel beside one image of its surroundings: both systems on the same points."""
+    """Compare a year of one pixel with one image of its surroundings: both systems on the same points."""
     senclip = small_senclip()
     protocol = Protocol(
         num_looks=PIXELS.num_looks, prompts=PIXELS.prompts, centrings=PIXELS.centrings, image_models=[senclip]

@@ -1,7 +1,7 @@
-"""The claims about SenCLIP's data: EuroSAT, BigEarthNet, simulated patches; `training.evidence.senclip` runs them."""
+"""Measure the claims about SenCLIP's data: EuroSAT, BigEarthNet, simulated patches; parts of senclip."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ TRAINED, HELD_OUT = 1, 2
 
 
 def eurosat(ledger: Ledger) -> None:
-    """All real pictures and GeoTIFFs through reader and processor, and the one against the other."""
+    """Take all real pictures and GeoTIFFs through reader and processor, and compare the two."""
     names = {
         "EuroSAT JPEGs through reader and processor, finite pixel values": 2_000,
         "EuroSAT 13-band GeoTIFFs through reader and processor, finite pixel values, with their places": 100,
@@ -65,7 +65,7 @@ def eurosat(ledger: Ledger) -> None:
 
 
 def bigearthnet(ledger: Ledger) -> None:
-    """The three real patches: bands, labels of the 19 classes, and red, green and blue in this order."""
+    """Read the three real patches: bands, labels of the 19 classes, and red, green and blue in this order."""
     names = {
         "real BigEarthNet patches with their 12 bands of 120, 60 and 20 pixels": 3,
         "real BigEarthNet patches with the labels of the 19 classes that their CORINE labels become": 3,
@@ -102,7 +102,7 @@ def bigearthnet(ledger: Ledger) -> None:
 
 
 def patches(ledger: Ledger) -> None:
-    """How fast simulated patches are drawn, and that their pixels tell the cover."""
+    """Time how simulated patches are drawn, and show that their pixels tell the cover."""
     points = simulate(400, seed=HELD_OUT)
     simulate_patches(points, seed=0)  # the neighbours' colours are made once
     start = time.process_time()
@@ -129,7 +129,7 @@ def _pixels(number: int, seed: int, codes: list[str]) -> tuple[np.ndarray, np.nd
     return simulate_patches(points, seed=seed).reshape(number, -1) / np.float32(255), points.class_index
 
 
-def _real_data(ledger: Ledger, names: dict[str, float]) -> Path | None:
+def _real_data(ledger: Ledger, names: Mapping[str, float]) -> Path | None:
     try:
         return real_data_folder()
     except FileNotFoundError as error:

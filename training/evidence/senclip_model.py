@@ -1,4 +1,4 @@
-"""The claims of SenCLIP's model and converter, as parts of `training.evidence.senclip`.
+"""Measure the claims of SenCLIP's model and converter, as parts of `training.evidence.senclip`.
 
 parity: a state dict in OpenAI's layout, random weights at the size of ViT-B/32 and at small ones, against the same CLIP
 written with PyTorch's own layers. swapped_bands: how often blue handed as red is noticed on real pictures.
@@ -16,7 +16,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from tests.support.openai_clip import KEY_FORMS, VIT_B32, OpenAICLIP, random_openai_clip, random_texts
 from timesenclip_hf.conversion import convert
-from timesenclip_hf.models.senclip.stretch_senclip import looks_like_bgr
+from timesenclip_hf.models.senclip.stretch_senclip import seems_bgr
 from training.evidence.claims import Ledger
 from training.measure import real_data_folder
 
@@ -91,7 +91,7 @@ def swapped_bands(ledger: Ledger) -> None:
 
 
 def _share(batches: list[list[np.ndarray]]) -> float:
-    return float(np.mean([looks_like_bgr(batch) for batch in batches]))
+    return float(np.mean([seems_bgr(batch) for batch in batches]))
 
 
 PARTS: dict[str, Callable[[Ledger], None]] = {"parity": parity, "swapped_bands": swapped_bands}

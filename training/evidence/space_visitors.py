@@ -28,7 +28,7 @@ WORDS = (
 PLACES = ("Farmland, 64 × 64 pixels", "Wine country, 64 × 64 pixels")
 PIXELS = ("maize", "water", "grassland", "buildings")
 SIDE = 64
-# Seconds that a visitor looks at an answer.
+# Seconds that a visitor reads an answer.
 LOOKING = (1, 4)
 # Seconds without a sign of the server after which Chromium gives up.
 BROWSERS_PATIENCE = 300
@@ -36,7 +36,7 @@ BROWSERS_PATIENCE = 300
 
 @dataclass
 class Visits:
-    """What came of all visitors together."""
+    """Count what came of all visitors together."""
 
     seconds: list[float] = field(default_factory=list)
     refusals: int = 0
@@ -55,7 +55,7 @@ class Uploads:
 
 @contextmanager
 def uploads(count: int) -> Any:
-    """A file of series, so many different cubes, and a file that is none."""
+    """Write a file of series, so many different cubes, and a file that is none."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         cubes = [write_cube(folder / f"cube{number}.nc", SIDE, SIDE, seed=100 + number) for number in range(count)]
@@ -65,7 +65,7 @@ def uploads(count: int) -> Any:
 
 
 def visit_together(space: Space, files: Uploads, count: int, seconds: float, *, seed: int = 0) -> Visits:
-    """Lets visitors use the Space at the same time, as people do: an action, a look at its answer, the next.
+    """Let visitors use the Space at the same time, as people do: an action, some seconds to read its answer, the next.
 
     Args:
         space: the Space.
@@ -96,7 +96,7 @@ def visit_together(space: Space, files: Uploads, count: int, seconds: float, *, 
 
 
 def pass_through(space: Space, files: Uploads, count: int, *, together: int) -> list[str]:
-    """Lets visitors come, so many at a time, map a cube of their own, and leave; what went wrong."""
+    """Let visitors come, so many at a time, map a cube of their own, and leave; what went wrong."""
 
     def pass_one(number: int) -> list[str]:
         with TemporaryDirectory() as folder:
@@ -118,7 +118,10 @@ def _stay(url: str, files: Uploads, until: float, visits: Visits, number: int, s
         cube = files.cubes[number % len(files.cubes)]
         actions: list[Callable[[Client, random.Random], None]] = [
             *(_series_of_an_example, _map_of_an_example, _search),
-            *(lambda client, chance: _own_series(client, chance, files.series), lambda *both: _own_cube(*both, cube)),
+            *(
+                lambda client, chance: _own_series(client, chance, files.series),
+                lambda client, chance: _own_cube(client, chance, cube),
+            ),
             lambda client, chance: _bad_file(client, chance, files.bad, visits),
         ]
         client: Client | None = None
@@ -169,7 +172,7 @@ def _own_cube(client: Client, chance: random.Random, file: Path) -> None:
 
 
 def _map_and_follow(client: Client, chance: random.Random, source: tuple[Any, ...]) -> None:
-    """A map, the same in other words, and a pixel of it."""
+    """Ask for a map, the same in other words, and a pixel of it."""
     for name, pixel in (("/map_cube", ()), ("/relabel", (None, None))):
         words = _words(chance)
         _check(client.predict(*source, ", ".join(words), *pixel, api_name=name), words)

@@ -1,4 +1,4 @@
-"""The claims about speed: `make evidence-speed`, or `python -m training.evidence.speed PART ...`.
+"""Measure the claims about speed: `make evidence-speed`, or `python -m training.evidence.speed PART ...`.
 
 All ratios are of ways that ran turn and turn about in one process, on two threads, so a machine that does nothing else
 is what they want. The checkpoint of the published size is a throwaway one (`training/benchmarks/base_size.py`), fitted
@@ -24,7 +24,6 @@ from tests.support.small_cubes import small_cube
 from timesenclip_hf import DEFAULT_CHECKPOINT, encode
 from timesenclip_hf.evaluation.sets import open_sets
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes
-from timesenclip_hf.runtimes.plan import plan_of
 from training.benchmarks import test_encoder as benchmark
 from training.benchmarks.base_size import base_size_checkpoint, int8_tower
 from training.evidence import speed_student
@@ -46,7 +45,7 @@ def base_size() -> tuple[Any, Any]:
 
 
 def plan(ledger: Ledger) -> None:
-    """The folded plan against the plain model."""
+    """Compare the folded plan with the plain model."""
     model, _ = base_size()
     features = benchmark.features_of(512)
     features["months"] = features["months"] + torch.rand(features["months"].shape) - 0.5
@@ -56,18 +55,19 @@ def plan(ledger: Ledger) -> None:
         float((encode(model, features) - embeds).abs().max()),
         "<=",
         1e-5,
-        f"512 series with gaps and dates between months, published size, by {plan_of(model.pixel_model).engine}",
+        "512 series with gaps and dates between months, published size, by "
+        f"{benchmark._plan_of(model.pixel_model).engine}",
     )
 
 
 def encoder(ledger: Ledger) -> None:
-    """Every way to compute the encoder against the published one, and its products alone."""
+    """Time every way to compute the encoder against the published one, and its products alone."""
     model, _ = base_size()
     features = benchmark.features_of()
     ways = benchmark.plan_ways(model, features) | benchmark.product_ways(model.pixel_model, benchmark.SERIES)
     published = benchmark.published_ways(model.pixel_model, features)
     speeds = benchmark.compare(ways, published, benchmark.SERIES)
-    engine = plan_of(model.pixel_model).engine
+    engine = benchmark._plan_of(model.pixel_model).engine
     best = max(speeds[name].pixels_per_second for name in published)
     for name, bar in (
         ("float32", 2.0 if engine == "oneDNN" else 1.25),
@@ -121,7 +121,7 @@ def runtimes(ledger: Ledger) -> None:
 
 
 def fidelity(ledger: Ledger) -> None:
-    """What rounding does to embeddings and answers on real pixels."""
+    """Measure what rounding does to embeddings and answers on real pixels."""
     try:
         pixels = real_pixels()
     except FileNotFoundError as error:
@@ -172,7 +172,7 @@ def real_pixels() -> list[tuple[dict[str, torch.Tensor], list[torch.Tensor]]]:
 
 
 def around(ledger: Ledger) -> None:
-    """What a map needs beside the encoder."""
+    """Time what a map needs beside the encoder."""
     model, _ = base_size()
     shares = benchmark.shares_of_features_and_scores(model)
     ledger.add(
@@ -185,7 +185,7 @@ def around(ledger: Ledger) -> None:
 
 
 def memory(ledger: Ledger) -> None:
-    """Of a new process that encodes in chunks of 1,024."""
+    """Measure the memory of a new process that encodes in chunks of 1,024."""
     code = (
         "import torch; from pathlib import Path; from transformers import AutoModel\n"
         "from timesenclip_hf import encode\n"

@@ -1,4 +1,4 @@
-"""The claims about the student of the embedded checkpoint: its work, its speed, and what it lost; part of speed.
+"""Measure the claims about the student of the embedded checkpoint: work, speed, and what it lost; part of speed.
 
 It is trained by its documented command, some ten minutes on two cores, unless a run with the same settings is there.
 """
@@ -52,7 +52,7 @@ def student(ledger: Ledger) -> None:
 
 
 def _trained() -> tuple[str, str]:
-    """The folder of a trained student, and how it came about."""
+    """Return the folder of a trained student, and how it came about."""
     run = ROOT / "runs" / "distil_embedded"
     wanted = {name: value for part in parse_arguments([str(ROOT / CONFIG)]) for name, value in asdict(part).items()}
     file = run / "model" / "training_arguments.json"

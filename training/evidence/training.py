@@ -1,4 +1,4 @@
-"""The claims of the training part: `make evidence-training`, or `python -m training.evidence.training PART ...`.
+"""Measure the claims of the training part: `make evidence-training`, or `python -m training.evidence.training PART`.
 
 Parts: objective, accumulation, resume, learning (some six minutes), speed (some four), and default, which trains the
 embedded checkpoint again by its documented command and takes about twenty minutes on two cores.
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -76,7 +77,7 @@ def _with_bank(seed: int, *, by_loop: bool = False) -> float:
     if not by_loop:
         bank = MemoryBank(30, 8)
         bank.enqueue(keys, key_ids)
-        return objective(anchors, targets, ids, bank).item()
+        return float(objective(anchors, targets, ids, bank))
     total, scale = 0.0, objective.logit_scale.exp().item()
     for row in range(12):
         others = [targets[column] for column in range(12)]
@@ -87,9 +88,12 @@ def _with_bank(seed: int, *, by_loop: bool = False) -> float:
 
 
 def processes(ledger: Ledger) -> None:
-    """Two gloo processes with half the batch each, against one with the whole."""
+    """Train two gloo processes with half the batch each, against one with all of it."""
     with tempfile.TemporaryDirectory() as folder:
-        torch.multiprocessing.start_processes(half_of_the_batch, (Path(folder),), nprocs=2, start_method="fork")
+        # torch leaves its multiprocessing without types
+        cast(Any, torch.multiprocessing).start_processes(
+            half_of_the_batch, (Path(folder),), nprocs=2, start_method="fork"
+        )
         halves = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]
     losses, gradients = [0.0], [0.0]
     for case in OVER_PROCESSES:
@@ -115,7 +119,7 @@ class _Views(nn.Module):
 
 
 def accumulation(ledger: Ledger) -> None:
-    """A batch in eight parts, against the batch in one."""
+    """Compute a batch in eight parts, against the batch in one."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / RUN_FILE).write_text("{}", encoding="utf-8")
         whole, parts = (_gradients(Path(folder) / str(count), count) for count in (1, 8))
@@ -141,15 +145,15 @@ def resume(ledger: Ledger) -> None:
     """SIGKILL in both stages, at steps drawn by chance, and the same command again."""
     for count, name in ((1, "one process"), (2, "two processes (gloo)")):
         with tempfile.TemporaryDirectory() as folder:
-            whole, cut = Path(folder) / "whole", Path(folder) / "cut"
-            train(whole, *EVENTFUL, processes=count)
+            uninterrupted, cut = Path(folder) / "uninterrupted", Path(folder) / "cut"
+            train(uninterrupted, *EVENTFUL, processes=count)
             killed = []
-            for stage, first in (("photos_and_captions", 3), ("series_and_photos", random.choice((3, 6, 9)))):
-                checkpoint = cut / stage / f"checkpoint-{first:08d}"
+            for stage, step in (("photos_and_captions", 3), ("series_and_photos", random.choice((3, 6, 9)))):
+                checkpoint = cut / stage / f"checkpoint-{step:08d}"
                 kill(cut, *EVENTFUL, checkpoint=checkpoint, after=random.uniform(0, 0.03), processes=count)
                 killed.append(f"{stage} after checkpoint {newest_step(cut / stage)}")
             train(cut, *EVENTFUL, processes=count)
-            first, second = outcome(whole), outcome(cut)
+            first, second = outcome(uninterrupted), outcome(cut)
         note = f"killed in {' and '.join(killed)}; dropout, bank, augmentation and validation on"
         for what in ("curves", "evaluations", "weights"):
             claim = f"SIGKILL and the same command again, {name}: the same {what}, bit by bit"
@@ -188,7 +192,7 @@ def speed(ledger: Ledger) -> None:
 
 
 def default(ledger: Ledger) -> None:
-    """The embedded checkpoint trained again by its documented command, against what is recorded of it."""
+    """Train the embedded checkpoint again by its documented command, against what is recorded of it."""
     output = ROOT / "runs" / "embedded_again"  # where a measurement that was stopped goes on
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "training/accelerate/cpu.yaml"]
     places = ["--output_dir", str(output), "--results_file", str(output / "results.json")]
