@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoProcessor
 
 from timesenclip_hf import TimeSenCLIPModel, encode, search
 from timesenclip_hf.data.schema import photo_feature
-from timesenclip_hf.data.sources.arrays import NO_CLEAR_LOOK, dataset_from_series
+from timesenclip_hf.data.sources.arrays import NO_CLEAR_OBSERVATION, dataset_from_series
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.search import FAISS_FILE, INDEX_FILE, SearchIndex, as_geojson, as_table, build_index
 
@@ -143,11 +143,11 @@ def test_a_checkpoint_without_its_vision_tower_searches_the_same_index(built, in
     assert SearchIndex.load(built, small, processor).search("rice") == index.search("rice")
 
 
-def test_points_without_a_clear_look_are_left_out_and_listed(checkpoint, tmp_path):
+def test_points_without_any_observation_are_left_out_and_listed(checkpoint, tmp_path):
     dataset = make_points(9, photos=False)
     rows = [{**row, "observed": [row["point_id"] not in ("p2", "p5")] * 12} for row in dataset]
     report = build_index(Dataset.from_list(rows, dataset.features), tmp_path / "index", *checkpoint, progress=False)
-    assert (report.points, report.rows, report.counts) == (9, 7, {NO_CLEAR_LOOK: 2})
+    assert (report.points, report.rows, report.counts) == (9, 7, {NO_CLEAR_OBSERVATION: 2})
     found = SearchIndex.load(tmp_path / "index", *checkpoint).search("rice", top_k=9)
     assert {hit["point_id"] for hit in found} == {f"p{row}" for row in (0, 1, 3, 4, 6, 7, 8)}
 
@@ -157,8 +157,8 @@ def test_parts_of_any_size_give_one_index(built, checkpoint, tmp_path, monkeypat
     build_index(make_points(), tmp_path / "index", *checkpoint, batch_size=3, progress=False)
     records = [json.loads((folder / INDEX_FILE).read_text()) for folder in (built, tmp_path / "index")]
     assert records[0]["points"] == records[1]["points"]
-    parts, whole = (faiss.read_index(str(folder / FAISS_FILE)) for folder in (tmp_path / "index", built))
-    np.testing.assert_allclose(parts.reconstruct_n(0, POINTS), whole.reconstruct_n(0, POINTS), atol=1e-6)
+    parts, expected = (faiss.read_index(str(folder / FAISS_FILE)) for folder in (tmp_path / "index", built))
+    np.testing.assert_allclose(parts.reconstruct_n(0, POINTS), expected.reconstruct_n(0, POINTS), atol=1e-6)
 
 
 def test_a_build_that_was_stopped_is_no_index_and_goes_on(checkpoint, tmp_path, monkeypatch):
@@ -181,16 +181,16 @@ def test_a_build_that_was_stopped_is_no_index_and_goes_on(checkpoint, tmp_path, 
     assert len(calls) == 4, "only the part that was lost is embedded again"
     undisturbed = tmp_path / "undisturbed"
     build_index(make_points(), undisturbed, *checkpoint, progress=False)
-    again, whole = files_of(folder), files_of(undisturbed)
+    again, expected = files_of(folder), files_of(undisturbed)
     assert {name: data for name, data in again.items() if name.name != "import_report.json"} == {
-        name: data for name, data in whole.items() if name.name != "import_report.json"
+        name: data for name, data in expected.items() if name.name != "import_report.json"
     }
 
 
 def test_a_build_that_was_stopped_before_its_last_file_goes_on(checkpoint, tmp_path, monkeypatch):
     folder = tmp_path / "index"
     with monkeypatch.context() as patch:
-        patch.setattr(Dataset, "save_faiss_index", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+        patch.setattr(faiss, "write_index", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
         with pytest.raises(OSError, match="the disk is full"):
             build_index(make_points(), folder, *checkpoint, progress=False)
     with pytest.raises(FileNotFoundError, match="is not finished"):
@@ -279,7 +279,7 @@ def test_a_query_of_unknown_words_is_refused_and_a_single_one_warned_of(built, c
 
 @pytest.mark.parametrize("query", ["", "  ", "123", []])
 def test_a_query_without_words_is_refused(index, query):
-    with pytest.raises(ValueError, match="has no words: say what to look for"):
+    with pytest.raises(ValueError, match="has no words: say what to find"):
         index.search(query)
 
 
@@ -359,7 +359,7 @@ def test_a_build_that_was_killed_is_no_index_and_goes_on(checkpoint, tiny_checkp
         "import os, signal, sys\n"
         "from transformers import AutoModel, AutoProcessor\n"
         "from tests.test_search import make_points\n"
-        "from timesenclip_hf.evaluation import search\n"
+        "from timesenclip_hf import search\n"
         "search.PART_SIZE, calls, encode = 10, [], search.encode\n"
         "def kill_at_the_third(*arguments, **options):\n"
         "    calls.append(1)\n"
@@ -367,7 +367,7 @@ def test_a_build_that_was_killed_is_no_index_and_goes_on(checkpoint, tiny_checkp
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return encode(*arguments, **options)\n"
         "search.encode = kill_at_the_third\n"
-        f"model, processor = (one.from_pretrained({str(tiny_checkpoint)!r}) for one in (AutoModel, AutoProcessor))\n"
+        f"model, processor = (auto.from_pretrained({str(tiny_checkpoint)!r}) for auto in (AutoModel, AutoProcessor))\n"
         f"search.build_index(make_points(), {str(folder)!r}, model.eval(), processor, progress=False)\n"
     )
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}

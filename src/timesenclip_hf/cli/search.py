@@ -1,4 +1,4 @@
-"""`timesenclip index` and `timesenclip search`: places by words."""
+"""Find places by words: `timesenclip index` and `timesenclip search`."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def index_(
 
 
 def search(
-    query: Annotated[str, typer.Argument(help='What to look for, such as "flooded rice paddies".')],
+    query: Annotated[str, typer.Argument(help='What to find, such as "flooded rice paddies".')],
     index: Annotated[Path, typer.Option(help="Folder that `timesenclip index` wrote.")],
     model: Model = None,
     template: Template = None,
