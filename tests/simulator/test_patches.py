@@ -6,7 +6,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
 from timesenclip_hf.simulator import CLASS_NAMES, SimulatedPoints, simulate
-from timesenclip_hf.simulator.patches import PATCH_SIZE, patch_reflectance, simulate_patches
+from timesenclip_hf.simulator.patches import PATCH_SIZE, _patch_reflectance, simulate_patches
 from timesenclip_hf.taxonomies import load_taxonomy
 
 TEN = [label.code for label in load_taxonomy("simulated_ten").labels]
@@ -36,7 +36,7 @@ def test_a_patch_is_what_seed_point_and_number_say_however_the_run_is_split():
 
 def test_pictures_are_the_stretched_reflectance():
     points = simulate(4, seed=2)
-    reflectance = patch_reflectance(points, seed=3, size=24)
+    reflectance = _patch_reflectance(points, 3, 24, 0)
     assert np.isfinite(reflectance).all()
     assert reflectance.min() >= 0
     assert np.array_equal(simulate_patches(points, seed=3, size=24), to_eight_bit(reflectance))
@@ -45,7 +45,7 @@ def test_pictures_are_the_stretched_reflectance():
 @pytest.mark.parametrize("cover", ["maize", "rapeseed", "broadleaved woodland", "lake"])
 def test_the_middle_has_the_colour_of_the_point_in_one_of_its_months(cover: str):
     points = simulate(60, seed=4, classes=[cover])
-    middle = patch_reflectance(points, seed=0)[:, 30:34, 30:34].mean(axis=(1, 2))
+    middle = _patch_reflectance(points, 0, PATCH_SIZE, 0)[:, 30:34, 30:34].mean(axis=(1, 2))
     months = points.series[:, :, [2, 1, 0]]
     distance = np.nanmin(np.abs(months - middle[:, None]).max(axis=2), axis=1)
     assert np.median(distance) < 0.01
@@ -54,7 +54,7 @@ def test_the_middle_has_the_colour_of_the_point_in_one_of_its_months(cover: str)
 def test_towns_are_rough_woods_less_so_and_lakes_smooth():
     roughness = {}
     for cover in ("buildings", "broadleaved woodland", "lake"):
-        middle = patch_reflectance(simulate(30, seed=6, classes=[cover]), seed=0)[:, 28:36, 28:36]
+        middle = _patch_reflectance(simulate(30, seed=6, classes=[cover]), 0, PATCH_SIZE, 0)[:, 28:36, 28:36]
         roughness[cover] = np.median(np.abs(np.diff(middle, axis=2)).mean(axis=(1, 2, 3)))
     assert roughness["buildings"] > 3 * roughness["broadleaved woodland"]
     assert roughness["broadleaved woodland"] > roughness["lake"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .reading import read_record, read_table
 
@@ -37,15 +36,12 @@ def _read_classes() -> tuple[SimulatedClass, ...]:
     groups: dict[str, list[str]] = {}
     for name, words in table["groups"].items():
         groups[name] = _expand(words, groups)
-    covers = [_read_class(entry, groups) for entry in table["covers"]]
+    entries = ({**entry, "group": _expand(entry["group"], groups)} for entry in table["covers"])
+    covers = [read_record(SimulatedClass, entry, entry["name"]) for entry in entries]
     for kind, keys in (("name", [c.name for c in covers]), ("LC1 code", [code for c in covers for code in c.lc1])):
         if len(set(keys)) < len(keys):
             raise ValueError(f"Two covers of the simulator share a {kind}: each must lead to one.")
     return tuple(covers)
-
-
-def _read_class(entry: Mapping[str, Any], groups: Mapping[str, list[str]]) -> SimulatedClass:
-    return read_record(SimulatedClass, {**entry, "group": _expand(entry["group"], groups)}, entry["name"])
 
 
 def _expand(words: Iterable[str], groups: Mapping[str, list[str]]) -> list[str]:

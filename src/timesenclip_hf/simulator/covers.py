@@ -1,11 +1,31 @@
 """Read how each simulated land cover lives through the year, from the tables `crops` and `landscapes`."""
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from .phenology import Cover
 from .reading import read_record, read_table
 from .surfaces import GROUNDS, PETALS
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Cover:
+    """Describe one way in which a land cover lives through the year.
+
+    Attributes:
+        ranges: lowest and highest value of each of `QUANTITIES`.
+        delay: days later per degree north.
+        petals: key of `surfaces.PETALS`.
+        ground: key of `surfaces.GROUNDS`.
+    """
+
+    ranges: Mapping[str, Range]
+    delay: float = 3.0
+    petals: str = "white"
+    ground: str = "soil"
+
 
 Ways = tuple[tuple[float, Cover], ...]
 """Ways of life of a land cover, each with its frequency."""
@@ -13,27 +33,33 @@ Ways = tuple[tuple[float, Cover], ...]
 
 def _read_covers(table: str) -> dict[str, Ways]:
     content = read_table(table)
-    ancestors: dict[str, Cover] = {}
+    ancestors: dict[str | None, Cover] = {None: _DEFAULT}
     for name, entry in content["ancestors"].items():
         ancestors[name] = _read_cover(entry, name, ancestors)
     covers = {}
     for name, ways in content["covers"].items():
-        covers[name] = tuple((way.pop("share"), _read_cover(way, name, ancestors)) for way in ways)
+        covers[name] = tuple((way["share"], _read_cover(way, name, ancestors)) for way in ways)
         if abs(sum(share for share, _ in covers[name]) - 1) > 1e-9:
             raise ValueError(f"The shares of {name!r} in the table {table} must sum to one.")
     return covers
 
 
-def _read_cover(entry: dict[str, Any], where: str, ancestors: dict[str, Cover]) -> Cover:
-    base = ancestors[entry.pop("like")] if "like" in entry else None
-    cover = read_record(Cover, entry, where, base)
-    for field in fields(cover):
-        value = getattr(cover, field.name)
-        if isinstance(value, tuple) and not value[0] <= value[-1]:
-            raise ValueError(f"`{field.name}` of {where!r} must be the lowest and the highest value, got {value}.")
+def _read_cover(entry: Mapping[str, Any], where: str, ancestors: Mapping[str | None, Cover]) -> Cover:
+    """Read a cover whose other quantities are those of the ancestor that it names."""
+    base = ancestors[entry.get("like")]
+    ranges = {name: tuple(entry[name]) for name in QUANTITIES if name in entry}
+    for name, (low, high) in ranges.items():
+        if low > high:
+            raise ValueError(f"`{name}` of {where!r} must be the lowest and the highest value, got {low}, {high}.")
+    others = {name: value for name, value in entry.items() if name not in {*ranges, "share", "like"}}
+    cover = read_record(Cover, {**vars(base), **others, "ranges": {**base.ranges, **ranges}}, where)
     if cover.petals not in PETALS or cover.ground not in GROUNDS:
         raise ValueError(f"{where!r} has petals {cover.petals!r} on {cover.ground!r}: name ones of the table spectra.")
     return cover
 
+
+_DEFAULT = Cover({name: tuple(entry["range"]) for name, entry in read_table("quantities")["quantities"].items()})
+QUANTITIES: tuple[str, ...] = tuple(_DEFAULT.ranges)
+"""Names of what describes a cover's year; the table `quantities` has their units and meanings, in this order."""
 
 COVERS: dict[str, Ways] = _read_covers("crops") | _read_covers("landscapes")

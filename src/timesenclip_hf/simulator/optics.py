@@ -1,11 +1,13 @@
 """Compute what simulated points reflect on any day: leaves, canopies, ground, water, flowers and snow."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
-from .phenology import Calendar, Cover, Standing, standing_at
+from .covers import Cover
+from .phenology import Calendar, Standing, standing_at
 from .surfaces import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_mixture, wet
 
 # Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
@@ -41,12 +43,11 @@ class Optics:
 
     def rows(self, block: slice) -> "Optics":
         """Take the optics of a block of points."""
-        return Optics(
-            **{
-                name: (value[0][block], value[1][block]) if isinstance(value, tuple) else value[block]
-                for name, value in vars(self).items()
-            }
-        )
+        parts: dict[str, Any] = {
+            name: (value[0][block], value[1][block]) if isinstance(value, tuple) else value[block]
+            for name, value in vars(self).items()
+        }
+        return Optics(**parts)
 
 
 def hidden_share(lai: np.ndarray) -> np.ndarray:

@@ -50,28 +50,13 @@ def simulate_patches(
     Raises:
         ValueError: `size` is below 16, too small for any pattern.
     """
-    return to_eight_bit(patch_reflectance(points, seed=seed, size=size, first=first))
-
-
-def patch_reflectance(
-    points: SimulatedPoints, *, seed: int, size: int = PATCH_SIZE, first: int = 0
-) -> npt.NDArray[np.float32]:
-    """Draw the patch of every point as reflectance, not stretched.
-
-    Args:
-        points: from [`simulate`].
-        seed: of the patterns; a patch depends on it, on the point and on the point's number only.
-        size: side of a patch in pixels of 10 m.
-        first: number of the first point, so that a long run can be split and give the same patches.
-
-    Returns:
-        float32 (N, size, size, 3), B04, B03 and B02.
-
-    Raises:
-        ValueError: `size` is below 16, too small for any pattern.
-    """
     if size < 16:
         raise ValueError(f"`size` must be at least 16 pixels, got {size}.")
+    return to_eight_bit(_patch_reflectance(points, seed, size, first))
+
+
+def _patch_reflectance(points: SimulatedPoints, seed: int, size: int, first: int) -> npt.NDArray[np.float32]:
+    """Draw the patches before they are stretched, (N, size, size, 3), B04, B03 and B02."""
     colours, clear = _colours(points)
     patches = np.empty((len(colours), size, size, 3), dtype=np.float32)
     for row, (cover, colour, months) in enumerate(zip(points.class_index, colours, clear, strict=True)):

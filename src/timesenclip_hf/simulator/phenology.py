@@ -1,109 +1,22 @@
 """Evaluate calendars of the simulated covers: what stands on the ground on any day of the year.
 
 Days are days of the year at 48 degrees north in an average year; every degree further north delays them
-by `Cover.delay` days. The covers themselves are listed in the tables `crops` and `landscapes`.
+by `Cover.delay` days. The covers and their quantities are in `covers`.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-Range = tuple[float, float]
-NEVER = (900.0, 900.0)
+from .covers import QUANTITIES, Cover
 
-
-@dataclass(frozen=True)
-class Cover:
-    """Describe one way in which a land cover lives through the year; pairs are (lowest, highest).
-
-    Attributes:
-        latitude: degrees north.
-        delay: days later per degree north.
-        cover: share of the ground under the main canopy's rows or crowns.
-        lai: leaf area index at the season's height.
-        winter_lai: leaf area index outside the season (winter crops in January, evergreens, dead reeds).
-        leaf_on: day on which half of the season's leaf area is out, and `leaf_on_pace` its logistic scale.
-        leaf_off: day on which half of the canopy is ripe or fallen, and `leaf_off_pace` its logistic scale.
-        drop: share of leaf area lost in ripening; the rest stands dry (annuals).
-        harvest: days from `leaf_off` to harvest; negative for crops taken green; NEVER for perennials.
-        dead: share of brown leaves in the season, and `winter_dead` outside it.
-        flower_day: days from `leaf_on` to full flower, `flower_span` its half-width, `flower` its strength.
-        petals: key of `surfaces.PETALS`.
-        height: metres at full growth.
-        chlorophyll: of a leaf in micrograms per cm2, `leaf_water` in cm, `dry_matter` in g per cm2.
-        layers: structure parameter of the leaves, from 1 (compact) to about 3.
-        leaf_angle: mean leaf inclination in degrees, 0 flat to 90 upright.
-        leaf_size: leaf width over canopy height.
-        dead_brown, dead_water: brown pigment and water (cm) of withered leaves and stalks.
-        shade: share of light lost between crowns or clumps of needles.
-        under_spring: leaf area of weeds, catch crop or regrowth standing in January.
-        killed: days from `leaf_on` back to when that growth is ploughed or sprayed away.
-        under_autumn: leaf area of what greens up after harvest, `under_delay` days later.
-        under_stay: days that it stands before tillage.
-        next_crop: leaf area of the next winter crop in December.
-        under: leaf area below or between the canopy all year (grass in an orchard), and `under_dead`.
-        drought: share that withers below and in the canopy at midsummer.
-        flush: share of the leaf area of spring growth that is gone by midsummer (grazed, gone to seed).
-        cuts: number of mowings or grazings, `cut_depth` the leaf area that each takes.
-        stubble: ground hidden by stalks after harvest; `tillage` days later they are turned under.
-        bare_stubble: ground hidden by the previous crop's residue until the seedbed.
-        flood: share of the ground under water, all year; `paddy` in May to July only.
-        ground: key of `surfaces.GROUNDS`.
-    """
-
-    latitude: Range = (42, 56)
-    delay: float = 3.0
-    cover: Range = (0.97, 1.0)
-    lai: Range = (2.5, 5.5)
-    winter_lai: Range = (0.0, 0.0)
-    leaf_on: Range = (120, 120)
-    leaf_on_pace: Range = (7, 11)
-    leaf_off: Range = (260, 260)
-    leaf_off_pace: Range = (5, 10)
-    drop: Range = (0.3, 0.7)
-    harvest: Range = NEVER
-    dead: Range = (0.0, 0.06)
-    winter_dead: Range = (0.0, 0.1)
-    flower_day: Range = (30, 40)
-    flower_span: Range = (8, 14)
-    flower: Range = (0.0, 0.0)
-    petals: str = "white"
-    height: Range = (0.5, 1.0)
-    chlorophyll: Range = (30, 58)
-    leaf_water: Range = (0.014, 0.028)
-    dry_matter: Range = (0.004, 0.008)
-    layers: Range = (1.3, 1.8)
-    dead_brown: Range = (0.1, 1.0)
-    dead_water: Range = (0.0005, 0.004)
-    leaf_angle: Range = (48, 64)
-    leaf_size: Range = (0.03, 0.3)
-    shade: Range = (0.0, 0.05)
-    under_spring: Range = (0.0, 0.0)
-    killed: Range = (15, 60)
-    under_autumn: Range = (0.0, 0.0)
-    under_delay: Range = (20, 100)
-    under_stay: Range = (20, 320)
-    next_crop: Range = (0.0, 1.3)
-    under: Range = (0.0, 0.1)
-    under_dead: Range = (0.05, 0.3)
-    drought: Range = (0.0, 0.2)
-    flush: Range = (0.0, 0.0)
-    cuts: Range = (0, 0)
-    cut_depth: Range = (0.3, 0.8)
-    stubble: Range = (0.2, 0.8)
-    tillage: Range = (5, 120)
-    bare_stubble: Range = (0.0, 0.3)
-    flood: Range = (0.0, 0.0)
-    paddy: Range = (0.0, 0.0)
-    ground: str = "soil"
-
-
-NUMERIC_FIELDS = tuple(field.name for field in fields(Cover) if field.name not in ("petals", "ground", "delay"))
+# Days to the harvest of covers that have none.
+_NEVER = 900.0
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Hold the drawn lives of N points: `Cover`'s numbers as (N,) arrays, dates moved to the point's climate."""
+    """Hold the drawn lives of N points: `covers.QUANTITIES` as (N,) arrays, dates moved to the point's climate."""
 
     values: dict[str, np.ndarray]
     cut_days: np.ndarray
@@ -111,7 +24,7 @@ class Calendar:
     snow: np.ndarray
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a field of `Cover` as a column, (N, 1), ready to meet days, (N, D)."""
+        """Return a quantity as a column, (N, 1), ready to meet days, (N, D)."""
         return self.values[name][:, None]
 
     def rows(self, block: slice) -> "Calendar":
@@ -151,11 +64,11 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
         rng: source of chance.
     """
     num_points = len(chosen)
-    position = rng.random((num_points, len(NUMERIC_FIELDS)))
-    ranges = np.array([[getattr(cover, name) for name in NUMERIC_FIELDS] for cover in covers])
+    position = rng.random((num_points, len(QUANTITIES)))
+    ranges = np.array([[cover.ranges[name] for name in QUANTITIES] for cover in covers])
     low, high = ranges[chosen, :, 0], ranges[chosen, :, 1]
     drawn = low + position * (high - low)
-    values = {name: drawn[:, column] for column, name in enumerate(NUMERIC_FIELDS)}
+    values = {name: drawn[:, column] for column, name in enumerate(QUANTITIES)}
     # Most fields stay nearly bare between crops, a few carry thick catch crops.
     for name in ("under_spring", "under_autumn"):
         thick = np.where(rng.random(num_points) < 0.3, 2.0, 1.0)
@@ -166,7 +79,7 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
     shift = shift + rng.normal(0, 6, num_points)
     # Autumn comes earlier to the north for plants that live for years; crops ripen later.
-    perennial = values["harvest"] >= NEVER[0]
+    perennial = values["harvest"] >= _NEVER
     values["leaf_on"] = values["leaf_on"] + shift + rng.normal(0, 4, num_points)
     values["leaf_off"] = values["leaf_off"] + np.where(perennial, -0.6 * shift, shift)
     values["leaf_off"] = values["leaf_off"] + rng.normal(0, 4, num_points)
@@ -196,7 +109,7 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
     c = calendar
     months = np.clip((days - 1) * 12 // 365, 0, 11).astype(np.int64)
     harvest_day = c["leaf_off"] + c["harvest"]
-    annual = c["harvest"] < NEVER[0]
+    annual = c["harvest"] < _NEVER
     grown = _rise(days, c["leaf_on"], c["leaf_on_pace"])
     aged = _rise(days, c["leaf_off"], c["leaf_off_pace"])
     standing = np.where(annual, _rise(harvest_day, days, 0.7), 1.0)

@@ -12,10 +12,10 @@ import numpy as np
 
 from .canopy import NUM_BANDS
 from .classes import CLASS_NAMES, SIMULATED_CLASSES
-from .covers import COVERS
+from .covers import COVERS, Cover
 from .observation import composite_days, draw_acquisitions, mix_with_neighbours, observe
 from .optics import Optics, draw_optics, hidden_share, reflectance, visible_ground
-from .phenology import Calendar, Cover, draw_calendar, standing_at
+from .phenology import Calendar, draw_calendar, standing_at
 
 _B8A = 7
 # Covers so narrow or so interspersed that a pixel seldom holds one of them alone.
@@ -93,7 +93,7 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
     rng = np.random.default_rng(seed)
     class_index = _draw_classes(num_points, classes, rng)
     covers, chosen = _draw_covers(class_index, rng)
-    southern, northern = np.array([cover.latitude for cover in covers])[chosen].T
+    southern, northern = np.array([cover.ranges["latitude"] for cover in covers])[chosen].T
     latitude = rng.uniform(southern, northern)
     calendar = draw_calendar(covers, chosen, latitude, rng)
     optics = draw_optics(covers, chosen, calendar, rng)

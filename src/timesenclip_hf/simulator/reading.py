@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, replace
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,25 +34,24 @@ def read_table(name: str) -> dict[str, Any]:
     return {key: content for key, content in table.items() if key not in _COMMENTS}
 
 
-def read_record(kind: type[Record], entry: Mapping[str, Any], where: str, base: Record | None = None) -> Record:
+def read_record(kind: type[Record], entry: Mapping[str, Any], where: str) -> Record:
     """Make a dataclass instance of a JSON object; lists become tuples.
 
     Args:
         kind: the dataclass.
         entry: values by field, with or without `note`, `notes` and `source`.
         where: name of the entry for error messages.
-        base: instance from which absent fields are taken; None takes them from the class's defaults.
 
     Raises:
         ValueError: a field is unknown, or one without a default is absent.
     """
     values = {name: _as_tuple(value) for name, value in entry.items() if name not in _COMMENTS}
     known = {field.name: field for field in fields(kind)}
-    absent = [] if base else [name for name, field in known.items() if field.default is MISSING and name not in values]
+    absent = [name for name, field in known.items() if field.default is MISSING and name not in values]
     wrong = [*absent, *(name for name in values if name not in known)]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is missing in {where!r} or no field of it: these are {', '.join(known)}.")
-    return replace(base, **values) if base else kind(**values)
+    return kind(**values)
 
 
 def _as_tuple(value: Any) -> Any:

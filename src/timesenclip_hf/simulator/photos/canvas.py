@@ -6,11 +6,13 @@ falls ``focal * height / d`` below the horizon. Colours are sRGB triples chosen 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 RGB = tuple[int, int, int]
+Choice = TypeVar("Choice")
 
 EYE = 1.6
 """Height of the camera in metres."""
@@ -21,19 +23,7 @@ NEAREST = 2.2
 
 @dataclass(frozen=True)
 class VisitState:
-    """Describe the state of a place on the day it is photographed; shares are 0 to 1.
-
-    Attributes:
-        green: cover of green leaves.
-        dry: cover of ripe or dead standing leaves and stems.
-        flower: share of the plants in flower.
-        height: height of the plants in metres.
-        stubble: cover of stubble after harvest.
-        off_season: cover of weeds, volunteers or a catch crop.
-        snow: snow cover.
-        wetness: wetness of the ground, 1 being flooded.
-        soil_brightness: 0 for dark humus, 1 for pale dry soil.
-    """
+    """Describe what a visitor sees on one day: a [`GroundState`] of one visit, with defaults of bare, moist soil."""
 
     green: float = 0.0
     dry: float = 0.0
@@ -108,9 +98,9 @@ class Canvas:
         """Draw columns anywhere."""
         return list(self.rng.uniform(0, self.size, count).tolist())
 
-    def pick(self, colours: Sequence[RGB]) -> RGB:
-        """Draw one of some colours."""
-        return colours[self.rng.integers(len(colours))]
+    def pick(self, choices: Sequence[Choice]) -> Choice:
+        """Draw one of some colours, or of something else."""
+        return choices[int(self.rng.integers(len(choices)))]
 
     def disc(self, x: float, y: float, radius: float, colour: RGB, flat: float = 1.0) -> None:
         """Fill a circle, or an ellipse that is ``flat`` times as high as wide."""
@@ -191,11 +181,6 @@ class Canvas:
                     colour = self.shade(colours[int(self.rng.random() * len(colours))])
                     self.draw.ellipse((x - r, y - r * 0.75, x + r, y + r), fill=colour)
             distance *= 0.84
-
-    def flood(self) -> None:
-        """Cover the ground with shallow water that mirrors the sky."""
-        self.ground((120, 140, 160), 4)
-        self.ripples((165, 182, 200), 8)
 
     def ripples(self, colour: RGB, count: int) -> None:
         """Draw short level strokes on water."""

@@ -37,19 +37,6 @@ CROP_APPEARANCES: dict[str, CropAppearance] = {
 }
 
 
-def draw_plant(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
-    """Draw one plant.
-
-    Args:
-        canvas: to draw on, whose state says how ripe and high the crop is.
-        crop: which one.
-        x: column of the stem.
-        base: row of the ground.
-        tall: height in pixels.
-    """
-    PLANTS[crop.plant](canvas, crop, x, base, tall)
-
-
 def tone_of(canvas: Canvas, crop: CropAppearance) -> RGB:
     """Mix the colour of one plant between green and ripe, as the field's state has it."""
     pick = canvas.rng.random()
@@ -211,7 +198,9 @@ def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
     canvas.draw.ellipse((x - half, base - tall * 0.6, x + half * 0.3, base), fill=canvas.shade(tone, 12))
 
 
-PLANTS: dict[str, Callable[[Canvas, CropAppearance, float, float, float], None]] = {
+# Draws one plant: canvas, crop, column of the stem, row of the ground, height in pixels.
+Plant = Callable[[Canvas, CropAppearance, float, float, float], None]
+PLANTS: dict[str, Plant] = {
     "spike": _spike,
     "awn": _awn,
     "long_ear": _long_ear,

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from .canvas import NEAREST, Canvas, blend
-from .crop_plants import CROP_APPEARANCES, CropAppearance, draw_plant, tone_of
+from .crop_plants import CROP_APPEARANCES, PLANTS, CropAppearance, tone_of
 
 
 def draw_crop(canvas: Canvas, name: str) -> None:
@@ -38,7 +38,9 @@ def _draw_field_floor(canvas: Canvas, name: str, crop: CropAppearance) -> None:
     soil = canvas.soil_colour()
     canvas.far_strip((70, 96, 66))
     if name == "rice" and state.wetness > 0.6:
-        canvas.flood()
+        # Shallow water that mirrors the sky, and the dams around it.
+        canvas.ground((120, 140, 160), 4)
+        canvas.ripples((165, 182, 200), 8)
         for t in (0.08, 0.3):
             y = canvas.row(t)
             canvas.draw.rectangle((0, y, canvas.size, y + 1.5), fill=(96, 104, 60))
@@ -87,7 +89,7 @@ def _draw_stand(canvas: Canvas, crop: CropAppearance) -> None:
             low = max(base, canvas.y(distance * 0.75, tall * 0.6))
             canvas.draw.rectangle((0, base - size * 0.82, canvas.size, low), fill=canvas.shade(band, 5))
         for x in _plant_columns(canvas, crop, distance, cover):
-            draw_plant(canvas, crop, x, base, size)
+            PLANTS[crop.plant](canvas, crop, x, base, size)
         if state.flower > 0.05 and crop.flowers:
             _draw_flowers(canvas, crop, base - size, size, distance)
 

@@ -69,11 +69,7 @@ def _develop(canvas: Canvas, cover: str) -> Photos:
 
 
 def _draw_points(
-    covers: npt.NDArray[np.int64],
-    states: npt.NDArray[np.float32],
-    first: int,
-    seed: int,
-    size: int,
+    covers: npt.NDArray[np.int64], states: npt.NDArray[np.float32], first: int, seed: int, size: int
 ) -> Photos:
     """Draw the photos of neighbouring points; each point has a random stream of its own."""
     points, visits, _ = states.shape
