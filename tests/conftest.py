@@ -9,13 +9,12 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.extras import reason_of_marker, skip_where_extra_is_missing
 from tests.support.hub_stub import HubStub
 
 with suppress(ModuleNotFoundError):  # tests of properties skip by the name of the extra
@@ -25,37 +24,10 @@ with suppress(ModuleNotFoundError):  # tests of properties skip by the name of t
     settings.register_profile("untimed", deadline=None)
     settings.load_profile("ci" if os.environ.get("CI") else "untimed")
 
+# A plugin rather than hooks here, which would not be asked about a folder whose own conftest cannot be imported.
+pytest_plugins = ["tests.support.extras"]
+
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(
-    collector: pytest.Collector,
-) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Skip a test module, or a folder with its conftest, that imports what an extra would install."""
-    report = yield
-    if report.failed:
-        skip_where_extra_is_missing(report, report.call.excinfo.value, collector.path)
-    return report
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Skip a test that fails for want of an extra."""
-    report = yield
-    if report.failed and call.excinfo is not None:
-        skip_where_extra_is_missing(report, call.excinfo.value, item.path)
-    return report
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip a test whose marker names an extra that is not installed."""
-    for marker in item.iter_markers("needs_extra"):
-        reason = reason_of_marker(*marker.args)
-        if reason is not None:
-            pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Skip what needs an extra that is not installed, by the extra's name.
+"""Skip what needs an extra that is not installed, by the extra's name: a plugin of pytest.
 
 With the base install alone every test that needs more is skipped, and none ends the collection. Two things say so: an
 error that names a missing module of an extra, wherever it is raised (the head of a test module, a `conftest.py`, a
@@ -8,7 +8,7 @@ whose error would not name it.
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -37,6 +37,36 @@ def read_extras() -> dict[str, str]:
 
 
 EXTRAS = read_extras()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a test module, or a folder with its conftest, that imports what an extra would install."""
+    report = yield
+    if report.failed:
+        skip_where_extra_is_missing(report, report.call.excinfo.value, collector.path)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that fails for want of an extra."""
+    report = yield
+    if report.failed and call.excinfo is not None:
+        skip_where_extra_is_missing(report, call.excinfo.value, item.path)
+    return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose marker names an extra that is not installed."""
+    for marker in item.iter_markers("needs_extra"):
+        reason = reason_of_marker(*marker.args)
+        if reason is not None:
+            pytest.skip(reason)
 
 
 def reason_to_skip(module: str) -> str | None:

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 import torch
-from accelerate.commands.launch import launch_command_parser, prepare_simple_launcher_cmd_env
+from accelerate.commands import launch as accelerate_launch
+from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 from PIL import Image
 from transformers import AutoModel, CLIPModel, pipeline
 
@@ -34,9 +35,14 @@ LAUNCHES = [("-m", "training.train"), ("training/train.py",)]
 
 @pytest.mark.parametrize("launch", LAUNCHES)
 def test_the_documented_commands_start_the_script(launch, tmp_path, monkeypatch):
-    options = ("--cpu", "--num_machines", "1", "--num_processes", "1", "--mixed_precision", "no")
-    arguments = launch_command_parser().parse_args([*options, *launch, str(tmp_path / "absent.yaml")])
-    command, _ = prepare_simple_launcher_cmd_env(arguments)
+    commands = []
+    monkeypatch.setattr(
+        accelerate_launch, "simple_launcher", lambda args: commands.append(prepare_simple_launcher_cmd_env(args)[0])
+    )
+    options = ["--config_file", str(ROOT / "training" / "accelerate" / "cpu.yaml")]
+    parser = accelerate_launch.launch_command_parser()
+    accelerate_launch.launch_command(parser.parse_args([*options, *launch, str(tmp_path / "absent.yaml")]))
+    (command,) = commands
     assert command[0] == sys.executable
     *script, config = command[1:]
     assert tuple(script) == launch
