@@ -3,6 +3,8 @@ import pytest
 from transformers import pipeline
 
 from timesenclip_hf.classification import PixelClassifier
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
+from timesenclip_hf.runtimes.options import ComputeOptions
 
 LABELS = ["maize", "woodland", "water"]
 
@@ -32,7 +34,7 @@ def test_a_loaded_pipeline_serves_too(classifier, series, tiny_checkpoint):
     np.testing.assert_array_equal(again.probabilities(series)[0], classifier.probabilities(series)[0])
 
 
-def test_a_series_without_a_clear_look_is_nan_and_changes_no_other(classifier, series):
+def test_a_series_without_an_observation_is_nan_and_changes_no_other(classifier, series):
     whole, _ = classifier.probabilities(series)
     series[4] = 65535
     series[2, :5] = 65535
@@ -44,14 +46,15 @@ def test_a_series_without_a_clear_look_is_nan_and_changes_no_other(classifier, s
 
 def test_months_are_counted_once_however_often_they_were_seen(classifier, series):
     dates = [f"2018-{month:02d}-{day:02d}" for month in (3, 4, 5) for day in (1, 11, 21, 28)]
-    assert classifier.probabilities(series, dates=dates)[1].tolist() == [3] * 9
+    assert classifier.probabilities(series, SeriesOptions(dates=dates))[1].tolist() == [3] * 9
 
 
-def test_a_list_is_classified_alike_in_chunks_of_any_size(classifier, series):
+def test_a_list_is_classified_alike_in_chunks_of_any_size(classifier, series, tiny_checkpoint):
     items = [{"series": one} for one in series]
     whole = classifier.probabilities_of_items(items)
     assert whole.shape == (9, 3)
-    np.testing.assert_allclose(classifier.probabilities_of_items(items, chunk_size=2), whole, atol=1e-6)
+    small = PixelClassifier(LABELS, tiny_checkpoint, compute=ComputeOptions(chunk_size=2))
+    np.testing.assert_allclose(small.probabilities_of_items(items), whole, atol=1e-6)
     assert classifier.probabilities_of_items([]).shape == (0, 3)
 
 

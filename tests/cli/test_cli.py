@@ -52,8 +52,8 @@ def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_
     result = run("classify", table, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
     assert result.exit_code == 0, result.output
     assert "8 series: maize " in result.stdout
-    assert "no clear look 1" in result.stdout
-    assert "p3  no clear look" in result.stdout
+    assert "no observation 1" in result.stdout
+    assert "p3  no observation" in result.stdout
     frame = pd.read_csv(output)
     assert list(frame.columns) == ["id", "label", "score", "maize", "woodland", "water"]
     assert frame["id"].tolist() == [f"p{index}" for index in range(8)]

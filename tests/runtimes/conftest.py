@@ -12,6 +12,6 @@ def tower():
 def exported(tower, tmp_path_factory):
     """A tower's float32 file."""
     from timesenclip_hf import TimeSenCLIPFeatureExtractor
-    from timesenclip_hf.runtimes.onnx_file import export_tower
+    from timesenclip_hf.runtimes.exported import export_tower
 
     return export_tower(tower, TimeSenCLIPFeatureExtractor(), tmp_path_factory.mktemp("exported") / "tower.onnx").path

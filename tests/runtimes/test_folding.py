@@ -16,10 +16,10 @@ def test_folding_leaves_the_weights_alone():
     assert all(torch.equal(before[name], values) for name, values in tower.state_dict().items())
 
 
-def test_a_look_gives_hidden_state_queries_keys_and_values_of_the_first_layer_at_once():
-    assert fold(tower_of()).looks.shape == (10 + 12 + 1, 4 * 32)
-    assert fold(tower_of(num_hidden_layers=1)).looks.shape == (10 + 12 + 1, 32)
-    assert fold(tower_of(patch_size=3)).looks.shape == (90 + 12 + 1, 32)
+def test_a_time_step_gives_hidden_state_queries_keys_and_values_of_the_first_layer_at_once():
+    assert fold(tower_of()).inputs.shape == (10 + 12 + 1, 4 * 32)
+    assert fold(tower_of(num_hidden_layers=1)).inputs.shape == (10 + 12 + 1, 32)
+    assert fold(tower_of(patch_size=3)).inputs.shape == (90 + 12 + 1, 32)
 
 
 def test_weights_are_folded_from_any_type_to_float32():

@@ -77,7 +77,7 @@ def test_the_plan_equals_the_model(fields, packs, monkeypatch):
     seed=st.integers(0, 100),
 )
 @settings(max_examples=60)
-def test_the_plan_equals_the_model_for_any_looks(count, time, masked, placed, seed):
+def test_the_plan_equals_the_model_for_any_time_steps(count, time, masked, placed, seed):
     inputs = inputs_of(count, time, seed=seed)
     if not masked:
         inputs |= {"series_mask": None, "pixel_series": inputs["pixel_series"].nan_to_num()}
@@ -98,7 +98,7 @@ def test_the_published_size_is_equal_too():
     torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=1e-5, rtol=0)
 
 
-def test_a_series_without_a_look_gives_what_the_model_gives():
+def test_a_series_without_an_observation_gives_what_the_model_gives():
     inputs = inputs_of(4)
     inputs["series_mask"][2] = False
     torch.testing.assert_close(plan_of(TOWER)(**inputs), plain(TOWER, inputs), atol=1e-5, rtol=0)
@@ -115,7 +115,7 @@ def test_bfloat16_is_near(name, fields):
 
 
 @needs_bfloat16
-def test_looks_are_not_rounded_to_bfloat16():
+def test_reflectance_is_not_rounded_to_bfloat16():
     inputs = inputs_of()
     rows = plan_of(TOWER, "bfloat16")._rows(**inputs).double()
     exact = plan_of(TOWER)._rows(**inputs).double()

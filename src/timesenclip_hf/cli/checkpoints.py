@@ -1,4 +1,4 @@
-"""`timesenclip convert` and `timesenclip export`: checkpoints from and to other formats."""
+"""Run `timesenclip convert` and `timesenclip export`: checkpoints from and to other formats."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -39,8 +39,10 @@ def export(
 ) -> None:
     """Write the pixel tower as ONNX for ONNX Runtime and OpenVINO, held against PyTorch."""
     from ..classification import load_pipeline
-    from ..runtimes.onnx_file import export_tower
+    from ..data.sources.tables import read_table
+    from ..runtimes.exported import export_tower
 
     loaded = load_pipeline(model_of(model), None)
     extractor = loaded.processor.feature_extractor
-    typer.echo(str(export_tower(loaded.model, extractor, output, quantize=quantize, calibration=calibration)))
+    series = None if calibration is None else read_table(calibration).series
+    typer.echo(str(export_tower(loaded.model, extractor, output, quantize=quantize, calibration=series)))

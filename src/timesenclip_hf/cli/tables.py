@@ -1,4 +1,4 @@
-"""`timesenclip classify`: a table of series to classes."""
+"""Run `timesenclip classify`: a table of series to classes."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,15 +53,15 @@ def classify(
 
 
 def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
-    """How many series went to each label, those without data, and the first rows."""
+    """Count the series of each label and those without data, and show the first rows."""
     import numpy as np
 
     best, empty = scores.argmax(axis=1), np.isnan(scores).any(axis=1)
-    counts = [f"{label} {int(((best == place) & ~empty).sum())}" for place, label in enumerate(labels)]
+    counts = [f"{label} {int(((best == index) & ~empty).sum())}" for index, label in enumerate(labels)]
     if empty.any():
-        counts.append(f"no clear look {int(empty.sum())}")
+        counts.append(f"no observation {int(empty.sum())}")
     rows = [
-        f"{name}  " + ("no clear look" if missing else f"{labels[place]}  {row[place]:.3f}")
-        for name, place, row, missing in zip(ids[:5], best, scores, empty, strict=False)
+        f"{name}  " + ("no observation" if missing else f"{labels[index]}  {row[index]:.3f}")
+        for name, index, row, missing in zip(ids[:5], best, scores, empty, strict=False)
     ]
     return "\n".join([f"{len(ids)} series: {', '.join(counts)}", *rows])

@@ -1,1 +1,1 @@
-"""The pixel tower in ONNX Runtime and OpenVINO: exported, quantised, run."""
+"""Compute the pixel tower fast: folded in torch, or exported, quantised and run by ONNX Runtime or OpenVINO."""

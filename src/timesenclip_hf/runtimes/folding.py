@@ -1,9 +1,9 @@
-"""The weights of a pixel tower folded once for inference: the same embeddings with less work.
+"""Fold the weights of a pixel tower once for inference: the same embeddings with less work.
 
-Three rearrangements leave the result what it is:
+Three rearrangements leave the result as it is:
 
 - the tokens are affine in the bands and in the month positions, so the first layer's queries, keys and values come from
-  a look's numbers and the weights of its two months in one product, positions, biases and scaling included;
+  a time step's numbers and the shares of its two months in one product, positions, biases and scaling included;
 - of the last layer only the class token is wanted: one query, one row through its feed-forward block;
 - there, `q (W_k h)` is taken as `(q W_k) h` and `sum p (W_v h)` as `W_v (sum p h)`, so that keys and values of the
   other tokens are never made.
@@ -19,7 +19,7 @@ Affine = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedBlock:
-    """What follows attention in every layer of the transformer.
+    """Hold what follows attention in every layer of the transformer.
 
     Attributes:
         out: of the heads' mixture.
@@ -38,11 +38,11 @@ class FoldedBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLayer(FoldedBlock):
-    """A layer of the transformer.
+    """Hold a layer of the transformer.
 
     Attributes:
         qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
-            looks.
+            inputs.
     """
 
     qkv: list[Affine]
@@ -50,7 +50,7 @@ class FoldedLayer(FoldedBlock):
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLastLayer(FoldedBlock):
-    """The last layer, for the class token alone; the bias of the values is folded into `out`.
+    """Hold the last layer, for the class token alone; the bias of the values is folded into `out`.
 
     Attributes:
         query: scaling folded in.
@@ -66,20 +66,20 @@ class FoldedLastLayer(FoldedBlock):
 
 @dataclass(frozen=True)
 class FoldedTransformer:
-    """Weights of a pixel tower with a transformer, folded; float32.
+    """Hold the folded weights of a pixel tower with a transformer; float32.
 
     Attributes:
-        looks: (values of a look + num_months + 1, outputs): what bands, the weights of the months, which sum to one,
-            and the class token add to a token's hidden state and, behind that, to its queries, keys and values in the
-            first layer. Those are left out where a look has more numbers than the width, or the first layer is the
-            last.
+        inputs: (values of a time step + num_months + 1, outputs): what bands, the shares of the months, which sum to
+            one, and the class token add to a token's hidden state and, behind that, to its queries, keys and values in
+            the first layer. Those are left out where a time step has more numbers than the width, or the first layer
+            is the last.
         layers: all but the last.
         last: the last.
         post_layernorm: weight and bias.
         projection: of the head.
     """
 
-    looks: torch.Tensor
+    inputs: torch.Tensor
     layers: list[FoldedLayer]
     last: FoldedLastLayer
     post_layernorm: Affine
@@ -88,28 +88,28 @@ class FoldedTransformer:
 
 @torch.no_grad()
 def fold(tower: Any) -> FoldedTransformer:
-    """Folds the weights of a [`TimeSenCLIPPixelModel`] with a transformer, in float64, to float32."""
+    """Fold the weights of a [`TimeSenCLIPPixelModel`] with a transformer, in float64, to float32."""
     embeddings, layers = tower.embeddings, tower.layers
     bias = embeddings.band_projection.bias.double()
-    looks = torch.cat(
+    inputs = torch.cat(
         [
             embeddings.band_projection.weight.double().T,
             embeddings.position_embedding.double() + bias,
             embeddings.class_embedding.double()[None],
         ]
     )
-    values, width = looks.shape[0] - 1 - tower.config.num_months, looks.shape[1]
-    from_looks = values <= width and len(layers) > 1
-    if from_looks:
-        parts = [(looks @ weight.T, bias) for weight, bias in _qkv(layers[0].self_attn)]
+    values, width = inputs.shape[0] - 1 - tower.config.num_months, inputs.shape[1]
+    from_inputs = values <= width and len(layers) > 1
+    if from_inputs:
+        parts = [(inputs @ weight.T, bias) for weight, bias in _qkv(layers[0].self_attn)]
         for part, part_bias in parts:
             part[values:] += part_bias
-        looks = torch.cat([looks, *(part for part, _ in parts)], dim=1)
+        inputs = torch.cat([inputs, *(part for part, _ in parts)], dim=1)
     return FoldedTransformer(
-        looks=looks.float(),
+        inputs=inputs.float(),
         layers=[
             FoldedLayer(
-                qkv=[] if from_looks and index == 0 else [_float(*part) for part in _qkv(layer.self_attn)],
+                qkv=[] if from_inputs and index == 0 else [_float(*part) for part in _qkv(layer.self_attn)],
                 out=affine_of(layer.self_attn.out_proj),
                 **_block(layer),
             )
@@ -122,6 +122,7 @@ def fold(tower: Any) -> FoldedTransformer:
 
 
 def _fold_last(layer: Any, heads: int) -> FoldedLastLayer:
+    """Fold the last layer, with so many heads."""
     query, (keys, _), (values, value_bias) = [_float(*part) for part in _qkv(layer.self_attn)]
     weight, bias = affine_of(layer.self_attn.out_proj)
     shape = (heads, -1, keys.shape[1])
@@ -135,6 +136,7 @@ def _fold_last(layer: Any, heads: int) -> FoldedLastLayer:
 
 
 def _block(layer: Any) -> dict[str, Affine]:
+    """Return the weights of what follows attention."""
     return {
         "fc1": affine_of(layer.fc1),
         "fc2": affine_of(layer.fc2),
@@ -144,13 +146,14 @@ def _block(layer: Any) -> dict[str, Affine]:
 
 
 def _qkv(attention: Any) -> list[Affine]:
+    """Return the weights of queries, keys and values, scaling folded into the queries; float64."""
     parts = (attention.q_proj, attention.k_proj, attention.v_proj)
     (weight, bias), *others = [(part.weight.double(), part.bias.double()) for part in parts]
     return [(weight * attention.scaling, bias * attention.scaling), *others]
 
 
 def affine_of(module: Any) -> Affine:
-    """Weight and bias of a linear layer or a norm, float32."""
+    """Return weight and bias of a linear layer or a norm, float32."""
     return _float(module.weight, module.bias)
 
 

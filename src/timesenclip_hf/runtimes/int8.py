@@ -1,18 +1,16 @@
-"""An ONNX model in 8 bits, calibrated on series; one file for ONNX Runtime and for OpenVINO."""
+"""Quantise an ONNX model to 8 bits, calibrated on series: the same file for ONNX Runtime and for OpenVINO."""
 
 import io
 import logging
 import os
 from contextlib import redirect_stdout
-from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from ..data.sources.tables import read_table
 from ..extras import needs_extra
 from ..models.timesenclip.bands_timesenclip import BANDS
-from ..simulator.points import simulate
+from ..models.timesenclip.options_timesenclip import SeriesOptions
 
 CALIBRATION_SERIES = 1200
 CALIBRATION_BATCH = 32
@@ -20,38 +18,42 @@ CALIBRATION_BATCH = 32
 PRODUCTS = {"MatMul", "Gemm", "Conv"}
 
 
-def calibration_features(
-    feature_extractor: Any, config: Any, table: str | PathLike[str] | None = None
-) -> dict[str, np.ndarray]:
-    """Features of series to calibrate on: a table's, or simulated ones; for patches, each as a patch of equal pixels.
+def calibration_features(feature_extractor: Any, config: Any, series: Any | None = None) -> dict[str, np.ndarray]:
+    """Make features of series to calibrate on.
+
+    Args:
+        feature_extractor: of the checkpoint.
+        config: of the pixel tower.
+        series: many, as the feature extractor takes them; simulated ones when left out, for a tower of patches each as
+            a patch of equal pixels.
 
     Raises:
-        ValueError: simulated series have not the checkpoint's bands, or the table holds too few series.
+        ValueError: simulated series have not the checkpoint's bands, or there are too few series.
     """
-    series: Any
-    if table is not None:
-        series, options = read_table(table).series[:CALIBRATION_SERIES], {}
-    else:
+    options = SeriesOptions()
+    patch = () if config.patch_shape == (1, 1) else config.patch_shape
+    if series is None:
+        from ..simulator.points import simulate
+
         if lost := set(feature_extractor.band_names) - set(BANDS):
             raise ValueError(
                 f"Simulated series have no band {', '.join(sorted(lost))}: give a table of series to calibrate on."
             )
-        series, options = simulate(CALIBRATION_SERIES, seed=0).series, {"bands": BANDS}
-    patch = () if config.patch_shape == (1, 1) else config.patch_shape
-    if patch and table is None:
-        series = np.broadcast_to(series[..., None, None], (*series.shape, *patch))
-    found = feature_extractor(series, allow_empty=True, **options)
-    observed = found["series_mask"].any(axis=1)
+        series, options = simulate(CALIBRATION_SERIES, seed=0).series, SeriesOptions(bands=BANDS)
+        if patch:
+            series = np.broadcast_to(series[..., None, None], (*series.shape, *patch))
+    features = feature_extractor(series[:CALIBRATION_SERIES], options, allow_empty=True)
+    observed = features["series_mask"].any(axis=1)
     if observed.sum() < 2 * CALIBRATION_BATCH:
         raise ValueError(
-            f"{table} has {observed.sum()} series with a clear look, too few to calibrate on: give at least "
+            f"Only {observed.sum()} series have an observation, too few to calibrate on: give at least "
             f"{2 * CALIBRATION_BATCH}."
         )
-    return {name: np.asarray(values)[observed] for name, values in found.items()}
+    return {name: np.asarray(values)[observed] for name, values in features.items()}
 
 
 def quantise_onnx(exported: Any, features: dict[str, np.ndarray]) -> Any:
-    """The matrix products of an ONNX model in int8.
+    """Quantise the matrix products of an ONNX model to int8.
 
     Args:
         exported: the float32 model; it is not to be used after that.
@@ -64,6 +66,7 @@ def quantise_onnx(exported: Any, features: dict[str, np.ndarray]) -> Any:
 
 
 def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
+    """Calibrate and quantise in batches."""
     with needs_extra("export"):
         import nncf
 
@@ -85,12 +88,12 @@ def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
 
 
 def _left_alone(exported: Any) -> list[str]:
-    """Products that stay in float32: hundredths of the work each.
+    """List products that stay in float32, hundredths of the work each.
 
-    The first sees looks and months, which 8 bits are too few for; ONNX Runtime has no product in 8 bits with a weight
+    The first sees bands and months, which 8 bits are too few for; ONNX Runtime has no product in 8 bits with a weight
     of three axes.
     """
-    axes = {one.name: len(one.dims) for one in exported.graph.initializer}
+    axes = {weight.name: len(weight.dims) for weight in exported.graph.initializer}
     products = [
         (node, axes[name])
         for node in exported.graph.node

@@ -6,6 +6,8 @@ from os import PathLike
 import torch
 
 RUNTIMES = ("torch", "onnx", "openvino")
+# Those that read what `timesenclip export` writes.
+EXPORT_RUNTIMES = RUNTIMES[1:]
 # Series a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
 

@@ -1,4 +1,4 @@
-"""The pixel tower made fast for inference: plans of folded weights and fast products.
+"""Make the pixel tower fast for inference: plans of folded weights and fast products.
 
 The model stays the plain, readable one; what is here is derived from its weights and tested to be equal to it.
 
@@ -17,6 +17,7 @@ from torch import nn
 from ..models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
 from ..models.timesenclip.encoding_timesenclip import PixelTower, PlainTower
 from ..models.timesenclip.precision_timesenclip import PRECISIONS, check_precision, precision_name
+from ..models.timesenclip.transformer_timesenclip import month_shares
 from .folding import Affine, affine_of, fold
 from .products import Product, engine_of, make_product
 from .tower import PooledTower
@@ -29,7 +30,7 @@ CHUNK_BYTES_GPU = 64 * CHUNK_BYTES
 
 
 class InferencePlan(PooledTower):
-    """How a pixel tower is computed in bulk; a copy of its weights in the form that is fastest here.
+    """Compute a pixel tower in bulk, from a copy of its weights in the form that is fastest here.
 
     Args:
         tower: a [`TimeSenCLIPPixelModel`].
@@ -37,7 +38,7 @@ class InferencePlan(PooledTower):
         device: where to compute.
 
     Attributes:
-        engine: what computes the matrix products, see [`engine_of`].
+        engine: what computes the matrix products, "oneDNN" or "PyTorch".
 
     Raises:
         ValueError: the device does not compute in the precision.
@@ -61,17 +62,20 @@ class InferencePlan(PooledTower):
             torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
     def _widest(self, tower: Any) -> int:
+        """Count the numbers of a series in its widest activations."""
         return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
 
     def _build(self, tower: Any) -> None:
+        """Take over the weights."""
         raise NotImplementedError
 
     def _product(self, weights: Affine, rows: int, activation: str = "none") -> Product:
+        """Make a product of so many rows in the type of the products."""
         weight, bias = (values.to(self.device, self.product_type) for values in weights)
         return make_product(weight, bias, rows, activation)
 
     def _head(self, post_layernorm: Affine, projection: Affine) -> Product:
-        """Norm and projection, a small part of the work, always in float32."""
+        """Make norm and projection, a small part of the work, always in float32."""
         weight, bias = (values.to(self.device) for values in post_layernorm)
         project = make_product(projection[0].to(self.device), projection[1].to(self.device), self.chunk_size)
         eps = self.config.layer_norm_eps
@@ -79,10 +83,10 @@ class InferencePlan(PooledTower):
 
 
 class TransformerPlan(InferencePlan):
-    """The folded transformer."""
+    """Compute the folded transformer."""
 
     def compile(self) -> None:
-        """Lets `torch.compile` fuse what stands between the products.
+        """Let `torch.compile` fuse what stands between the products.
 
         It takes some ten seconds at the next use and needs a C++ compiler; what it brings is among `make bench`'s
         figures. As [`plan_of`] keeps the plan, [`encode`] then uses it.
@@ -94,14 +98,14 @@ class TransformerPlan(InferencePlan):
         self.heads = int(self.config.num_attention_heads)
         self.width = int(self.config.hidden_size)
         rows = self.chunk_size * (self.config.num_months + 1)
-        looks = folded.looks
+        inputs = folded.inputs
         if self.halved:
-            # A number of half the width is given with what its rounding lost, so that no look is rounded.
-            looks = torch.cat([looks[:-1], looks])
-        # Hidden states and, where they come from the looks, queries, keys and values: a product each, so that the
+            # A number of half the width comes with what its rounding lost, so that no reflectance is rounded.
+            inputs = torch.cat([inputs[:-1], inputs])
+        # Hidden states and, where they come from the inputs, queries, keys and values: a product each, so that the
         # heads of each lie evenly spaced.
-        none = looks.new_zeros(self.width)
-        self.embed = [self._product((part.T, none), rows) for part in torch.split(looks, self.width, dim=1)]
+        none = inputs.new_zeros(self.width)
+        self.embed = [self._product((part.T, none), rows) for part in torch.split(inputs, self.width, dim=1)]
         activation = self.config.hidden_act
         self._join = _joined
         self.layers = [
@@ -147,16 +151,17 @@ class TransformerPlan(InferencePlan):
     def _rows(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> torch.Tensor:
-        """What the tokens are products of: (token, series, numbers), the class token's row first."""
-        looks = pixel_series.flatten(2).float()
+        """Arrange what the tokens are products of: (token, series, numbers), the class token's row first."""
+        values = pixel_series.flatten(2).float()
         if series_mask is not None:
             # NaN times a weight of zero is NaN: what was not observed must not enter at all.
-            looks = looks.masked_fill(~series_mask.bool()[:, :, None], 0)
-        count, time, values = looks.shape
-        numbers = values + self.config.num_months
-        rows = looks.new_zeros(1 + time, count, numbers)
-        rows[1:, :, :values] = looks.transpose(0, 1)
-        rows[1:, :, values:] = self._month_weights(months, time)
+            values = values.masked_fill(~series_mask.bool()[:, :, None], 0)
+        count, time, size = values.shape
+        months = torch.arange(time) if months is None else months
+        months = months.to(self.device, torch.float32).reshape(-1, time).T  # (time, series or 1)
+        rows = values.new_zeros(1 + time, count, size + self.config.num_months)
+        rows[1:, :, :size] = values.transpose(0, 1)
+        rows[1:, :, size:] = month_shares(months, self.config.num_months)
         class_token = rows.new_zeros(1 + time, count, 1)
         class_token[0] = 1
         if not self.halved:
@@ -165,20 +170,8 @@ class TransformerPlan(InferencePlan):
         rest = (rows - near.float()).to(self.product_type)
         return torch.cat([near, rest, class_token.to(self.product_type)], dim=2)
 
-    def _month_weights(self, months: torch.Tensor | None, time: int) -> torch.Tensor:
-        """Shares of the learned positions in each look's, (time, series or 1, num_months)."""
-        size: int = self.config.num_months
-        places = torch.arange(time, device=self.device) if months is None else months
-        places = places.to(self.device, torch.float32) % size
-        places = places[:, None] if places.ndim == 1 else places.T
-        earlier = places.floor()
-        fraction = (places - earlier)[..., None]
-        index = earlier.long()[..., None] % size
-        weights = fraction.new_zeros(*places.shape, size)
-        return weights.scatter_add_(2, index, 1 - fraction).scatter_add_(2, (index + 1) % size, fraction)
-
     def _hidden_keys(self, series_mask: torch.Tensor | None) -> torch.Tensor | None:
-        """Which tokens of which series no query sees, (token, series); `None` where all are seen."""
+        """Tell which tokens of which series no query sees, (token, series); `None` where all are seen."""
         if series_mask is None or (self.device.type == "cpu" and bool(series_mask.all())):
             return None
         return nn.functional.pad(~series_mask.bool().T, (0, 0, 1, 0), value=False)
@@ -186,7 +179,7 @@ class TransformerPlan(InferencePlan):
     def _attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden_keys: torch.Tensor | None
     ) -> torch.Tensor:
-        """Attention over few tokens of many series, each (token, series x head, head_dim); the same shape."""
+        """Attend over few tokens of many series, each (token, series x head, head_dim); return the same shape."""
         shape = value.shape
         query, key, value = (part.transpose(0, 1) for part in (query, key, value))
         if self.halved:  # oneDNN's products of half the width want their rows together, but write them apart
@@ -202,7 +195,7 @@ class TransformerPlan(InferencePlan):
         return mixed
 
     def _class_token(self, sums: torch.Tensor, states: torch.Tensor, hidden_keys: torch.Tensor | None) -> torch.Tensor:
-        """The last layer and the head, for the class token alone, from (token, series, width)."""
+        """Compute the last layer and the head, for the class token alone, from (token, series, width)."""
         out, norm1, fc1, fc2, norm2 = self.last
         count = states.shape[1]
         query = self.query(states[0]).view(count, self.heads, -1).transpose(0, 1)
@@ -223,7 +216,7 @@ class TransformerPlan(InferencePlan):
 
 
 class MLPPlan(InferencePlan):
-    """The MLP's layers as products."""
+    """Compute the MLP's layers as products."""
 
     def _widest(self, tower: Any) -> int:
         return max(int(linear.in_features) for linear, *_ in tower.encoder.layers)
@@ -238,8 +231,8 @@ class MLPPlan(InferencePlan):
     def _run(
         self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
     ) -> torch.Tensor:
-        looks = place_on_months(pixel_series, series_mask, months, self.config.num_months)
-        states = looks.flatten(1).to(self.product_type)
+        values = place_on_months(pixel_series, series_mask, months, self.config.num_months)
+        states = values.flatten(1).to(self.product_type)
         for layer in self.layers:
             states = layer(states)
         return self.head(states)
@@ -248,7 +241,7 @@ class MLPPlan(InferencePlan):
 def _joined(
     product: torch.Tensor, sums: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The normalised sum of a residual and a product, in the type of the sums and in that of the products."""
+    """Add a residual and a product and normalise, in the type of the sums and in that of the products."""
     # In the memory of one of them: two types added into a new tensor took up to twenty times as long.
     added = product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
     sums = nn.functional.layer_norm(added, weight.shape, weight, bias, eps)
@@ -260,11 +253,11 @@ _making = Lock()
 
 
 def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> PixelTower:
-    """The plan of a tower, made at its first use and again when a weight has changed.
+    """Return the plan of a tower, made at its first use and again when a weight has changed.
 
     Args:
         tower: a [`TimeSenCLIPPixelModel`].
-        dtype: as [`precision_name`] takes it.
+        dtype: to compute in, such as "bfloat16"; the tower's own when left out.
         device: where to compute; where the tower is when left out.
 
     Raises:
@@ -291,7 +284,7 @@ def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.de
 
 @torch.no_grad()
 def _fingerprint(tower: Any) -> torch.Tensor:
-    """A number for each tensor of a tower that is another once its values or their order are; some milliseconds.
+    """Return a number for each tensor of a tower, another once its values or their order are; takes milliseconds.
 
     PyTorch's count of changes in place would cost less, but fused optimisers do not take part in it.
     """

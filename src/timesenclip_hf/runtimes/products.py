@@ -14,12 +14,12 @@ PROBED_SHAPES = ((7, 512, 512), (1024, 256, 512), (512, 512, 1024), (1, 1, 1024)
 
 
 def engine_of(dtype: torch.dtype, device: torch.device) -> str:
-    """What computes the products: "oneDNN" with packed weights where it works, or "PyTorch"."""
+    """Name what computes the products: "oneDNN" with packed weights where it works, or "PyTorch"."""
     return "oneDNN" if device.type == "cpu" and _packs(dtype) else "PyTorch"
 
 
 def make_product(weight: torch.Tensor, bias: torch.Tensor, rows: int, activation: str = "none") -> Product:
-    """A linear layer and its activation, ready to be used often.
+    """Make a linear layer and its activation, ready to be used often.
 
     On a processor oneDNN computes it from packed weights, as `torch.compile` does with frozen ones: on AMD's twice to
     three times as fast in float32 as `nn.functional.linear`, which leaves it to MKL, and the same on any thread, with
@@ -57,7 +57,7 @@ def _activated(product: Product, activation: Callable[[torch.Tensor], torch.Tens
 
 @lru_cache
 def _packs(dtype: torch.dtype) -> bool:
-    """Whether oneDNN's packed products work here, and are exact."""
+    """Tell whether oneDNN's packed products work here, and are exact."""
 
     def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
@@ -74,23 +74,29 @@ def is_exact(
     product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.linear,
     dtype: torch.dtype = torch.float32,
 ) -> bool:
-    """Whether a product of rows, columns and terms keeps, of float32, what bfloat16 and TF32 would round off."""
+    """Tell whether a product keeps, of float32, what bfloat16 and TF32 would round off.
+
+    Args:
+        shape: rows, columns and terms.
+        product: of (rows, terms) and (columns, terms).
+        dtype: to compute in; a narrower one must be exact where float32 is rounded to it.
+    """
     rows, columns, terms = shape
     # 1 + 2^-12 is 1 in bfloat16 and in TF32; its multiples up to 1024 are float32 numbers, summed in any order.
     value = 1 + 2**-12 if dtype == torch.float32 else 1
-    found = product(torch.full((rows, terms), value, dtype=dtype), torch.ones(columns, terms, dtype=dtype))
-    return bool((found == terms * value).all())
+    result = product(torch.full((rows, terms), value, dtype=dtype), torch.ones(columns, terms, dtype=dtype))
+    return bool((result == terms * value).all())
 
 
 def use_onednn_matmul() -> bool:
-    """Lets oneDNN compute the process's float32 matrix products on the CPU, where none loses precision by it.
+    """Let oneDNN compute the process's float32 matrix products on the CPU, where none loses precision by it.
 
     PyTorch leaves them to MKL, which on AMD's processors is far from the fastest way. The switch to oneDNN is the
     permission to round (`torch.set_float32_matmul_precision("medium")`), which oneDNN uses only where a processor has
     matrix units for bfloat16, such as AMX. Such a processor is known by a product that does not survive rounding,
     and is left as it was; so is a process with a GPU, whose products the same permission would round to TF32.
 
-    Results differ from MKL's by the order of summation. The switch is the whole process's: for a program to set at
+    Results differ from MKL's by the order of summation. The switch is for all of the process: for a program to set at
     its start, as a training script does; not for a library, nor between runs that are compared to the last bit.
 
     Returns:

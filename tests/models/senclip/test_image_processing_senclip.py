@@ -108,7 +108,7 @@ def test_blue_handed_as_red_is_warned_of_unless_the_bands_are_named(warnings):
     processor = SenCLIPImageProcessor()
     processor(land())
     processor(land()[..., ::-1], bands=["B02", "B03", "B04"])
-    # Of single images a few look swapped, and whoever names the bands need not be told to.
+    # Of single images a few seem swapped, and whoever names the bands need not be told to.
     processor(land()[..., ::-1], bands=["B04", "B03", "B02"])
     assert not warnings
     processor(land()[..., ::-1])
@@ -130,7 +130,7 @@ def test_blue_handed_as_red_is_warned_of_unless_the_bands_are_named(warnings):
         (np.zeros((8, 8, 3)), {"bands": ["B04", "B03", "B99"]}, "Unknown band 'B99'"),
         (np.zeros((8, 8, 3), dtype=bool), {}, "its values are bool"),
         (Image.fromarray(np.zeros((8, 8), dtype=np.uint16)), {}, "its mode is I;16, of more than 8 bits"),
-        ([land(), land() * 100], {"units": "reflectance"}, r"Image 1: .*look like per cent"),
+        ([land(), land() * 100], {"units": "reflectance"}, r"Image 1: .*seem to be per cent"),
         (land(), {"units": "percent"}, "`units` must be one of"),
     ],
 )

@@ -215,11 +215,11 @@ def test_a_configuration_that_means_nothing_is_refused(options, message):
     assert "\n" not in str(error.value)
 
 
-def test_it_starts_from_a_whole_clip_only(tiny_checkpoint, tiny_clip, tmp_path):
+def test_it_starts_from_a_complete_clip_only(tiny_checkpoint, tiny_clip, tmp_path):
     with pytest.raises(ValueError, match="holds a timesenclip model; a CLIP model is needed"):
         SenCLIPModel.from_clip(str(tiny_checkpoint))
     clip = CLIPModel.from_pretrained(tiny_clip)
     weights = {name: weight for name, weight in clip.state_dict().items() if "post_layernorm" not in name}
     clip.save_pretrained(tmp_path, state_dict=weights)
-    with pytest.raises(ValueError, match=r"no whole CLIP model: it lacks vision_model\.post_layernorm"):
+    with pytest.raises(ValueError, match=r"no complete CLIP model: it lacks vision_model\.post_layernorm"):
         SenCLIPModel.from_clip(str(tmp_path))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from timesenclip_hf.models.senclip.stretch_senclip import WHITE_REFLECTANCE, looks_like_bgr, stretch_each, to_eight_bit
+from timesenclip_hf.models.senclip.stretch_senclip import WHITE_REFLECTANCE, seems_bgr, stretch_each, to_eight_bit
 
 
 def land(seed: int = 0, size: int = 16) -> np.ndarray:
@@ -39,15 +39,15 @@ def test_an_image_of_one_value_is_stretched_to_black():
 @given(gain=st.floats(0.5, 1.2), haze=st.integers(0, 60), seed=st.integers(0, 100))
 def test_blue_first_is_told_from_red_first_under_any_light_and_haze(gain, haze, seed):
     picture = np.clip(land(seed) * gain + [0, haze / 2, haze], 0, 255).astype(np.uint8)
-    assert not looks_like_bgr([picture])
-    assert looks_like_bgr([picture[..., ::-1]])
+    assert not seems_bgr([picture])
+    assert seems_bgr([picture[..., ::-1]])
 
 
 def test_pictures_of_open_water_have_no_part_in_the_judgement():
     water = np.random.default_rng(0).normal([10, 30, 60], [0.5, 1, 2], (16, 16, 3)).astype(np.uint8)
-    assert not looks_like_bgr([water])
-    assert looks_like_bgr([water, water, land()[..., ::-1]])
-    assert not looks_like_bgr([water, water, land()])
+    assert not seems_bgr([water])
+    assert seems_bgr([water, water, land()[..., ::-1]])
+    assert not seems_bgr([water, water, land()])
 
 
 @pytest.mark.real_data
@@ -66,5 +66,5 @@ def test_no_batch_of_eurosat_pictures_is_taken_for_bgr_and_every_one_is_once_it_
     files = sorted(real_data.glob("eurosat_rgb_2000/*/*.jpg"))
     for start in range(20):
         batch = [np.asarray(Image.open(file)) for file in files[start::125]]
-        assert not looks_like_bgr(batch)
-        assert looks_like_bgr([picture[..., ::-1] for picture in batch])
+        assert not seems_bgr(batch)
+        assert seems_bgr([picture[..., ::-1] for picture in batch])

@@ -1,4 +1,3 @@
-import warnings
 from datetime import date, datetime
 
 import numpy as np
@@ -7,54 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from timesenclip_hf.models.timesenclip import compositing_timesenclip
 from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
     choose_year,
     composite,
-    masked_median,
     month_of,
     parse_dates,
     place_in_year,
     year_of,
 )
-
-LOOKS = hnp.arrays(
-    np.float64,
-    hnp.array_shapes(min_dims=2, max_dims=4, max_side=7),
-    elements=st.one_of(st.just(float("nan")), st.floats(-1e4, 1e4)),
-)
-
-
-@given(LOOKS)
-def test_the_masked_median_is_numpys_nanmedian(values):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        expected = np.nanmedian(values, axis=1)
-    np.testing.assert_allclose(masked_median(values, axis=1), expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize("count", [*range(1, 25), 63, 128, 129])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_long_rows_have_numpys_nanmedian_whatever_the_number_of_looks(count, dtype, monkeypatch):
-    monkeypatch.setattr(compositing_timesenclip, "TILE", 200)
-    generator = np.random.default_rng(count)
-    # Few distinct values, so that many are equal; every share of gaps from none to all.
-    values = generator.integers(-5, 5, (3, count, 2, 200)).astype(dtype)
-    values[generator.random(values.shape) < np.linspace(0, 1, 200)] = np.nan
-    kept = values.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        expected = np.nanmedian(values, axis=1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        medians = masked_median(values, axis=1)
-    np.testing.assert_array_equal(medians, expected)
-    np.testing.assert_array_equal(values, kept)
-    assert medians.dtype == dtype
-
-
-def test_small_integers_do_not_overflow_in_a_median():
-    assert masked_median(np.array([[30_000], [32_000]], dtype=np.int16), axis=0).item() == 31_000
 
 
 @given(
@@ -62,7 +21,7 @@ def test_small_integers_do_not_overflow_in_a_median():
     observed=hnp.arrays(bool, (3, 17)),
     periods=hnp.arrays(np.int64, (17,), elements=st.integers(-1, 11)),
 )
-def test_months_are_the_medians_of_their_clear_looks(series, observed, periods):
+def test_months_are_the_medians_of_their_observations(series, observed, periods):
     values, counts = composite(series, observed, periods)
     for row in range(3):
         for month in range(12):
@@ -84,7 +43,7 @@ def test_quarters_and_years_are_periods_like_any_other():
     assert (year.item(), counts.item()) == (5.5, 12)
 
 
-def test_patches_are_composited_pixel_by_pixel_and_their_clear_looks_counted():
+def test_patches_are_composited_pixel_by_pixel_and_their_observations_counted():
     generator = np.random.default_rng(0)
     series, observed = generator.random((2, 20, 3, 4, 5)), generator.random((2, 20, 4, 5)) > 0.3
     periods = generator.integers(0, 12, 20)
@@ -140,13 +99,13 @@ def test_time_on_another_axis_is_refused():
         composite(np.ones((1, 1, 1)), np.ones((1, 1), dtype=bool), np.zeros(1, dtype=int), axis=2)
 
 
-def test_upstreams_recipe_counts_masked_looks_as_zero_and_fills_empty_months():
+def test_upstreams_recipe_counts_masked_acquisitions_as_zero_and_fills_empty_months():
     series = np.array([100.0, 300.0, 500.0])[None, :, None]
     observed = np.array([[True, False, True]])
     values, _ = composite(series, observed, np.array([0, 0, 1]), recipe="timesenclip")
     assert values[0, 0, 0] == 50 + 1  # median of 100 and a zero
     assert values[0, 1, 0] == 500 + 1
-    assert values[0, 2, 0] == 100 + 1  # no look in March: median of 100, 0 and 500
+    assert values[0, 2, 0] == 100 + 1  # no acquisition in March: median of 100, 0 and 500
 
 
 def test_an_unknown_recipe_is_refused():

@@ -50,12 +50,12 @@ def embed(tower, *args, **kwargs) -> torch.Tensor:
 
 
 @settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10_000), num_looks=st.integers(1, 30), num_months=st.sampled_from([4, 12]))
-def test_each_look_is_averaged_into_its_nearest_month_of_the_circle(seed, num_looks, num_months):
+@given(seed=st.integers(0, 10_000), num_times=st.integers(1, 30), num_months=st.sampled_from([4, 12]))
+def test_each_time_step_is_averaged_into_its_nearest_month_of_the_circle(seed, num_times, num_months):
     generator = np.random.default_rng(seed)
-    series = generator.random((2, num_looks, 3), dtype=np.float32)
-    months = generator.uniform(-num_months, 2 * num_months, (2, num_looks)).astype(np.float32)
-    mask = generator.random((2, num_looks)) > 0.3
+    series = generator.random((2, num_times, 3), dtype=np.float32)
+    months = generator.uniform(-num_months, 2 * num_months, (2, num_times)).astype(np.float32)
+    mask = generator.random((2, num_times)) > 0.3
     expected = np.zeros((2, num_months, 4))
     for row in range(2):
         for month in range(num_months):
@@ -68,7 +68,7 @@ def test_each_look_is_averaged_into_its_nearest_month_of_the_circle(seed, num_lo
     np.testing.assert_allclose(placed, expected, atol=1e-6)
 
 
-def test_a_look_between_two_months_goes_to_the_later():
+def test_a_time_step_between_two_months_goes_to_the_later():
     placed = place_on_months(torch.ones(1, 3, 1), None, torch.tensor([0.5, 11.5, -2.5]), 12)
     assert placed[0, :, 1].nonzero()[:, 0].tolist() == [0, 1, 10]
 
@@ -78,7 +78,7 @@ def test_twelve_months_without_dates_are_those_from_january_on():
     assert torch.equal(place_on_months(series, mask, None, 12), place_on_months(series, mask, torch.arange(12), 12))
 
 
-def test_the_order_of_looks_changes_nothing(tower):
+def test_the_order_of_time_steps_changes_nothing(tower):
     series, months, mask = torch.rand(4, 30, 10), 12 * torch.rand(4, 30), torch.rand(4, 30) > 0.3
     order = torch.randperm(30)
     torch.testing.assert_close(
@@ -89,7 +89,7 @@ def test_the_order_of_looks_changes_nothing(tower):
     )
 
 
-def test_a_masked_look_is_the_same_as_a_look_that_is_not_there_whatever_it_holds(tower):
+def test_a_masked_time_step_is_the_same_as_none_whatever_it_holds(tower):
     series, mask = torch.rand(4, 12, 10), torch.ones(4, 12, dtype=torch.bool)
     mask[:, 3:6] = False
     kept = [*range(3), *range(6, 12)]
@@ -107,7 +107,7 @@ def test_a_missing_month_is_told_from_a_black_one(tower):
     assert (embed(tower, series, mask) - embed(tower, series)).abs().amax(dim=1).min() > 1e-4
 
 
-def test_a_series_without_a_look_gives_a_finite_embedding(tower):
+def test_a_series_without_an_observation_gives_a_finite_embedding(tower):
     nothing = embed(tower, torch.full((2, 12, 10), float("nan")), torch.zeros(2, 12, dtype=torch.bool))
     assert nothing.isfinite().all()
 
@@ -241,7 +241,7 @@ def test_weights_that_a_checkpoint_lacks_begin_as_in_a_fresh_tower(tmp_path):
     assert torch.equal(norm.running_var, torch.ones(24))
 
 
-def test_a_tower_in_bfloat16_places_its_looks_in_full_precision(tower):
+def test_a_tower_in_bfloat16_places_its_time_steps_in_full_precision(tower):
     series, months = torch.rand(2, 30, 10), 12 * torch.rand(2, 30)
     near = embed(tower.to(torch.bfloat16), series, None, months)
     tower.float()

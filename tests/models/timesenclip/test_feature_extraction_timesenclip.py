@@ -134,7 +134,7 @@ OFFSETS = [0, 1000] * 6
         {"processing_baseline": [["03.01", 5.09] * 6] * 3},
     ],
 )
-def test_each_look_may_have_its_own_offset(said):
+def test_each_acquisition_may_have_its_own_offset(said):
     numbers = np.round(reflectance(3, 12, 10) * 10_000).astype(np.uint16)
     numbers[1, 3] = 65_535
     numbers[2, 5] = 77
@@ -163,13 +163,13 @@ def test_series_of_a_list_may_have_offsets_of_their_own_kinds():
     np.testing.assert_array_equal(found["pixel_series"], EXTRACT(numbers)["pixel_series"])
 
 
-def test_patches_are_read_with_the_offset_of_each_look():
+def test_patches_are_read_with_the_offset_of_each_acquisition():
     numbers = np.round(reflectance(2, 12, 10, 3, 3) * 10_000).astype(np.uint16)
     raised = numbers + np.array(OFFSETS, np.uint16)[:, None, None, None]
     np.testing.assert_array_equal(EXTRACT(raised, offset=OFFSETS)["pixel_series"], EXTRACT(numbers)["pixel_series"])
 
 
-def test_only_looks_without_an_offset_are_judged(log):
+def test_only_acquisitions_without_an_offset_are_judged(log):
     numbers = np.round(reflectance(3, 12, 10) * 10_000).astype(np.uint16) + 1000
     EXTRACT(numbers, offset=[1000] * 12)
     assert not log.records
@@ -184,9 +184,12 @@ def test_only_looks_without_an_offset_are_judged(log):
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [
-        ({"offset": [0, 1000]}, r"`offset` must be one for all looks or one for each of 12, got the shape \(2,\)"),
-        ({"processing_baseline": ["04.00"] * 3}, r"`processing_baseline` must be one for all looks"),
-        ({"processing_baseline": ["04.00", "new"] * 6}, r"must look like \"04.00\" or \"N0400\", got 'new'"),
+        (
+            {"offset": [0, 1000]},
+            r"`offset` must be one for all acquisitions or one for each of 12, got the shape \(2,\)",
+        ),
+        ({"processing_baseline": ["04.00"] * 3}, r"`processing_baseline` must be one for all acquisitions"),
+        ({"processing_baseline": ["04.00", "new"] * 6}, r"must be written like \"04.00\" or \"N0400\", got 'new'"),
         ({"offset": ["none"] * 12}, r"`offset` must be a number such as 1000, got 'none'"),
     ],
 )
@@ -262,7 +265,7 @@ def test_a_single_zero_is_a_dark_value_unless_it_is_named_as_no_data():
     assert EXTRACT(numbers, nodata=0)["series_mask"].sum() == 11
 
 
-def test_dates_become_the_medians_of_their_clear_looks():
+def test_dates_become_the_medians_of_their_observations():
     series = reflectance(2, 6, 10)
     scl = np.array([4, 4, 8, 5, 3, 4])
     dates = ["2018-01-03", "2018-01-20", "2018-01-28", "2018-06-01", "2018-06-11", "2018-06-21"]
@@ -273,13 +276,13 @@ def test_dates_become_the_medians_of_their_clear_looks():
     np.testing.assert_allclose(features["pixel_series"][:, 5], scaled(series[:, [3, 5]].mean(axis=1)), atol=1e-5)
 
 
-def test_every_masked_scene_class_hides_its_look():
+def test_every_masked_scene_class_hides_its_acquisition():
     series = reflectance(1, 12, 10)
     features = EXTRACT(series, dates=DATES_2018, scl=np.arange(12))
     assert features["series_mask"][0].tolist() == [scene not in MASKED_SCL for scene in range(12)]
 
 
-def test_the_order_of_dated_looks_does_not_matter():
+def test_the_order_of_acquisitions_does_not_matter():
     series, order = reflectance(2, 12, 10), np.random.default_rng(1).permutation(12)
     shuffled = EXTRACT(series[:, order], dates=np.array(DATES_2018)[order])
     np.testing.assert_array_equal(shuffled["pixel_series"], EXTRACT(series, dates=DATES_2018)["pixel_series"])
@@ -313,7 +316,7 @@ def test_a_series_among_others_is_read_as_it_is_alone():
             np.testing.assert_array_equal(together[name][index], alone[name][0])
 
 
-def test_shorter_series_are_padded_with_unobserved_looks():
+def test_shorter_series_are_padded_with_unobserved_time_steps():
     features = EXTRACT(
         [
             {"series": reflectance(2, 10), "months": [0, 3.5]},
@@ -324,7 +327,7 @@ def test_shorter_series_are_padded_with_unobserved_looks():
     assert features["series_mask"].tolist() == [[True, True, False, False, False], [True] * 5]
 
 
-def test_looks_can_be_kept_at_their_own_places_in_the_year():
+def test_acquisitions_can_be_kept_at_their_own_times_of_the_year():
     features = EXTRACT(reflectance(1, 3, 10), dates=["2018-01-16", "2018-02-01", "2018-12-31"], composite="none")
     np.testing.assert_allclose(features["months"][0], [0.0, 0.518, 11.484], atol=1e-3)
 
@@ -345,7 +348,7 @@ def test_lists_tensors_and_arrays_are_read_alike():
 
 
 @pytest.mark.parametrize("shape", [(12, 10), (12, 10, 3, 3)])
-def test_a_flat_series_is_read_in_the_shape_that_its_looks_and_bands_leave(shape):
+def test_a_flat_series_is_read_in_the_shape_that_its_times_and_bands_leave(shape):
     values = np.random.default_rng(0).integers(100, 4000, shape)
     extract = TimeSenCLIPFeatureExtractor()
     flat, shaped = (extract({"series": one, "months": range(12)}) for one in (values.ravel(), values))
@@ -353,7 +356,7 @@ def test_a_flat_series_is_read_in_the_shape_that_its_looks_and_bands_leave(shape
 
 
 def test_a_flat_series_that_does_not_divide_is_refused():
-    with pytest.raises(ValueError, match="119 values in a row are not 12 looks of 10 bands"):
+    with pytest.raises(ValueError, match="119 values in a row are not 12 times 10 bands"):
         TimeSenCLIPFeatureExtractor()({"series": np.arange(119)})
 
 
@@ -378,7 +381,7 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         (reflectance(12, 10), {"bands": ["B2", "B02", *BANDS[2:]]}, "The band B02 is named twice"),
         (reflectance(12, 10), {"bands": BANDS[:9]}, "9 band names were given for 10 bands"),
         (np.full((12, 10), np.nan), {}, "1 of 1 series have no observed month, the first is number 0"),
-        (reflectance(12, 10), {"dates": DATES_2018[:11]}, "There are 11 dates for 12 looks"),
+        (reflectance(12, 10), {"dates": DATES_2018[:11]}, "There are 11 dates for 12 acquisitions"),
         (
             reflectance(12, 10),
             {"dates": DATES_2018, "months": range(12)},
@@ -387,19 +390,19 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         (
             reflectance(12, 10),
             {"dates": DATES_2018, "year": 2020},
-            "No look is of 2020: the dates are of 2018",
+            "No acquisition is of 2020: the dates are of 2018",
         ),
         (reflectance(12, 10), {"year": 2020}, "`year` chooses among `dates`"),
         (reflectance(12, 10), {"months": range(1, 13)}, "subtract 1 if your January is 1"),
-        (reflectance(7, 10), {}, "A series of 7 looks needs `dates`, or `months`"),
-        (reflectance(12, 10), {"scl": [4] * 5}, "`scl` must have one value for each of the 12 looks"),
+        (reflectance(7, 10), {}, "A series of 7 time steps needs `dates`, or `months`"),
+        (reflectance(12, 10), {"scl": [4] * 5}, "`scl` must have one value for each of the 12 acquisitions"),
         (reflectance(10), {}, r"A series must be \(time, band\)"),
         (np.empty((0, 12, 10)), {}, r"The series is empty, of shape \(0, 12, 10\)"),
         ("B02", {}, "A series must be numbers"),
         (np.full((12, 10), 80, dtype=np.uint8), {}, "8-bit values cannot be reflectance"),
         ([[0.1, 0.2], [0.3]], {}, "different numbers of bands"),
         ([], {}, "There is no series"),
-        ({"serie": 1}, {}, "Unknown key 'serie' in a series: use series, dates"),
+        ({"serie": 1}, {}, "Unknown key 'serie' in a series: use series, bands, dates"),
         ({"dates": DATES_2018}, {}, "must have the key 'series'"),
         (reflectance(12, 10), {"composite": "mean"}, "`composite` must be one of median, timesenclip, none"),
         (reflectance(12, 10), {"missing_bands": "zero"}, "`missing_bands` must be one of fill, error"),

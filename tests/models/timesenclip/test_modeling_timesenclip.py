@@ -77,15 +77,15 @@ def test_sdpa_and_eager_attention_agree_under_a_mask(tower):
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), num_looks=st.integers(2, 15))
-def test_a_masked_look_is_the_same_as_a_look_that_is_not_there(tower, seed, num_looks):
+@given(seed=st.integers(0, 10_000), num_times=st.integers(2, 15))
+def test_a_masked_time_step_is_the_same_as_none(tower, seed, num_times):
     generator = torch.Generator().manual_seed(seed)
-    series = torch.rand(3, num_looks, 10, generator=generator)
-    months = 12 * torch.rand(3, num_looks, generator=generator)
-    hidden = int(torch.randint(num_looks, (1,), generator=generator))
-    mask = torch.ones(3, num_looks, dtype=torch.bool)
+    series = torch.rand(3, num_times, 10, generator=generator)
+    months = 12 * torch.rand(3, num_times, generator=generator)
+    hidden = int(torch.randint(num_times, (1,), generator=generator))
+    mask = torch.ones(3, num_times, dtype=torch.bool)
     mask[:, hidden] = False
-    keep = [look for look in range(num_looks) if look != hidden]
+    keep = [time for time in range(num_times) if time != hidden]
     torch.testing.assert_close(
         embed(tower, series, mask, months),
         embed(tower, series[:, keep], None, months[:, keep]),
@@ -102,7 +102,7 @@ def test_what_is_masked_may_be_nan(tower):
     assert torch.equal(embed(tower, holed, mask), embed(tower, series, mask))
 
 
-def test_the_order_of_looks_does_not_matter_when_their_months_go_along(tower):
+def test_the_order_of_time_steps_does_not_matter_when_their_months_go_along(tower):
     series, months = torch.rand(2, 7, 10), 12 * torch.rand(2, 7)
     order = torch.randperm(7)
     torch.testing.assert_close(
@@ -126,10 +126,10 @@ def test_months_go_round_the_year(tower):
     torch.testing.assert_close(tower.embeddings._positions(torch.tensor([-0.5]))[0], (learned[11] + learned[0]) / 2)
 
 
-@pytest.mark.parametrize("num_looks", [1, 4, 12, 40])
-def test_any_number_of_looks_is_read(tower, num_looks):
-    months = torch.linspace(0, 11.9, num_looks)
-    assert embed(tower, torch.rand(2, num_looks, 10), None, months).shape == (2, 8)
+@pytest.mark.parametrize("num_times", [1, 4, 12, 40])
+def test_any_number_of_time_steps_is_read(tower, num_times):
+    months = torch.linspace(0, 11.9, num_times)
+    assert embed(tower, torch.rand(2, num_times, 10), None, months).shape == (2, 8)
 
 
 def test_a_patch_is_read_band_by_band_row_by_row():
@@ -150,7 +150,7 @@ def test_a_single_pixel_may_come_with_or_without_its_two_last_axes(tower):
     [
         ((2, 12, 9), {}, r"`pixel_series` must be \(batch, time, 10\), got \(2, 12, 9\)"),
         ((12, 10), {}, r"`pixel_series` must be"),
-        ((2, 5, 10), {}, "A series of 5 looks needs `months`"),
+        ((2, 5, 10), {}, "A series of 5 time steps needs `months`"),
         (
             (2, 12, 10),
             {"series_mask": torch.ones(2, 11, dtype=torch.bool)},

@@ -5,6 +5,7 @@ import pytest
 
 from timesenclip_hf.models.timesenclip import radiometry_timesenclip as radiometry
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
 # A maize field: bare dry soil in winter, a green canopy in summer (reflectance, our round numbers).
 SOIL = [0.08, 0.11, 0.15, 0.19, 0.21, 0.23, 0.25, 0.27, 0.34, 0.29]
@@ -18,8 +19,7 @@ def maize(num_series: int = 3) -> np.ndarray:
 
 
 def read(values: np.ndarray, **kwargs) -> np.ndarray:
-    arguments = {"nodata": None, "units": "auto", "processing_baseline": None, "offset": None, **kwargs}
-    return radiometry.to_digital_numbers(values, None, list(BANDS), **arguments)
+    return radiometry.to_digital_numbers(values, None, list(BANDS), SeriesOptions(**kwargs))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_good_series_is_read_without_a_word_in_either_unit(log):
     assert not log.records
 
 
-def test_the_odd_implausible_look_is_masked_and_counted(log):
+def test_the_odd_implausible_acquisition_is_masked_and_counted(log):
     series = maize(10)
     series[4, 7, 0] = 2.3
     series[5, 2, 9] = -0.2
@@ -46,24 +46,24 @@ def test_the_odd_implausible_look_is_masked_and_counted(log):
     assert np.isnan(dn[4, 7]).all()
     assert np.isnan(dn[5, 2]).all()
     assert np.isnan(dn).sum() == 20
-    assert "2 of 120 looks are masked" in log.text
+    assert "2 of 120 acquisitions are masked" in log.text
 
 
 @pytest.mark.parametrize(
     ("values", "kwargs", "message"),
     [
-        (maize() * 10_000, {"units": "reflectance"}, 'they look like digital numbers, pass `units="dn"`'),
-        (maize() * 100, {}, "look like per cent: divide by 100"),
-        (maize() * 100, {"units": "reflectance"}, "they look like per cent, divide by 100"),
-        (maize(), {"units": "dn"}, 'look like reflectance: pass `units="reflectance"`'),
-        (-maize() * 50, {}, "they look like decibels or a normalised index"),
-        ((maize() * 1e6).astype(np.int32), {}, "they look like radiances or another scale"),
+        (maize() * 10_000, {"units": "reflectance"}, 'they seem to be digital numbers, pass `units="dn"`'),
+        (maize() * 100, {}, "seem to be per cent: divide by 100"),
+        (maize() * 100, {"units": "reflectance"}, "they seem to be per cent, divide by 100"),
+        (maize(), {"units": "dn"}, 'seem to be reflectance: pass `units="reflectance"`'),
+        (-maize() * 50, {}, "they seem to be decibels or a normalised index"),
+        ((maize() * 1e6).astype(np.int32), {}, "they seem to be radiances or another scale"),
         ((maize() * 2000).astype(np.int32), {"offset": 1000}, "the offset seems to be subtracted already"),
         (maize(), {"units": "percent"}, "`units` must be one of auto, dn, reflectance, got 'percent'"),
         (
             (maize() * 1e4).astype(np.int32),
             {"processing_baseline": "new"},
-            '`processing_baseline` must look like "04.00"',
+            '`processing_baseline` must be written like "04.00"',
         ),
     ],
 )
@@ -73,7 +73,7 @@ def test_where_no_reflectance_can_be_read_the_likely_unit_is_named(values, kwarg
     assert "\n" not in str(error.value)
 
 
-def test_two_saturated_looks_of_a_single_series_are_masked():
+def test_two_saturated_acquisitions_of_a_single_series_are_masked():
     series = maize(1)
     series[0, 3:5, 0] = 2.3
     assert np.isnan(read(series)).all(axis=2)[0].tolist() == [month in (3, 4) for month in range(12)]

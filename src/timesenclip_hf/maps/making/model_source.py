@@ -11,7 +11,7 @@ from ...classification import PixelEncoder
 from ...files import weights_hash
 from ...models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
 from ...models.timesenclip.precision_timesenclip import check_precision, precision_name
-from ...runtimes.engines import name_of_exported
+from ...runtimes.exported import name_of_exported
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 
 Model = str | PathLike[str] | ZeroShotPixelClassificationPipeline | None

@@ -1,4 +1,4 @@
-"""Configuration of SenCLIP in training."""
+"""Configure SenCLIP in training."""
 
 from typing import Any, get_args
 
@@ -10,13 +10,13 @@ from .pooling_senclip import PoolingMethod
 
 @strict
 class SenCLIPConfig(CLIPConfig):
-    """Configuration of [`SenCLIPModel`]: a CLIP, what of it learns, and what training adds to it.
+    """Configure [`SenCLIPModel`]: a CLIP, what of it learns, and what training adds to it.
 
     Args:
-        pooling: how the photos of a place become one embedding, see [`PhotoPooling`]; SenCLIP was released with
-            "average" and "attention_per_image".
+        pooling: how the photos of a point become an embedding, by the names of [`PhotoPooling`]; SenCLIP was released
+            with "average" and "attention_per_image".
         trainable_blocks: last blocks of the satellite tower that learn, with the final norm and the projection, which
-            always do; the paper's ViT-B/32 trains one. None: the whole tower, its embeddings too.
+            always do; the paper's ViT-B/32 trains one. None: all of the tower, its embeddings too.
         projection_head: put a head on the satellite embeddings in training, as the paper does.
         projection_dropout: inside the head; 0.1 in the released code.
         ground_tower: keep a frozen copy of the vision tower as it was, to embed ground photos; not needed where their
@@ -40,15 +40,19 @@ class SenCLIPConfig(CLIPConfig):
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Part of `@strict`: called again when the configuration is saved."""
+        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
+
+        Raises:
+            ValueError: a field cannot be used.
+        """
         if self.pooling not in get_args(PoolingMethod):
             raise ValueError(f"`pooling` must be one of {', '.join(get_args(PoolingMethod))}, got {self.pooling!r}.")
         vision_config: Any = self.vision_config  # a configuration by now, whatever it was given as
         blocks = vision_config.num_hidden_layers
         if self.trainable_blocks is not None and not 0 <= self.trainable_blocks <= blocks:
             raise ValueError(
-                f"`trainable_blocks` must lie in 0 to {blocks}, the blocks of the tower, or be None for the whole "
-                f"tower, got {self.trainable_blocks}."
+                f"`trainable_blocks` must lie in 0 to {blocks}, the blocks of the tower, or be None for all of "
+                f"it, got {self.trainable_blocks}."
             )
         if not 0 <= self.projection_dropout < 1:
             raise ValueError(f"`projection_dropout` must lie in [0, 1), got {self.projection_dropout}.")

@@ -1,4 +1,4 @@
-"""Sentinel-2 images to what CLIP's vision tower reads: bands by name, unit, stretch, crop, size, mean and spread."""
+"""Turn Sentinel-2 images into what CLIP's vision tower reads: bands, unit, stretch, crop, size, mean and spread."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,17 +9,20 @@ from transformers import BatchFeature, CLIPImageProcessorPil, CLIPModel
 from transformers.utils import logging
 
 from ..timesenclip.bands_timesenclip import BANDS, UNUSED_BANDS, canonical_band
+from ..timesenclip.options_timesenclip import SeriesOptions
 from ..timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, to_digital_numbers
-from .stretch_senclip import WHITE_REFLECTANCE, looks_like_bgr, stretch_each, to_eight_bit
+from .stretch_senclip import WHITE_REFLECTANCE, seems_bgr, stretch_each, to_eight_bit
 
 logger = logging.get_logger(__name__)
 
 RGB = ["B04", "B03", "B02"]
 STRETCHES = ("fixed", "per_image")
+# What [`SenCLIPImageProcessor.to_pictures`] may be told of an image.
+IMAGE_OPTIONS = ("bands", "units", "nodata", "processing_baseline", "offset")
 
 
 class SenCLIPImageProcessor(CLIPImageProcessorPil):
-    """CLIP's image processor with SenCLIP's mean and spread, which also reads Sentinel-2 reflectance.
+    """Prepare images as CLIP's processor does, with SenCLIP's mean and spread, and Sentinel-2 reflectance too.
 
     A call goes: bands by name to red, green and blue, no data and unit, stretch to 8 bits, crop, then CLIP's own
     resizing, centre crop and normalisation. Pictures of 8 bits are taken as they are. An image of any size and shape
@@ -34,8 +37,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
             "per_image", from each image's darkest to its brightest value, as SenCLIP was trained.
         white_reflectance: that becomes white in the fixed stretch.
         crop: pixels along a side that are kept in the middle of an image, before it is resized; None: all of it.
-            SenCLIP was trained on 32 of 100, and evaluated on whole images.
-        **kwargs: as CLIP's.
+            SenCLIP was trained on 32 of 100, and evaluated on uncut images.
+        **kwargs: of CLIP's image processor.
 
     Raises:
         ValueError: an unknown stretch, or a number that is not positive.
@@ -58,48 +61,39 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         if white_reflectance <= 0:
             raise ValueError(f"`white_reflectance` must be positive, got {white_reflectance}.")
         if crop is not None and crop < 1:
-            raise ValueError(f"`crop` must be at least 1 pixel, or None for the whole image, got {crop}.")
+            raise ValueError(f"`crop` must be at least 1 pixel, or None for all of the image, got {crop}.")
         self.stretch = stretch
         self.white_reflectance = white_reflectance
         self.crop = crop
 
     @classmethod
     def for_clip(cls, clip: CLIPModel, **kwargs: Any) -> "SenCLIPImageProcessor":
-        """Of the size that a CLIP's vision tower reads; `kwargs` as for the class."""
+        """Make a processor of the size that a CLIP's vision tower reads.
+
+        Args:
+            clip: the model.
+            **kwargs: of this class.
+        """
         side = clip.config.vision_config.image_size
         return cls(size={"shortest_edge": side}, crop_size={"height": side, "width": side}, **kwargs)
 
     def to_clip(self) -> CLIPImageProcessorPil:
-        """The stock processor of 8-bit pictures, to the same pixel values.
+        """Return the stock processor of 8-bit pictures, to the same pixel values.
 
-        The crop alone it cannot do: like upstream's evaluation, it sees whole images. The stretch and the crop stay
+        The crop alone it cannot do: like upstream's evaluation, it sees uncut images. The stretch and the crop stay
         in its configuration, where this class finds them again.
         """
         return CLIPImageProcessorPil(**{**self.to_dict(), "image_processor_type": "CLIPImageProcessor"})
 
-    def preprocess(
-        self,
-        images: Any,
-        *,
-        bands: Sequence[str] | None = None,
-        units: str = "auto",
-        nodata: float | None = None,
-        processing_baseline: str | float | None = None,
-        offset: float | None = None,
-        input_data_format: str | None = None,
-        **kwargs: Any,
-    ) -> BatchFeature:
-        """Prepares one image or several; the arguments are those of a call of the processor.
+    def preprocess(self, images: Any, *, input_data_format: str | None = None, **kwargs: Any) -> BatchFeature:
+        """Prepare one image or several, as a call of the processor does.
 
         Args:
-            images: as for [`to_pictures`].
-            bands: see there.
-            units: see there.
-            nodata: see there.
-            processing_baseline: see there.
-            offset: see there.
-            input_data_format: see there.
-            **kwargs: as CLIP's, such as `return_tensors`.
+            images: one, several in a list, or an array (images, height, width, bands): pictures of PIL, or arrays
+                (height, width, bands) or (bands, height, width); 8-bit pictures, or reflectance or digital numbers.
+            input_data_format: "channels_last" or "channels_first"; told from the shape when left out.
+            **kwargs: what the numbers mean, by the names of `IMAGE_OPTIONS`, which [`to_pictures`] explains; and
+                options of CLIP's image processor, such as `return_tensors`.
 
         Returns:
             `pixel_values` (images, 3, height, width) float32.
@@ -107,15 +101,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         Raises:
             ValueError: what is wrong with the images, in one sentence.
         """
-        pictures = self.to_pictures(
-            images,
-            bands=bands,
-            units=units,
-            nodata=nodata,
-            processing_baseline=processing_baseline,
-            offset=offset,
-            input_data_format=input_data_format,
-        )
+        options = {name: kwargs.pop(name) for name in IMAGE_OPTIONS if name in kwargs}
+        pictures = self.to_pictures(images, input_data_format=input_data_format, **options)
         return super().preprocess(pictures, input_data_format="channels_last", **kwargs)
 
     def to_pictures(
@@ -129,7 +116,7 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         offset: float | None = None,
         input_data_format: str | None = None,
     ) -> list[np.ndarray]:
-        """What the processor makes of images before it resizes them, for the eye.
+        """Make pictures for the eye: the processor resizes these.
 
         Args:
             images: one, several in a list, or an array (images, height, width, bands): pictures of PIL, or arrays
@@ -149,39 +136,32 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         Raises:
             ValueError: what is wrong with the images, in one sentence.
         """
-        places = _places_of(bands)
+        channels = _channels(bands)
         items = list(images) if isinstance(images, (list, tuple)) or getattr(images, "ndim", 3) == 4 else [images]
         if not items:
             raise ValueError("There is no image: give at least one.")
-        radiometry = (nodata, units, processing_baseline, offset)
+        options = SeriesOptions(nodata=nodata, units=units, processing_baseline=processing_baseline, offset=offset)
         pictures = []
         for index, item in enumerate(items):
             try:
-                values = _bands_last(item, len(places), bands is not None, input_data_format)[..., places[:3]]
-                pictures.append(self._crop(values if values.dtype == np.uint8 else self._stretch(values, *radiometry)))
+                values = _bands_last(item, len(channels), bands is not None, input_data_format)[..., channels[:3]]
+                pictures.append(self._crop(values if values.dtype == np.uint8 else self._stretch(values, options)))
             except ValueError as error:
                 raise ValueError(f"Image {index}: {error}") from None
-        # Bands that are named are believed: of single images one in some hundreds only looks swapped.
-        if bands is None and looks_like_bgr(pictures):
+        # Bands that are named are believed: of single images one in some hundreds only seems swapped.
+        if bands is None and seems_bgr(pictures):
             logger.warning_once(
                 "The images vary more in their third channel than in their first: blue and red seem to be swapped, "
                 "name the bands in their order (`bands=[...]`) or reverse the channels."
             )
         return pictures
 
-    def _stretch(
-        self,
-        values: np.ndarray,
-        nodata: float | None,
-        units: str,
-        processing_baseline: str | float | None,
-        offset: float | None,
-    ) -> np.ndarray:
-        """Red, green and blue (height, width, 3) in any unit as an 8-bit picture."""
+    def _stretch(self, values: np.ndarray, options: SeriesOptions) -> np.ndarray:
+        """Turn red, green and blue (height, width, 3) in any unit into an 8-bit picture."""
         if values.dtype.kind == "f":
             values = np.where(np.isfinite(values), values, np.nan)
-        as_look = np.moveaxis(values, -1, 0)[None, None]
-        dn = to_digital_numbers(as_look, None, RGB, nodata, units, processing_baseline, offset)
+        series = np.moveaxis(values, -1, 0)[None, None]
+        dn = to_digital_numbers(series, None, RGB, options)
         reflectance = np.moveaxis(dn[0, 0], 0, -1) / DN_PER_REFLECTANCE
         if np.isnan(reflectance).all():
             raise ValueError("no pixel has data: leave the image out.")
@@ -190,6 +170,7 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         return to_eight_bit(reflectance, self.white_reflectance)
 
     def _crop(self, picture: np.ndarray) -> np.ndarray:
+        """Cut the square in the middle."""
         height, width = picture.shape[:2]
         if self.crop is None:
             return picture
@@ -202,11 +183,11 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
         return picture[top : top + self.crop, left : left + self.crop]
 
 
-def _places_of(bands: Sequence[str] | None) -> list[int]:
-    """Places of red, green and blue among the bands, and after them those of all others.
+def _channels(bands: Sequence[str] | None) -> list[int]:
+    """Return the indices of red, green and blue among the bands, and after them those of all others.
 
     Raises:
-        ValueError: an unknown band, one named twice, or one of the three is not there.
+        ValueError: a band is unknown, named twice, or one of the three and missing.
     """
     if bands is None:
         return [0, 1, 2]
@@ -218,11 +199,11 @@ def _places_of(bands: Sequence[str] | None) -> list[int]:
     if absent:
         raise ValueError(f"The images lack {', '.join(absent)}: red, green and blue are {', '.join(RGB)}.")
     chosen = [names.index(name) for name in RGB]
-    return chosen + [place for place in range(len(names)) if place not in chosen]
+    return chosen + [index for index in range(len(names)) if index not in chosen]
 
 
 def _bands_last(item: Any, num_bands: int, named: bool, input_data_format: str | None) -> np.ndarray:
-    """An image as numbers (height, width, bands)."""
+    """Return an image as numbers (height, width, bands)."""
     if isinstance(item, Image.Image):
         if item.mode.startswith(("I", "F")):
             raise ValueError(f"its mode is {item.mode}, of more than 8 bits: give its values as an array.")

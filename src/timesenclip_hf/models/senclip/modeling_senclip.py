@@ -1,4 +1,4 @@
-"""SenCLIP in training: a CLIP whose vision tower learns to see from above what ground photos show."""
+"""Model SenCLIP in training: a CLIP whose vision tower learns to see from above what ground photos show."""
 
 import copy
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from .pooling_senclip import PhotoPooling
 
 @dataclass
 class SenCLIPOutput(ModelOutput):
-    """The two views of each place, neither of unit length.
+    """Hold the two views of each point, neither of unit length.
 
     Attributes:
         image_embeds: of the satellite images, behind the projection head where there is one (batch, projection_dim).
@@ -29,7 +29,7 @@ class SenCLIPOutput(ModelOutput):
 
 
 class SenCLIPProjectionHead(nn.Module):
-    """Two linear layers with GELU, a residual of each and LayerNorm, on the satellite side in training only.
+    """Apply two linear layers with GELU, a residual of each and LayerNorm, on the satellite side in training only.
 
     The linear layers start at zero, as in the released code, so that the head starts as the LayerNorm alone.
 
@@ -46,7 +46,7 @@ class SenCLIPProjectionHead(nn.Module):
         self.layer_norm = nn.LayerNorm(dim)
 
     def forward(self, embeds: torch.Tensor) -> torch.Tensor:
-        """(batch, dim) to (batch, dim)."""
+        """Turn embeddings (batch, dim) into embeddings (batch, dim)."""
         hidden = self.fc1(embeds)
         added = self.dropout(self.fc2(nn.functional.gelu(hidden)))
         output: torch.Tensor = self.layer_norm(embeds + hidden + added)
@@ -54,7 +54,7 @@ class SenCLIPProjectionHead(nn.Module):
 
 
 class SenCLIPModel(CLIPModel):
-    """SenCLIP (arXiv 2412.08536): CLIP's vision tower, fine-tuned on Sentinel-2 images against pooled ground photos.
+    """Fine-tune CLIP's vision tower on Sentinel-2 images against pooled ground photos: SenCLIP, arXiv 2412.08536.
 
     It is a CLIP, whose text tower stays as it is, with what training needs beside it. The queue of negatives is the
     training loop's ([`MemoryBank`]), and so is the temperature against photos; `logit_scale` is CLIP's own, which
@@ -84,8 +84,8 @@ class SenCLIPModel(CLIPModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        # transformers asks for modules with parameters of their own only, and while CLIPModel's constructor runs
-        # there is no head yet.
+        # transformers comes only to modules with parameters of their own, and while CLIPModel's constructor runs there
+        # is no head yet.
         head, pooling = (getattr(self, name, None) for name in ("projection_head", "pooling"))
         if head is not None and module in (head.fc1, head.fc2):
             init.zeros_(module.weight)
@@ -98,7 +98,12 @@ class SenCLIPModel(CLIPModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """A saved model to go on with; see `PreTrainedModel.from_pretrained` for the arguments."""
+        """Load a saved model to go on with.
+
+        Args:
+            *args: of `PreTrainedModel.from_pretrained`, a folder or Hub id first.
+            **kwargs: of `PreTrainedModel.from_pretrained`.
+        """
         loaded = super().from_pretrained(*args, **kwargs)
         # Loading puts parameters in place of those that were frozen.
         (loaded[0] if isinstance(loaded, tuple) else loaded).freeze()
@@ -116,15 +121,15 @@ class SenCLIPModel(CLIPModel):
         ground_tower: bool = False,
         **kwargs: Any,
     ) -> "SenCLIPModel":
-        """Starts from any CLIP checkpoint, in float32.
+        """Start from any CLIP checkpoint, in float32.
 
         Args:
             clip_name_or_path: a folder or Hub id of a CLIP checkpoint.
-            pooling: as the others, see [`SenCLIPConfig`].
-            trainable_blocks: see there.
-            projection_head: see there.
-            projection_dropout: see there.
-            ground_tower: see there; the copy is the checkpoint's vision tower.
+            pooling: how the photos of a point become an embedding, by the names of [`PhotoPooling`].
+            trainable_blocks: last blocks of the satellite tower that learn; None: all of the tower.
+            projection_head: put a head on the satellite embeddings in training.
+            projection_dropout: inside the head.
+            ground_tower: keep a frozen copy of the checkpoint's vision tower, to embed ground photos.
             **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...).
 
         Raises:
@@ -137,7 +142,7 @@ class SenCLIPModel(CLIPModel):
             clip_name_or_path, dtype=torch.float32, output_loading_info=True, **kwargs
         )
         if loading["missing_keys"]:
-            raise ValueError(f"{clip_name_or_path} is no whole CLIP model: it lacks {min(loading['missing_keys'])}.")
+            raise ValueError(f"{clip_name_or_path} is no complete CLIP model: it lacks {min(loading['missing_keys'])}.")
         model = cls(
             SenCLIPConfig(
                 **_clip_fields(clip.config),
@@ -156,7 +161,7 @@ class SenCLIPModel(CLIPModel):
         return model
 
     def freeze(self) -> None:
-        """Lets learn what the configuration says, and nothing else."""
+        """Let learn what the configuration says, and nothing else."""
         self.requires_grad_(False)
         tower, blocks = self.vision_model, self.config.trainable_blocks
         if blocks is None:
@@ -169,7 +174,7 @@ class SenCLIPModel(CLIPModel):
                 module.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "SenCLIPModel":
-        """Frozen towers stay as they are in evaluation, without dropout."""
+        """Switch to training, or to evaluation; frozen towers stay in evaluation, without dropout."""
         super().train(mode)
         for tower in (self.text_model, self.ground_model):
             if tower is not None:
@@ -184,17 +189,17 @@ class SenCLIPModel(CLIPModel):
         photo_mask: torch.Tensor | None = None,
         photo_pixel_values: torch.Tensor | None = None,
     ) -> SenCLIPOutput:
-        """The two views that training brings together.
+        """Embed the two views that training brings together.
 
         Args:
             pixel_values: satellite images (batch, 3, height, width), as the image processor makes them.
             photo_embeds: CLIP's embeddings of the ground photos (batch, photos, projection_dim).
-            photo_mask: bool (batch, photos), True where there is a photo; None: all there. What a missing photo holds
-                is not read.
+            photo_mask: bool (batch, photos), True where there is a photo; all are when left out. What a missing photo
+                holds is not read.
             photo_pixel_values: the photos themselves (batch, photos, 3, height, width), for the ground tower.
 
         Raises:
-            ValueError: photos given twice, without the tower that reads them, or in another shape; a row without any.
+            ValueError: photos passed twice, without the tower that reads them, or in another shape; a row without any.
         """
         image_embeds = self.get_image_features(pixel_values).pooler_output
         if self.projection_head is not None:
@@ -214,11 +219,11 @@ class SenCLIPModel(CLIPModel):
 
     @torch.no_grad()
     def embed_photos(self, photo_pixel_values: torch.Tensor, photo_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Ground photos as the frozen tower sees them, not of unit length.
+        """Embed ground photos with the frozen tower, not to unit length.
 
         Args:
             photo_pixel_values: (batch, photos, 3, height, width).
-            photo_mask: bool (batch, photos), True where there is a photo; None: all there.
+            photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
 
         Returns:
             (batch, photos, projection_dim); zero where there is no photo.
@@ -245,7 +250,7 @@ class SenCLIPModel(CLIPModel):
         return embeds
 
     def to_clip(self) -> CLIPModel:
-        """The CLIP inside, with weights of its own: what is published and what every later step uses.
+        """Return the CLIP inside, with weights of its own: what is published and what every later step uses.
 
         Its image features are the trained tower's, without the projection head, as in the paper.
         """
@@ -255,7 +260,7 @@ class SenCLIPModel(CLIPModel):
 
 
 def _clip_fields(config: CLIPConfig) -> dict[str, Any]:
-    """What makes a CLIP, copied."""
+    """Copy what makes a CLIP."""
     return {
         "text_config": copy.deepcopy(config.text_config),
         "vision_config": copy.deepcopy(config.vision_config),

@@ -1,4 +1,4 @@
-"""The photos of a place as one embedding."""
+"""Pool the embeddings of the photos of a point."""
 
 from typing import Literal, get_args
 
@@ -9,12 +9,12 @@ PoolingMethod = Literal["average", "attention_per_image", "attention_per_dimensi
 
 
 class PhotoPooling(nn.Module):
-    """Pools the embeddings of a place's photos; missing photos have no part in it.
+    """Pool the embeddings of a point's photos; missing photos have no part in it.
 
     - `average`: the mean of the photos' unit embeddings. Upstream averages embeddings of whatever length they are
       stored with.
     - `attention_per_image`: one score a photo, from a linear map without bias; the softmax over the photos weighs
-      their embeddings as given. Upstream's `attpool_perimage` with its default, the sum.
+      their embeddings. Upstream's `attpool_perimage` with its default, the sum.
     - `attention_per_dimension`: the same with one score for each photo and dimension. Upstream's `attpool_perdim`
       divides by the number of photos too, which the objective, working on unit embeddings, does not see.
 
@@ -37,11 +37,11 @@ class PhotoPooling(nn.Module):
             self.score = nn.Linear(dim, 1 if method == "attention_per_image" else dim, bias=False)
 
     def forward(self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Pools over the photos.
+        """Pool over the photos.
 
         Args:
             photo_embeds: (batch, photos, dim); what a missing photo holds, NaN included, is not read.
-            photo_mask: bool (batch, photos), True where there is a photo; None: all there.
+            photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
 
         Returns:
             (batch, dim) in float32, not made unit.

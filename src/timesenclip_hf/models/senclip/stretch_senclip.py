@@ -1,4 +1,4 @@
-"""Sentinel-2 reflectance as the 8-bit pictures that image models were trained on, and whether red is where it seems."""
+"""Stretch Sentinel-2 reflectance to the 8-bit pictures of image models, and tell whether red and blue are swapped."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _SWAPPED_RATIO = float(np.exp(-0.3))
 
 
 def to_eight_bit(reflectance: np.ndarray, white: float = WHITE_REFLECTANCE) -> np.ndarray:
-    """RGB reflectance as the 8-bit picture that image models were trained on: linear, black at 0, clipped at `white`.
+    """Turn RGB reflectance into the 8-bit picture of image models: linear, black at 0, clipped at `white`.
 
     The same stretch for every image keeps water dark and sand bright, as EuroSAT's pictures do; SenCLIP's training
     stretched each image from its own minimum to its own maximum, as [`stretch_each`] does.
@@ -43,7 +43,7 @@ def to_eight_bit(reflectance: np.ndarray, white: float = WHITE_REFLECTANCE) -> n
 
 
 def stretch_each(image: np.ndarray) -> np.ndarray:
-    """One image from its own darkest to its own brightest value, over all bands together, as SenCLIP's training did.
+    """Stretch an image from its darkest to its brightest value, over all bands together, as SenCLIP's training did.
 
     Args:
         image: (height, width, 3) in any unit; NaN becomes black and has no part in the limits.
@@ -57,8 +57,8 @@ def stretch_each(image: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(share * 255), dtype=np.uint8)
 
 
-def looks_like_bgr(pictures: Sequence[np.ndarray]) -> bool:
-    """Whether the first channel of Sentinel-2 pictures seems to be blue and the third red.
+def seems_bgr(pictures: Sequence[np.ndarray]) -> bool:
+    """Tell whether the first channel of Sentinel-2 pictures seems to be blue and the third red.
 
     Means do not tell: red is darker than blue over leaf and water, and through air, brighter over soil. What varies
     more within an image does. Pictures without land in them say nothing, and are passed over.

@@ -1,4 +1,4 @@
-"""Band and time from the names that variables, raster bands, files and columns go by."""
+"""Read band and time from the names that variables, raster bands, files and columns go by."""
 
 import re
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ COMMON_NAMES = {
     "NIR09": "B09",
     "CIRRUS": "B10",
 }
-# The two NIR bands look at the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
+# The two NIR bands see the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
 # other; no other pair of bands is that close.
 STAND_INS = {"B8A": "B08", "B08": "B8A"}
 # Scene classification of Sentinel-2 L2A, which lies beside the ten bands.
@@ -44,7 +44,7 @@ _BAND = re.compile(r"B\d{1,2}A?|SCL", re.IGNORECASE)
 
 
 def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
-    """The Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
+    """Return the Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
 
     Args:
         name: as a product or a person writes it.
@@ -63,7 +63,7 @@ def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
 
 
 class NameParts(NamedTuple):
-    """What a name says: a band ("B02", or "SCL"), and its date or its calendar month (1 = January)."""
+    """Hold what a name says: a band ("B02", or "SCL"), and its date or its calendar month (1 = January)."""
 
     band: str | None
     date: np.datetime64 | None
@@ -71,23 +71,23 @@ class NameParts(NamedTuple):
 
 
 def read_name(name: str) -> NameParts:
-    """Reads names such as "S2-L2A-B02", "B02_2018-05-14", "20180514T105031_T31UDS_B2", "red_05" or "swir_1".
+    """Read a name such as "S2-L2A-B02", "B02_2018-05-14", "20180514T105031_T31UDS_B2", "red_05" or "swir_1".
 
     A year with a month ("B02_2018-05") stands for the first of that month, as monthly composites are dated. A
-    lone number from 1 to 12 at either end is a month, unless the whole name is a band ("swir_1").
+    lone number from 1 to 12 at either end is a month, unless all of the name is a band ("swir_1").
 
     Raises:
         ValueError: the name holds a date that no calendar has.
     """
     for pattern in (_DATE, _YEAR_AND_MONTH):
-        if found := pattern.search(name):
-            parts = found.groupdict()
+        if match := pattern.search(name):
+            parts = match.groupdict()
             try:
                 date = np.datetime64(f"{parts['year']}-{parts['month']}-{parts.get('day', '01')}", "D")
             except ValueError:
-                raise ValueError(f"{name!r} holds {found.group(0)}, which is not a date.") from None
+                raise ValueError(f"{name!r} holds {match.group(0)}, which is not a date.") from None
             return NameParts(_band(pattern.sub(" ", name)), date, None)
-    if band := _whole_band(name):
+    if band := _band_of_all(name):
         return NameParts(band, None, None)
     words = re.findall(r"[A-Za-z0-9]+", name)
     for number, others in ((words[-1:], words[:-1]), (words[:1], words[1:])):
@@ -97,15 +97,16 @@ def read_name(name: str) -> NameParts:
 
 
 def _band(text: str) -> str | None:
-    """The band that a text is, or the only one that it has as a word."""
-    if band := _whole_band(text):
+    """Return the band that a text is, or the only one that it has as a word."""
+    if band := _band_of_all(text):
         return band
     words = [word for word in re.findall(r"[A-Za-z0-9]+", text) if _BAND.fullmatch(word)]
-    bands = {band for word in words if (band := _whole_band(word))}
+    bands = {band for word in words if (band := _band_of_all(word))}
     return bands.pop() if len(bands) == 1 else None
 
 
-def _whole_band(text: str) -> str | None:
+def _band_of_all(text: str) -> str | None:
+    """Return the band that a text is, all of it."""
     if text.strip(" _-.").upper() == SCENE_CLASSES:
         return SCENE_CLASSES
     try:

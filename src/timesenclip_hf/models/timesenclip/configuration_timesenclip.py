@@ -1,4 +1,4 @@
-"""Configurations of the pixel tower and of the three-tower TimeSenCLIP model."""
+"""Configure the pixel tower and the three-tower TimeSenCLIP model."""
 
 import math
 from typing import Any
@@ -26,7 +26,7 @@ ENCODER_SIZES: dict[str, dict[str, int | float]] = {
 
 @strict
 class TimeSenCLIPPixelConfig(PreTrainedConfig):
-    """Configuration of [`TimeSenCLIPPixelModel`]; the defaults are the published 1x1 encoder.
+    """Configure [`TimeSenCLIPPixelModel`]; the defaults are the published 1x1 encoder.
 
     Every number is from TimeSenCLIP (arXiv 2508.11919) and its released code; where the two disagree (ReLU
     against GELU, one linear head against two) the code is followed, since it is what the weights were made with.
@@ -35,9 +35,9 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
 
     Args:
         encoder_type: "transformer"; or "mlp" or "tempcnn", which see a fixed grid of `num_months`.
-        num_bands: spectral bands of one look, in the feature extractor's order.
+        num_bands: spectral bands, in the feature extractor's order.
         num_months: learned positions on the circle of the year; 12 are the calendar months.
-        patch_size: side of the square of pixels seen at each look, 1 for a single pixel, or `[height, width]`.
+        patch_size: side of the square of pixels seen at each time step, 1 for a single pixel, or `[height, width]`.
         hidden_size: width of the encoder, for "tempcnn" the filters of a convolution; by `encoder_type` when left
             out, as are the sizes below that say so.
         num_hidden_layers: encoder layers, for "tempcnn" convolutions; by `encoder_type`.
@@ -77,15 +77,15 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
 
     @property
     def patch_shape(self) -> tuple[int, int]:
-        """Height and width of the patch, in pixels."""
+        """Return height and width of the patch, in pixels."""
         if isinstance(self.patch_size, int):
             return self.patch_size, self.patch_size
         height, width = self.patch_size
         return height, width
 
     @property
-    def values_per_look(self) -> int:
-        """Numbers of one look: each band of each pixel of the patch."""
+    def values_per_step(self) -> int:
+        """Count the numbers of one time step: each band of each pixel of the patch."""
         height, width = self.patch_shape
         return self.num_bands * height * width
 
@@ -98,7 +98,11 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Part of `@strict`: called again when the configuration is saved."""
+        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
+
+        Raises:
+            ValueError: a field cannot be used.
+        """
         if self.encoder_type not in ENCODER_SIZES:
             raise ValueError(f"`encoder_type` must be one of {', '.join(ENCODER_SIZES)}, got {self.encoder_type!r}.")
         if not isinstance(self.patch_size, int) and len(self.patch_size) != 2:
@@ -135,7 +139,7 @@ _POSITIVE_FIELDS = (
 
 @strict
 class TimeSenCLIPConfig(PreTrainedConfig):
-    """Configuration of [`TimeSenCLIPModel`]: a pixel tower, CLIP's text tower and, optionally, its vision tower.
+    """Configure [`TimeSenCLIPModel`]: a pixel tower, CLIP's text tower and, optionally, its vision tower.
 
     Args:
         pixel_config: the pixel tower.
@@ -179,7 +183,11 @@ class TimeSenCLIPConfig(PreTrainedConfig):
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Part of `@strict`: called again when the configuration is saved."""
+        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
+
+        Raises:
+            ValueError: a field cannot be used.
+        """
         for name, model_type in (("text_config", "clip_text_model"), ("vision_config", "clip_vision_model")):
             tower = getattr(self, name)
             if tower is not None and tower.model_type != model_type:

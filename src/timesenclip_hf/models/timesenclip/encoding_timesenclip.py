@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import torch
 from transformers.utils import logging
 
-from .encoders_timesenclip import check_series
 from .precision_timesenclip import PRECISIONS, check_precision, precision_name
+from .transformer_timesenclip import check_series
 
 # Series a chunk where nothing better is known.
 DEFAULT_BATCH_SIZE = 256
@@ -109,7 +109,7 @@ def encode(
     """Embed series as unit vectors.
 
     Args:
-        model: [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`]; it is left as it was found.
+        model: [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`]; it is left as it was.
         features: the feature extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height,
             width]) and, optionally, `series_mask` and `months` (series, time).
         batch_size: series a chunk; what suits the tower and the machine when left out.
@@ -149,26 +149,26 @@ def encode(
 def _chunks(
     inputs: Sequence[torch.Tensor | None], total: int, size: int, device: torch.device
 ) -> Iterator[tuple[int, list[Any]]]:
-    """First row and inputs of each chunk; a graphics card is given the next while it computes the one before."""
+    """Yield first row and inputs of each chunk; a graphics card gets the next while it computes the one before."""
     starts = range(0, total, size)
     if device.type != "cuda":
         for start in starts:
-            yield start, [None if one is None else one[start : start + size].to(device) for one in inputs]
+            yield start, [None if values is None else values[start : start + size].to(device) for values in inputs]
         return
     copying: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def copy(start: int) -> list[Any]:
-        chunk = [None if one is None else one[start : start + size] for one in inputs]
+        chunk = [None if values is None else values[start : start + size] for values in inputs]
         with torch.cuda.stream(copying):
-            return [None if one is None else one.pin_memory().to(device, non_blocking=True) for one in chunk]
+            return [None if values is None else values.pin_memory().to(device, non_blocking=True) for values in chunk]
 
     following = copy(0) if total else []
     for start in starts:
         chunk, current = following, torch.cuda.current_stream(device)
         current.wait_stream(copying)
-        for one in chunk:
-            if one is not None:
-                one.record_stream(current)
+        for values in chunk:
+            if values is not None:
+                values.record_stream(current)
         if start + size < total:
             following = copy(start + size)
         yield start, chunk

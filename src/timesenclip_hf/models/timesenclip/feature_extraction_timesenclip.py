@@ -7,7 +7,8 @@ import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
 
 from .bands_timesenclip import BANDS, STAND_INS, UNUSED_BANDS, canonical_band
-from .compositing_timesenclip import RECIPES, masked_median
+from .compositing_timesenclip import RECIPES
+from .medians_timesenclip import masked_median
 from .months_timesenclip import place_in_months
 from .options_timesenclip import SeriesOptions, complete_options
 from .radiometry_timesenclip import judge_units, to_digital_numbers
@@ -140,16 +141,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             )
         values = self._select_bands(values, options.bands, missing_bands)
         hidden = hidden_by_classes(values, options.scl, self.masked_scl)
-        dn = to_digital_numbers(
-            values,
-            hidden,
-            self.band_names,
-            options.nodata,
-            options.units,
-            options.processing_baseline,
-            options.offset,
-            judge,
-        )
+        dn = to_digital_numbers(values, hidden, self.band_names, options, judge)
         dn = self._fill_bands(dn, missing_bands)
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, months = place_in_months(dn, observed, options, recipe)

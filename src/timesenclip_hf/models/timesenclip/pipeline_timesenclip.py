@@ -1,4 +1,4 @@
-"""`pipeline("zero-shot-pixel-classification")`: series and class names in, labels with scores out."""
+"""Provide `pipeline("zero-shot-pixel-classification")`: series and class names in, labels with scores out."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -19,7 +19,7 @@ _FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "missing_bands")
 
 
 class ZeroShotPixelClassificationPipeline(Pipeline):
-    """Names the land cover of Sentinel-2 pixels in words given at the call.
+    """Name the land cover of Sentinel-2 pixels in words chosen at the call.
 
     ```python
     >>> from transformers import pipeline
@@ -30,7 +30,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     [{'score': 0.97, 'label': 'maize'}, ...]
     ```
 
-    Series go through the feature extractor and the tower a chunk at a time, never one by one, and the text
+    Series go through the feature extractor and the tower a chunk at a time, and the text
     tower runs once for each set of labels and templates.
     """
 
@@ -46,16 +46,15 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     def __call__(
         self, inputs: Any, candidate_labels: CandidateLabels | None = None, **kwargs: Any
     ) -> list[dict[str, Any]] | list[list[dict[str, Any]]] | Iterator[list[dict[str, Any]]]:
-        """Classifies series.
+        """Classify series.
 
         Args:
-            inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any of
-                `bands`, `dates`, `months`, `scl`, `nodata`, `units`, `processing_baseline`, `offset`, `year`; or
-                many: an array (series, time, band), a list, a `Dataset` or one of its columns, a `KeyDataset`, or
-                any iterator.
+            inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any field
+                of [`SeriesOptions`]; or many: an array (series, time, band), a list, a `Dataset` or one of its
+                columns, a `KeyDataset`, or any iterator.
             candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
-            **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, and the feature
-                extractor's options for every series.
+            **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, `composite`,
+                `missing_bands`, and for every series the fields of [`SeriesOptions`].
 
         Returns:
             For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an
@@ -71,7 +70,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         kwargs.pop("num_workers", None)
         parameters = self._sanitize_parameters(**kwargs)
         defaults = (self._preprocess_params, self._forward_params, self._postprocess_params)
-        merged = [{**default, **given} for default, given in zip(defaults, parameters, strict=True)]
+        merged = [{**default, **values} for default, values in zip(defaults, parameters, strict=True)]
         if "candidate_labels" not in merged[2]:
             raise ValueError('Give the class names: `candidate_labels=["maize", "grassland", "buildings"]`.')
         # Labels are checked before any series is read, so that a typing error costs no work.
@@ -106,7 +105,12 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         return preprocess, forward, postprocess
 
     def preprocess(self, input_: Any, **preprocess_parameters: Any) -> BatchFeature:
-        """Series of one chunk to model inputs."""
+        """Make model inputs of the series of one chunk.
+
+        Args:
+            input_: series, as a call takes them.
+            **preprocess_parameters: of the feature extractor.
+        """
         return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
 
     def _forward(self, input_tensors: Any, batch_size: int | None = None, progress: bool = False) -> Any:
@@ -120,7 +124,21 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         top_k: int | None = None,
         centring: str = "none",
     ) -> list[list[dict[str, Any]]]:
-        """Embeddings of one chunk to labels with scores."""
+        """Turn embeddings into labels with scores.
+
+        Args:
+            model_outputs: with `series_embeds`, unit embeddings (series, projection_dim).
+            candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
+            hypothesis_template: one template or several; the checkpoint's own when left out.
+            top_k: labels to keep of each series; all when left out.
+            centring: "none", or how series are compared with each other, as [`score`] does.
+
+        Returns:
+            For each series a list of `{"score", "label"}`, highest first.
+
+        Raises:
+            ValueError: an argument cannot be used.
+        """
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
         names, class_embeds = self._labels_and_embeds(candidate_labels, hypothesis_template)
@@ -132,24 +150,28 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         )
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
         return [
-            [{"score": value, "label": names[index]} for value, index in zip(row, places, strict=True)]
-            for row, places in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
+            [{"score": value, "label": names[index]} for value, index in zip(row, indices, strict=True)]
+            for row, indices in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
         ]
 
     def _labels_and_embeds(
         self, candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] | None = None
     ) -> tuple[list[str], torch.Tensor]:
-        """Label names and their embeddings, computed once for each set of labels and templates."""
+        """Return label names and their embeddings, computed once for each set of labels and templates."""
         key = repr((candidate_labels, hypothesis_template))
         if key not in self._class_embeds:
             self._class_embeds[key] = embed_labels(self.model, self.processor, candidate_labels, hypothesis_template)
         return self._class_embeds[key]
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Saves model and processor; the base class would lose the feature extractor.
+        """Save model and processor; the base class would lose the feature extractor.
 
         The folder loads with `pipeline(task, model=folder)` where this package is installed. For users without
-        the package, save with [`export_remote_code`].
+        the package, save with [`save_with_remote_code`].
+
+        Args:
+            save_directory: folder to write.
+            **kwargs: of the `save_pretrained` of model and processor.
         """
         self.model.save_pretrained(save_directory, **kwargs)
         if type(self.model)._auto_class is not None:
@@ -158,14 +180,15 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
 
 def _label_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Pick what class embeddings are made from."""
     return {name: parameters[name] for name in ("candidate_labels", "hypothesis_template") if name in parameters}
 
 
 def _as_input(inputs: Any, num_bands: int) -> Any:
-    """Array-likes as arrays; rows of a `datasets.Dataset` cut down to what describes a series."""
+    """Make array-likes arrays, and cut rows of a `datasets.Dataset` down to what describes a series."""
     if isinstance(inputs, torch.Tensor):
         return inputs.detach().cpu().numpy()
-    if isinstance(inputs, (list, tuple)) and inputs and _is_look(inputs[0], num_bands):
+    if isinstance(inputs, (list, tuple)) and inputs and _is_time_step(inputs[0], num_bands):
         return np.asarray(inputs)
     columns = getattr(inputs, "column_names", None)
     if columns is not None and hasattr(inputs, "select_columns"):
@@ -180,12 +203,13 @@ def _as_input(inputs: Any, num_bands: int) -> Any:
     return inputs
 
 
-def _is_look(item: Any, num_bands: int) -> bool:
-    """Whether an item of a list is one look rather than a series: as many plain numbers as there are bands."""
+def _is_time_step(item: Any, num_bands: int) -> bool:
+    """Tell a time step from a series: it is as many plain numbers as there are bands."""
     return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(np.ndim(value) for value in item)
 
 
 def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield lists of so many series, each as a dictionary, as they are asked for."""
     # A torch Dataset has length and items but need not stop iterating by itself.
     if isinstance(inputs, Sized) and hasattr(inputs, "__getitem__"):
         stream: Iterator[Any] = (inputs[index] for index in range(len(inputs)))

@@ -13,18 +13,19 @@ PRECISIONS: dict[str, tuple[torch.dtype, torch.dtype]] = {
 }
 
 
-def precision_name(dtype: torch.dtype | str | None, own: torch.dtype = torch.float32) -> str:
-    """Name of a precision.
+def precision_name(dtype: torch.dtype | str | None, weights: torch.dtype = torch.float32) -> str:
+    """Name a precision.
 
     Args:
         dtype: such as `torch.bfloat16`, or a name of `PRECISIONS`.
-        own: the model's, which stands in where none is given: bfloat16 is then computed purely, float64 in float32.
+        weights: type of the model's weights, which stands in for `dtype`: bfloat16 is then computed purely, float64 in
+            float32.
 
     Raises:
         ValueError: there is no such precision.
     """
     if dtype is None:
-        return {torch.bfloat16: "pure_bfloat16", torch.float16: "float16"}.get(own, "float32")
+        return {torch.bfloat16: "pure_bfloat16", torch.float16: "float16"}.get(weights, "float32")
     name = str(dtype).removeprefix("torch.")
     if name not in PRECISIONS:
         raise ValueError(f"`dtype` must be {', '.join(PRECISIONS)}, got {name!r}.")
@@ -32,7 +33,7 @@ def precision_name(dtype: torch.dtype | str | None, own: torch.dtype = torch.flo
 
 
 def check_precision(name: str, device: torch.device) -> None:
-    """Holds a precision against what a device computes.
+    """Hold a precision against what a device computes.
 
     Raises:
         ValueError: the device does not compute in it, or only by emulation.

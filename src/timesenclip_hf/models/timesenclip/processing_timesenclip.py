@@ -1,4 +1,4 @@
-"""One processor for the three inputs: pixel series, words and ground photos."""
+"""Prepare the three inputs with one processor: pixel series, words and ground photos."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from .zero_shot_timesenclip import DEFAULT_TEMPLATE
 
 
 class TimeSenCLIPProcessor(ProcessorMixin):
-    """Feature extractor for series, CLIP's image processor for photos and CLIP's tokenizer for words.
+    """Join the feature extractor for series with CLIP's image processor for photos and CLIP's tokenizer for words.
 
     Args:
         feature_extractor: a [`TimeSenCLIPFeatureExtractor`]. (ProcessorMixin finds its parts by these names.)
@@ -42,17 +42,18 @@ class TimeSenCLIPProcessor(ProcessorMixin):
         return_tensors: str | None = None,
         **series_kwargs: Any,
     ) -> BatchFeature:
-        """Prepares whatever is given, for one call of the model.
+        """Prepare whatever is passed, for one call of the model.
 
         Args:
-            series: as [`TimeSenCLIPFeatureExtractor`] takes them.
+            series: (time, band), (series, time, band[, height, width]), a dictionary with "series", or a list of these.
             text: one or more texts; padded to the longest, cut at the tokenizer's limit.
-            images: ground photos, as CLIP's image processor takes them.
+            images: ground photos: pictures of PIL, arrays or tensors.
             return_tensors: "pt" or "np".
-            **series_kwargs: `bands`, `dates`, `months`, `scl`, ... for the series.
+            **series_kwargs: what the numbers of the series mean, by the fields of [`SeriesOptions`], such as `bands`
+                and `dates`.
 
         Raises:
-            ValueError: nothing was given, or the series cannot be read.
+            ValueError: nothing was passed, or the series cannot be read.
         """
         if series is None and text is None and images is None:
             raise ValueError("Give at least one of `series`, `text` and `images`.")

@@ -1,9 +1,11 @@
-"""What the numbers of a series mean: no data, unit, offset, and the mistakes that can be told from the values."""
+"""Tell the numbers of a series: no data, unit, offset, and the mistakes that can be told from the values."""
 
 from typing import Any
 
 import numpy as np
 from transformers.utils import logging
+
+from .options_timesenclip import SeriesOptions
 
 logger = logging.get_logger(__name__)
 
@@ -20,33 +22,23 @@ NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
 PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
 # Per cent may pass 100 over cloud and glint; a digital number as low everywhere would be darker than deep water.
 HIGHEST_PER_CENT = 150.0
-# More implausible looks than this, and the unit is wrong rather than the odd look; a saturated look or two of a
+# A larger share that is implausible, and the unit is wrong rather than an acquisition; one or two saturated ones in a
 # single series must stay below it.
 COMMON_SHARE = 0.2
 
 
 def to_digital_numbers(
-    values: np.ndarray,
-    hidden: np.ndarray | None,
-    band_names: list[str],
-    nodata: float | None,
-    units: str,
-    processing_baseline: Any,
-    offset: Any,
-    judge: bool = True,
+    values: np.ndarray, hidden: np.ndarray | None, band_names: list[str], options: SeriesOptions, judge: bool = True
 ) -> np.ndarray:
-    """Reads any product's values as reflectance times 10,000.
+    """Read any product's values as reflectance times 10,000.
 
     Args:
         values: (series, time, band[, height, width]), integers or floats, NaN where missing.
         hidden: (series, time[, height, width]), True where a cloud hides the ground.
         band_names: of the band axis.
-        nodata: a further value that means "missing".
-        units: "dn", "reflectance" or "auto".
-        processing_baseline: of the product, or one for each look, (time,) or (series, time).
-        offset: of the digital numbers, instead of a baseline; as many, NaN where nobody knows.
+        options: with no data, unit, and offset or processing baseline.
         judge: refuse what cannot be reflectance, and warn of an offset and of swapped bands; False where a larger
-            sample was judged already and `units` says what it is. Implausible looks are masked either way.
+            sample was judged already and `units` says what it is. Implausible time steps are masked either way.
 
     Returns:
         Digital numbers without offset, float32, NaN where missing, hidden or implausible.
@@ -54,16 +46,17 @@ def to_digital_numbers(
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
     """
+    units = options.units
     if units not in UNITS:
         raise ValueError(f"`units` must be one of {', '.join(UNITS)}, got {units!r}.")
     integers = values.dtype.kind in "iu"
-    values, missing = _without_missing(values, hidden, nodata)
+    values, missing = _without_missing(values, hidden, options.nodata)
     if missing.all():
         return values
     present = values[~missing] if judge else None
     in_numbers = units == "dn" if present is None else _are_digital_numbers(present, units, integers)
     if in_numbers:
-        subtracted = look_offsets(processing_baseline, offset, values.shape[:2])
+        subtracted = acquisition_offsets(options.processing_baseline, options.offset, values.shape[:2])
         unknown = np.broadcast_to(np.isnan(subtracted), values.shape[:2])
         if judge and unknown.any():
             _warn_of_offset(values[unknown][:, None], band_names)
@@ -77,7 +70,13 @@ def to_digital_numbers(
 
 
 def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None, units: str = "auto") -> str | None:
-    """The unit that [`to_digital_numbers`] would read the values in: "dn", "reflectance", or None if all are missing.
+    """Return the unit that [`to_digital_numbers`] reads values in: "dn", "reflectance", or None if all are missing.
+
+    Args:
+        values: (series, time, band[, height, width]).
+        hidden: (series, time[, height, width]), True where a cloud hides the ground.
+        nodata: a further value that means "missing".
+        units: "dn", "reflectance" or "auto".
 
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
@@ -92,12 +91,12 @@ def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | N
 def _without_missing(
     values: np.ndarray, hidden: np.ndarray | None, nodata: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A float32 copy with NaN for what is missing, and where that is."""
+    """Return a float32 copy with NaN for what is missing, and where that is."""
     values = np.array(values, dtype=np.float32)
     missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
     if nodata is not None:
         missing |= values == np.float32(nodata)
-    # A band filled later is NaN here, so it must not keep an empty look from being seen as empty.
+    # A band filled later is NaN here, so it must not keep an empty acquisition from being seen as empty.
     missing |= ((values == 0) | np.isnan(values)).all(axis=2, keepdims=True)
     if hidden is not None:
         missing |= np.expand_dims(hidden, 2)
@@ -106,11 +105,11 @@ def _without_missing(
 
 
 def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
-    """Tells reflectance times 10,000 from reflectance, and both from what is neither."""
+    """Tell reflectance times 10,000 from reflectance, and both from what is neither."""
     typical = float(np.median(present))
     if typical < 0:
         raise ValueError(
-            f"Values around {typical:.4g} cannot be reflectance: they look like decibels or a normalised index, give "
+            f"Values around {typical:.4g} cannot be reflectance: they seem to be decibels or a normalised index, give "
             "surface reflectance 0 to 1, or times 10,000."
         )
     if units == "auto" and integers:
@@ -118,14 +117,14 @@ def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> boo
     highest = float(np.quantile(present, 0.99))
     if units == "dn" and highest <= PLAUSIBLE_REFLECTANCE[1]:
         raise ValueError(
-            f'Values up to {highest:.4g} were passed with `units="dn"` but look like reflectance: pass '
+            f'Values up to {highest:.4g} were passed with `units="dn"` but seem to be reflectance: pass '
             '`units="reflectance"`.'
         )
     if units != "auto" or typical <= PLAUSIBLE_REFLECTANCE[1]:
         return units == "dn"
     if highest <= HIGHEST_PER_CENT:
         raise ValueError(
-            f'Values up to {highest:.4g} look like per cent: divide by 100, or pass `units="dn"` if they are '
+            f'Values up to {highest:.4g} seem to be per cent: divide by 100, or pass `units="dn"` if they are '
             "reflectance times 10,000."
         )
     logger.warning_once(
@@ -135,13 +134,13 @@ def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> boo
     return True
 
 
-def look_offsets(processing_baseline: Any, offset: Any, looks: tuple[int, ...]) -> np.ndarray:
-    """What to subtract from the digital numbers of each look, NaN where nobody said.
+def acquisition_offsets(processing_baseline: Any, offset: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what to subtract from the digital numbers of each acquisition, NaN where nobody knows.
 
     Args:
-        processing_baseline: of the products, such as "04.00", one for all looks, (time,) or (series, time).
-        offset: the same, as numbers, instead of baselines.
-        looks: (series, time).
+        processing_baseline: of the products, such as "04.00", one for all acquisitions, (time,) or (series, time).
+        offset: to subtract, instead of baselines; one for all acquisitions, (time,) or (series, time).
+        shape: (series, time).
 
     Returns:
         float32 of two dimensions that go with (series, time).
@@ -149,19 +148,19 @@ def look_offsets(processing_baseline: Any, offset: Any, looks: tuple[int, ...]) 
     Raises:
         ValueError: there is another number of them, or one is no baseline.
     """
-    said, name = (offset, "offset") if offset is not None else (processing_baseline, "processing_baseline")
-    given = np.asarray(said, dtype=object)
-    if given.shape not in ((), (1,), looks, looks[1:], (looks[0], 1)):
+    name = "processing_baseline" if offset is None else "offset"
+    entries = np.asarray(processing_baseline if offset is None else offset, dtype=object)
+    if entries.shape not in ((), (1,), shape, shape[1:], (shape[0], 1)):
         raise ValueError(
-            f"`{name}` must be one for all looks or one for each of {looks[1]}, got the shape {given.shape}."
+            f"`{name}` must be one for all acquisitions or one for each of {shape[1]}, got the shape {entries.shape}."
         )
     # Products write offsets as 1000 or as -1000 (BOA_ADD_OFFSET).
-    values = [abs(_number(one)) if offset is not None else baseline_offset(one) for one in given.ravel()]
-    return np.asarray(values, dtype=np.float32).reshape((1,) * (2 - given.ndim) + given.shape)
+    values = [baseline_offset(entry) if offset is None else abs(_number(entry)) for entry in entries.ravel()]
+    return np.asarray(values, dtype=np.float32).reshape((1,) * (2 - entries.ndim) + entries.shape)
 
 
 def baseline_offset(processing_baseline: Any) -> float:
-    """The offset that Sentinel-2 L2A products of a processing baseline have.
+    """Return the offset that Sentinel-2 L2A products of a processing baseline have.
 
     Returns:
         1000 or 0; NaN for `None`, NaN and 99.99, which says that a user has run the processor.
@@ -176,7 +175,7 @@ def baseline_offset(processing_baseline: Any) -> float:
         baseline = float(text) / (100 if "." not in text and len(text) == 4 else 1)
     except ValueError:
         raise ValueError(
-            f'`processing_baseline` must look like "04.00" or "N0400", got {processing_baseline!r}.'
+            f'`processing_baseline` must be written like "04.00" or "N0400", got {processing_baseline!r}.'
         ) from None
     if baseline == USER_BASELINE:
         return np.nan
@@ -190,29 +189,30 @@ def _number(value: Any) -> float:
         raise ValueError(f"`offset` must be a number such as 1000, got {value!r}.") from None
 
 
-def _mask_implausible(dn: np.ndarray, given: np.ndarray | None, in_numbers: bool) -> None:
+def _mask_implausible(dn: np.ndarray, present: np.ndarray | None, in_numbers: bool) -> None:
+    """Set time steps that no surface can have to NaN; refuse them where `present`, the values, are to be judged."""
     low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
     with np.errstate(invalid="ignore"):
         implausible = np.asarray(((dn < low) | (dn > high)).any(axis=2))
-    if given is not None:
-        _judge_implausible(dn, implausible, given, in_numbers)
+    if present is not None:
+        _judge_implausible(dn, implausible, float(np.median(present)), in_numbers)
     if implausible.any():
         dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
 
 
-def _judge_implausible(dn: np.ndarray, implausible: np.ndarray, given: np.ndarray, in_numbers: bool) -> None:
+def _judge_implausible(dn: np.ndarray, implausible: np.ndarray, typical: float, in_numbers: bool) -> None:
+    """Refuse many time steps that no surface can have, and warn of a few; `typical` is a value as it was passed."""
     present = ~np.isnan(dn).all(axis=2)
     share = implausible.sum() / max(present.sum(), 1)
     if share > COMMON_SHARE:
-        typical = float(np.median(given))
         raise ValueError(
-            f"{share:.0%} of the looks cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
+            f"{share:.0%} of the acquisitions cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
             f"{PLAUSIBLE_REFLECTANCE[1]}): values around {typical:.4g} read as "
             f"{'digital numbers' if in_numbers else 'reflectance'}; {_likely_unit(dn, typical, in_numbers)}."
         )
     if implausible.any():
         logger.warning(
-            f"{int(implausible.sum())} of {int(present.sum())} looks are masked: their reflectance lies outside "
+            f"{int(implausible.sum())} of {int(present.sum())} acquisitions are masked: their reflectance lies outside "
             f"{PLAUSIBLE_REFLECTANCE[0]} to {PLAUSIBLE_REFLECTANCE[1]}."
         )
 
@@ -220,15 +220,15 @@ def _judge_implausible(dn: np.ndarray, implausible: np.ndarray, given: np.ndarra
 def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
     if not in_numbers:
         if typical > HIGHEST_PER_CENT:
-            return 'they look like digital numbers, pass `units="dn"`'
-        return "they look like per cent, divide by 100"
+            return 'they seem to be digital numbers, pass `units="dn"`'
+        return "they seem to be per cent, divide by 100"
     if np.nanmedian(dn) < 0:
         return "the offset seems to be subtracted already, pass `offset=0`"
-    return "they look like radiances or another scale, give surface reflectance times 10,000"
+    return "they seem to be radiances or another scale, give surface reflectance times 10,000"
 
 
 def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
-    """Every surface is dark in some visible band in some month; if none ever is, 1000 was never subtracted."""
+    """Warn where 1000 was never subtracted: every surface is dark in some visible band in some month."""
     dark = [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]
     visible = values[:, :, dark]
     visible = visible[~np.isnan(visible)]
@@ -241,7 +241,7 @@ def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
 
 
 def _warn_of_swapped_bands(dn: np.ndarray, band_names: list[str]) -> None:
-    """Dry soil and straw are brighter in red than in blue; where they come out bluer, two bands are swapped."""
+    """Warn where two bands are swapped: dry soil and straw are brighter in red than in blue."""
     if not {"B02", "B04", "B08", "B11"} <= set(band_names):
         return
     blue, red, near, short = (dn[:, :, band_names.index(name)] for name in ("B02", "B04", "B08", "B11"))

@@ -38,9 +38,7 @@ def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:
     return [(item, options) for item in items]
 
 
-def stack_items(
-    items: Sequence[SeriesItem], num_bands: int
-) -> Iterator[tuple[list[int], np.ndarray, SeriesOptions]]:
+def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[list[int], np.ndarray, SeriesOptions]]:
     """Stack series of one shape with equal settings.
 
     Args:

@@ -1,4 +1,4 @@
-"""Class names to class embeddings to scores: the one place where zero-shot scoring is written."""
+"""Turn class names into class embeddings and these into scores; no other module writes zero-shot scoring."""
 
 import difflib
 import re
@@ -11,22 +11,22 @@ from transformers.utils import logging
 logger = logging.get_logger(__name__)
 
 DEFAULT_TEMPLATE = "a photo of {}."
-# "none" is what a model says of one series by itself. The others look at all series at once (they are
-# transductive), so a result that used one must say so.
+# "none" is what a model says of one series by itself. The others compare all series with each
+# other (they are transductive), so a result that used one must say so.
 CENTRINGS = ("none", "class_mean", "series_mean")
 
 CandidateLabels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
 def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
-    """Labels with the phrases that describe each.
+    """Read labels with the phrases that describe each.
 
     Args:
         candidate_labels: a list of names; one string with names between commas; or names with one or more
             phrases each.
 
     Returns:
-        `{label: [phrase, ...]}` in the order given; a label without phrases describes itself.
+        `{label: [phrase, ...]}` in their order; a label without phrases describes itself.
 
     Raises:
         ValueError: no label, an empty one, one given twice, or one without phrases.
@@ -55,10 +55,18 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
 def expand_prompts(
     candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE
 ) -> dict[str, list[str]]:
-    """Every phrase of every label in every template.
+    """Put every phrase of every label in every template.
+
+    Args:
+        candidate_labels: a list of names; one string with names between commas; or names with one or more
+            phrases each.
+        hypothesis_template: one template or several, each with `{}` where the phrase goes.
+
+    Returns:
+        `{label: [prompt, ...]}` in the order of the labels.
 
     Raises:
-        ValueError: as [`read_labels`], or a template without `{}`.
+        ValueError: labels cannot be used, or a template has no `{}`.
     """
     templates = [hypothesis_template] if isinstance(hypothesis_template, str) else list(hypothesis_template)
     if not templates:
@@ -76,7 +84,7 @@ def expand_prompts(
 
 
 def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str, list[str]]:
-    """Words that a model's training captions never held, each with the nearest that they did (at most three).
+    """Find words that a model's training captions never held, each with the nearest that they did (at most three).
 
     Nearest is by spelling: a model that never read a word cannot say what it means.
     """
@@ -85,14 +93,14 @@ def unknown_words(texts: Sequence[str], known_words: Sequence[str]) -> dict[str,
 
 
 def words_not_in(texts: Sequence[str], known_words: Sequence[str]) -> list[str]:
-    """Words of texts that are not among others, lower case, each once, in their order."""
+    """Find words of texts that are not among others, lower case, each once, in their order."""
     known = {word.lower() for word in known_words}
     words = dict.fromkeys(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
     return [word for word in words if word not in known]
 
 
 def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Sequence[str] | None) -> None:
-    """Logs one line for each word of the prompts that the checkpoint's training captions never held."""
+    """Log one line for each word of the prompts that the checkpoint's training captions never held."""
     if not known_words:
         return
     texts = [text for class_prompts in prompts.values() for text in class_prompts]
@@ -105,7 +113,7 @@ def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Seq
 
 @torch.no_grad()
 def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str]]) -> torch.Tensor:
-    """One unit embedding a class: the mean of its prompts' unit embeddings, made unit again.
+    """Embed classes: the mean of the unit embeddings of a class's prompts, made unit again.
 
     Args:
         model: with `get_text_features`, such as [`TimeSenCLIPModel`] or `CLIPModel`.
@@ -136,12 +144,13 @@ def embed_labels(
     candidate_labels: CandidateLabels,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> tuple[list[str], torch.Tensor]:
-    """Class names to embeddings, with a warning for words that the checkpoint never read.
+    """Embed class names, with a warning for words that the checkpoint never read.
 
     Args:
         model: with `get_text_features`.
         processor: a [`TimeSenCLIPProcessor`]; it holds the tokenizer, the default templates and the known words.
-        candidate_labels: as [`read_labels`] takes them.
+        candidate_labels: a list of names; one string with names between commas; or names with one or more
+            phrases each.
         hypothesis_template: one template or several; the checkpoint's own when left out.
 
     Returns:
@@ -163,13 +172,13 @@ def score(
     logit_scale: float | torch.Tensor = 1.0,
     centring: str = "none",
 ) -> torch.Tensor:
-    """Scaled cosine similarities of series and classes.
+    """Compare series and classes by scaled cosine similarities.
 
     Args:
         series_embeds: unit embeddings (series, projection_dim).
         class_embeds: unit embeddings (classes, projection_dim).
         logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
-        centring: "none"; or, over all series given and therefore transductive, "series_mean", which takes the
+        centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the
             mean series away before comparing, or "class_mean", which divides each class's cosines by their mean
             (what upstream prints as "normalised").
 

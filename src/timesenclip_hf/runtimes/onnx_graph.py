@@ -1,6 +1,6 @@
-"""The pixel tower as one graph of plain operations, for any number of series and looks, to be exported.
+"""Build the pixel tower as a graph of plain operations, for any number of series and time steps, to be exported.
 
-The transformer is in its folded form, see [`fold`], with the axes in the order that the runtimes' kernels want:
+The transformer is in its folded form, which [`fold`] makes, with the axes in the order that the runtimes' kernels want:
 (series, token, width), and a softmax over the last axis.
 """
 
@@ -10,14 +10,15 @@ import torch
 from torch import nn
 from transformers.activations import ACT2FN
 
+from ..models.timesenclip.transformer_timesenclip import month_shares, wrapped
 from .folding import Affine, FoldedLastLayer, FoldedLayer, fold
 
-# Added to the score of a look that was not observed; an infinity would be nothing that a quantiser can scale.
+# Added to the score of a time step that was not observed; an infinity would be nothing that a quantiser can scale.
 HIDDEN_SCORE = -1e9
 
 
 class FoldedGraph(nn.Module):
-    """A tower with a transformer.
+    """Compute a tower with a transformer.
 
     Args:
         tower: a [`TimeSenCLIPPixelModel`].
@@ -27,20 +28,20 @@ class FoldedGraph(nn.Module):
         super().__init__()
         folded, config = fold(tower), tower.config
         self.width, self.num_months = int(config.hidden_size), int(config.num_months)
-        self.looks = _linear((folded.looks.T, folded.looks.new_zeros(folded.looks.shape[1])), bias=False)
+        self.embed = _linear((folded.inputs.T, folded.inputs.new_zeros(folded.inputs.shape[1])), bias=False)
         self.layers = nn.ModuleList(_Layer(layer, config) for layer in folded.layers)
         self.last = _LastLayer(folded.last, config)
         self.head = nn.Sequential(_norm(folded.post_layernorm, config), _linear(folded.projection))
 
     def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
-        """Pooled output (batch, projection_dim)."""
-        looks = torch.where(series_mask[..., None], pixel_series.flatten(2), 0.0)
-        rows = torch.cat([looks, _shares(months, self.num_months)], dim=2)
+        """Return the pooled output (batch, projection_dim)."""
+        values = torch.where(series_mask[..., None], pixel_series.flatten(2), 0.0)
+        rows = torch.cat([values, month_shares(months, self.num_months)], dim=2)
         # The class token's row stands first and its column last.
         rows = torch.cat([torch.zeros_like(rows[:, :1]), rows], dim=1)
         class_token = torch.cat([torch.ones_like(months[:, :1]), torch.zeros_like(months)], dim=1)[..., None]
         hidden = torch.cat([torch.zeros_like(months[:, :1]), torch.where(series_mask, 0.0, HIDDEN_SCORE)], dim=1)
-        states, *qkv = self.looks(torch.cat([rows, class_token], dim=2)).split(self.width, dim=2)
+        states, *qkv = self.embed(torch.cat([rows, class_token], dim=2)).split(self.width, dim=2)
         for layer in self.layers:
             states, qkv = layer(states, qkv, hidden), []
         pooled: torch.Tensor = self.head(self.last(states, hidden))
@@ -48,7 +49,7 @@ class FoldedGraph(nn.Module):
 
 
 class _Layer(nn.Module):
-    """A layer for all tokens; its queries, keys and values are given, or its own where the list is empty."""
+    """Compute a layer for all tokens; it makes queries, keys and values where the list of them is empty."""
 
     def __init__(self, layer: FoldedLayer, config: Any) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class _Layer(nn.Module):
 
 
 class _LastLayer(nn.Module):
-    """The last layer for the class token alone, (batch, width)."""
+    """Compute the last layer for the class token alone, (batch, width)."""
 
     def __init__(self, layer: FoldedLastLayer, config: Any) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class _LastLayer(nn.Module):
 
 
 class MonthsGraph(nn.Module):
-    """A tower with an encoder without attention, which sees looks on the months of a year.
+    """Compute a tower with an encoder without attention, which sees the months of a year.
 
     Args:
         tower: a [`TimeSenCLIPPixelModel`].
@@ -102,29 +103,20 @@ class MonthsGraph(nn.Module):
         self.encoder, self.head = tower.encoder, nn.Sequential(tower.post_layernorm, tower.projection)
 
     def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
-        """Pooled output (batch, projection_dim)."""
+        """Return the pooled output (batch, projection_dim)."""
         seen = series_mask[..., None]
-        looks = torch.where(seen, pixel_series.flatten(2), 0.0)
-        looks = torch.cat([looks, seen.to(looks.dtype)], dim=2)
-        # As `place_on_months`, whose sums over the looks of a month are a product here.
-        month = _modulo((months + 0.5).floor(), self.num_months)
-        falls_on = (month[:, None] == torch.arange(float(self.num_months))[:, None]).to(looks.dtype)
-        sums = falls_on @ looks
+        values = torch.where(seen, pixel_series.flatten(2), 0.0)
+        values = torch.cat([values, seen.to(values.dtype)], dim=2)
+        # What `place_on_months` computes, but its sums over the time steps of a month are a product here.
+        month = wrapped((months + 0.5).floor(), self.num_months)
+        falls_on = (month[:, None] == torch.arange(float(self.num_months))[:, None]).to(values.dtype)
+        sums = falls_on @ values
         pooled: torch.Tensor = self.head(self.encoder(sums / sums[..., -1:].clamp(min=1))[1])
         return pooled
 
 
-def _shares(months: torch.Tensor, num_months: int) -> torch.Tensor:
-    """Shares of the learned positions in each look's: (batch, time, num_months); linear on the circle of the year."""
-    apart = (_modulo(months, num_months)[..., None] - torch.arange(float(num_months))).abs()
-    return (1 - torch.minimum(apart, num_months - apart)).clamp(min=0)
-
-
-def _modulo(months: torch.Tensor, num_months: int) -> torch.Tensor:
-    return months - (months / num_months).floor() * num_months  # ONNX has none for floats with the divisor's sign
-
-
 def _block(layer: FoldedLayer | FoldedLastLayer, config: Any) -> tuple[nn.Module, ...]:
+    """Make what follows attention in a layer."""
     return (
         _linear(layer.out),
         _norm(layer.norm1, config),
@@ -135,6 +127,7 @@ def _block(layer: FoldedLayer | FoldedLastLayer, config: Any) -> tuple[nn.Module
 
 
 def _linear(weights: Affine, bias: bool = True) -> nn.Linear:
+    """Make a linear layer of weights."""
     weight, bias_values = weights
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias)
     linear.load_state_dict({"weight": weight, **({"bias": bias_values} if bias else {})})
@@ -142,6 +135,7 @@ def _linear(weights: Affine, bias: bool = True) -> nn.Linear:
 
 
 def _norm(weights: Affine, config: Any) -> nn.LayerNorm:
+    """Make a norm of weights."""
     weight, bias = weights
     norm = nn.LayerNorm(len(weight), eps=config.layer_norm_eps)
     norm.load_state_dict({"weight": weight, "bias": bias})
