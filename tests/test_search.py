@@ -148,8 +148,8 @@ def test_points_without_any_observation_are_left_out_and_listed(checkpoint, tmp_
     rows = [{**row, "observed": [row["point_id"] not in ("p2", "p5")] * 12} for row in dataset]
     report = build_index(Dataset.from_list(rows, dataset.features), tmp_path / "index", *checkpoint, progress=False)
     assert (report.points, report.rows, report.counts) == (9, 7, {NO_CLEAR_OBSERVATION: 2})
-    found = SearchIndex.load(tmp_path / "index", *checkpoint).search("rice", top_k=9)
-    assert {hit["point_id"] for hit in found} == {f"p{row}" for row in (0, 1, 3, 4, 6, 7, 8)}
+    hits = SearchIndex.load(tmp_path / "index", *checkpoint).search("rice", top_k=9)
+    assert {hit["point_id"] for hit in hits} == {f"p{row}" for row in (0, 1, 3, 4, 6, 7, 8)}
 
 
 def test_parts_of_any_size_give_one_index(built, checkpoint, tmp_path, monkeypatch):
@@ -223,8 +223,8 @@ def test_points_of_unknown_place_are_found_without_geometry(checkpoint, tmp_path
     dataset = make_points(3, photos=False, **places)
     build_index(dataset, tmp_path / "index", *checkpoint, progress=False)
     hits = SearchIndex.load(tmp_path / "index", *checkpoint).search("rice")
-    found = {feature["properties"]["point_id"]: feature["geometry"] for feature in as_geojson(hits)["features"]}
-    assert found == {"p0": {"type": "Point", "coordinates": [5.0, 50.0]}, "p1": None, "p2": None}
+    geometries = {feature["properties"]["point_id"]: feature["geometry"] for feature in as_geojson(hits)["features"]}
+    assert geometries == {"p0": {"type": "Point", "coordinates": [5.0, 50.0]}, "p1": None, "p2": None}
     assert json.loads(json.dumps(as_geojson(hits), allow_nan=False)) == as_geojson(hits)
     assert as_table(hits).count(" - ") >= 3
 

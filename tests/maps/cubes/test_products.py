@@ -24,27 +24,27 @@ def as_products_have_it(values, band):
     return values[:, ::step, ::step].repeat(step, axis=1).repeat(step, axis=2)
 
 
-def same_pixels(found, cube, offsets):
-    np.testing.assert_array_equal(found["x"], cube["x"])
-    np.testing.assert_array_equal(found["y"], cube["y"])
-    assert found["band"].values.tolist() == list(BANDS)
-    assert acquisition_offsets(found).tolist() == offsets
+def same_pixels(opened, cube, offsets):
+    np.testing.assert_array_equal(opened["x"], cube["x"])
+    np.testing.assert_array_equal(opened["y"], cube["y"])
+    assert opened["band"].values.tolist() == list(BANDS)
+    assert acquisition_offsets(opened).tolist() == offsets
     for band in BANDS:
         expected = as_products_have_it(cube["reflectance"].sel(band=band).values, band).astype(np.int64)
         raised = np.where(expected == 0, 0, expected + np.asarray(offsets)[:, None, None])
-        np.testing.assert_array_equal(found["reflectance"].sel(band=band), raised)
-    np.testing.assert_array_equal(found["scl"], as_products_have_it(cube["scl"].values, "SCL"))
+        np.testing.assert_array_equal(opened["reflectance"].sel(band=band), raised)
+    np.testing.assert_array_equal(opened["scl"], as_products_have_it(cube["scl"].values, "SCL"))
 
 
 def test_safe_products_of_several_baselines_make_one_cube_with_the_offset_of_each(tmp_path, cube):
     write_safe(tmp_path, cube, 0, baseline="02.07")
     write_safe(tmp_path, cube, 1, baseline="04.00", offset=1000)
     write_safe(tmp_path, cube, 2, baseline="05.10", offset=1000)
-    found = open_cube(tmp_path)
-    same_pixels(found, cube, [0, 1000, 1000])
-    assert found.attrs["nodata"] == 0
-    assert found.rio.crs == CRS
-    assert found["time"].values.astype("datetime64[D]").tolist() == MONTHS[3:6].astype("datetime64[D]").tolist()
+    opened = open_cube(tmp_path)
+    same_pixels(opened, cube, [0, 1000, 1000])
+    assert opened.attrs["nodata"] == 0
+    assert opened.rio.crs == CRS
+    assert opened["time"].values.astype("datetime64[D]").tolist() == MONTHS[3:6].astype("datetime64[D]").tolist()
     products = sorted(tmp_path.glob("*.SAFE"))
     same_pixels(open_cube(products, chunks=5), cube, [0, 1000, 1000])
     same_pixels(open_cube(products[1], dates="2018-05"), cube.isel(time=[1]), [1000])
@@ -65,9 +65,9 @@ def test_the_metadata_are_believed_before_the_name(tmp_path, cube):
 
 def test_a_product_made_by_a_user_does_not_tell_its_offset(tmp_path, cube):
     path = write_safe(tmp_path, cube, 0, baseline="99.99")
-    found = open_cube(path)
-    assert acquisition_offsets(found) is None
-    assert found.attrs["nodata"] == 0
+    opened = open_cube(path)
+    assert acquisition_offsets(opened) is None
+    assert opened.attrs["nodata"] == 0
 
 
 @pytest.mark.parametrize("suffix", ["tif", "jp2"])
@@ -79,18 +79,18 @@ def test_a_folder_of_rasters_by_band_and_date_is_one_cube(tmp_path, cube, suffix
             path = tmp_path / day / f"S2_{day}_{band}.{suffix}"
             write_band(path, source.values[index], cube["y"].values, cube["x"].values, cube.rio.crs)
     (tmp_path / "readme.txt").write_text("no raster")
-    found = open_cube(tmp_path)
-    np.testing.assert_array_equal(found["reflectance"], cube["reflectance"])
-    np.testing.assert_array_equal(found["scl"], cube["scl"])
-    assert acquisition_offsets(found) is None
+    opened = open_cube(tmp_path)
+    np.testing.assert_array_equal(opened["reflectance"], cube["reflectance"])
+    np.testing.assert_array_equal(opened["scl"], cube["scl"])
+    assert acquisition_offsets(opened) is None
 
 
 def test_a_raster_within_a_product_is_read_with_the_offset_of_the_product(tmp_path, cube):
     path = write_safe(tmp_path, cube, 0, baseline="05.10", offset=1000)
     bands = sorted(path.glob("GRANULE/*/IMG_DATA/R10m/*_B0?_10m.jp2"))
-    found = open_cube(bands)
-    assert found["band"].values.tolist() == ["B02", "B03", "B04", "B08"]
-    assert acquisition_offsets(found).tolist() == [1000]
+    opened = open_cube(bands)
+    assert opened["band"].values.tolist() == ["B02", "B03", "B04", "B08"]
+    assert acquisition_offsets(opened).tolist() == [1000]
 
 
 def spoiled(path, content):

@@ -22,7 +22,6 @@ from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.maps.cubes import open_cube
 from timesenclip_hf.maps.cubes.reading import acquisition_offsets
 from timesenclip_hf.maps.cubes.stac import open_stac
-from timesenclip_hf.maps.cubes.stac_items import read_scene
 from timesenclip_hf.maps.cubes.stac_search import StacQuery
 
 TIMES = MONTHS[3:6] + np.timedelta64(11, "h")
@@ -37,14 +36,14 @@ def cube():
     return open_cube(made.assign(SCL=(("time", "y", "x"), classes))).assign_attrs(nodata=0)
 
 
-def same_pixels(found, cube):
-    np.testing.assert_array_equal(found["x"], cube["x"])
-    np.testing.assert_array_equal(found["y"], cube["y"])
-    np.testing.assert_array_equal(found["band"], cube["band"])
-    offsets = np.nan_to_num(acquisition_offsets(found))[:, None, None, None]
+def same_pixels(opened, cube):
+    np.testing.assert_array_equal(opened["x"], cube["x"])
+    np.testing.assert_array_equal(opened["y"], cube["y"])
+    np.testing.assert_array_equal(opened["band"], cube["band"])
+    offsets = np.nan_to_num(acquisition_offsets(opened))[:, None, None, None]
     values = cube["reflectance"].values.astype(np.int64)
-    np.testing.assert_array_equal(found["reflectance"], np.where(values == 0, 0, values + offsets))
-    np.testing.assert_array_equal(found["scl"], cube["scl"])
+    np.testing.assert_array_equal(opened["reflectance"], np.where(values == 0, 0, values + offsets))
+    np.testing.assert_array_equal(opened["scl"], cube["scl"])
 
 
 PROVIDERS = {
@@ -71,13 +70,13 @@ def test_items_of_any_provider_make_the_same_cube(tmp_path, cube, provider):
     ]
     for item in items:
         item["properties"] |= properties
-    found = open_stac(save_items(tmp_path, items))
-    assert found["reflectance"].dtype == np.uint16
-    assert acquisition_offsets(found).tolist() == [raised] * 3
-    assert found.attrs["nodata"] == 0
-    assert found.rio.crs == cube.rio.crs
-    np.testing.assert_array_equal(found["time"], TIMES)
-    same_pixels(found, cube)
+    opened = open_stac(save_items(tmp_path, items))
+    assert opened["reflectance"].dtype == np.uint16
+    assert acquisition_offsets(opened).tolist() == [raised] * 3
+    assert opened.attrs["nodata"] == 0
+    assert opened.rio.crs == cube.rio.crs
+    np.testing.assert_array_equal(opened["time"], TIMES)
+    same_pixels(opened, cube)
 
 
 def mixed_items(folder, cube):
@@ -88,9 +87,9 @@ def mixed_items(folder, cube):
 
 
 def test_each_acquisition_keeps_its_offset_and_the_extractor_makes_one_series_of_them(tmp_path, cube):
-    found = open_stac(save_items(tmp_path, mixed_items(tmp_path, cube)))
-    assert acquisition_offsets(found).tolist() == [0, 1000, 1000]
-    same_pixels(found, cube)
+    opened = open_stac(save_items(tmp_path, mixed_items(tmp_path, cube)))
+    assert acquisition_offsets(opened).tolist() == [0, 1000, 1000]
+    same_pixels(opened, cube)
     extractor = TimeSenCLIPFeatureExtractor()
 
     def features(of, offset):
@@ -105,7 +104,7 @@ def test_each_acquisition_keeps_its_offset_and_the_extractor_makes_one_series_of
         )
 
     expected = features(cube, 0)
-    for name, values in features(found, acquisition_offsets(found)).items():
+    for name, values in features(opened, acquisition_offsets(opened)).items():
         np.testing.assert_array_equal(values, expected[name])
 
 
@@ -123,12 +122,12 @@ def test_what_is_read_piece_by_piece_is_what_is_read_at_once_in_any_process(tmp_
 
 def test_bands_of_20_metres_are_laid_on_the_grid_of_10(tmp_path, cube):
     item = write_item(tmp_path, cube, 0, coarse=TWENTY_METRES, s2__processing_baseline="03.01")
-    found = open_stac(save_items(tmp_path, [item]))
+    opened = open_stac(save_items(tmp_path, [item]))
     for band in ("B05", "B8A", "B12"):
         source = cube["reflectance"].sel(band=band).values[0]
         repeated = source[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)
-        np.testing.assert_array_equal(found["reflectance"].sel(band=band)[0], repeated)
-    np.testing.assert_array_equal(found["scl"][0], cube["scl"].values[0, ::2, ::2].repeat(2, axis=0).repeat(2, axis=1))
+        np.testing.assert_array_equal(opened["reflectance"].sel(band=band)[0], repeated)
+    np.testing.assert_array_equal(opened["scl"][0], cube["scl"].values[0, ::2, ::2].repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_tiles_of_one_day_are_one_acquisition_though_their_offsets_differ(tmp_path, cube):
@@ -138,13 +137,13 @@ def test_tiles_of_one_day_are_one_acquisition_though_their_offsets_differ(tmp_pa
         write_item(tmp_path, cube, 0, window=right, raised=1000, s2__processing_baseline="05.00"),
         write_item(tmp_path, cube, 1, window=left, s2__processing_baseline="03.01"),
     ]
-    found = open_stac(save_items(tmp_path, items))
-    assert found.sizes["time"] == 2
-    assert acquisition_offsets(found).tolist() == [1000, 0]
-    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0] + 1000)
-    np.testing.assert_array_equal(found["scl"][0], cube["scl"][0])
-    np.testing.assert_array_equal(found["reflectance"][1, :, :, :5], cube["reflectance"][1, :, :, :5])
-    assert (found["reflectance"][1, :, :, 5:] == 0).all()
+    opened = open_stac(save_items(tmp_path, items))
+    assert opened.sizes["time"] == 2
+    assert acquisition_offsets(opened).tolist() == [1000, 0]
+    np.testing.assert_array_equal(opened["reflectance"][0], cube["reflectance"][0] + 1000)
+    np.testing.assert_array_equal(opened["scl"][0], cube["scl"][0])
+    np.testing.assert_array_equal(opened["reflectance"][1, :, :, :5], cube["reflectance"][1, :, :, :5])
+    assert (opened["reflectance"][1, :, :, 5:] == 0).all()
 
 
 def test_where_items_overlap_the_newest_processing_fills_the_pixels(tmp_path, cube):
@@ -154,8 +153,8 @@ def test_where_items_overlap_the_newest_processing_fills_the_pixels(tmp_path, cu
         write_item(tmp_path, cube, 0, name="new", raised=1000, s2__processing_baseline="05.00"),
         write_item(tmp_path, again, 0, name="older", raised=1000, s2__processing_baseline="04.00"),
     ]
-    found = open_stac(save_items(tmp_path, items))
-    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0] + 1000)
+    opened = open_stac(save_items(tmp_path, items))
+    np.testing.assert_array_equal(opened["reflectance"][0], cube["reflectance"][0] + 1000)
 
 
 def test_saturated_numbers_are_not_raised_beyond_their_type(tmp_path, cube):
@@ -172,11 +171,11 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
     items = with_addresses(tmp_path, mixed_items(tmp_path, cube))
     items.append({**items[0], "collection": "another"})
     with stac_api(items) as address:
-        found = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
+        opened = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
         fewer = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018-05/2018-06"))
-        assert found.sizes["time"], fewer.sizes["time"] == (3, 2)
+        assert opened.sizes["time"], fewer.sizes["time"] == (3, 2)
         kept = cube.isel(y=slice(1, 5), x=slice(1, 7))
-        same = found.sel(y=kept["y"], x=kept["x"])  # the box in degrees is a little wider than the square
+        same = opened.sel(y=kept["y"], x=kept["x"])  # the box in degrees is a little wider than the square
         same_pixels(same, kept)
         with pytest.raises(ValueError, match="needs a place and a time"):
             open_stac(address)
@@ -197,8 +196,8 @@ def test_assets_on_the_web_are_read_though_their_store_stumbles(tmp_path, cube):
     with file_server(tmp_path, stumbles=1) as (root, asked), stac_api(with_addresses(root, items)) as address:
         lazy = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"), chunks=8)
         assert not asked  # nothing is fetched before it is computed
-        found = lazy.load().sel(y=cube["y"], x=cube["x"])
-    same_pixels(found, cube.isel(time=[0]))
+        opened = lazy.load().sel(y=cube["y"], x=cube["x"])
+    same_pixels(opened, cube.isel(time=[0]))
     # Neither the folder nor files that may lie beside a GeoTIFF are asked for.
     assert {path.rpartition(".")[2] for path in asked} == {"tif"}
 
@@ -247,82 +246,8 @@ def test_an_address_is_made_readable_when_it_is_read(tmp_path, cube):
     item = with_addresses(tmp_path, [write_item(tmp_path, cube, 0, s2__processing_baseline="03.01")])[0]
     for asset in item["assets"].values():
         asset["href"] = "https://nowhere.invalid" + asset["href"]
-    found = open_stac(save_items(tmp_path, [item]), patch_url=lambda url: url.removeprefix("https://nowhere.invalid"))
-    np.testing.assert_array_equal(found["reflectance"][0], cube["reflectance"][0])
-
-
-def make_item(assets=None, **properties):
-    import pystac
-
-    fields = {
-        "datetime": "2022-05-01T10:00:00Z",
-        **{key.replace("__", ":"): value for key, value in properties.items()},
-    }
-    named = assets or {"B04": {"href": "https://nowhere.invalid/B04.tif"}}
-    return pystac.Item.from_dict(
-        {
-            "type": "Feature",
-            "stac_version": "1.0.0",
-            "id": properties.pop("name", "item"),
-            "geometry": None,
-            "properties": fields,
-            "links": [],
-            "assets": named,
-        }
-    )
-
-
-def red(**fields):
-    return {
-        "red": {"href": "https://nowhere.invalid/B04.tif", **{key.replace("__", ":"): v for key, v in fields.items()}}
-    }
-
-
-@pytest.mark.parametrize(
-    ("item", "offset"),
-    [
-        (make_item(s2__processing_baseline="04.00"), 1000),
-        (make_item(s2__processing_baseline="03.01"), 0),
-        (make_item(sentinel__processing_baseline="04.00", sentinel__boa_offset_applied=True), 0),
-        (make_item(processing__version="05.10"), 1000),
-        (make_item(processing__version="1.2.0"), np.nan),
-        (make_item(s2__processing_baseline="99.99"), np.nan),
-        (make_item(s2__product_uri="S2A_MSIL2A_20230701T103631_N0509_R008_T31UFU_20230701T200058.SAFE"), 1000),
-        (make_item(name="S2A_MSIL2A_20180701T103631_N0208_R008_T31UFU_20180701T200058"), 0),
-        (make_item(), np.nan),
-        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": -0.1}])), 1000),
-        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": 0}]), s2__processing_baseline="05.00"), 0),
-        (make_item(red(raster__bands=[{"scale": 0.0001, "offset": -0.1}]), s2__processing_baseline="03.00"), 0),
-        (make_item(red(raster__scale=0.0001, raster__offset=-0.1)), 1000),
-        (make_item(red(bands=[{"name": "red", "raster:scale": 0.0001, "raster:offset": -0.1}])), 1000),
-        (make_item(red(raster__bands=[{"scale": 0.0001}]), s2__processing_baseline="05.00"), 1000),
-    ],
-)
-def test_the_offset_of_an_item_is_told_by_flag_baseline_or_bands(item, offset):
-    np.testing.assert_equal(read_scene(item, None).offset, offset)
-
-
-def test_assets_are_found_by_their_names_and_then_by_their_description():
-    def asset(name, **fields):
-        return {"href": f"https://nowhere.invalid/{name}", **fields}
-
-    item = make_item(
-        {
-            "red-jp2": asset("jp2", **{"eo:bands": [{"name": "red", "common_name": "red"}]}),
-            "red": asset("tif", **{"eo:bands": [{"name": "red", "common_name": "red"}]}),
-            "visual": asset("rgb", **{"eo:bands": [{"name": "red"}, {"name": "green"}, {"name": "blue"}]}),
-            "B02_60m": asset("coarse"),
-            "B02_10m": asset("fine"),
-            "B02_20m": asset("middle"),
-            "reddest": asset("edge", bands=[{"name": "B07", "eo:common_name": "rededge"}]),
-            "scl": asset("classes"),
-            "thumbnail": asset("small"),
-            "AOT_20m": asset("air"),
-            "nir09": asset("vapour"),
-        }
-    )
-    found = {band: asset.href.rpartition("/")[2] for band, asset in read_scene(item, None).item.assets.items()}
-    assert found == {"B04": "tif", "B02": "fine", "B07": "edge", "SCL": "classes"}
+    opened = open_stac(save_items(tmp_path, [item]), patch_url=lambda url: url.removeprefix("https://nowhere.invalid"))
+    np.testing.assert_array_equal(opened["reflectance"][0], cube["reflectance"][0])
 
 
 def test_items_that_lack_a_band_are_told(tmp_path, cube, caplog):
@@ -330,10 +255,10 @@ def test_items_that_lack_a_band_are_told(tmp_path, cube, caplog):
     del items[1]["assets"]["B11"]
     with caplog.at_level(logging.WARNING):
         logging.getLogger("transformers").propagate = True
-        found = open_stac(save_items(tmp_path, items))
+        opened = open_stac(save_items(tmp_path, items))
     assert "1 items lack a band" in caplog.text
-    assert (found["reflectance"].sel(band="B11")[1] == 0).all()
-    assert (found["reflectance"].sel(band="B11")[2] != 0).all()
+    assert (opened["reflectance"].sel(band="B11")[1] == 0).all()
+    assert (opened["reflectance"].sel(band="B11")[2] != 0).all()
 
 
 def without_crs(items):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import read_name
 from ...models.timesenclip.compositing_timesenclip import parse_dates
 from .grids import Grid, dataset_crs, grid_of
@@ -38,7 +39,7 @@ def open_dataset(path: Path) -> xr.Dataset:
     try:
         return xr.open_dataset(path, engine=engine, mask_and_scale=False)
     except (ValueError, OSError, KeyError, RuntimeError) as error:  # the last of HDF5, where its metadata is damaged
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         if reason.startswith("did not find a match"):  # and the names of all of xarray's readers
             reason = "no reader knows its format"
         raise ValueError(
@@ -55,9 +56,9 @@ def named_axes(dataset: xr.Dataset) -> xr.Dataset:
     """
     wanted = {spelling: axis for axis, spellings in AXES.items() for spelling in spellings}
     names = {dim: wanted[str(dim).lower()] for dim in dataset.dims if str(dim).lower() in wanted}
-    twice = next((axis for axis in AXES if list(names.values()).count(axis) > 1), None)
-    if twice is not None:
-        raise ValueError(f"The cube has two axes that could be {twice}: {', '.join(map(str, dataset.dims))}.")
+    for axis in AXES:
+        if list(names.values()).count(axis) > 1:
+            raise ValueError(f"The cube has two axes that could be {axis}: {', '.join(map(str, dataset.dims))}.")
     return dataset.rename({old: new for old, new in names.items() if old != new})
 
 

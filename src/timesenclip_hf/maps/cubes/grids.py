@@ -77,11 +77,11 @@ class Grid:
         """Return the rows that hold the coordinates `y` and the columns that hold `x`; -1 outside."""
         if self.equals(Grid(y, x)):  # needs no size, which a single pixel may lack
             return np.arange(len(y)), np.arange(len(x))
-        return nearest_index(self.y, y, self.down), nearest_index(self.x, x, self.across)
+        return _nearest(self.y, y, self.down), _nearest(self.x, x, self.across)
 
     def touched_by(self, left: float, bottom: float, right: float, top: float) -> tuple[slice, slice]:
         """Return the rows and columns that a box in the grid's CRS touches; empty where it touches none."""
-        return inside(self.y, self.down, bottom, top), inside(self.x, self.across, left, right)
+        return _touched(self.y, self.down, bottom, top), _touched(self.x, self.across, left, right)
 
     def _step(self, axis: int) -> float | None:
         centres = (self.y, self.x)[axis]
@@ -90,22 +90,14 @@ class Grid:
         return None if self.steps is None else self.steps[axis]
 
 
-def nearest_index(centres: np.ndarray, wanted: np.ndarray, step: float) -> np.ndarray:
-    """Return for each wanted coordinate the pixel of a regular axis that holds it; -1 outside.
-
-    Args:
-        centres: of the axis's pixels.
-        wanted: coordinates along the axis.
-        step: signed width of the axis's pixels.
-    """
+def _nearest(centres: np.ndarray, wanted: np.ndarray, step: float) -> np.ndarray:
     index = np.floor((wanted - centres[0]) / step + 0.5).astype(np.int64)
     return np.where((index >= 0) & (index < len(centres)), index, -1)
 
 
-def inside(centres: np.ndarray, step: float, low: float, high: float) -> slice:
-    """Return the pixels of a regular axis that an interval touches; empty where it touches none."""
-    touched = np.flatnonzero((centres + abs(step) / 2 > low) & (centres - abs(step) / 2 < high))
-    return slice(int(touched[0]), int(touched[-1]) + 1) if len(touched) else slice(0, 0)
+def _touched(centres: np.ndarray, step: float, low: float, high: float) -> slice:
+    index = np.flatnonzero((centres + abs(step) / 2 > low) & (centres - abs(step) / 2 < high))
+    return slice(int(index[0]), int(index[-1]) + 1) if len(index) else slice(0, 0)
 
 
 def grid_of(dataset: xr.Dataset | xr.DataArray) -> Grid:

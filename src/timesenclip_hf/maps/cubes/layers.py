@@ -54,13 +54,11 @@ class Layer:
         values = np.asarray(self.array[..., rows, columns]).view(self.dtype)
         return values if values.ndim == 3 else values[None]
 
-    def during(self, first: np.datetime64, last: np.datetime64) -> "Layer | None":
-        """Keep the acquisitions from one day to another; None where there is none."""
-        days = self.times.astype("datetime64[D]")
-        kept = np.flatnonzero((days >= first) & (days <= last))
-        if len(kept) in (0, len(days)):
-            return self if len(kept) else None
-        return replace(self, times=self.times[kept], array=self.array[kept])
+    def at(self, kept: np.ndarray) -> "Layer":
+        """Keep some of the acquisitions, at least one: (time,), True for those."""
+        if kept.all():
+            return self  # also one without a time axis
+        return replace(self, times=self.times[kept], array=self.array[np.flatnonzero(kept)])
 
     def scaled(self, scale: float, shift: float) -> "Layer":
         """Return the layer with a file's `value * scale + shift`: as an offset where integers can stay integers."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_name
 from .grids import Grid
 from .layers import Layer, single_time
@@ -123,5 +124,5 @@ def _opened(path: Path) -> Any:
     try:
         return rasterio.open(path)
     except RasterioIOError as error:
-        reason = str(error).splitlines()[0].removeprefix(f"{path}: ").removeprefix(f"'{path}' ").rstrip(".")
+        reason = first_line(error).removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
         raise ValueError(f"{path.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None

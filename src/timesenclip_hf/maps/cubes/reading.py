@@ -139,17 +139,19 @@ def _read_layers(source: CubeSource, bands: Sequence[str] | None, opened: ExitSt
 def _during(layers: list[Layer], dates: str | None) -> list[Layer]:
     if dates is None:
         return layers
-    first, last = _period([layer.times for layer in layers], dates)
-    kept = [part for layer in layers if (part := layer.during(first, last)) is not None]
-    if not any(layer.band != SCENE_CLASSES for layer in kept):
+    kept = [_within(layer.times, dates) for layer in layers]
+    if not any(index.any() for index, layer in zip(kept, layers, strict=True) if layer.band != SCENE_CLASSES):
         raise _no_acquisition(np.concatenate([layer.times for layer in layers]), dates)
-    return kept
+    return [layer.at(index) for index, layer in zip(kept, layers, strict=True) if index.any()]
 
 
-def _period(times: Sequence[np.ndarray], dates: str) -> tuple[np.datetime64, np.datetime64]:
-    if any(axis.dtype.kind != "M" for axis in times):
+def _within(times: np.ndarray, dates: str) -> np.ndarray:
+    """Tell which times lie in a period."""
+    if times.dtype.kind != "M":
         raise ValueError("`dates` chooses among dates, but the cube has months only: leave it out.")
-    return read_period(dates)
+    first, last = read_period(dates)
+    days = times.astype("datetime64[D]")
+    return np.asarray((days >= first) & (days <= last))
 
 
 def _no_acquisition(times: np.ndarray, dates: str) -> ValueError:
@@ -160,13 +162,10 @@ def _no_acquisition(times: np.ndarray, dates: str) -> ValueError:
 def _selected(cube: xr.Dataset, bbox: Box | str | None, dates: str | None, sides: tuple[int, int] | None) -> xr.Dataset:
     """Cut a cube that was opened already."""
     if dates is not None:
-        times = cube["time"].values
-        first, last = _period([times], dates)
-        days = times.astype("datetime64[D]")
-        during = (days >= first) & (days <= last)
-        if not during.any():
-            raise _no_acquisition(times, dates)
-        cube = cube.isel({"time": during})
+        kept = _within(cube["time"].values, dates)
+        if not kept.any():
+            raise _no_acquisition(cube["time"].values, dates)
+        cube = cube.isel({"time": kept})
     if bbox is not None:
         grid, crs = grid_of(cube), cube.rio.crs
         rows, columns = _window(grid, crs, bbox)

@@ -1,7 +1,6 @@
 """Read a STAC item of any provider: which asset is which band, the offset of its numbers, its CRS and its day."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,27 +113,22 @@ def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
     """Choose for each band the asset whose own name tells it rather than its description, and the finest of several."""
     ranked: dict[str, tuple[tuple[bool, float], pystac.Asset]] = {}
     for key, asset in item.assets.items():
-        band = read_name(key).band
-        described = band is None
-        if described:
-            names = [name for name in _described_bands(asset) if name is not None]
-            band = names[0] if len(names) == 1 and len(_band_fields(asset)) == 1 else None
-        rank = (described, _resolution(key, asset))
+        named = read_name(key).band
+        band = named or _described_band(asset)
+        rank = (named is None, _resolution(key, asset))
         if band is not None and (band not in ranked or rank < ranked[band][0]):
             ranked[band] = rank, asset
     return {band: asset for band, (_, asset) in ranked.items()}
 
 
-def _band_fields(asset: pystac.Asset) -> list[dict[str, Any]]:
-    """Return `bands` of STAC 1.1, or `eo:bands` of the extension that came before."""
-    return list(asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or [])
-
-
-def _described_bands(asset: pystac.Asset) -> Iterable[str | None]:
-    for fields in _band_fields(asset):
-        # Names first: "rededge" is the common name of three bands.
-        names = [fields.get(key) for key in ("name", "common_name", "eo:common_name")]
-        yield next((band for name in names if name and (band := read_name(str(name)).band)), None)
+def _described_band(asset: pystac.Asset) -> str | None:
+    """Return the only band that an asset describes, by `bands` of STAC 1.1 or `eo:bands` of the extension before."""
+    described = asset.extra_fields.get("bands") or asset.extra_fields.get("eo:bands") or []
+    if len(described) != 1:
+        return None
+    # Names first: "rededge" is the common name of three bands.
+    names = [described[0].get(key) for key in ("name", "common_name", "eo:common_name")]
+    return next((band for name in names if name and (band := read_name(str(name)).band)), None)
 
 
 def _stored(asset: pystac.Asset) -> dict[str, Any]:
@@ -142,10 +136,8 @@ def _stored(asset: pystac.Asset) -> dict[str, Any]:
     fields = asset.extra_fields
     stored: dict[str, Any] = {}
     for source in (fields, *fields.get("bands", [])[:1], *fields.get("raster:bands", [])[:1]):
-        for key in ("scale", "offset", "nodata", "data_type"):
-            value = source.get(key, source.get(f"raster:{key}"))
-            if value is not None:
-                stored[key] = value
+        told = {key: source.get(key, source.get(f"raster:{key}")) for key in ("scale", "offset", "nodata", "data_type")}
+        stored |= {key: value for key, value in told.items() if value is not None}
     return stored
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line
 from .selection import Box, read_box, read_period
 
 with needs_extra("map"):
@@ -15,6 +16,7 @@ with needs_extra("map"):
     from pystac_client.exceptions import APIError
     from requests.exceptions import RequestException
 
+STAC_ERRORS = (pystac.STACError, pystac.STACTypeError)
 # Name of the collection in Earth Search, in Planetary Computer and in the Copernicus Data Space.
 DEFAULT_COLLECTION = "sentinel-2-l2a"
 
@@ -41,20 +43,12 @@ class StacQuery:
 
     @property
     def box(self) -> tuple[float, float, float, float] | None:
-        """Return the box as numbers.
-
-        Raises:
-            ValueError: it is no box.
-        """
+        """Return the box as numbers; raise ValueError where it is none."""
         return None if self.bbox is None else read_box(self.bbox)
 
     @property
     def period(self) -> tuple[np.datetime64, np.datetime64] | None:
-        """Return the first and the last day.
-
-        Raises:
-            ValueError: `dates` is no period.
-        """
+        """Return the first and the last day; raise ValueError where `dates` is no period."""
         return None if self.dates is None else read_period(self.dates)
 
     def accepts(self, item: pystac.Item) -> bool:
@@ -113,19 +107,10 @@ def _read(path: Path) -> list[pystac.Item]:
         if content["type"] == "Feature":
             return [pystac.Item.from_dict(content, href=str(path.absolute()))]
         return list(pystac.Catalog.from_file(str(path.absolute())).get_items(recursive=True))
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        OSError,
-        pystac.STACError,
-        pystac.STACTypeError,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, *STAC_ERRORS) as error:
         raise ValueError(
-            f"{path.name} is no STAC item collection, item or catalog ({type(error).__name__}: {reason}): save the "
-            "search with `ItemCollection.save_object`."
+            f"{path.name} is no STAC item collection, item or catalog ({type(error).__name__}: {first_line(error)}): "
+            "save the search with `ItemCollection.save_object`."
         ) from None
 
 
@@ -135,19 +120,12 @@ def _search(url: str, query: StacQuery) -> list[pystac.Item]:
     first, last = query.period
     try:
         client = pystac_client.Client.open(url)
-        search = client.search(
-            collections=[query.collection or DEFAULT_COLLECTION],
-            bbox=query.box,
-            datetime=f"{first}T00:00:00Z/{last}T23:59:59Z",
-        )
-        return list(search.items())
-    except (APIError, RequestException, ValueError, LookupError, pystac.STACError, pystac.STACTypeError) as error:
-        raise ConnectionError(f"{url} does not answer as a STAC API ({_reason(error)}): check the address.") from None
-
-
-def _reason(error: Exception) -> str:
-    """Say in a few words what went wrong: what requests says of a lost connection is longer than a line."""
-    if isinstance(error, (APIError, RequestException)):
-        status = getattr(error, "status_code", None)
-        return f"status {status}" if status else "no connection"
-    return str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        period = f"{first}T00:00:00Z/{last}T23:59:59Z"
+        collection = query.collection or DEFAULT_COLLECTION
+        return list(client.search(collections=[collection], bbox=query.box, datetime=period).items())
+    except (APIError, RequestException, ValueError, LookupError, *STAC_ERRORS) as error:
+        reason = first_line(error)[:100]
+        if isinstance(error, (APIError, RequestException)):  # what requests says of a lost connection is a paragraph
+            status = getattr(error, "status_code", None)
+            reason = f"status {status}" if status else "no connection"
+        raise ConnectionError(f"{url} does not answer as a STAC API ({reason}): check the address.") from None
