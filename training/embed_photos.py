@@ -43,8 +43,7 @@ def main() -> None:
             batch_size=arguments.batch_size,
             shard_size=arguments.shard_size,
             workers=arguments.workers,
-            rank=accelerator.process_index,
-            num_ranks=accelerator.num_processes,
+            share=(accelerator.process_index, accelerator.num_processes),
             progress=accelerator.is_main_process,
         )
         accelerator.wait_for_everyone()

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from datasets import Dataset, DatasetDict, load_dataset
 
-from timesenclip_hf.data.photos.embedding import import_upstream_embeddings
 from timesenclip_hf.data.photos.embedding_shards import add_embeddings
 from timesenclip_hf.data.photos.pairing import pair_lucas
+from timesenclip_hf.data.photos.upstream_embeddings import import_upstream_embeddings
 from timesenclip_hf.data.schema import UNKNOWN, build_features, month_places, pack_series
 from timesenclip_hf.simulator import simulate
 

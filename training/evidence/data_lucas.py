@@ -16,10 +16,12 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from tests.support.photo_server import PhotoServer, draw_photo, serve_photos
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
-from timesenclip_hf.data.photos.download import CHECKSUM_FILE, PhotoRequest, download_photos
-from timesenclip_hf.data.photos.embedding import PhotoEncoder, embed_photos, import_upstream_embeddings
+from timesenclip_hf.data.photos.checksums import CHECKSUM_FILE
+from timesenclip_hf.data.photos.download import DownloadOptions, PhotoRequest, download_photos
+from timesenclip_hf.data.photos.embedding import PhotoEncoder, embed_photos
 from timesenclip_hf.data.photos.embedding_shards import add_embeddings, finish_embeddings, read_embeddings
-from timesenclip_hf.data.photos.pairing import pair_lucas
+from timesenclip_hf.data.photos.pairing import PhotoOptions, pair_lucas
+from timesenclip_hf.data.photos.upstream_embeddings import import_upstream_embeddings
 from timesenclip_hf.data.schema import UNKNOWN, as_series, build_features, month_places
 from timesenclip_hf.data.sources.lucas import photo_path, photo_url, read_survey
 from timesenclip_hf.data.splits import block_of, blocked_split, check_blocks, random_split
@@ -59,11 +61,15 @@ def lucas(ledger: Ledger) -> None:
     ledger.add(addresses, sum(same), "==", 35)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        pair_lucas(work / "every", survey=survey, photos=folder, directions="NESWPC", workers=1, progress=False)
+        photos = PhotoOptions(folder, "NESWPC")
+        pair_lucas(work / "every", survey=survey, photos=photos, workers=1, progress=False)
         every = _load(work / "every")
         ledger.add(readable, sum(photo["image"] is not None for row in every for photo in row["photos"]), "==", 32)
         report = pair_lucas(
-            work / "four", survey=survey, photos=folder, embed_bytes=True, require_photos=True, progress=False
+            work / "four",
+            survey=survey,
+            photos=PhotoOptions(folder, embed_bytes=True, require_photos=True),
+            progress=False,
         )
         four = _load(work / "four")
         paired = sum(
@@ -100,7 +106,7 @@ def _train_on_photos(ledger: Ledger, work: Path, folder: Path, points: Dataset) 
     pair_lucas(
         work / "paired",
         series=Dataset.from_dict(columns, features=build_features(photos=False)),
-        photos=folder,
+        photos=PhotoOptions(folder),
         progress=False,
     )
     dataset = add_embeddings(_load(work / "paired"), work / "embeddings", cache_dir=str(work / "cache"))
@@ -163,7 +169,7 @@ def downloads(ledger: Ledger) -> None:
         there = len(list(folder.glob("*.jpg")))
         asked = _asked(server, {file.name for file in folder.glob("*.jpg")})
         requests = [PhotoRequest(f"{server.url}/{number}.jpg", f"{number}.jpg") for number in range(count)]
-        report = download_photos(requests, folder, workers=workers, pause=0.05, progress=False)
+        report = download_photos(requests, folder, DownloadOptions(workers, pause=0.05), progress=False)
         again = _asked(server, {f"{number}.jpg" for number in range(count)}) - asked
         whole = [(folder / path).read_bytes() == photo.content for path, photo in server.photos.items()]
         note = f"killed at {there} of {count}; then {report.fetched} fetched, {again} requests"
@@ -178,10 +184,10 @@ def downloads(ledger: Ledger) -> None:
 
 _DOWNLOAD = """
 import sys
-from timesenclip_hf.data.photos.download import PhotoRequest, download_photos
+from timesenclip_hf.data.photos.download import DownloadOptions, PhotoRequest, download_photos
 url, folder, count, workers = sys.argv[1:]
 photos = [PhotoRequest(f"{url}/{number}.jpg", f"{number}.jpg") for number in range(int(count))]
-download_photos(photos, folder, workers=int(workers), pause=0.05, progress=False)
+download_photos(photos, folder, DownloadOptions(int(workers), pause=0.05), progress=False)
 """
 
 

@@ -24,7 +24,7 @@ from timesenclip_hf.data.collate import SeriesRows
 from timesenclip_hf.data.engine.reports import ImportReport
 from timesenclip_hf.data.engine.shards import WORK_FOLDER
 from timesenclip_hf.data.sources.arrays import dataset_from_series, import_table, read_labels, write_dataset
-from timesenclip_hf.data.sources.cubes import import_cube
+from timesenclip_hf.data.sources.cubes import LabelRaster, import_cube
 from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.learning import CrossViewContrastiveLoss
 from timesenclip_hf.maps.cubes import parse_codes
@@ -170,7 +170,9 @@ def _peak(process: int) -> int:
 def _flanders(data: Path, output: Path) -> None:
     folder = data / "worldcereal_flanders_2018" / "raw_nc"
     codes = parse_codes("maize=CT:1200;grassland=LC:13;built-up=LC:60")
-    import_cube(sorted(folder.glob("S2_*.nc")), output, labels=next(folder.glob("OUTPUT_*.nc")), codes=codes, year=2018)
+    import_cube(
+        sorted(folder.glob("S2_*.nc")), output, labels=LabelRaster(next(folder.glob("OUTPUT_*.nc")), codes), year=2018
+    )
 
 
 def _lucas(data: Path, output: Path) -> None:

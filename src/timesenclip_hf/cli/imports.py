@@ -1,16 +1,112 @@
-"""`timesenclip import ...`: each command is a few lines over a public function."""
+"""Define `timesenclip import ...`: each command is a few lines over a public function."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import Bands, Composite, Offset, Output, Workers, Year, names_of, show_progress
+from .options import (
+    Composite,
+    CubeGroup,
+    Offset,
+    Output,
+    ReadingGroup,
+    Workers,
+    names_of,
+    show_progress,
+    with_groups,
+)
+
+if TYPE_CHECKING:
+    from ..data.sources.cubes import LabelRaster
+    from ..data.splits import SplitOptions
 
 import_app = typer.Typer(
     no_args_is_help=True,
     help="Make a dataset that `datasets.load_dataset` reads. What was stopped goes on where it was.",
 )
+
+Cube = Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")]
+Located = Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")]
+
+
+@dataclass(frozen=True)
+class PhotoGroup:
+    """Options of the photos that are paired with points."""
+
+    photos: Annotated[Path | None, typer.Option(help="Folder of photos in the survey's layout.")] = None
+    directions: Annotated[str, typer.Option(help="Photos to pair, of N, E, S, W, P (point) and C (crop).")] = "N,E,S,W"
+    embed_bytes: Annotated[bool, typer.Option(help="Keep the photos in the dataset, not their paths.")] = False
+    require_photos: Annotated[bool, typer.Option(help="Leave out points without a photo that can be read.")] = False
+    download: Annotated[bool, typer.Option(help="Fetch the photos that the folder lacks, politely.")] = False
+
+
+@dataclass(frozen=True)
+class LabelGroup:
+    """Options of a raster of label codes."""
+
+    labels: Annotated[Path | None, typer.Option(help="Raster of label codes.")] = None
+    codes: Annotated[str | None, typer.Option(help='Codes of the raster: "maize=1200;grassland=13,9120".')] = None
+    variable: Annotated[str | None, typer.Option(help="Variable of the raster with the codes.")] = None
+    per_label: Annotated[int | None, typer.Option(help="At most so many pixels of each label.")] = None
+    seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0
+
+    def to_raster(self) -> "LabelRaster | None":
+        """Return what the package's functions take.
+
+        Raises:
+            ValueError: the codes cannot be read, or there are none for the raster.
+        """
+        from ..data.sources.cubes import LabelRaster
+        from ..maps.cubes import parse_codes
+
+        if self.labels is None:
+            return None
+        if self.codes is None:
+            raise ValueError('--labels needs --codes, such as "maize=1200;grassland=13".')
+        return LabelRaster(self.labels, parse_codes(self.codes), self.variable, self.per_label, self.seed)
+
+
+@dataclass(frozen=True)
+class SplitGroup:
+    """Options of the splits of a dataset."""
+
+    manifest: Annotated[
+        Path | None, typer.Option(help="CSV of point ids and their splits to use in place of a draw.")
+    ] = None
+    block_km: Annotated[
+        float | None, typer.Option(help="Side of the blocks that go whole into a split, 50 if left out; 0 for none.")
+    ] = None
+    shares: Annotated[
+        str | None, typer.Option(help='Of the splits: "train=0.8,validation=0.1,test=0.1" if left out.')
+    ] = None
+    seed: Annotated[int | None, typer.Option(help="Of the draw.")] = None
+
+    def to_options(self) -> "SplitOptions":
+        """Return what the package's functions take.
+
+        Raises:
+            ValueError: a manifest together with options of a draw, or shares that cannot be read.
+        """
+        from ..data.splits import SplitOptions
+
+        if self.manifest is None:
+            block_km = 50.0 if self.block_km is None else self.block_km or None
+            return SplitOptions(None, block_km, _read_shares(self.shares), self.seed or 0)
+        if (self.block_km, self.shares, self.seed) != (None, None, None):
+            raise ValueError("--manifest says where every point goes: leave out --block-km, --shares and --seed.")
+        return SplitOptions(self.manifest)
+
+
+def _read_shares(text: str | None) -> dict[str, float] | None:
+    if text is None:
+        return None
+    pairs = [pair.partition("=") for pair in names_of(text) or []]
+    try:
+        return {name.strip(): float(share) for name, _, share in pairs}
+    except ValueError:
+        raise ValueError(f'--shares must be such as "train=0.8,validation=0.1,test=0.1", got {text!r}.') from None
 
 
 @import_app.command("sen4map")
@@ -32,129 +128,115 @@ def import_sen4map_(
 
 
 @import_app.command("lucas")
+@with_groups
 def import_lucas(
     output: Output,
+    photos: PhotoGroup,
     series: Annotated[Path | None, typer.Option(help="Folder of an import, whose points get their photos.")] = None,
     survey: Annotated[Path | None, typer.Option(help="CSV of the LUCAS survey, one year or harmonised.")] = None,
     survey_year: Annotated[
         int | None, typer.Option(help="Keep this survey only; or what it is, where the file does not tell.")
     ] = None,
-    photos: Annotated[Path | None, typer.Option(help="Folder of photos in the survey's layout.")] = None,
-    directions: Annotated[str, typer.Option(help="Photos to pair, of N, E, S, W, P (point) and C (crop).")] = "N,E,S,W",
-    embed_bytes: Annotated[bool, typer.Option(help="Keep the photos in the dataset, not their paths.")] = False,
-    require_photos: Annotated[bool, typer.Option(help="Leave out points without a photo that can be read.")] = False,
-    download: Annotated[bool, typer.Option(help="Fetch the photos that the folder lacks, politely.")] = False,
     workers: Workers = 2,
 ) -> None:
     """Pair points with the LUCAS survey and its ground photos."""
     from ..data.opening import read_dataset
-    from ..data.photos.pairing import pair_lucas
+    from ..data.photos.pairing import PhotoOptions, pair_lucas
     from ..data.sources.lucas import read_survey
 
-    known = None if series is None else read_dataset(series)
+    settings = asdict(photos) | {"directions": names_of(photos.directions) or []}
+    options = PhotoOptions(settings.pop("photos"), **settings)
+    points = None if series is None else read_dataset(series)
     # Only what is asked for: the harmonised survey has more than a million lines.
-    ids = None if known is None else set(known["point_id"][:])
-    report = pair_lucas(
-        output,
-        series=known,
-        survey=None if survey is None else read_survey(survey, year=survey_year, point_ids=ids),
-        photos=photos,
-        directions=names_of(directions) or [],
-        embed_bytes=embed_bytes,
-        require_photos=require_photos,
-        download=download,
-        workers=workers,
-        progress=show_progress(),
-    )
+    ids = None if points is None else set(points["point_id"][:])
+    read = None if survey is None else read_survey(survey, year=survey_year, point_ids=ids)
+    report = pair_lucas(output, series=points, survey=read, photos=options, workers=workers, progress=show_progress())
     typer.echo(str(report))
 
 
+@import_app.command("join")
+@with_groups
+def join_(
+    dataset: Annotated[str, typer.Argument(help="Folder of an import with photos.")],
+    embeddings: Annotated[Path, typer.Option(help="Folder of the photos' embeddings.")],
+    output: Annotated[Path, typer.Option(help="Folder to write, with the manifest of the splits, splits.csv.")],
+    splits: SplitGroup,
+) -> None:
+    """Join points with the embeddings of their photos, split them, and save what training reads."""
+    from ..data.joining import join_dataset
+
+    counts = join_dataset(dataset, embeddings, output, splits.to_options())
+    typer.echo(f"{sum(counts.values())} points written to {output}")
+    for name, count in counts.items():
+        typer.echo(f"  {name}: {count}")
+
+
 @import_app.command("table")
+@with_groups
 def import_table_(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
     output: Output,
+    reading: ReadingGroup,
     labels: Annotated[Path | None, typer.Option(help="CSV of places, codes and labels, one row a series.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
     composite: Composite = "median",
-    year: Year = None,
-    offset: Offset = None,
 ) -> None:
     """Import a table of series."""
     from ..data.sources.arrays import import_table
 
-    report = import_table(
-        table, output, labels=labels, id_column=id_column, composite=composite, year=year, offset=offset
-    )
+    report = import_table(table, output, labels=labels, id_column=id_column, composite=composite, **asdict(reading))
     typer.echo(str(report))
 
 
 @import_app.command("cube")
+@with_groups
 def import_cube_(
-    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    cube: Cube,
     output: Output,
+    labels: LabelGroup,
+    files: CubeGroup,
+    reading: ReadingGroup,
     points: Annotated[Path | None, typer.Option(help="CSV of longitude, latitude and labels.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Raster of label codes.")] = None,
-    codes: Annotated[str | None, typer.Option(help='Codes of the raster: "maize=1200;grassland=13,9120".')] = None,
-    variable: Annotated[str | None, typer.Option(help="Variable of the raster with the codes.")] = None,
-    per_label: Annotated[int | None, typer.Option(help="At most so many pixels of each label.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0,
     composite: Composite = "median",
-    year: Year = None,
-    bands: Bands = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
-    offset: Offset = None,
 ) -> None:
     """Import the pixels of a cube, at points or under a raster of labels."""
     from ..data.sources.cubes import import_cube
-    from ..maps.cubes import parse_codes
 
     report = import_cube(
         cube,
         output,
         points=points,
-        labels=labels,
-        codes=None if codes is None else parse_codes(codes),
-        variable=variable,
-        per_label=per_label,
-        seed=seed,
-        bands=names_of(bands),
-        crs=crs,
+        labels=labels.to_raster(),
+        crs=files.crs,
         composite=composite,
-        year=year,
-        offset=offset,
+        bands=names_of(files.bands),
+        **asdict(reading),
     )
     typer.echo(str(report))
 
 
 @import_app.command("patches")
+@with_groups
 def import_patches_(
-    cube: Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")],
+    cube: Cube,
     points: Annotated[Path, typer.Option(help="CSV of longitude, latitude, and perhaps point_id, date and labels.")],
     output: Output,
+    files: CubeGroup,
     size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
     month: Annotated[
-        list[int] | None, typer.Option(help="Calendar month to take looks from; may be repeated; all when left out.")
+        list[int] | None,
+        typer.Option(help="Calendar month to take acquisitions from; may be repeated; all when left out."),
     ] = None,
     min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
-    bands: Bands = None,
-    crs: Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")] = None,
     offset: Offset = None,
 ) -> None:
-    """Import RGB pictures of the clearest look around each point of a cube."""
-    from ..data.sources.patches import import_patches
+    """Import RGB pictures of the clearest acquisition around each point of a cube."""
+    from ..data.sources.patches import PatchOptions, import_patches
+    from ..models.timesenclip.options_timesenclip import SeriesOptions
 
-    report = import_patches(
-        cube,
-        output,
-        points=points,
-        size=size,
-        months=month or (),
-        min_clear=min_clear,
-        bands=names_of(bands),
-        crs=crs,
-        offset=offset,
-    )
-    typer.echo(str(report))
+    options = PatchOptions(size, tuple(month or ()), min_clear)
+    reading = SeriesOptions(bands=names_of(files.bands), offset=offset)
+    typer.echo(str(import_patches(cube, output, points, options, reading, crs=files.crs)))
 
 
 @import_app.command("eurosat")
@@ -164,7 +246,7 @@ def import_eurosat_(
     bands: Annotated[
         str | None, typer.Option(help="Bands of GeoTIFFs to keep beside the picture, with commas.")
     ] = None,
-    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    located: Located = False,
     workers: Workers = 2,
 ) -> None:
     """Import EuroSAT's pictures, or pictures of its GeoTIFFs."""
@@ -182,7 +264,7 @@ def import_bigearthnet_(
     output: Output,
     metadata: Annotated[Path | None, typer.Option(help="metadata.parquet of version 2, where it is elsewhere.")] = None,
     bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None,
-    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False,
+    located: Located = False,
     workers: Workers = 2,
 ) -> None:
     """Import BigEarthNet's patches with their labels of 19 classes."""

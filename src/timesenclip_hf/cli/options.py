@@ -46,6 +46,14 @@ class ReadingGroup:
 
 
 @dataclass(frozen=True)
+class CubeGroup:
+    """Options of a command that opens files as a cube."""
+
+    bands: Bands = None
+    crs: CRS = None
+
+
+@dataclass(frozen=True)
 class ComputeGroup:
     """Options of a command that computes embeddings."""
 

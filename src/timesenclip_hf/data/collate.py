@@ -1,4 +1,4 @@
-"""Rows of a dataset as what the pixel tower reads, whole batches at a time.
+"""Turn rows of a dataset into what the pixel tower reads, whole batches at a time.
 
 The columns are read as the Arrow arrays they are, without a Python object for any of their values, and stay 16-bit
 integers until a batch is asked for: that is what makes shuffled batches as fast as training needs them.
@@ -24,7 +24,7 @@ SERIES_COLUMNS = ("series", "observed", "months")
 
 
 class SeriesRows(torch.utils.data.Dataset[Inputs]):
-    """A dataset of monthly composites that hands out whole batches, for a `DataLoader` in any order.
+    """Hand out whole batches of a dataset of monthly composites, for a `DataLoader` in any order.
 
     It holds its columns in memory, some 300 bytes a row; what is larger than memory is read by [`iterate_inputs`].
 
@@ -51,15 +51,15 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
         self.columns = _read_columns(table, extractor, columns)
 
     def __len__(self) -> int:
-        """Rows."""
+        """Count the rows."""
         return len(self.columns["series"])
 
     def __getitem__(self, row: int) -> Inputs:
-        """One row, without the axis of the batch."""
+        """Return a row, without the axis of the batch."""
         return {name: column[0] for name, column in self.__getitems__([row]).items()}
 
     def __getitems__(self, rows: Sequence[int]) -> Inputs:
-        """Rows as one batch."""
+        """Return rows as one batch."""
         index = np.asarray(rows)
         return _to_inputs({name: column[index] for name, column in self.columns.items()}, self.extractor)
 
@@ -67,16 +67,16 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
 def iterate_inputs(
     dataset: Any, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str] = (), batch_size: int = 1_024
 ) -> Iterator[Inputs]:
-    """Batches in the order of a dataset, streamed ones included; only one is in memory.
+    """Yield batches in the order of a dataset, streamed ones included; only one is in memory.
 
     Args:
         dataset: a `Dataset` or an `IterableDataset` of the schema.
-        extractor: as for [`SeriesRows`].
-        columns: as for [`SeriesRows`].
+        extractor: of the checkpoint; its scaling is applied.
+        columns: numbers to hand out too, such as class indices.
         batch_size: rows; the last batch may be smaller.
 
     Raises:
-        ValueError: as for [`SeriesRows`].
+        ValueError: a column is missing, or the series differ in length.
     """
     _check_columns(dataset, columns)
     for table in dataset.select_columns([*SERIES_COLUMNS, *columns]).with_format("arrow").iter(batch_size):
@@ -84,7 +84,7 @@ def iterate_inputs(
 
 
 def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtractor) -> Inputs:
-    """`pixel_series` scaled as the feature extractor does, `series_mask`, `months`, and the other columns."""
+    """Scale `pixel_series` as the feature extractor does; add `series_mask`, `months` and the other columns."""
     values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
     inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
     if values.ndim == 3:
@@ -106,8 +106,8 @@ def _scale(values: np.ndarray, observed: np.ndarray, extractor: TimeSenCLIPFeatu
 def _read_columns(
     table: pa.Table, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    looks, length = (table.schema.field(name).type.list_size for name in ("observed", "series"))
-    series = as_series(table, crop=int(np.sqrt(length // (looks * len(BANDS)))))
+    times, length = (table.schema.field(name).type.list_size for name in ("observed", "series"))
+    series = as_series(table, crop=int(np.sqrt(length // (times * len(BANDS)))))
     if extractor.band_names != list(BANDS):
         series = series[:, :, [BANDS.index(name) for name in extractor.band_names]]
     read = {name: _flat(table, name) for name in ("observed", "months", *columns)}
@@ -115,8 +115,8 @@ def _read_columns(
     return {
         **read,
         "series": np.array(series),
-        "observed": read["observed"].reshape(-1, looks),
-        "months": read["months"].reshape(-1, looks),
+        "observed": read["observed"].reshape(-1, times),
+        "months": read["months"].reshape(-1, times),
     }
 
 

@@ -1,4 +1,4 @@
-"""A dataset of the schema by the folder or the Hub id that it lies under."""
+"""Open a dataset of the schema by its folder or Hub id."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ ALL = "all"
 
 
 def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
-    """Reads one split, or all of them one after the other.
+    """Read one split, or all of them one after the other.
 
     Args:
         name: folder of an import or of `save_to_disk`, any folder that `load_dataset` reads, or Hub id.
@@ -36,7 +36,7 @@ def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
     if split not in (ALL, *names):
         raise ValueError(f"{name} has no split {split!r}: its splits are {', '.join(names)}.")
     wanted = names if split == ALL else [split]
-    parts = [load_dataset(str(name), split=one) if saved is None else saved[one] for one in wanted]
+    parts = [load_dataset(str(name), split=part) if saved is None else saved[part] for part in wanted]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
 
 

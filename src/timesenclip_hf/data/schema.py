@@ -1,4 +1,4 @@
-"""What a row of every dataset of this package is: the columns, their types, and the way back to arrays.
+"""Define a row of every dataset of this package: the columns, their types, and the way back to arrays.
 
 A row is one place in one year: its series, or one picture of it. Monthly composites are lists of fixed length, which
 `datasets` reads several times as fast as nested or 2-D features; native acquisitions differ in number, so their lists
@@ -35,17 +35,17 @@ CLASS_TAXONOMIES = {
 
 
 def build_features(
-    num_looks: int = MONTHS_PER_YEAR,
+    num_times: int = MONTHS_PER_YEAR,
     *,
     native: bool = False,
     crop: int = 1,
     photos: bool = True,
     embedding_size: int | None = None,
 ) -> Features:
-    """The features of a dataset.
+    """Build the features of a dataset of series.
 
     Args:
-        num_looks: T, the same in every row, unless `native`.
+        num_times: time steps, T, the same in every row, unless `native`.
         native: acquisitions as they were, each row with its own number of them and their dates.
         crop: pixels along a side; a patch is kept as (time, band, crop, crop), flattened.
         photos: with the column of ground photos.
@@ -54,16 +54,16 @@ def build_features(
     Raises:
         ValueError: a size is not positive.
     """
-    if num_looks < 1 or crop < 1 or (embedding_size is not None and embedding_size < 1):
+    if num_times < 1 or crop < 1 or (embedding_size is not None and embedding_size < 1):
         raise ValueError(
-            f"`num_looks`, `crop` and `embedding_size` must be positive, got {num_looks}, {crop} and {embedding_size}."
+            f"`num_times`, `crop` and `embedding_size` must be positive, got {num_times}, {crop} and {embedding_size}."
         )
-    looks = -1 if native else num_looks
+    times = -1 if native else num_times
     features = {
         **_place_features(),
-        "series": List(Value("int16"), length=-1 if native else num_looks * len(BANDS) * crop**2),
-        "observed": List(Value("bool"), length=looks),
-        "months": List(Value("float32"), length=looks),
+        "series": List(Value("int16"), length=-1 if native else num_times * len(BANDS) * crop**2),
+        "observed": List(Value("bool"), length=times),
+        "months": List(Value("float32"), length=times),
     }
     if native:
         features["dates"] = List(Value("string"))
@@ -73,17 +73,9 @@ def build_features(
     return Features(features)
 
 
-def build_image_features(*, photos: bool = True, embedding_size: int | None = None) -> Features:
-    """The features of a dataset of satellite pictures: one 8-bit RGB image of one place on one date, `image`.
-
-    Args:
-        photos: with the column of ground photos.
-        embedding_size: of the frozen embedding beside each photo; none when left out.
-    """
-    features = {**_place_features(), "date": Value("string"), "image": Image(), **_class_features()}
-    if photos:
-        features["photos"] = photo_feature(embedding_size)
-    return Features(features)
+def build_image_features() -> Features:
+    """Build the features of satellite pictures: an 8-bit RGB `image` of one place on one date, without photos."""
+    return Features({**_place_features(), "date": Value("string"), "image": Image(), **_class_features()})
 
 
 def _place_features() -> dict[str, Any]:
@@ -102,7 +94,11 @@ def _class_features() -> dict[str, Any]:
 
 
 def photo_feature(embedding_size: int | None = None) -> List:
-    """The column of photos: references are first-class, so `image` may hold a path, bytes, or nothing."""
+    """Build the column of photos: references are first-class, so `image` may hold a path, bytes, or nothing.
+
+    Args:
+        embedding_size: of the frozen embedding beside each photo; none when left out.
+    """
     photo: dict[str, Any] = {
         "direction": Value("string"),
         "url": Value("string"),
@@ -115,7 +111,7 @@ def photo_feature(embedding_size: int | None = None) -> List:
 
 
 def taxonomy_of(column: str) -> Taxonomy:
-    """The label set of a class column.
+    """Load the label set of a class column.
 
     Raises:
         ValueError: not a class column.
@@ -127,7 +123,7 @@ def taxonomy_of(column: str) -> Taxonomy:
 
 @cache
 def indices_of(taxonomy: str) -> dict[str, int]:
-    """`{code: class index}` of a label set, read once."""
+    """Map the codes of a label set to class indices; it is read once."""
     return _taxonomy(taxonomy).indices
 
 
@@ -137,7 +133,7 @@ def _taxonomy(name: str) -> Taxonomy:
 
 
 def classes_of_codes(lc1: str, lu1: str) -> dict[str, int]:
-    """Land cover, land use and crop of LUCAS codes; `UNKNOWN` where a code is empty or strange.
+    """Derive land cover, land use and crop from LUCAS codes; `UNKNOWN` where a code is empty or strange.
 
     The letter of an LC1 code is its land cover, the first three characters of an LU1 code its land use; an LC1 code
     that names a crop is also the crop.
@@ -150,12 +146,12 @@ def classes_of_codes(lc1: str, lu1: str) -> dict[str, int]:
 
 
 def is_code(column: str, code: str) -> bool:
-    """Whether LUCAS has this code; `column` is `lc1` or `lu1`."""
+    """Tell whether LUCAS has this code; `column` is `lc1` or `lu1`."""
     return code in indices_of(f"lucas_{column}")
 
 
 def class_index(column: str, value: Any) -> int:
-    """Index of a class given by its index, code or name in any spelling; `UNKNOWN` where it is none of them."""
+    """Find a class by its index, code or name in any spelling; `UNKNOWN` where it is none of them."""
     text = str(value).strip()
     indices = indices_of(CLASS_TAXONOMIES[column])
     if text.lstrip("+-").isdigit():
@@ -167,14 +163,14 @@ def class_index(column: str, value: Any) -> int:
 
 
 def pack_series(values: np.ndarray) -> np.ndarray:
-    """Reflectance times 10,000, NaN where missing, as the 16-bit integers of the column `series`, same shape."""
+    """Pack reflectance times 10,000, NaN where missing, into the 16-bit integers of `series`, of the same shape."""
     # What 16 bits cannot hold is above three times full reflectance, and so no surface.
     present = ~np.isnan(values) & (np.abs(values) <= np.iinfo(np.int16).max)
     return np.where(present, np.rint(np.where(present, values, 0)), MISSING).astype(np.int16)
 
 
 def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.ndarray:
-    """Flat series of equal length as one array.
+    """Reshape flat series of equal length into one array.
 
     Args:
         column: a batch's `series`, or the batch with it: an Arrow table, array or record batch, a numpy array, a
@@ -189,10 +185,10 @@ def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.
         ValueError: the series differ in length, or do not divide into bands.
     """
     values = _flat(column["series"] if isinstance(column, Mapping) or hasattr(column, "schema") else column)
-    per_look = num_bands * crop**2
-    if values.ndim != 2 or values.shape[1] % per_look:
+    per_time = num_bands * crop**2
+    if values.ndim != 2 or values.shape[1] % per_time:
         raise ValueError(
-            f"The column `series` must hold lists of one length, a multiple of {per_look}, got the shape "
+            f"The column `series` must hold lists of one length, a multiple of {per_time}, got the shape "
             f"{values.shape}: native acquisitions go row by row through the feature extractor."
         )
     shape = (len(values), -1, num_bands) if crop == 1 else (len(values), -1, num_bands, crop, crop)
@@ -211,7 +207,7 @@ def _flat(column: Any) -> np.ndarray:
     return np.asarray(lists).reshape(len(column), -1)
 
 
-def month_places(num_looks: int = MONTHS_PER_YEAR) -> Sequence[float]:
-    """The column `months` of composites that divide the year evenly: the middle of each, 0 = January."""
-    step = MONTHS_PER_YEAR / num_looks
-    return [place * step + (step - 1) / 2 for place in range(num_looks)]
+def month_places(num_times: int = MONTHS_PER_YEAR) -> Sequence[float]:
+    """Place composites that divide the year evenly in the column `months`: the middle of each, 0 = January."""
+    step = MONTHS_PER_YEAR / num_times
+    return [index * step + (step - 1) / 2 for index in range(num_times)]

@@ -1,16 +1,20 @@
-"""Splits by point id: seeded random, and spatially blocked so that neighbours never lie in two splits.
+"""Split points by their ids: seeded random, or spatially blocked so that neighbours never lie in two splits.
 
-Nearby points look alike, so that a random split measures interpolation; blocks of a grid in km measure what happens
-in a landscape that was not trained on. A point that was surveyed in several years is one point: it goes by its id,
-into one split. The result depends on the ids, the places and the seed only, never on the order of the rows.
+Nearby points resemble each other, so that a random split measures interpolation; blocks of a grid in km measure what
+happens in a landscape that was not trained on. A point that was surveyed in several years is one point: it goes by its
+id, into one split. The result depends on the ids, the places and the seed only, never on the order of the rows.
 """
 
 import csv
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from ..files import whole_file
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 # Length of one degree of latitude on a sphere of the Earth's mean radius, 6371.0088 km (IUGG); a grid needs no more.
@@ -18,10 +22,48 @@ KM_PER_DEGREE = 6371.0088 * np.pi / 180
 MANIFEST_COLUMNS = ("point_id", "split")
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """Say how the points of a dataset are split.
+
+    Attributes:
+        manifest: CSV of point ids and their splits, as [`write_manifest`] writes it, in place of a draw.
+        block_km: side of the blocks that go whole into a split; None draws single points, as the paper did.
+        shares: share of each split, summing to 1; `SHARES` when left out.
+        seed: of the draw.
+    """
+
+    manifest: str | os.PathLike[str] | None = None
+    block_km: float | None = 50.0
+    shares: Mapping[str, float] | None = None
+    seed: int = 0
+
+
+def split_points(columns: Mapping[str, Any], options: SplitOptions = SplitOptions()) -> dict[str, str]:
+    """Give each point of a dataset its split.
+
+    Args:
+        columns: `point_id`, and `longitude` and `latitude` (WGS84 degrees) for blocks; a `Dataset` is such a mapping.
+        options: a manifest, blocks, or single points.
+
+    Raises:
+        FileNotFoundError: no such manifest.
+        ValueError: the manifest cannot be read, no points, places that are none, shares that do not sum to 1, or
+            fewer blocks than splits.
+    """
+    if options.manifest is not None:
+        return read_manifest(options.manifest)
+    ids = columns["point_id"][:]
+    if options.block_km is None:
+        return random_split(ids, options.shares, seed=options.seed)
+    longitude, latitude = columns["longitude"][:], columns["latitude"][:]
+    return blocked_split(ids, longitude, latitude, options.shares, block_km=options.block_km, seed=options.seed)
+
+
 def random_split(
     point_ids: Sequence[str], shares: Mapping[str, float] | None = None, *, seed: int = 0
 ) -> dict[str, str]:
-    """Draws each point's split at random; the sizes are exact to one point.
+    """Draw each point's split at random; the sizes are exact to one point.
 
     Args:
         point_ids: ids, of which a repeated one counts once.
@@ -37,9 +79,9 @@ def random_split(
     shares = _check_shares(shares)
     ids = _unique(point_ids)
     bounds = np.rint(np.cumsum(list(shares.values())) * len(ids)).astype(int)
-    places = np.searchsorted(bounds, np.random.default_rng(seed).permutation(len(ids)), side="right")
+    drawn = np.searchsorted(bounds, np.random.default_rng(seed).permutation(len(ids)), side="right")
     names = list(shares)
-    return {point: names[place] for point, place in zip(ids, places.tolist(), strict=True)}
+    return {point: names[index] for point, index in zip(ids, drawn.tolist(), strict=True)}
 
 
 def blocked_split(
@@ -51,7 +93,7 @@ def blocked_split(
     block_km: float = 50.0,
     seed: int = 0,
 ) -> dict[str, str]:
-    """Gives whole blocks of a grid to the splits.
+    """Give whole blocks of a grid to the splits.
 
     Blocks are shuffled, and each goes to the split that then lacks most points, so that the sizes are right to
     about one block.
@@ -72,30 +114,30 @@ def blocked_split(
     """
     shares = _check_shares(shares)
     ids, blocks = _blocks_of_points(point_ids, longitude, latitude, block_km)
-    names, place_of_block, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
-    if len(names) < len(shares):
+    numbers, block_of_point, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
+    if len(numbers) < len(shares):
         raise ValueError(
-            f"{len(ids)} points lie in {len(names)} blocks of {block_km:g} km, too few for {len(shares)} splits: use "
+            f"{len(ids)} points lie in {len(numbers)} blocks of {block_km:g} km, too few for {len(shares)} splits: use "
             "smaller blocks."
         )
     wanted = np.asarray(list(shares.values())) * len(ids)
-    given = np.zeros(len(shares))
-    split_of_block = np.empty(len(names), dtype=np.int64)
-    for done, block in enumerate(np.random.default_rng(seed).permutation(len(names))):
-        need = wanted - given
-        if len(names) - done == np.count_nonzero(given == 0):
-            need[given > 0] = -np.inf  # the blocks that are left are one for each split without any
+    filled = np.zeros(len(shares))
+    split_of_block = np.empty(len(numbers), dtype=np.int64)
+    for done, block in enumerate(np.random.default_rng(seed).permutation(len(numbers))):
+        need = wanted - filled
+        if len(numbers) - done == np.count_nonzero(filled == 0):
+            need[filled > 0] = -np.inf  # the blocks that are left are one for each split without any
         neediest = int(need.argmax())
         split_of_block[block] = neediest
-        given[neediest] += sizes[block]
+        filled[neediest] += sizes[block]
     split_names = list(shares)
-    return {point: split_names[split_of_block[place]] for point, place in zip(ids, place_of_block, strict=True)}
+    return {point: split_names[split_of_block[block]] for point, block in zip(ids, block_of_point, strict=True)}
 
 
 def block_of(
     longitude: Sequence[float] | np.ndarray, latitude: Sequence[float] | np.ndarray, block_km: float
 ) -> np.ndarray:
-    """Number of the block that each place lies in, int64.
+    """Find the block that each place lies in, as int64 numbers.
 
     The grid has rows of equal height in latitude, each cut in as many equal blocks as its middle parallel is long,
     so that a block has the same area anywhere (to rounding, and to the curvature within a row), and the
@@ -111,9 +153,9 @@ def block_of(
         raise ValueError(f"Give one longitude and one latitude a point, got {east.shape} and {north.shape}.")
     wrong = ~((np.abs(east) <= 180) & (np.abs(north) <= 90))
     if wrong.any():
-        place = int(wrong.argmax())
+        index = int(wrong.argmax())
         raise ValueError(
-            f"Point {place} lies at longitude {east[place]}, latitude {north[place]}, which is no place: give WGS84 "
+            f"Point {index} lies at longitude {east[index]}, latitude {north[index]}, which is no place: give WGS84 "
             "degrees, or leave the point out."
         )
     num_rows = max(round(180 * KM_PER_DEGREE / block_km), 1)
@@ -133,7 +175,7 @@ def check_blocks(
     *,
     block_km: float,
 ) -> int:
-    """Checks that no block straddles two splits.
+    """Check that no block straddles two splits.
 
     Args:
         splits: the split of each point id, as [`blocked_split`] or [`read_manifest`] gives it.
@@ -163,7 +205,7 @@ def check_blocks(
 
 
 def split_rows(splits: Mapping[str, str], point_ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """Row numbers of each split, as `Dataset.select` takes them, in the order of the rows.
+    """List the row numbers of each split, as `Dataset.select` takes them, in the order of the rows.
 
     Raises:
         ValueError: a row whose point has no split.
@@ -176,16 +218,16 @@ def split_rows(splits: Mapping[str, str], point_ids: Sequence[str]) -> dict[str,
 
 
 def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str]) -> None:
-    """Writes point id and split as CSV, sorted by id, so that equal splits give equal files."""
+    """Write point id and split as CSV, sorted by id, so that equal splits give equal files."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(MANIFEST_COLUMNS)
         writer.writerows(sorted(splits.items()))
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Reads what [`write_manifest`] wrote.
+    """Read what [`write_manifest`] wrote.
 
     Raises:
         ValueError: other columns, or a point with two splits.
@@ -225,7 +267,7 @@ def _blocks_of_points(
     latitude: Sequence[float] | np.ndarray,
     block_km: float,
 ) -> tuple[list[str], np.ndarray]:
-    """Unique ids, sorted, and the block of each; a point with several places goes by the first of them, sorted."""
+    """List unique ids, sorted, and the block of each; a point with several places goes by the first of them, sorted."""
     if len(point_ids) != len(longitude):
         raise ValueError(f"Give one place a point, got {len(point_ids)} ids and {len(longitude)} longitudes.")
     east, north = np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)

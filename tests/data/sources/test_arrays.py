@@ -72,7 +72,7 @@ def test_series_without_a_clear_look_are_left_out_with_their_columns_and_listed(
     problems = []
     dataset = dataset_from_series(series, {"country": ["BE", "FR", "IT", "ES"]}, problems=problems)
     assert dataset["country"][:] == ["BE", "FR", "ES"]
-    assert [(problem.reason, problem.point_id) for problem in problems] == [("no clear look", "2")]
+    assert [(problem.reason, problem.point_id) for problem in problems] == [("no clear observation", "2")]
 
 
 def test_classes_are_told_by_codes_names_and_indices_and_strange_ones_counted():

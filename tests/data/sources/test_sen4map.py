@@ -203,7 +203,7 @@ def _words(file):
         (_too_few_dates, "dates and looks differ in number"),
         (_dates_of_no_calendar, "no dates"),
         (_all_of_another_year, "date outside the year"),
-        (_all_cloud, "no clear look"),
+        (_all_cloud, "no clear observation"),
         (_short_band, "bands differ in shape"),
         (_flat_band, "wrong shape"),
         (_folder, "wrong shape"),

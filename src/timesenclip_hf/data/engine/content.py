@@ -1,4 +1,4 @@
-"""A hash of what a dataset says, whatever files, row groups or batches it is cut into."""
+"""Hash what a dataset says, whatever files, row groups or batches it is cut into."""
 
 import hashlib
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ with needs_extra("data"):
 
 
 def content_hash(tables: Iterable[pa.Table | pa.RecordBatch]) -> str:
-    """SHA-256 of the rows in their order: two datasets have one hash when all their values are the same.
+    """Hash the rows in their order by SHA-256: two datasets have one hash when all their values are the same.
 
     Args:
         tables: the dataset in pieces, such as `dataset.with_format("arrow").iter(1000)`, or batches of Parquet files.
@@ -26,19 +26,19 @@ def content_hash(tables: Iterable[pa.Table | pa.RecordBatch]) -> str:
         for name, column in zip(table.schema.names, table.columns, strict=True):
             for array in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
                 _feed(digests, name, array)
-    whole = hashlib.sha256(str(rows).encode())
+    total = hashlib.sha256(str(rows).encode())
     for name in sorted(digests):
-        whole.update(f"{name}:{digests[name].hexdigest()}".encode())
-    return whole.hexdigest()
+        total.update(f"{name}:{digests[name].hexdigest()}".encode())
+    return total.hexdigest()
 
 
 def _feed(digests: dict[str, Any], name: str, array: pa.Array) -> None:
-    """Every leaf of a column has digests of its own, so that it does not matter where a batch ends."""
+    """Keep digests for every leaf of a column, so that it does not matter where a batch ends."""
     kind = array.type
     if pa.types.is_struct(kind):
         _update(digests, f"{name}/present", np.asarray(array.is_valid()))
-        for place, child in enumerate(array.flatten()):
-            _feed(digests, f"{name}/{kind.field(place).name}", child)
+        for index, child in enumerate(array.flatten()):
+            _feed(digests, f"{name}/{kind.field(index).name}", child)
         return
     _update(digests, f"{name}/present", np.asarray(array.is_valid()))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

@@ -1,4 +1,4 @@
-"""What became of every point of an import: rows written, problems counted by name and listed with their reason."""
+"""Report what became of every point of an import: rows written, problems counted by name and listed."""
 
 import json
 import os
@@ -15,13 +15,13 @@ REPORT_FILE = "import_report.json"
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the input.
+    """Name one thing that is wrong with the input.
 
     Attributes:
         reason: what it is counted as, such as "no scene classification".
         point_id: of the point; empty where a whole file is meant.
         source: name of the file.
-        detail: what was found.
+        detail: what the source holds instead.
         skipped: True where the point is left out; False where it was kept, mended or with the class unknown.
     """
 
@@ -34,7 +34,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import read and wrote.
+    """Tell what an import read and wrote; `str()` is the text for people.
 
     Attributes:
         output: folder of the dataset.
@@ -55,22 +55,21 @@ class ImportReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Of every reason, how often it came up."""
+        """Count how often each reason came up."""
         return count_reasons(self.problems)
 
     @property
     def skipped(self) -> list[Problem]:
-        """The points that were left out, and why."""
+        """List the points that were left out, and why."""
         return [problem for problem in self.problems if problem.skipped and problem.point_id]
 
     def write(self) -> None:
-        """Writes the report beside the dataset."""
-        content = {**asdict(self), "counts": self.counts}
-        write_json(Path(self.output) / REPORT_FILE, content)
+        """Write the report beside the dataset."""
+        write_json(Path(self.output) / REPORT_FILE, {**asdict(self), "counts": self.counts})
 
     @classmethod
     def read(cls, output: str | os.PathLike[str]) -> "ImportReport":
-        """Reads the report of a finished import."""
+        """Read the report of a finished import from its folder."""
         content = json.loads((Path(output) / REPORT_FILE).read_text(encoding="utf-8"))
         content.pop("counts")
         # The folder may have been moved since.
@@ -84,19 +83,25 @@ class ImportReport:
 
 
 def count_reasons(problems: Iterable[Problem]) -> dict[str, int]:
-    """How often each reason comes up, by name."""
+    """Count how often each reason comes up, by name."""
     return dict(sorted(Counter(problem.reason for problem in problems).items()))
 
 
-def check_identity(folder: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], kind: str) -> None:
-    """Refuses to go on with other work than a folder holds; `kind` is said before what differs.
+def check_identity(folder: Path, present: Mapping[str, Any], wanted: Mapping[str, Any], kind: str) -> None:
+    """Refuse to go on with other work than a folder holds.
+
+    Args:
+        folder: that is written to.
+        present: what it holds, by name.
+        wanted: what it is to hold.
+        kind: the words before the name of what differs, such as "an import with another".
 
     Raises:
         ValueError: an entry differs.
     """
-    other = sorted(key for key in {*there, *wanted} if there.get(key) != wanted.get(key))
+    other = sorted(key for key in {*present, *wanted} if present.get(key) != wanted.get(key))
     if other:
         raise ValueError(
-            f"{folder} holds {kind} {other[0]} ({there.get(other[0])!r:.80}, now {wanted.get(other[0])!r:.80}): choose "
-            "another folder, or delete it."
+            f"{folder} holds {kind} {other[0]} ({present.get(other[0])!r:.80}, now {wanted.get(other[0])!r:.80}): "
+            "choose another folder, or delete it."
         )

@@ -1,7 +1,7 @@
-"""Rows from anywhere into a folder that `load_dataset` reads: several processes, bounded memory, stop and go on.
+"""Write rows from anywhere into a folder that `load_dataset` reads: several processes, bounded memory, resumable.
 
 The input is cut into parts that do not depend on the number of processes. Each part is written to a file of its own
-under `.import`, beside its problems as JSON, and renamed when it is whole; whatever ends the program loses the parts
+under `.import`, whole or not at all, beside its problems as JSON; whatever ends the program loses the parts
 in work and nothing else. When all parts are there they are joined into shards, `data/train-00000-of-00003.parquet`.
 """
 
@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 from transformers.utils import logging
 
 from ...extras import needs_extra
-from ...files import write_json
+from ...files import whole_file, write_json
 from .content import content_hash
 from .reports import REPORT_FILE, ImportReport, Problem, check_identity
 
@@ -42,8 +42,8 @@ PartReader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
 
 WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
-# What a refusal to go on in a folder says before what differs.
-KIND = "an import with another"
+# The words of a refusal to go on in a folder before what differs.
+_KIND = "an import with another"
 # A row group is held in memory as a whole, by us and by whoever streams the dataset.
 ROWS_PER_GROUP = 1_000
 BYTES_PER_GROUP = 8_000_000
@@ -53,7 +53,12 @@ BYTES_PER_SHARD = 256_000_000
 
 @dataclass(frozen=True)
 class ImportPart:
-    """A piece of the input: what the reader is given, and how many points it holds."""
+    """Describe a piece of the input.
+
+    Attributes:
+        task: what the reader takes.
+        points: how many it holds.
+    """
 
     task: Any
     points: int
@@ -70,7 +75,7 @@ def import_parts(
     workers: int = 2,
     progress: bool = True,
 ) -> ImportReport:
-    """Reads parts in several processes and writes them as a dataset, or goes on where an earlier call was ended.
+    """Read parts in several processes and write them as a dataset, or go on where an earlier call was ended.
 
     Args:
         output: folder to write.
@@ -95,44 +100,40 @@ def import_parts(
     known = json.loads(json.dumps({**identity, "parts": len(parts)}))
     if (folder / REPORT_FILE).exists():
         report = ImportReport.read(folder)
-        check_identity(folder, report.identity, known, KIND)
+        check_identity(folder, report.identity, known, _KIND)
         shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
         return report
     work = _open_work_folder(folder, known)
     _write_parts(work, parts, partial(_write_part, work, reader, features), workers, progress)
-    found = [*problems, *(problem for index in range(len(parts)) for problem in _read_problems(work, index))]
     files = [_part_file(work, index) for index in range(len(parts))]
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    problems = [*problems, *(problem for file in files for problem in _read_problems(file))]
+    points, rows = sum(part.points for part in parts), sum(pq.read_metadata(file).num_rows for file in files)
     if rows == 0:
-        first = next(iter(found), None)
-        reason = ""
-        if first is not None:
-            reason = f", the first because of: {first.reason}{f' ({first.detail})' if first.detail else ''}"
-        raise ValueError(f"None of the {sum(part.points for part in parts)} points can be used{reason}.")
+        raise _nothing_left(points, problems)
     shards = _join(files, folder / "data", features)
-    report = ImportReport(
-        output=str(folder),
-        points=sum(part.points for part in parts),
-        rows=rows,
-        problems=found,
-        content_hash=content_hash(batch for shard in shards for batch in _batches(shard)),
-        identity=known,
-    )
+    digest = content_hash(batch for shard in shards for batch in _batches(shard))
+    report = ImportReport(str(folder), points, rows, problems, digest, identity=known)
     report.write()
     shutil.rmtree(work)
     return report
+
+
+def _nothing_left(points: int, problems: Sequence[Problem]) -> ValueError:
+    first = next(iter(problems), None)
+    reason = ""
+    if first is not None:
+        reason = f", the first because of: {first.reason}{f' ({first.detail})' if first.detail else ''}"
+    return ValueError(f"None of the {points} points can be used{reason}.")
 
 
 def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
     work = folder / WORK_FOLDER
     plan = work / PLAN_FILE
     if plan.exists():
-        check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity, KIND)
+        check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity, _KIND)
     elif any(folder.glob("data/*.parquet")):
         raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
     work.mkdir(parents=True, exist_ok=True)
-    for left_over in work.glob("*.tmp"):
-        left_over.unlink(missing_ok=True)
     write_json(plan, identity)
     return work
 
@@ -140,7 +141,7 @@ def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
 def _write_parts(
     work: Path, parts: Sequence[ImportPart], write: Callable[[tuple[int, Any]], int], workers: int, progress: bool
 ) -> None:
-    """Writes the parts that are not there yet."""
+    """Write the parts that are missing."""
     waiting = [(index, part.task) for index, part in enumerate(parts) if not _part_file(work, index).exists()]
     left = sum(parts[index].points for index, _ in waiting)
     total = sum(part.points for part in parts)
@@ -168,7 +169,7 @@ def _run(write: Callable[[tuple[int, Any]], int], waiting: Sequence[tuple[int, A
 
 
 def _end_with_parent() -> None:
-    """Workers of a killed program would wait for its next order for ever."""
+    """End this worker with the program that started it, for whose next order it would wait for ever."""
 
     def watch(sentinel: int) -> None:
         wait([sentinel])
@@ -180,28 +181,27 @@ def _end_with_parent() -> None:
 
 
 def _write_part(work: Path, reader: PartReader, features: Features, item: tuple[int, Any]) -> int:
-    """Runs in a worker: one part to its file, its problems beside it."""
+    """Write one part to its file, in a worker, with its problems beside it; return its index."""
     index, task = item
     problems: list[Problem] = []
 
     def rows() -> Iterator[Row | pa.Table]:
-        for found in reader(task):
-            if isinstance(found, Problem):
-                problems.append(found)
+        for row in reader(task):
+            if isinstance(row, Problem):
+                problems.append(row)
             else:
-                yield found
+                yield row
 
     path = _part_file(work, index)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    _write_tables(temporary, _tables(rows(), features), features)
-    # First the problems: a part counts as done when its rows are there.
-    write_json(path.with_suffix(".json"), [asdict(problem) for problem in problems])
-    temporary.replace(path)
+    with whole_file(path) as partial:
+        _write_tables(partial, _tables(rows(), features), features)
+        # Before the rows take their place: a part counts as done when they are there.
+        write_json(path.with_suffix(".json"), [asdict(problem) for problem in problems])
     return index
 
 
 def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.Table]:
-    """Tables of rows, small enough that patches of any size stay in memory."""
+    """Gather rows into tables small enough that patches of any size stay in memory."""
     schema, held, size = features.arrow_schema, [], 0
     for row in rows:
         if isinstance(row, pa.Table):
@@ -217,11 +217,11 @@ def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.T
 
 
 def _write_tables(path: Path, tables: Iterable[pa.Table], features: Features) -> None:
-    """Writes row groups of up to so many rows and bytes, whatever the tables are cut into."""
+    """Write row groups of up to so many rows and bytes, whatever the tables are cut into."""
     with pq.ParquetWriter(path, features.arrow_schema, compression="zstd") as writer:
         held: list[pa.Table] = []
         for table in tables:
-            rows, size = sum(one.num_rows for one in held), sum(one.nbytes for one in held)
+            rows, size = sum(part.num_rows for part in held), sum(part.nbytes for part in held)
             if held and (rows + table.num_rows > ROWS_PER_GROUP or size + table.nbytes > BYTES_PER_GROUP):
                 writer.write_table(pa.concat_tables(held))
                 held = []
@@ -231,7 +231,7 @@ def _write_tables(path: Path, tables: Iterable[pa.Table], features: Features) ->
 
 
 def _join(files: Sequence[Path], folder: Path, features: Features) -> list[Path]:
-    """Parts to shards of a good size for the Hub."""
+    """Join parts into shards of a good size for the Hub."""
     groups: list[list[Path]] = [[]]
     size = 0
     for file in files:
@@ -241,11 +241,10 @@ def _join(files: Sequence[Path], folder: Path, features: Features) -> list[Path]
         groups[-1].append(file)
         size += file.stat().st_size
     folder.mkdir(exist_ok=True)
-    shards = [folder / f"train-{place:05}-of-{len(groups):05}.parquet" for place in range(len(groups))]
+    shards = [folder / f"train-{index:05}-of-{len(groups):05}.parquet" for index in range(len(groups))]
     for shard, group in zip(shards, groups, strict=True):
-        temporary = files[0].with_name(f"{shard.stem}.tmp")
-        _write_tables(temporary, (pa.Table.from_batches([b]) for file in group for b in _batches(file)), features)
-        temporary.replace(shard)
+        with whole_file(shard) as partial:
+            _write_tables(partial, (pa.Table.from_batches([b]) for file in group for b in _batches(file)), features)
     return shards
 
 
@@ -259,6 +258,5 @@ def _part_file(work: Path, index: int) -> Path:
     return work / f"{index:06}.parquet"
 
 
-def _read_problems(work: Path, index: int) -> list[Problem]:
-    path = _part_file(work, index).with_suffix(".json")
-    return [Problem(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+def _read_problems(part: Path) -> list[Problem]:
+    return [Problem(**entry) for entry in json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))]

@@ -1,4 +1,4 @@
-"""Frozen CLIP embeddings of ground photos, kept as Parquet shards: computed once, read in every training run.
+"""Embed ground photos with a frozen CLIP, into Parquet shards: computed once, read in every training run.
 
 The photos of a folder are sorted and cut into shards. A shard is written when its last photo is embedded, so that
 whatever ends the program loses the shards in work and nothing else; processes take turns with the shards, and the
@@ -10,7 +10,7 @@ An embedding is CLIP's projected image embedding as the model gives it, not norm
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ...files import first_line, read_tensors, weights_hash
+from ...files import first_line, weights_hash
 from ..sources.lucas import LONG_NAMES
-from .download import UNREADABLE, photo_fault
-from .embedding_shards import EmbeddingReport, PhotoFile, finish_embeddings, open_output, shard_file, write_shard
+from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
+from .faults import UNREADABLE, photo_fault
 
 DTYPES = ("float32", "bfloat16", "float16")
 # Photos of a shard: some minutes of work without a GPU.
@@ -35,20 +35,19 @@ _PHOTO = re.compile(
     r"(?:LUCAS)?(?P<year>\d{4})/(?P<country>[A-Z]{2})/\d{3}/\d{3}/"
     rf"(?:\d{{4}}(?P<long_id>\d{{8}})LCLU_(?P<word>{'|'.join(_LETTERS)})|(?P<id>\d{{8}})(?P<letter>[NESWPC]))\.(?:jpe?g|JPE?G)"
 )
-_UPSTREAM_KEY = re.compile(r"(?P<country>[A-Z]{2})_(?P<id>\d{8})(?P<letter>[NESWPC])")
 
 
 class _VisionTower(CLIPVisionModelWithProjection):  # type: ignore[misc]  # transformers counts as untyped
-    """The stock tower, which reads its part of a whole checkpoint without a list of the other parts' weights."""
+    """Read the stock tower's part of a whole checkpoint without a list of the other parts' weights."""
 
     _keys_to_ignore_on_load_unexpected = [r"^(text|pixel)_model\.", r"^text_projection\.", r"^logit_scale$"]
 
 
 class PhotoEncoder:
-    """The vision tower of a CLIP checkpoint with its image processor."""
+    """Hold the vision tower of a CLIP checkpoint with its image processor."""
 
     def __init__(self, clip: str | os.PathLike[str], *, dtype: str = "float32", device: Any = "cpu") -> None:
-        """Loads the tower.
+        """Load the tower.
 
         Args:
             clip: folder or Hub id of any CLIP checkpoint, whole or its vision tower.
@@ -73,18 +72,18 @@ class PhotoEncoder:
         self.size = int(model.config.projection_dim)
 
     def weights_hash(self) -> str:
-        """Tells one set of weights from another, whatever folder they lie in."""
+        """Tell one set of weights from another, whatever folder they lie in."""
         return weights_hash(self.model.state_dict())
 
     @torch.inference_mode()
     def embed(self, pixel_values: torch.Tensor) -> np.ndarray:
-        """Embeddings of prepared photos (batch, 3, height, width) as float32 (batch, size)."""
+        """Embed prepared photos (batch, 3, height, width) as float32 (batch, size)."""
         embeds = self.model(pixel_values.to(self.model.device, self.model.dtype)).image_embeds
         return np.asarray(embeds.float().cpu().numpy())
 
 
 def _vision_config(clip: str) -> CLIPVisionConfig:
-    """The configuration of the vision tower, alone or in a whole checkpoint."""
+    """Read the configuration of the vision tower, alone or in a whole checkpoint."""
     config = AutoConfig.from_pretrained(clip)
     vision = getattr(config, "vision_config", config)
     if not isinstance(vision, CLIPVisionConfig):
@@ -95,7 +94,7 @@ def _vision_config(clip: str) -> CLIPVisionConfig:
 
 
 def list_photos(folder: str | os.PathLike[str]) -> list[PhotoFile]:
-    """The photos of a folder in the survey's layout, sorted by path.
+    """List the photos of a folder in the survey's layout, sorted by path.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -108,10 +107,10 @@ def list_photos(folder: str | os.PathLike[str]) -> list[PhotoFile]:
     for parent, _, names in os.walk(root):
         for name in names:
             path = Path(parent, name).relative_to(root).as_posix()
-            if found := _PHOTO.fullmatch(path):
-                direction = found["letter"] or _LETTERS[found["word"]]
-                point_id = found["id"] or found["long_id"]
-                photos.append(PhotoFile(point_id, int(found["year"]), found["country"], direction, path))
+            if match := _PHOTO.fullmatch(path):
+                direction = match["letter"] or _LETTERS[match["word"]]
+                point_id = match["id"] or match["long_id"]
+                photos.append(PhotoFile(point_id, int(match["year"]), match["country"], direction, path))
     if not photos:
         raise ValueError(f"{folder} has no photo at a path of the survey, such as 2018/BE/380/231/38023110N.jpg.")
     return sorted(photos, key=lambda photo: photo.path)
@@ -125,11 +124,10 @@ def embed_photos(
     batch_size: int = 64,
     shard_size: int = SHARD_SIZE,
     workers: int = 0,
-    rank: int = 0,
-    num_ranks: int = 1,
+    share: tuple[int, int] = (0, 1),
     progress: bool = True,
 ) -> None:
-    """Embeds this process's share of a folder's photos, but for the shards that are there already.
+    """Embed this process's share of a folder's photos, but for the shards that are there already.
 
     When every process is through, [`finish_embeddings`] checks the shards and reports.
 
@@ -140,86 +138,57 @@ def embed_photos(
         batch_size: photos at a time.
         shard_size: photos of a shard.
         workers: processes that read and prepare photos; 0 does so in this one.
-        rank: number of this process.
-        num_ranks: processes that share the work.
+        share: number of this process, from 0, and how many processes share the work.
         progress: show a bar.
 
     Raises:
         FileNotFoundError: no such folder of photos.
         ValueError: a size that is not positive, no photos, or shards of other photos or weights in the output.
     """
-    if min(batch_size, shard_size, num_ranks) < 1 or not 0 <= rank < num_ranks:
+    rank, num_ranks = share
+    if min(batch_size, shard_size) < 1 or not 0 <= rank < num_ranks:
         raise ValueError(
-            f"`batch_size`, `shard_size` and `num_ranks` must be at least 1, and `rank` below `num_ranks`, got "
-            f"{batch_size}, {shard_size}, {num_ranks} and {rank}."
+            f"`batch_size` and `shard_size` must be at least 1, and the first number of `share` below the second, got "
+            f"{batch_size}, {shard_size} and {share}."
         )
     photos = list_photos(folder)
     target = Path(output)
     open_output(target, _plan(folder, photos, encoder, shard_size))
     num_shards = -(-len(photos) // shard_size)
     shards = {
-        place: range(place * shard_size, min((place + 1) * shard_size, len(photos)))
-        for place in range(rank, num_shards, num_ranks)
-        if not shard_file(target, place, num_shards).exists()
+        shard_file(target, index, num_shards): range(index * shard_size, min((index + 1) * shard_size, len(photos)))
+        for index in range(rank, num_shards, num_ranks)
     }
-    batches = [
-        rows[start : start + batch_size] for rows in shards.values() for start in range(0, len(rows), batch_size)
-    ]
+    missing = {file: rows for file, rows in shards.items() if not file.exists()}
+    starts = [(rows, start) for rows in missing.values() for start in range(0, len(rows), batch_size)]
     prepared: Any = DataLoader(
         _PreparedPhotos(Path(folder), photos, encoder.processor),  # type: ignore[arg-type]  # no subclass
-        batch_sampler=[list(batch) for batch in batches],
+        batch_sampler=[list(rows[start : start + batch_size]) for rows, start in starts],
         num_workers=workers,
         collate_fn=_collate,
     )
-    done, embeds, skipped = [], [], []
-    with tqdm(total=sum(map(len, shards.values())), desc="photos", unit="photo", disable=not progress) as bar:
-        for batch, (pixel_values, faults) in zip(batches, prepared, strict=True):
-            done += [photos[place] for place, fault in zip(batch, faults, strict=True) if fault is None]
-            skipped += [(photos[place], fault) for place, fault in zip(batch, faults, strict=True) if fault]
-            if pixel_values is not None:
-                embeds.append(encoder.embed(pixel_values))
-            bar.update(len(batch))
-            shard = batch[0] // shard_size
-            if batch[-1] == shards[shard][-1]:
-                write_shard(shard_file(target, shard, num_shards), done, _stack(embeds, encoder.size), skipped)
-                done, embeds, skipped = [], [], []
+    with tqdm(total=sum(map(len, missing.values())), desc="photos", unit="photo", disable=not progress) as bar:
+        embedded = _embed_batches(encoder, prepared, bar)
+        for file, rows in missing.items():
+            results = [(photos[row], *next(embedded)) for row in rows]
+            done = [photo for photo, _, fault in results if fault is None]
+            vectors = np.array([vector for _, vector, fault in results if fault is None], dtype=np.float32)
+            skipped = [(photo, fault) for photo, _, fault in results if fault is not None]
+            write_shard(file, done, vectors.reshape(-1, encoder.size), skipped)
 
 
-def import_upstream_embeddings(
-    path: str | os.PathLike[str], output: str | os.PathLike[str], *, year: int = 2018, shard_size: int = 100_000
-) -> EmbeddingReport:
-    """Writes upstream's dictionary of embeddings, `{nuts0}_{id}{W|E|N|S}` to (1, size) tensors, as shards.
-
-    Args:
-        path: `.pt` file; opened without running anything in it.
-        output: folder of the shards.
-        year: of the survey, which the keys do not tell; 2018 in upstream's training.
-        shard_size: photos of a shard.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a dictionary of tensors, no key of this form, or other shards in the output.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No such file of embeddings: {path}.")
-    tensors = read_tensors(path)
-    photos, vectors, skipped = _read_upstream(tensors, path, year)
-    order = sorted(range(len(photos)), key=photos.__getitem__)
-    num_shards = -(-len(order) // shard_size)
-    target = Path(output)
-    digest = hashlib.sha256("\n".join(sorted(tensors)).encode()).hexdigest()[:16]
-    plan = {"source": path.name, "keys": digest, "year": year, "size": vectors.shape[1]}
-    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
-    for place in range(num_shards):
-        rows = order[place * shard_size : (place + 1) * shard_size]
-        file = shard_file(target, place, num_shards)
-        write_shard(file, [photos[row] for row in rows], vectors[rows], [] if place else skipped)
-    return finish_embeddings(target)
+def _embed_batches(
+    encoder: PhotoEncoder, prepared: Any, bar: "tqdm[object]"
+) -> Iterator[tuple[np.ndarray | None, str | None]]:
+    """Yield the embedding of each photo, or why it has none."""
+    for pixel_values, faults in prepared:
+        vectors = iter(() if pixel_values is None else encoder.embed(pixel_values))
+        bar.update(len(faults))
+        yield from ((next(vectors), None) if fault is None else (None, fault) for fault in faults)
 
 
 class _PreparedPhotos:
-    """Photos as pixel values, or why there are none."""
+    """Prepare photos as pixel values, or say why there are none."""
 
     def __init__(self, folder: Path, photos: Sequence[PhotoFile], processor: Any) -> None:
         self.folder = folder
@@ -229,11 +198,11 @@ class _PreparedPhotos:
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, place: int) -> torch.Tensor | str:
-        file = self.folder / self.photos[place].path
+    def __getitem__(self, index: int) -> torch.Tensor | str:
+        file = self.folder / self.photos[index].path
         try:
             with Image.open(file) as image:
-                # A camera that was turned says so in EXIF; CLIP's processor does not look there.
+                # A camera that was turned says so in EXIF; CLIP's processor does not read it.
                 upright = ImageOps.exif_transpose(image).convert("RGB")
             values: torch.Tensor = self.processor(upright, return_tensors="pt")["pixel_values"][0]
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
@@ -242,7 +211,7 @@ class _PreparedPhotos:
 
 
 def _collate(items: Sequence[torch.Tensor | str]) -> tuple[torch.Tensor | None, list[str | None]]:
-    """One tensor a batch: a reading process would need a file descriptor for each."""
+    """Stack a batch into one tensor: a reading process would need a file descriptor for each."""
     values = [item for item in items if isinstance(item, torch.Tensor)]
     return torch.stack(values) if values else None, [item if isinstance(item, str) else None for item in items]
 
@@ -261,45 +230,3 @@ def _plan(
         "shards": -(-len(photos) // shard_size),
         "shard_size": shard_size,
     }
-
-
-def _stack(embeds: Sequence[np.ndarray], size: int) -> np.ndarray:
-    return np.concatenate([np.empty((0, size), dtype=np.float32), *embeds])
-
-
-def _read_upstream(
-    tensors: Mapping[str, torch.Tensor], path: Path, year: int
-) -> tuple[list[PhotoFile], np.ndarray, list[tuple[PhotoFile, str]]]:
-    photos: list[PhotoFile] = []
-    vectors: list[np.ndarray] = []
-    skipped: list[tuple[PhotoFile, str]] = []
-    for photo, vector, reason in _upstream_entries(tensors, year):
-        if not reason and vectors and vector.shape != vectors[0].shape:
-            reason = "embedding of another size"
-        if reason:
-            skipped.append((photo, reason))
-        else:
-            photos.append(photo)
-            vectors.append(vector)
-    if not vectors:
-        key, tensor = next(iter(tensors.items()))
-        raise ValueError(
-            f"{path} has no embedding under a key such as BE_38023110N: its first key is {key!r} with a tensor of "
-            f"shape {tuple(tensor.shape)}."
-        )
-    return photos, np.stack(vectors), skipped
-
-
-def _upstream_entries(tensors: Mapping[str, torch.Tensor], year: int) -> Iterator[tuple[PhotoFile, np.ndarray, str]]:
-    for key, tensor in tensors.items():
-        vector = tensor.float().numpy().reshape(-1)
-        found = _UPSTREAM_KEY.fullmatch(key)
-        if found is None:
-            yield PhotoFile("", year, "", "", key), vector, "key of another form"
-            continue
-        photo = PhotoFile(found["id"], year, found["country"], found["letter"], key)
-        one = tensor.ndim == 1 or (tensor.ndim == 2 and len(tensor) == 1)
-        if not one or not len(vector):
-            yield photo, vector, "not one embedding"
-        else:
-            yield photo, vector, "" if np.isfinite(vector).all() else "embedding not finite"

@@ -1,4 +1,4 @@
-"""Embeddings of ground photos as Parquet shards: written whole or not at all, read as a dataset, added to photos.
+"""Keep embeddings of ground photos as Parquet shards: write them, read them as a dataset, add them to photos.
 
 A row has the photo's point, year, country and direction, and its embedding, not normalised: pooling over the photos
 of a point and the objectives normalise by themselves.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...extras import needs_extra
-from ...files import write_json
+from ...files import whole_file, write_json
 from ..engine.content import content_hash
 from ..engine.reports import Problem, check_identity, count_reasons
 from ..schema import photo_feature
@@ -29,7 +29,7 @@ _KEYS = ("point_id", "year", "direction")
 
 
 class PhotoFile(NamedTuple):
-    """A photo: what it shows, and its path below the folder of photos."""
+    """Name a photo by what it shows, and its path below the folder of photos."""
 
     point_id: str
     year: int
@@ -40,7 +40,7 @@ class PhotoFile(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddingReport:
-    """What was embedded; `str()` is the text for people.
+    """Tell what was embedded; `str()` is the text for people.
 
     Attributes:
         output: folder of the shards.
@@ -62,7 +62,11 @@ class EmbeddingReport:
 
 
 def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Makes the folder with its plan; every process comes here, and they write the same one or find it.
+    """Make the folder with its plan; every process of a run comes here, and they write the same one or find it.
+
+    Args:
+        folder: of the shards.
+        plan: what is embedded, and how.
 
     Raises:
         ValueError: the folder holds embeddings of another plan.
@@ -72,18 +76,28 @@ def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
     if file.exists():
         check_identity(folder, json.loads(file.read_text(encoding="utf-8")), plan, "embeddings with other")
     else:
-        write_json(file, dict(plan))
+        # Not `whole_file`, whose partial file the processes would share.
+        partial = folder / f".{PLAN_FILE}.{os.getpid()}"
+        partial.write_text(json.dumps(plan), encoding="utf-8")
+        partial.replace(file)
 
 
-def shard_file(folder: Path, place: int, num_shards: int) -> Path:
-    """Where a shard is, once it is whole."""
-    return folder / f"embeddings-{place:05}-of-{num_shards:05}.parquet"
+def shard_file(folder: Path, index: int, num_shards: int) -> Path:
+    """Name the file of a shard, which is there once it is finished."""
+    return folder / f"embeddings-{index:05}-of-{num_shards:05}.parquet"
 
 
 def write_shard(
     file: Path, photos: Sequence[PhotoFile], vectors: np.ndarray, skipped: Sequence[tuple[PhotoFile, str]]
 ) -> None:
-    """Writes rows and problems in one file, so that a shard has both or neither."""
+    """Write rows and problems in one file, so that a shard has both or neither.
+
+    Args:
+        file: of the shard.
+        photos: with an embedding.
+        vectors: their embeddings, (photos, size).
+        skipped: photos without one, and why.
+    """
     problems = [asdict(Problem(reason, photo.point_id, photo.path)) for photo, reason in skipped]
     columns = {
         "point_id": pa.array([photo.point_id for photo in photos], pa.string()),
@@ -93,20 +107,19 @@ def write_shard(
         "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1]),
     }
     table = pa.table(columns).replace_schema_metadata({"problems": json.dumps(problems)})
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    pq.write_table(table, temporary, row_group_size=10_000)
-    temporary.replace(file)
+    with whole_file(file) as partial:
+        pq.write_table(table, partial, row_group_size=10_000)
 
 
 def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
-    """Checks that all shards are there, and writes and returns the report.
+    """Check that all shards are there; write and return the report.
 
     Raises:
         ValueError: a shard is missing.
     """
     folder = Path(output)
     plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
-    files = [shard_file(folder, place, plan["shards"]) for place in range(plan["shards"])]
+    files = [shard_file(folder, index, plan["shards"]) for index in range(plan["shards"])]
     missing = [file.name for file in files if not file.exists()]
     if missing:
         raise ValueError(f"{folder} lacks {len(missing)} of {len(files)} shards, the first {missing[0]}: run again.")
@@ -121,7 +134,7 @@ def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
 
 
 def read_embeddings(folder: str | os.PathLike[str], *, cache_dir: str | None = None) -> Dataset:
-    """The rows of all shards as a dataset on disk: `point_id`, `year`, `country`, `direction`, `embedding`.
+    """Open the rows of all shards as a dataset on disk: `point_id`, `year`, `country`, `direction`, `embedding`.
 
     Raises:
         ValueError: the folder has no finished embeddings.
@@ -133,7 +146,7 @@ def read_embeddings(folder: str | os.PathLike[str], *, cache_dir: str | None = N
 
 
 def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_dir: str | None = None) -> Dataset:
-    """A dataset with the frozen embedding beside each photo; NaN where a photo has none.
+    """Put the frozen embedding beside each photo of a dataset; NaN where a photo has none.
 
     Args:
         dataset: with the columns `point_id`, `year` and `photos`.
@@ -146,7 +159,8 @@ def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_di
     if "photos" not in dataset.column_names:
         raise ValueError(f"The dataset has no column 'photos', but {', '.join(dataset.column_names)}: pair it first.")
     embeddings = read_embeddings(folder, cache_dir=cache_dir)
-    keys = zip(*(embeddings.with_format("arrow")[:][name].to_pylist() for name in _KEYS), strict=True)
+    table = embeddings.select_columns(list(_KEYS)).with_format("arrow")[:]
+    keys = zip(*(table[name].to_pylist() for name in _KEYS), strict=True)
     lookup = {key: row for row, key in enumerate(keys)}
     size = embeddings.features["embedding"].length
     vectors = embeddings.with_format("numpy")
@@ -160,13 +174,16 @@ def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_di
         point = np.repeat(np.arange(len(table)), lengths)
         ids, years = table["point_id"].to_pylist(), table["year"].to_pylist()
         directions = flat.field("direction").to_pylist()
-        rows = [lookup.get((ids[p], years[p], one), -1) for p, one in zip(point.tolist(), directions, strict=True)]
-        found = np.flatnonzero(np.asarray(rows, dtype=np.int64) >= 0)
-        matched += len(found)
+        rows = np.asarray(
+            [lookup.get((ids[p], years[p], side), -1) for p, side in zip(point.tolist(), directions, strict=True)],
+            dtype=np.int64,
+        )
+        known = np.flatnonzero(rows >= 0)
+        matched += len(known)
         values = np.full((len(rows), size), np.nan, dtype=np.float32)
-        if len(found):
-            values[found] = vectors[[rows[place] for place in found]]["embedding"]
-        names = [one.name for one in flat.type if one.name != "embedding"]
+        if len(known):
+            values[known] = vectors[rows[known]]["embedding"]
+        names = [field.name for field in flat.type if field.name != "embedding"]
         columns = [*(flat.field(name) for name in names), pa.FixedSizeListArray.from_arrays(values.reshape(-1), size)]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         column = pa.ListArray.from_arrays(offsets, pa.StructArray.from_arrays(columns, [*names, "embedding"]))

@@ -1,4 +1,4 @@
-"""Points with the ground photos of the same place and year: series from any importer, the LUCAS survey, and photos.
+"""Pair points with the ground photos of the same place and year: any importer's series, the LUCAS survey, photos.
 
 A photo is a reference first: its direction, its address and its licence. Where a copy of it is on disk the file, or
 its bytes, are added. A photo that cannot be read stays a reference, and is counted.
@@ -28,7 +28,8 @@ from ..sources.lucas import (
     photo_requests,
     photo_url,
 )
-from .download import download_photos, photo_fault
+from .download import download_photos
+from .faults import photo_fault
 
 with needs_extra("data"):
     from datasets import Dataset, Features
@@ -40,21 +41,49 @@ ROWS_PER_PART_WITH_BYTES = 25
 SERIES_COLUMNS = ("series", "observed", "months")
 
 
+@dataclass(frozen=True)
+class PhotoOptions:
+    """Say which photos are paired with points, and how they are kept.
+
+    Attributes:
+        folder: of photos in the survey's layout; without it photos are references only.
+        directions: the photos to pair, of `schema.DIRECTIONS`.
+        embed_bytes: keep the bytes of the photos in the dataset, not their paths.
+        require_photos: leave out points without a photo that can be read.
+        download: fetch what is not in the folder first, politely.
+        base_url: server of the photos.
+
+    Raises:
+        ValueError: an unknown direction, or no folder where one is needed.
+    """
+
+    folder: str | os.PathLike[str] | None = None
+    directions: Sequence[str] = LANDSCAPE
+    embed_bytes: bool = False
+    require_photos: bool = False
+    download: bool = False
+    base_url: str = PHOTOS_URL
+
+    def __post_init__(self) -> None:
+        unknown = [direction for direction in self.directions if direction not in DIRECTIONS]
+        if unknown or not self.directions:
+            raise ValueError(f"`directions` must be some of {', '.join(DIRECTIONS)}, got {list(self.directions)}.")
+        if self.folder is None and (self.embed_bytes or self.require_photos or self.download):
+            raise ValueError("Give the folder of photos, for their bytes, to require them, or to download them.")
+        object.__setattr__(self, "directions", tuple(dict.fromkeys(self.directions)))
+        object.__setattr__(self, "folder", None if self.folder is None else os.path.abspath(self.folder))
+
+
 def pair_lucas(
     output: str | os.PathLike[str],
     *,
     series: Dataset | None = None,
     survey: Survey | None = None,
-    photos: str | os.PathLike[str] | None = None,
-    directions: Sequence[str] = LANDSCAPE,
-    embed_bytes: bool = False,
-    require_photos: bool = False,
-    download: bool = False,
-    base_url: str = PHOTOS_URL,
+    photos: PhotoOptions = PhotoOptions(),
     workers: int = 2,
     progress: bool = True,
 ) -> ImportReport:
-    """Writes a dataset of points with their photos; it can be stopped and continued.
+    """Write a dataset of points with their photos; it can be stopped and continued.
 
     Points go by id and year. What the series' own source does not know of a point (place, country, codes) is taken
     from the survey.
@@ -64,12 +93,7 @@ def pair_lucas(
         series: points with series, as the importers write them; without it the points are the survey's, and have
             photos only.
         survey: as [`lucas.read_survey`] reads it; without it the series' own country and year lead to the photos.
-        photos: folder of photos in the survey's layout; without it photos are references only.
-        directions: the photos to pair, of `schema.DIRECTIONS`.
-        embed_bytes: keep the bytes of the photos in the dataset, not their paths.
-        require_photos: leave out points without a photo that can be read.
-        download: fetch what is not in the folder first, politely; see [`photos.download_photos`].
-        base_url: server of the photos.
+        photos: which photos are paired, and how they are kept.
         workers: processes.
         progress: show bars.
 
@@ -77,41 +101,32 @@ def pair_lucas(
         The report; problems name each point and photo.
 
     Raises:
-        ValueError: neither series nor survey, no folder of photos where one is needed, an unknown direction, or
-            points without id and year.
+        ValueError: neither series nor survey, or points without id and year.
         FileNotFoundError: no such folder of photos.
     """
-    directions = _check(series, survey, photos, directions, embed_bytes or require_photos or download)
-    if photos is not None:
-        photos = os.path.abspath(photos)
-        if not download and not os.path.isdir(photos):
-            raise FileNotFoundError(f"No such folder of photos: {photos}.")
+    if series is None and survey is None:
+        raise ValueError("Give series, a survey, or both.")
+    if series is not None and not {"point_id", "year"} <= set(series.column_names):
+        raise ValueError(f"The series need the columns point_id and year, got {', '.join(series.column_names)}.")
+    if photos.folder is not None and not photos.download and not os.path.isdir(photos.folder):
+        raise FileNotFoundError(f"No such folder of photos: {photos.folder}.")
     points, problems = _points_of(series, survey)
-    if download and photos is not None:
-        report = download_photos(list(photo_requests(points, directions, base_url=base_url)), photos, progress=progress)
-        for reason, names in report.failed.items():
-            problems += [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for name in names]
-    rows = ROWS_PER_PART_WITH_BYTES if embed_bytes else ROWS_PER_PART
-    parts = [
-        ImportPart(_Task(start, tuple(points[start : start + rows])), len(points[start : start + rows]))
-        for start in range(0, len(points), rows)
-    ]
-    options = _Options(photos, directions, embed_bytes, require_photos, base_url)
+    if photos.download:
+        problems += _download(points, photos, progress)
+    identity = {
+        "kind": "lucas",
+        "series": None if series is None else series._fingerprint,
+        "points": len(points),
+        "photos": photos.folder,
+        "directions": "".join(photos.directions),
+        **{name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")},
+    }
     return import_parts(
         output,
-        parts,
-        partial(_read_part, series, options),
+        _cut(points, ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART),
+        partial(_read_part, series, photos),
         _features_of(series),
-        identity={
-            "kind": "lucas",
-            "series": None if series is None else series._fingerprint,
-            "points": len(points),
-            "photos": photos,
-            "directions": "".join(directions),
-            "embed_bytes": embed_bytes,
-            "require_photos": require_photos,
-            "base_url": base_url,
-        },
+        identity=identity,
         problems=problems,
         workers=workers,
         progress=progress,
@@ -123,32 +138,21 @@ class _Task(NamedTuple):
     points: tuple[SurveyPoint, ...]
 
 
-@dataclass(frozen=True)
-class _Options:
-    photos: str | None
-    directions: Sequence[str]
-    embed_bytes: bool
-    require_photos: bool
-    base_url: str
+def _cut(points: Sequence[SurveyPoint], size: int) -> list[ImportPart]:
+    tasks = [_Task(start, tuple(points[start : start + size])) for start in range(0, len(points), size)]
+    return [ImportPart(task, len(task.points)) for task in tasks]
 
 
-def _check(
-    series: Dataset | None, survey: Survey | None, photos: Any, directions: Sequence[str], needs_folder: bool
-) -> list[str]:
-    if series is None and survey is None:
-        raise ValueError("Give series, a survey, or both.")
-    if series is not None and not {"point_id", "year"} <= set(series.column_names):
-        raise ValueError(f"The series need the columns point_id and year, got {', '.join(series.column_names)}.")
-    unknown = [one for one in directions if one not in DIRECTIONS]
-    if unknown or not directions:
-        raise ValueError(f"`directions` must be some of {', '.join(DIRECTIONS)}, got {list(directions)}.")
-    if needs_folder and photos is None:
-        raise ValueError("Give `photos`, the folder of photos, for their bytes, to require them, or to download them.")
-    return list(dict.fromkeys(directions))
+def _download(points: Sequence[SurveyPoint], photos: PhotoOptions, progress: bool) -> list[Problem]:
+    """Fetch the photos that the folder lacks; list those that did not arrive."""
+    requests = list(photo_requests(points, photos.directions, base_url=photos.base_url))
+    report = download_photos(requests, photos.folder or "", progress=progress)
+    failed = [(reason, name) for reason, names in report.failed.items() for name in names]
+    return [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for reason, name in failed]
 
 
 def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[SurveyPoint], list[Problem]]:
-    """What is known of each row: the survey's own points, or the rows with what the survey adds."""
+    """Gather what is known of each row: the survey's own points, or the rows with what the survey adds."""
     problems = [] if survey is None else list(survey.problems)
     known = {} if survey is None else survey.points
     if series is None:
@@ -157,18 +161,18 @@ def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[Surv
     points = []
     for row in series.select_columns(columns).with_format("arrow").iter(10_000):
         for item in row.to_pylist():
-            found = known.get((item["point_id"], item["year"]))
-            if survey is not None and found is None:
+            surveyed = known.get((item["point_id"], item["year"]))
+            if survey is not None and surveyed is None:
                 problems.append(Problem("point not in the survey", item["point_id"], skipped=False))
-            points.append(_merge(item, found, problems))
+            points.append(_merge(item, surveyed, problems))
     return points, problems
 
 
-def _merge(item: Mapping[str, Any], found: SurveyPoint | None, problems: list[Problem]) -> SurveyPoint:
+def _merge(item: Mapping[str, Any], surveyed: SurveyPoint | None, problems: list[Problem]) -> SurveyPoint:
     blank = SurveyPoint(item["point_id"], item["year"], "", float("nan"), float("nan"), "", "")
-    merged = (found or blank)._replace(**{name: value for name, value in item.items() if _is_known(value)})
-    if found is not None and found.lc1 and merged.lc1 != found.lc1:
-        detail = f"{merged.lc1}, in the survey {found.lc1}; the first is kept"
+    merged = (surveyed or blank)._replace(**{name: value for name, value in item.items() if _is_known(value)})
+    if surveyed is not None and surveyed.lc1 and merged.lc1 != surveyed.lc1:
+        detail = f"{merged.lc1}, in the survey {surveyed.lc1}; the first is kept"
         problems.append(Problem("land cover differs from the survey", merged.point_id, detail=detail, skipped=False))
     return merged._replace(country=nuts0(merged.country))
 
@@ -184,16 +188,14 @@ def _features_of(series: Dataset | None) -> Features:
     return Features({**features, "photos": photo_feature()})
 
 
-def _read_part(series: Dataset | None, options: _Options, task: _Task) -> Iterator[Row | Problem]:
-    """Runs in a worker: the rows of a part with their photos."""
+def _read_part(series: Dataset | None, options: PhotoOptions, task: _Task) -> Iterator[Row | Problem]:
+    """Yield the rows of a part with their photos, in a worker."""
     rows = _survey_rows(task) if series is None else _series_rows(series, task)
     for row, point in zip(rows, task.points, strict=True):
-        photos, problems = pair_photos(
-            point, options.photos, options.directions, embed_bytes=options.embed_bytes, base_url=options.base_url
-        )
+        photos, problems = pair_photos(point, options)
         seen = any(photo["image"] for photo in photos)
         left_out = options.require_photos and not seen
-        if options.photos is not None and not seen:
+        if options.folder is not None and not seen:
             problems.append(Problem("point without photos", point.point_id, detail=str(point.year), skipped=left_out))
         yield from problems
         if not left_out:
@@ -201,21 +203,13 @@ def _read_part(series: Dataset | None, options: _Options, task: _Task) -> Iterat
 
 
 def pair_photos(
-    point: SurveyPoint,
-    folder: str | os.PathLike[str] | None = None,
-    directions: Sequence[str] = LANDSCAPE,
-    *,
-    embed_bytes: bool = False,
-    base_url: str = PHOTOS_URL,
+    point: SurveyPoint, options: PhotoOptions = PhotoOptions()
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """The photos of one point, as the column `photos` holds them, and what is wrong with some.
+    """Find the photos of one point, as the column `photos` holds them, and what is wrong with some.
 
     Args:
-        point: of the survey, or a row's id, year and country as one.
-        folder: of photos in the survey's layout; without it photos are references only.
-        directions: the photos to pair.
-        embed_bytes: read the files; else their paths are kept.
-        base_url: server of the photos.
+        point: of the survey, or a row's id, year and country as such a point.
+        options: which photos, and how they are kept.
     """
 
     def problem(reason: str, detail: str) -> Problem:
@@ -225,21 +219,21 @@ def pair_photos(
         detail = f"year {point.year}, country {point.country!r}"
         return [], [problem("no survey photos of this year and country", detail)]
     photos, problems, missing = [], [], []
-    for direction in directions:
+    for direction in options.directions:
         if direction in point.not_taken:
             continue
-        file = None if folder is None else find_photo(folder, point, direction)
+        file = None if options.folder is None else find_photo(options.folder, point, direction)
         image: dict[str, Any] | None = None
         if file is not None:
-            content = file.read_bytes() if embed_bytes else None
+            content = file.read_bytes() if options.embed_bytes else None
             fault = photo_fault(file if content is None else content)
             if fault is not None:
                 problems.append(problem(fault, file.name))
             else:
-                image = {"bytes": content, "path": file.name if embed_bytes else str(file)}
-        elif folder is not None:
+                image = {"bytes": content, "path": file.name if options.embed_bytes else str(file)}
+        elif options.folder is not None:
             missing.append(direction)
-        url = photo_url(point.point_id, point.year, point.country, direction).replace(PHOTOS_URL, base_url, 1)
+        url = photo_url(point.point_id, point.year, point.country, direction).replace(PHOTOS_URL, options.base_url, 1)
         photos.append({"direction": direction, "url": url, "image": image, "licence": LICENCE})
     if missing and len(missing) < len(photos):
         problems.append(problem("point with some photos only", f"not in the folder: {', '.join(missing)}"))
@@ -259,11 +253,11 @@ def _series_rows(series: Dataset, task: _Task) -> Iterator[dict[str, Any]]:
     lists = [name for name in ("series", "photos") if name in table.column_names]
     # As arrays: lists of numbers would take a hundred times their memory.
     arrays = table["series"] if "series" in lists else None
-    for place, (row, point) in enumerate(zip(table.drop_columns(lists).to_pylist(), task.points, strict=True)):
+    for index, (row, point) in enumerate(zip(table.drop_columns(lists).to_pylist(), task.points, strict=True)):
         if arrays is not None:
-            row["series"] = np.asarray(arrays[place].values.to_numpy())
+            row["series"] = np.asarray(arrays[index].values.to_numpy())
         filled = {name: getattr(point, name) for name in SurveyPoint._fields if name in row}
         if any(not _is_known(row.get(code)) and getattr(point, code) for code in ("lc1", "lu1")):
             classes = classes_of_codes(point.lc1, point.lu1)
-            filled |= {name: index for name, index in classes.items() if row.get(name, 0) in (None, -1)}
+            filled |= {name: number for name, number in classes.items() if row.get(name, 0) in (None, -1)}
         yield {**row, **filled}

@@ -1,8 +1,9 @@
-"""Series at hand, as arrays or from tables, to a dataset of the schema."""
+"""Turn series at hand, as arrays or from tables, into a dataset of the schema."""
 
 import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import parse_dates, year_of
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOptions, complete_options
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
@@ -26,7 +28,7 @@ with needs_extra("data"):
 
 logger = logging.get_logger(__name__)
 
-NO_CLEAR_LOOK = "no clear look"
+NO_CLEAR_OBSERVATION = "no clear observation"
 UNKNOWN_CODE = "unknown class code"
 # Spellings of the columns of the schema in tables of labels, lower case.
 SPELLINGS = {
@@ -45,16 +47,16 @@ _READER = TimeSenCLIPFeatureExtractor(band_low=[0.0] * len(BANDS), band_scale=[_
 def dataset_from_series(
     series: Any,
     columns: Mapping[str, Sequence[Any]] | None = None,
+    reading: SeriesOptions | None = None,
     *,
     composite: str = "median",
-    year: int | None = None,
     problems: list[Problem] | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> Dataset:
-    """A dataset from series in any form that the feature extractor reads.
+    """Make a dataset of series in any form that the feature extractor reads.
 
-    Bands, units, clouds and dates are read by the very code that prepares the input of the model. Twelve looks
-    without dates, and looks with dates, become months; looks with other months are kept as they are.
+    Bands, units, clouds and dates are read by the very code that prepares the input of the model. Twelve time steps
+    without dates, and acquisitions with dates, become months; time steps with other months are kept as they are.
 
     Args:
         series: a `SeriesTable`, an array (series, time, band) or (series, time, band, side, side), or a list of
@@ -62,71 +64,82 @@ def dataset_from_series(
         columns: other columns of the schema, one value for each series: `point_id`, `longitude`, `latitude`,
             `country`, `lc1`, `lu1`, `year`, and classes by index, code or name. Columns that the schema does not
             have are kept as they are.
-        composite: "median" or "timesenclip" for months, "none" to keep every look with its date.
-        year: calendar year of dated looks; needed where the dates span several.
-        problems: takes what was wrong: series without a clear look, which are left out, unknown class codes, and
-            coordinates that do not fit the country.
-        **options: of the feature extractor for all series, such as `bands`, `dates`, `months`, `nodata`, `offset`.
+        reading: how the series are read; their year is needed where the dates span several.
+        composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
+        problems: takes what was wrong: series without a clear observation, which are left out, unknown class codes,
+            and coordinates that do not fit the country.
+        **settings: fields of `reading` by name.
 
     Raises:
-        ValueError: the series cannot be read, a column differs in length, or none has a clear look.
+        ValueError: the series cannot be read, a column differs in length, or none has a clear observation.
     """
     items, ids = (series.series, series.ids) if isinstance(series, SeriesTable) else (series, None)
-    values, observed, months, dates, years = _read(items, composite, year, options)
-    count = len(values)
-    given = dict(columns or {})
-    wrong = next((name for name, column in given.items() if len(column) != count), None)
+    read = _read(items, composite, complete_options(reading, settings))
+    observed = read["observed"]
+    count = len(observed)
+    columns = dict(columns or {})
+    wrong = next((name for name, column in columns.items() if len(column) != count), None)
     if wrong is not None:
-        raise ValueError(f"The column {wrong!r} has {len(given[wrong])} values for {count} series: give one for each.")
-    given.setdefault("point_id", ids if ids is not None else range(count))
-    given["point_id"] = [str(one) for one in given["point_id"]]
-    given.setdefault("year", years)
-    found: list[Problem] = [] if problems is None else problems
-    kept = [place for place in range(count) if observed[place].any()]
-    found += [Problem(NO_CLEAR_LOOK, given["point_id"][place]) for place in range(count) if not observed[place].any()]
+        raise ValueError(
+            f"The column {wrong!r} has {len(columns[wrong])} values for {count} series: give one for each."
+        )
+    columns.setdefault("point_id", ids if ids is not None else range(count))
+    columns["point_id"] = [str(point) for point in columns["point_id"]]
+    columns = {"year": read.pop("year"), **columns}
+    remarks: list[Problem] = [] if problems is None else problems
+    kept = [index for index in range(count) if observed[index].any()]
+    remarks += [
+        Problem(NO_CLEAR_OBSERVATION, columns["point_id"][index]) for index in range(count) if not observed[index].any()
+    ]
     if not kept:
-        raise ValueError(f"None of the {count} series has a clear look: all are NaN, no data or cloud.")
+        raise ValueError(f"None of the {count} series has a clear observation: all are NaN, no data or cloud.")
     if problems is None and len(kept) < count:
-        logger.warning(f"{count - len(kept)} of {count} series are left out: they have no clear look.")
-    rows = {name: [column[place] for place in kept] for name, column in given.items()}
-    rows |= {"series": [values[p] for p in kept], "observed": [observed[p] for p in kept]}
-    rows |= {"months": [months[p] for p in kept]} | ({"dates": [dates[p] for p in kept]} if dates else {})
-    return _as_dataset(rows, found, native=dates is not None and composite == "none")
+        logger.warning(f"{count - len(kept)} of {count} series are left out: they have no clear observation.")
+    rows = {name: [column[index] for index in kept] for name, column in (columns | read).items()}
+    return _as_dataset(rows, remarks, native=composite == "none" and "dates" in read)
 
 
 def import_table(
     path: str | os.PathLike[str],
     output: str | os.PathLike[str],
+    reading: SeriesOptions | None = None,
     *,
     labels: str | os.PathLike[str] | None = None,
     id_column: str | None = None,
     composite: str = "median",
-    year: int | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> ImportReport:
-    """Imports a table of series, in any layout of [`read_table`], as a dataset that `load_dataset(output)` reads.
+    """Import a table of series, in any layout of [`read_table`], as a dataset that `load_dataset(output)` reads.
 
     Args:
         path: CSV, Parquet or NPZ.
         output: folder to write.
-        labels: CSV with a row a series, matched by its id, or by its place where the series have none: columns of
-            the schema such as `longitude`, `latitude`, `lc1`, in any common spelling, and any other labels.
+        reading: how the series are read; their year is needed where the dates span several.
+        labels: CSV with a row a series, matched by its id, or by its position where the series have none: columns
+            of the schema such as `longitude`, `latitude`, `lc1`, in any common spelling, and any other labels.
         id_column: column that names the series, where it is none of the usual ones.
-        composite: "median" or "timesenclip" for months, "none" to keep every look with its date.
-        year: calendar year of dated looks; needed where the dates span several.
-        **options: of the feature extractor, such as `offset`.
+        composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
+        **settings: fields of `reading` by name.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: table or labels cannot be read or do not fit together, or `output` holds another dataset.
     """
+    reading = complete_options(reading, settings)
     table = read_table(path, id_column=id_column)
     columns = {} if labels is None else read_labels(labels, table.ids)
     problems: list[Problem] = []
-    dataset = dataset_from_series(table, columns, composite=composite, year=year, problems=problems, **options)
+    dataset = dataset_from_series(table, columns, reading, composite=composite, problems=problems)
     files = [[Path(file).name, Path(file).stat().st_size] for file in (path, labels) if file is not None]
-    identity = {"kind": "table", "files": files, "composite": composite, "year": year, "options": repr(options)}
+    identity = {"kind": "table", "files": files, "composite": composite, **describe_reading(reading)}
     return write_dataset(dataset, output, identity=identity, problems=problems, points=len(table))
+
+
+def describe_reading(reading: SeriesOptions) -> dict[str, Any]:
+    """Return the year and, as text, the other options that are set, for the identity of an import."""
+    values = {name: getattr(reading, name) for name in SERIES_OPTIONS if name != "year"}
+    chosen = {name: value for name, value in values.items() if value is not None}
+    return {"year": reading.year, "options": repr(chosen)}
 
 
 def write_dataset(
@@ -137,13 +150,13 @@ def write_dataset(
     problems: Sequence[Problem] = (),
     points: int | None = None,
 ) -> ImportReport:
-    """Writes a dataset at hand as every import is written: shards and a report.
+    """Write a dataset at hand as every import is written: shards and a report.
 
     Args:
         dataset: to write.
         output: folder.
         identity: what it was made from, and how.
-        problems: found while making it.
+        problems: met while it was made.
         points: in the source, where that is more than the rows.
     """
     table = dataset.with_format("arrow")[:]
@@ -158,7 +171,7 @@ def write_dataset(
 
 
 def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> dict[str, list[Any]]:
-    """Columns of a CSV of labels, in the order of the series, by the names of the schema.
+    """Read the columns of a CSV of labels, in the order of the series, by the names of the schema.
 
     Args:
         path: CSV with a header.
@@ -174,17 +187,17 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
     with file.open(newline="", encoding="utf-8-sig") as opened:
         rows = list(csv.DictReader(opened))
     id_column = next((name for name in ID_COLUMNS if rows and name in rows[0]), None)
-    counted = ids is not None and list(ids) == [str(place) for place in range(len(ids))]
+    counted = ids is not None and list(ids) == [str(index) for index in range(len(ids))]
     if ids is None or counted or id_column is None:
         if ids is not None and len(rows) != len(ids):
             raise ValueError(f"{file.name} has {len(rows)} rows for {len(ids)} series: give one for each, or ids.")
         ordered = rows
     else:
         by_id = {row[id_column]: row for row in rows}
-        absent = next((one for one in ids if one not in by_id), None)
+        absent = next((name for name in ids if name not in by_id), None)
         if absent is not None:
             raise ValueError(f"{file.name} has no row for the series {absent!r} in its column {id_column!r}.")
-        ordered = [by_id[one] for one in ids]
+        ordered = [by_id[name] for name in ids]
     columns: dict[str, list[Any]] = {}
     if id_column is not None:
         columns["point_id"] = [row[id_column] for row in ordered]
@@ -195,69 +208,64 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
     return columns
 
 
-def _read(
-    items: Any, composite: str, year: int | None, options: dict[str, Any]
-) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], list[list[str]] | None, list[int | None]]:
-    """For each series its values, packed, observed looks, months, dates where every look is kept, and year."""
+def _read(items: Any, composite: str, reading: SeriesOptions) -> dict[str, list[Any]]:
+    """Read series into the columns `series`, `observed`, `months`, `year`, and `dates` where they are kept."""
     items = list(items) if not isinstance(items, np.ndarray) else items
-    dates = _dates(items, options)
-    if dates is not None and year is None:
+    year, dates = reading.year, _dates(items, reading.dates)
+    if dates is None:
+        reading = replace(reading, year=None)  # it says of which year the months are, and chooses among nothing
+    elif year is None:
         present = np.unique(np.concatenate([year_of(days) for days in dates]))
         if len(present) > 1:
             raise ValueError(f"The dates span {present[0]} to {present[-1]}: say which year, `year={present[-1]}`.")
-    features = _READER(
-        items, composite=composite, year=year if dates is not None else None, allow_empty=True, **options
-    )
-    looks: list[np.ndarray] = list(features["series_mask"])
-    keep = [np.ones(len(mask), dtype=bool) for mask in looks]
-    if dates is not None and composite == "none":
-        # Padding, and looks of other years, are no looks of this series.
-        keep = [np.zeros(len(mask), dtype=bool) for mask in looks]
-        for mask, days in zip(keep, dates, strict=True):
-            mask[: len(days)] = True if year is None else year_of(days) == year
-    packed = [
-        pack_series(np.where(_as_mask(mask, one), one * _BRIGHTEST, np.nan))[chosen].ravel()
-        for one, mask, chosen in zip(features["pixel_series"], looks, keep, strict=True)
-    ]
-    observed = [mask[chosen] for mask, chosen in zip(looks, keep, strict=True)]
-    months = [one[chosen] for one, chosen in zip(features["months"], keep, strict=True)]
-    years: list[int | None] = (
-        [year] * len(packed) if dates is None else [year or int(year_of(days)[0]) for days in dates]
-    )
-    if dates is None or composite != "none":
-        return packed, observed, months, None, years
-    kept = [days[chosen[: len(days)]] for days, chosen in zip(dates, keep, strict=True)]
-    return packed, observed, months, [[str(day) for day in days] for days in kept], years
+    features = _READER(items, reading, composite=composite, allow_empty=True)
+    keep = [np.ones(len(mask), dtype=bool) for mask in features["series_mask"]]
+    native = dates is not None and composite == "none"
+    if dates is not None and native:
+        # Padding, and acquisitions of other years, are none of this series.
+        in_year = [np.ones(len(days), dtype=bool) if year is None else year_of(days) == year for days in dates]
+        keep = [np.pad(mask, (0, len(padded) - len(mask))) for mask, padded in zip(in_year, keep, strict=True)]
+    columns: dict[str, list[Any]] = {"series": [], "observed": [], "months": []}
+    for values, mask, months, chosen in zip(
+        features["pixel_series"], features["series_mask"], features["months"], keep, strict=True
+    ):
+        present = mask.reshape(-1, *(1,) * (values.ndim - 1))
+        columns["series"].append(pack_series(np.where(present, values * _BRIGHTEST, np.nan))[chosen].ravel())
+        columns["observed"].append(mask[chosen])
+        columns["months"].append(months[chosen])
+    if dates is None:
+        return {**columns, "year": [year] * len(keep)}
+    columns["year"] = [year or int(year_of(days)[0]) for days in dates]
+    if native:
+        columns["dates"] = [
+            [str(day) for day in days[chosen[: len(days)]]] for days, chosen in zip(dates, keep, strict=True)
+        ]
+    return columns
 
 
-def _as_mask(mask: np.ndarray, series: np.ndarray) -> np.ndarray:
-    return mask.reshape(-1, *(1,) * (series.ndim - 1))
-
-
-def _dates(items: Any, options: Mapping[str, Any]) -> list[np.ndarray] | None:
-    """The dates of each series, or None where there are none."""
-    shared = options.get("dates")
+def _dates(items: Any, shared: Any) -> list[np.ndarray] | None:
+    """Read the dates of each series, or None where there are none."""
     each = [item.get("dates", shared) if isinstance(item, Mapping) else shared for item in items]
     if shared is not None and np.ndim(shared) == 2:
         each = list(shared)
-    dated = [parse_dates(one) for one in each if one is not None]
+    dated = [parse_dates(dates) for dates in each if dates is not None]
     if 0 < len(dated) < len(each):
         raise ValueError("Some series have dates and others none: give all of them dates.")
     return dated or None
 
 
 def _as_dataset(rows: dict[str, list[Any]], problems: list[Problem], native: bool) -> Dataset:
-    sizes = {len(one) for one in rows["series"]}
-    looks = len(rows["observed"][0])
-    crop = int(np.sqrt(len(rows["series"][0]) // (looks * len(BANDS)))) if not native or len(sizes) == 1 else 1
-    features = build_features(looks, native=native or len(sizes) > 1, crop=crop, photos=False)
+    sizes = {len(values) for values in rows["series"]}
+    times = len(rows["observed"][0])
+    crop = int(np.sqrt(len(rows["series"][0]) // (times * len(BANDS)))) if not native or len(sizes) == 1 else 1
+    features = build_features(times, native=native or len(sizes) > 1, crop=crop, photos=False)
     if "dates" in features and "dates" not in rows:
         features.pop("dates")
     return dataset_from_columns(rows, features, problems)
 
 
 def dataset_from_columns(rows: dict[str, list[Any]], features: Features, problems: list[Problem]) -> Dataset:
-    """A dataset of the schema from its columns: places are mended, classes filled, other columns kept.
+    """Make a dataset of the schema from its columns: coordinates are mended, classes filled, other columns kept.
 
     Args:
         rows: values by column, `point_id` among them; taken apart.
@@ -270,47 +278,46 @@ def dataset_from_columns(rows: dict[str, list[Any]], features: Features, problem
     defaults = {"country": "", "lc1": "", "lu1": "", "longitude": np.nan, "latitude": np.nan}
     columns = {name: rows.pop(name, [defaults.get(name)] * count) for name in features}
     for name in ("year", "longitude", "latitude"):
-        columns[name] = [None if one in (None, "") else float(one) for one in columns[name]]
+        columns[name] = [None if value in (None, "") else float(value) for value in columns[name]]
     table = {name: pa.array(column, type=features.arrow_schema.field(name).type) for name, column in columns.items()}
     others = Dataset.from_dict(rows)
     table |= {name: others.data.column(name).combine_chunks() for name in rows}
-    whole = Features({**features, **others.features})
-    return Dataset(pa.table(table, schema=whole.arrow_schema))
+    return Dataset(pa.table(table, schema=Features({**features, **others.features}).arrow_schema))
 
 
 def _mend_places(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
     if not {"longitude", "latitude", "country"} <= set(rows):
         return
-    for place, point_id in enumerate(rows["point_id"]):
-        longitude, latitude = (float(rows[name][place] or "nan") for name in ("longitude", "latitude"))
-        across, up, wrong = check_place(str(rows["country"][place]), longitude, latitude)
-        rows["longitude"][place], rows["latitude"][place] = across, up
+    for index, point_id in enumerate(rows["point_id"]):
+        longitude, latitude = (float(rows[name][index] or "nan") for name in ("longitude", "latitude"))
+        east, north, wrong = check_place(str(rows["country"][index]), longitude, latitude)
+        rows["longitude"][index], rows["latitude"][index] = east, north
         if wrong:
             problems.append(Problem(wrong, point_id, detail=f"{longitude:g}, {latitude:g}", skipped=False))
 
 
 def _fill_classes(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
-    """Classes by name or code to indices, and those that LUCAS codes tell."""
+    """Turn classes by name or code into indices, and fill in those that LUCAS codes tell."""
     count = len(rows["point_id"])
     codes = {name: [str(code or "").strip() for code in rows.get(name, [""] * count)] for name in ("lc1", "lu1")}
-    told = [classes_of_codes(*pair) for pair in zip(codes["lc1"], codes["lu1"], strict=True)]
+    implied = [classes_of_codes(*pair) for pair in zip(codes["lc1"], codes["lu1"], strict=True)]
     strange = [
-        (place, f"{name}={code}")
+        (index, f"{name}={code}")
         for name, column in codes.items()
-        for place, code in enumerate(column)
+        for index, code in enumerate(column)
         if code and not is_code(name, code)
     ]
     rows |= codes
     for column in CLASS_TAXONOMIES:
         if column not in rows:
-            rows[column] = [one.get(column, UNKNOWN) for one in told]
+            rows[column] = [classes.get(column, UNKNOWN) for classes in implied]
             continue
-        given = ["" if one is None else str(one).strip() for one in rows[column]]
-        indices = {one: class_index(column, one) if one not in ("", "-1") else UNKNOWN for one in set(given)}
-        rows[column] = [indices[one] for one in given]
+        texts = ["" if value is None else str(value).strip() for value in rows[column]]
+        indices = {text: class_index(column, text) if text not in ("", "-1") else UNKNOWN for text in set(texts)}
+        rows[column] = [indices[text] for text in texts]
         strange += [
-            (place, f"{column}={one}")
-            for place, one in enumerate(given)
-            if one not in ("", "-1") and indices[one] == UNKNOWN
+            (index, f"{column}={text}")
+            for index, text in enumerate(texts)
+            if text not in ("", "-1") and indices[text] == UNKNOWN
         ]
-    problems += [Problem(UNKNOWN_CODE, rows["point_id"][place], detail=what, skipped=False) for place, what in strange]
+    problems += [Problem(UNKNOWN_CODE, rows["point_id"][index], detail=what, skipped=False) for index, what in strange]

@@ -1,4 +1,4 @@
-"""BigEarthNet-S2: Sentinel-2 L2A patches of 1.2 km with the CORINE classes in them, in the 19-class nomenclature.
+"""Read BigEarthNet-S2: Sentinel-2 L2A patches of 1.2 km with the CORINE classes in them, in the 19-class nomenclature.
 
 A patch is a folder of twelve GeoTIFFs named by band, `<patch>_B02.tif` and so on, of 10, 20 and 60 m. Version 1 keeps
 its labels beside them, `<patch>_labels_metadata.json`; version 2 in one table, `metadata.parquet`.
@@ -8,32 +8,22 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...taxonomies import Taxonomy, load_taxonomy
 from ..engine.reports import ImportReport, Problem
-from ..engine.shards import ImportPart, Row, import_parts
-from .images import (
-    BadImageError,
-    Raster,
-    check_bands,
-    check_size,
-    encode_rgb,
-    existing_folder,
-    gather,
-    pack_bands,
-    read_raster,
-)
+from ..engine.shards import Row
+from .images import BadImageError, Raster, check_size, encode_rgb, read_raster
+from .pictures import PictureReader, check_bands, existing_folder
 
 with needs_extra("data"):
     import pyarrow.parquet as pq
-    from datasets import Dataset, Features, Image, List, Value
+    from datasets import Dataset, Image, List, Value
 
 SIDE = 120
 SIDES = {
@@ -58,10 +48,7 @@ DROPPED = (
 )
 """The classes of version 1 that the 19-class nomenclature leaves out (Sumbul et al. 2021, BigEarthNet-MM)."""
 
-NO_LABEL = "no label of the 19 classes"
-DROPPED_LABEL = "label outside the 19 classes"
 _METADATA = "metadata.parquet"
-_PATCHES_PER_PART = 500
 
 
 def read_bigearthnet(
@@ -73,7 +60,7 @@ def read_bigearthnet(
     problems: list[Problem] | None = None,
     progress: bool = False,
 ) -> Dataset:
-    """BigEarthNet patches as a dataset in memory; all of them are for [`import_bigearthnet`].
+    """Read BigEarthNet patches into memory; all of them are for [`import_bigearthnet`].
 
     Columns: `point_id`, the name of the patch; `image`, RGB by the default stretch, 120 x 120; `labels`, 19 booleans
     in the order of the taxonomy "bigearthnet19"; `date`, `split`, `longitude` and `latitude`, where known.
@@ -91,12 +78,8 @@ def read_bigearthnet(
         FileNotFoundError: no such folder or table, or no patch in it.
         ValueError: no such band, or a patch that cannot be used.
     """
-    options = _Options(tuple(check_bands(bands, tuple(SIDES))), located)
-    tasks = _find_patches(Path(folder), metadata)
-    rows = (
-        row for task in logging.tqdm(tasks, unit=" patches", disable=not progress) for row in _read(options, [task])
-    )
-    return gather(rows, _features(options), problems)
+    reader = _Reader(check_bands(bands, tuple(SIDES)), located)
+    return reader.load(_find_patches(Path(folder), metadata), problems, progress)
 
 
 def import_bigearthnet(
@@ -109,14 +92,14 @@ def import_bigearthnet(
     workers: int = 2,
     progress: bool = True,
 ) -> ImportReport:
-    """Writes BigEarthNet as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
+    """Write BigEarthNet as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
 
     Args:
-        folder: as for [`read_bigearthnet`].
+        folder: with the folders of patches, at any depth.
         output: folder to write.
-        metadata: as for [`read_bigearthnet`].
-        bands: as for [`read_bigearthnet`].
-        located: as for [`read_bigearthnet`].
+        metadata: table of labels of version 2; `metadata.parquet` in the folder, or beside it, when left out.
+        bands: to keep as digital numbers in a column `reflectance`, on the 10 m grid.
+        located: every patch must have a georeference.
         workers: processes.
         progress: show a bar.
 
@@ -124,31 +107,18 @@ def import_bigearthnet(
         The report; what cannot be used is left out, counted and listed.
 
     Raises:
-        FileNotFoundError: as for [`read_bigearthnet`].
+        FileNotFoundError: no such folder or table, or no patch in it.
         ValueError: no such band, or no patch can be used.
     """
-    options = _Options(tuple(check_bands(bands, tuple(SIDES))), located)
-    tasks = _find_patches(Path(folder), metadata)
-    chunks = [tasks[start : start + _PATCHES_PER_PART] for start in range(0, len(tasks), _PATCHES_PER_PART)]
-    return import_parts(
-        output,
-        [ImportPart(chunk, len(chunk)) for chunk in chunks],
-        partial(_read, options),
-        _features(options),
-        identity={
-            "kind": "bigearthnet",
-            "folder": str(folder),
-            "patches": len(tasks),
-            "bands": list(options.bands),
-            "located": located,
-        },
-        workers=workers,
-        progress=progress,
-    )
+    reader = _Reader(check_bands(bands, tuple(SIDES)), located)
+    patches = _find_patches(Path(folder), metadata)
+    identity = {"kind": "bigearthnet", "folder": str(folder), "patches": len(patches)}
+    identity |= {"bands": list(reader.bands), "located": located}
+    return reader.write(patches, output, identity=identity, workers=workers, progress=progress)
 
 
 def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The twelve bands of one patch by name, digital numbers (y, x) of their own resolution.
+    """Read the twelve bands of one patch by name, digital numbers (y, x) of their own resolution.
 
     Raises:
         ValueError: a band is missing, cannot be read, or is of another size.
@@ -157,7 +127,7 @@ def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """CORINE or 19-class names as 19 booleans, and the names that the nomenclature drops.
+    """Turn CORINE or 19-class names into 19 booleans, and the names that the nomenclature drops.
 
     Raises:
         ValueError: a name is neither; the sentence names the nearest.
@@ -172,14 +142,8 @@ def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
 
 
 @dataclass(frozen=True)
-class _Options:
-    bands: tuple[str, ...]
-    located: bool
-
-
-@dataclass(frozen=True)
 class _Patch:
-    """A folder, and what the table of version 2 says of it; `None` where its own JSON is to be read."""
+    """Hold a folder, and what the table of version 2 says of it; `None` where its own JSON is to be read."""
 
     folder: Path
     labels: tuple[str, ...] | None
@@ -191,19 +155,44 @@ def _taxonomy() -> Taxonomy:
     return load_taxonomy("bigearthnet19")
 
 
-def _features(options: _Options) -> Features:
-    features = {
-        "point_id": Value("string"),
-        "image": Image(),
-        "labels": List(Value("bool"), length=len(_taxonomy().labels)),
-        "date": Value("string"),
-        "split": Value("string"),
-        "longitude": Value("float64"),
-        "latitude": Value("float64"),
-    }
-    if options.bands:
-        features["reflectance"] = List(Value("int16"), length=len(options.bands) * SIDE**2)
-    return Features(features)
+class _Reader(PictureReader[_Patch]):
+    """Read folders of patches."""
+
+    side = SIDE
+    unit = "patches"
+    items_per_part = 500
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        labels = List(Value("bool"), length=len(_taxonomy().labels))
+        text = Value("string")
+        return {"point_id": text, "image": Image(), "labels": labels, "date": text, "split": text}
+
+    def name_of(self, item: _Patch) -> tuple[str, str]:
+        return item.folder.name, item.folder.name
+
+    def read_item(self, item: _Patch) -> Iterator[Row | Problem]:
+        name = item.folder.name
+        labels, date = (item.labels, "") if item.labels is not None else _read_labels(item.folder)
+        try:
+            hot, dropped = multi_hot(labels)
+        except ValueError as error:
+            raise BadImageError("unknown label", str(error)) from None
+        for label in dropped:
+            yield Problem("label outside the 19 classes", name, detail=label, skipped=False)
+        if not hot.any():
+            raise BadImageError("no label of the 19 classes", ", ".join(labels))
+        wanted = tuple(dict.fromkeys(("B02", "B03", "B04", *self.bands)))
+        rasters = _read_bands(item.folder, wanted, self.located)
+        bands = {band: raster.values[0] for band, raster in rasters.items()}
+        yield {
+            "point_id": name,
+            "image": encode_rgb(bands),
+            "labels": hot.tolist(),
+            "date": date or _date_of(name),
+            "split": item.split,
+            **self.locate(rasters["B02"], bands),
+        }
 
 
 def _find_patches(folder: Path, metadata: str | os.PathLike[str] | None) -> list[_Patch]:
@@ -211,17 +200,17 @@ def _find_patches(folder: Path, metadata: str | os.PathLike[str] | None) -> list
     if not folders:
         raise FileNotFoundError(f"{folder} holds no patch of BigEarthNet: folders with files such as <patch>_B02.tif.")
     table = _read_metadata(folder, metadata)
-    return [_Patch(one, *table.get(one.name, (None, ""))) for one in folders]
+    return [_Patch(path, *table.get(path.name, (None, ""))) for path in folders]
 
 
 def _read_metadata(
     folder: Path, metadata: str | os.PathLike[str] | None
 ) -> Mapping[str, tuple[tuple[str, ...] | None, str]]:
-    """Labels and split of each patch that the table of version 2 has."""
-    given = None if metadata is None else Path(metadata)
-    if given is not None and not given.is_file():
-        raise FileNotFoundError(f"No such table of labels: {given}.")
-    path = given or next((one for one in (folder / _METADATA, folder.parent / _METADATA) if one.is_file()), None)
+    """Read labels and split of each patch that the table of version 2 has."""
+    if metadata is not None and not Path(metadata).is_file():
+        raise FileNotFoundError(f"No such table of labels: {metadata}.")
+    tables = [folder / _METADATA, folder.parent / _METADATA] if metadata is None else [Path(metadata)]
+    path = next((table for table in tables if table.is_file()), None)
     if path is None:
         return {}
     columns = ["patch_id", "labels", "split"]
@@ -235,43 +224,6 @@ def _read_metadata(
     }
 
 
-def _read(options: _Options, patches: Sequence[_Patch]) -> Iterator[Row | Problem]:
-    for patch in patches:
-        name = patch.folder.name
-        try:
-            labels, date = (patch.labels, "") if patch.labels is not None else _read_labels(patch.folder)
-            hot, dropped = _multi_hot(labels)
-            for label in dropped:
-                yield Problem(DROPPED_LABEL, name, detail=label, skipped=False)
-            if not hot.any():
-                raise BadImageError(NO_LABEL, ", ".join(labels))
-            rasters = _read_bands(
-                patch.folder, tuple(dict.fromkeys(("B02", "B03", "B04", *options.bands))), options.located
-            )
-        except BadImageError as error:
-            yield Problem(error.reason, name, name, error.detail)
-            continue
-        bands = {band: raster.values[0] for band, raster in rasters.items()}
-        place = rasters["B02"]
-        row = {
-            "point_id": name,
-            "image": encode_rgb(bands),
-            "labels": hot.tolist(),
-            "date": date or _date_of(name),
-            "split": patch.split,
-            "longitude": place.longitude,
-            "latitude": place.latitude,
-        }
-        yield row | ({"reflectance": pack_bands(bands, options.bands, SIDE).ravel()} if options.bands else {})
-
-
-def _multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    try:
-        return multi_hot(labels)
-    except ValueError as error:
-        raise BadImageError("unknown label", str(error)) from None
-
-
 def _read_labels(folder: Path) -> tuple[tuple[str, ...], str]:
     path = folder / f"{folder.name}_labels_metadata.json"
     try:
@@ -282,7 +234,7 @@ def _read_labels(folder: Path) -> tuple[tuple[str, ...], str]:
 
 
 def _date_of(patch: str) -> str:
-    """The day in names such as S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57; empty where there is none."""
+    """Read the day from names such as S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57; empty where there is none."""
     day = next((part[:8] for part in patch.split("_") if len(part) == 15 and part[:8].isdigit()), "")
     return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
 

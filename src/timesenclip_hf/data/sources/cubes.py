@@ -1,18 +1,20 @@
-"""Series at sampling points, or under a raster of labels, of a cube, as a dataset of the schema."""
+"""Cut series out of a cube, at sampling points or under a raster of labels, into a dataset of the schema."""
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
+from ...maps.cubes.grids import grid_of
 from ...maps.cubes.labels import Codes, read_reference
-from ...maps.cubes.reading import CubeSource, look_offsets, nearest_index, open_cube
-from ...maps.cubes.sources import spacing
+from ...maps.cubes.reading import CubeSource, acquisition_offsets, open_cube
+from ...models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from ..engine.reports import ImportReport, Problem
-from .arrays import dataset_from_series, read_labels, write_dataset
+from .arrays import dataset_from_series, describe_reading, read_labels, write_dataset
 
 with needs_extra("data"):
     from datasets import ClassLabel, Dataset, concatenate_datasets
@@ -23,73 +25,94 @@ with needs_extra("map"):
 
 WGS84 = "EPSG:4326"
 OUTSIDE = "outside the cube"
-# Pixels whose series are in memory at once as 32-bit floats: 200 MB for two years of looks.
+# Pixels whose series are in memory at once as 32-bit floats: 200 MB for two years of acquisitions.
 PIXELS_AT_ONCE = 20_000
+
+
+@dataclass(frozen=True)
+class LabelRaster:
+    """Describe a raster of label codes over a cube, and how its pixels are drawn.
+
+    Attributes:
+        path: NetCDF or GeoTIFF on the cube's grid.
+        codes: for each label its codes, as [`parse_codes`] reads them.
+        variable: of a raster with several.
+        per_label: at most so many pixels of each label, drawn at random; all when left out.
+        seed: of the draw.
+    """
+
+    path: str | os.PathLike[str]
+    codes: Codes
+    variable: str | None = None
+    per_label: int | None = None
+    seed: int = 0
 
 
 def dataset_from_points(
     cube: xr.Dataset,
     points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
+    reading: SeriesOptions | None = None,
     *,
     composite: str = "median",
-    year: int | None = None,
     problems: list[Problem] | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> Dataset:
-    """The series of the pixels that points lie in.
+    """Read the series of the pixels that points lie in.
 
     Args:
         cube: from [`open_cube`].
         points: CSV, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any of
             `point_id`, `label` and the other columns of the schema.
-        composite: "median" or "timesenclip" for months, "none" to keep every look with its date.
-        year: calendar year of dated looks; needed where the dates span several.
+        reading: how the series are read, where the cube does not tell; their year is needed where the dates span
+            several.
+        composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes what was wrong, points outside the cube included.
-        **options: of the feature extractor, such as `offset`.
+        **settings: fields of `reading` by name.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the points have no coordinates, or none lies in the cube under a clear look.
+        ValueError: the points have no coordinates, or none lies in the cube under a clear observation.
     """
     columns, longitude, latitude = read_points(points)
     rows, across = pixels_at(cube, longitude, latitude)
     inside = (rows >= 0) & (across >= 0)
-    found: list[Problem] = [] if problems is None else problems
-    found += [
-        Problem(OUTSIDE, str(columns["point_id"][place]), detail=f"{longitude[place]:g}, {latitude[place]:g}")
-        for place in np.flatnonzero(~inside).tolist()
+    remarks: list[Problem] = [] if problems is None else problems
+    remarks += [
+        Problem(OUTSIDE, str(columns["point_id"][index]), detail=f"{longitude[index]:g}, {latitude[index]:g}")
+        for index in np.flatnonzero(~inside).tolist()
     ]
     if not inside.any():
         raise ValueError(f"None of the {len(inside)} points lies in the cube.")
-    kept = {name: [column[place] for place in np.flatnonzero(inside).tolist()] for name, column in columns.items()}
-    return _dataset(cube, rows[inside], across[inside], kept, composite, year, found, options)
+    kept = {name: [column[index] for index in np.flatnonzero(inside).tolist()] for name, column in columns.items()}
+    pixels = rows[inside], across[inside]
+    return _dataset(cube, pixels, kept, complete_options(reading, settings), composite, remarks)
 
 
 def dataset_from_labels(
     cube: xr.Dataset,
     reference: xr.DataArray,
+    reading: SeriesOptions | None = None,
     *,
     per_label: int | None = None,
     seed: int = 0,
     composite: str = "median",
-    year: int | None = None,
     problems: list[Problem] | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> Dataset:
-    """The series of the labelled pixels of a cube, with their column `label`.
+    """Read the series of the labelled pixels of a cube, with their column `label`.
 
     Args:
         cube: from [`open_cube`].
         reference: from [`read_reference`], on the cube's grid.
+        reading: how the series are read, where the cube does not tell.
         per_label: at most so many pixels of each label, drawn at random.
         seed: of the draw.
-        composite: as for [`dataset_from_points`].
-        year: as for [`dataset_from_points`].
-        problems: as for [`dataset_from_points`].
-        **options: as for [`dataset_from_points`].
+        composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
+        problems: takes what was wrong.
+        **settings: fields of `reading` by name.
 
     Raises:
-        ValueError: the grids differ, or no labelled pixel has a clear look.
+        ValueError: the grids differ, or no labelled pixel has a clear observation.
     """
     if reference.shape != cube["reflectance"].shape[2:]:
         raise ValueError(
@@ -99,57 +122,46 @@ def dataset_from_labels(
     names = list(reference.attrs["labels"])
     random = np.random.default_rng(seed)
     chosen = []
-    for place in range(len(names)):
-        pixels = np.flatnonzero(reference.values.ravel() == place)
+    for index in range(len(names)):
+        pixels = np.flatnonzero(reference.values.ravel() == index)
         if per_label is not None and len(pixels) > per_label:
             pixels = random.choice(pixels, per_label, replace=False)
         chosen.append(pixels)
-    pixels = np.sort(np.concatenate(chosen))
-    rows, across = np.unravel_index(pixels, reference.shape)
+    rows, across = np.unravel_index(np.sort(np.concatenate(chosen)), reference.shape)
     longitude, latitude = transform(cube.rio.crs, WGS84, cube["x"].values[across], cube["y"].values[rows])
     columns = {
         "point_id": [f"{row}_{column}" for row, column in zip(rows, across, strict=True)],
         "longitude": longitude,
         "latitude": latitude,
-        "label": [names[place] for place in reference.values[rows, across]],
+        "label": [names[index] for index in reference.values[rows, across]],
     }
-    found: list[Problem] = [] if problems is None else problems
-    dataset = _dataset(cube, rows, across, columns, composite, year, found, options)
+    remarks: list[Problem] = [] if problems is None else problems
+    dataset = _dataset(cube, (rows, across), columns, complete_options(reading, settings), composite, remarks)
     return dataset.cast_column("label", ClassLabel(names=names))
 
 
 def import_cube(
     sources: CubeSource | Sequence[CubeSource],
     output: str | os.PathLike[str],
+    reading: SeriesOptions | None = None,
     *,
     points: str | os.PathLike[str] | None = None,
-    labels: str | os.PathLike[str] | None = None,
-    codes: Codes | None = None,
-    variable: str | None = None,
-    per_label: int | None = None,
-    seed: int = 0,
-    bands: Sequence[str] | None = None,
+    labels: LabelRaster | None = None,
     crs: str | None = None,
     composite: str = "median",
-    year: int | None = None,
-    **options: Any,
+    **settings: Any,
 ) -> ImportReport:
-    """Imports series of a cube as a dataset that `load_dataset(output)` reads: at points, or under labels.
+    """Import series of a cube as a dataset that `load_dataset(output)` reads: at points, or under labels.
 
     Args:
-        sources: as for [`open_cube`].
+        sources: files, folders or datasets of one place, as [`open_cube`] takes them.
         output: folder to write.
-        points: CSV of sampling points, as for [`dataset_from_points`]; or
-        labels: a raster of label codes,
-        codes: and for each label its codes, as [`parse_codes`] reads them,
-        variable: of a raster with several,
-        per_label: as for [`dataset_from_labels`],
-        seed: as for [`dataset_from_labels`].
-        bands: as for [`open_cube`].
-        crs: as for [`open_cube`].
-        composite: as for [`dataset_from_points`].
-        year: as for [`dataset_from_points`].
-        **options: as for [`dataset_from_points`].
+        reading: how the series are read, where the files do not tell; `bands` names those that they leave unnamed.
+        points: CSV of sampling points with `longitude` and `latitude`; or
+        labels: a raster of label codes.
+        crs: coordinate reference system where the files name none.
+        composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
+        **settings: fields of `reading` by name.
 
     Raises:
         FileNotFoundError: no such file.
@@ -157,22 +169,22 @@ def import_cube(
     """
     if (points is None) == (labels is None):
         raise ValueError("Give `points` or `labels`, one of the two.")
-    if labels is not None and codes is None:
-        raise ValueError('Labels need their `codes`, such as "maize=1200;grassland=13".')
-    cube = open_cube(sources, bands=bands, crs=crs)
+    reading = complete_options(reading, settings)
+    cube = open_cube(sources, bands=reading.bands, crs=crs)
     problems: list[Problem] = []
-    settings: dict[str, Any] = {"composite": composite, "year": year, "problems": problems, **options}
-    if points is not None:
-        dataset = dataset_from_points(cube, points, **settings)
+    if labels is None:
+        dataset = dataset_from_points(cube, points or "", reading, composite=composite, problems=problems)
     else:
-        reference = read_reference(str(labels), codes or {}, cube, variable=variable)
-        dataset = dataset_from_labels(cube, reference, per_label=per_label, seed=seed, **settings)
+        reference = read_reference(str(labels.path), labels.codes, cube, variable=labels.variable)
+        draw: dict[str, Any] = {"per_label": labels.per_label, "seed": labels.seed}
+        dataset = dataset_from_labels(cube, reference, reading, **draw, composite=composite, problems=problems)
     identity = {
         "kind": "cube",
         "shape": list(cube["reflectance"].shape),
-        "at": Path(str(points or labels)).name,
-        "codes": {label: [list(code) for code in wanted] for label, wanted in (codes or {}).items()},
-        "settings": repr((variable, per_label, seed, composite, year, options)),
+        "at": Path(str(points if labels is None else labels.path)).name,
+        "labels": None if labels is None else repr(replace(labels, path="")),
+        "composite": composite,
+        **describe_reading(reading),
     }
     skipped = sum(problem.skipped for problem in problems)
     return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + skipped)
@@ -181,7 +193,7 @@ def import_cube(
 def read_points(
     points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Columns of sampling points, a `point_id` among them, and their longitudes and latitudes.
+    """Read the columns of sampling points, a `point_id` among them, and their longitudes and latitudes.
 
     Raises:
         FileNotFoundError: no such file.
@@ -191,47 +203,56 @@ def read_points(
     absent = next((name for name in ("longitude", "latitude") if name not in columns), None)
     if absent is not None:
         raise ValueError(f"The points have no column {absent!r}: their columns are {', '.join(columns) or 'none'}.")
-    columns.setdefault("point_id", [str(place) for place in range(len(columns["longitude"]))])
+    columns.setdefault("point_id", [str(index) for index in range(len(columns["longitude"]))])
     longitude, latitude = (np.asarray(columns[name], dtype=np.float64) for name in ("longitude", "latitude"))
     return columns, longitude, latitude
 
 
 def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of places; -1 outside, and for what is no place."""
+    """Find row and column of places; -1 outside, and for what is no place."""
     west, south, east, north = transform_bounds(cube.rio.crs, WGS84, *cube.rio.bounds())
     # Places far away lie outside of what a projection can do at all.
     near = (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
     rows, across = np.full((2, len(near)), -1)
     if near.any():
         x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, longitude[near], latitude[near]))
-        rows[near] = nearest_index(cube["y"].values, y, spacing(cube["y"].values, cube["x"].values))
-        across[near] = nearest_index(cube["x"].values, x, spacing(cube["x"].values, cube["y"].values))
+        rows[near], across[near] = grid_of(cube).pixels_at(y, x)
     return rows, across
+
+
+def options_of(cube: xr.Dataset, reading: SeriesOptions) -> SeriesOptions:
+    """Fill in what a cube tells of its numbers, `nodata`, `units` and `offset`, where the options leave it open.
+
+    Args:
+        cube: from [`open_cube`].
+        reading: the options that go before.
+    """
+    nodata, units, offset = reading.nodata, reading.units, reading.offset
+    if units == "auto" and cube["reflectance"].dtype.kind in "iu":
+        units = "dn"
+    if offset is None and reading.processing_baseline is None:
+        offset = acquisition_offsets(cube)
+    return replace(reading, nodata=cube.attrs.get("nodata") if nodata is None else nodata, units=units, offset=offset)
 
 
 def _dataset(
     cube: xr.Dataset,
-    rows: np.ndarray,
-    across: np.ndarray,
+    pixels: tuple[np.ndarray, np.ndarray],
     columns: Mapping[str, Sequence[Any]],
+    reading: SeriesOptions,
     composite: str,
-    year: int | None,
     problems: list[Problem],
-    options: Mapping[str, Any],
 ) -> Dataset:
     values, times = cube["reflectance"].values, cube["time"].values
-    settings = {"bands": cube["band"].values.tolist(), "nodata": cube.attrs.get("nodata"), **options}
-    settings |= {"dates" if times.dtype.kind == "M" else "months": times}
-    if "processing_baseline" not in options:
-        settings.setdefault("offset", look_offsets(cube))
-    if values.dtype.kind in "iu":
-        settings.setdefault("units", "dn")
+    dates: dict[str, Any] = {"dates" if times.dtype.kind == "M" else "months": times}
+    reading = replace(options_of(cube, reading), bands=cube["band"].values.tolist(), **dates)
     parts = []
-    for start in range(0, len(rows), PIXELS_AT_ONCE):
+    for start in range(0, len(pixels[0]), PIXELS_AT_ONCE):
         chosen = slice(start, start + PIXELS_AT_ONCE)
-        series = np.ascontiguousarray(values[:, :, rows[chosen], across[chosen]].transpose(2, 0, 1))
+        rows, across = (axis[chosen] for axis in pixels)
+        series = np.ascontiguousarray(values[:, :, rows, across].transpose(2, 0, 1))
         if "scl" in cube:
-            settings["scl"] = cube["scl"].values[:, rows[chosen], across[chosen]].T
+            reading = replace(reading, scl=cube["scl"].values[:, rows, across].T)
         held = {name: column[chosen] for name, column in columns.items()}
-        parts.append(dataset_from_series(series, held, composite=composite, year=year, problems=problems, **settings))
+        parts.append(dataset_from_series(series, held, reading, composite=composite, problems=problems))
     return concatenate_datasets(parts)

@@ -1,9 +1,8 @@
-"""Satellite pictures from files: GeoTIFFs to RGB by the one stretch, what is wrong with some, rows to a dataset."""
+"""Read satellite pictures from files: GeoTIFFs to RGB by the one stretch, and what is wrong with some."""
 
 import io
-import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,22 @@ from PIL import Image, UnidentifiedImageError
 from ...extras import needs_extra
 from ...files import first_line
 from ...models.senclip.stretch_senclip import to_eight_bit
-from ...models.timesenclip.bands_timesenclip import canonical_band
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
-from ..engine.reports import Problem
 from ..schema import pack_series
-
-with needs_extra("data"):
-    from datasets import Dataset, Features
 
 RGB_BANDS = ("B04", "B03", "B02")
 """Red, green and blue."""
 
-ANOTHER_SIZE = "image of another size"
 UNREADABLE = "image cannot be read"
-NO_GEOREFERENCE = "no georeference"
 
 
 class BadImageError(ValueError):
-    """What is wrong with one file: the name that it is counted by, and what was found."""
+    """Say what is wrong with one file.
+
+    Args:
+        reason: the name that it is counted by.
+        detail: what the file holds instead.
+    """
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason} {detail}".rstrip())
@@ -40,7 +37,7 @@ class BadImageError(ValueError):
 
 @dataclass(frozen=True)
 class Raster:
-    """A GeoTIFF in memory.
+    """Hold a GeoTIFF in memory.
 
     Attributes:
         values: (band, y, x) as they are in the file.
@@ -54,7 +51,7 @@ class Raster:
 
 
 def read_raster(path: Path, *, located: bool = False) -> Raster:
-    """Reads all bands of a GeoTIFF.
+    """Read all bands of a GeoTIFF.
 
     Args:
         path: of the file.
@@ -79,31 +76,42 @@ def read_raster(path: Path, *, located: bool = False) -> Raster:
         raise BadImageError(UNREADABLE, first_line(error)) from None
     if not placed:
         if located:
-            raise BadImageError(NO_GEOREFERENCE, "give a GeoTIFF with a coordinate reference system and a transform")
+            raise BadImageError("no georeference", "give a GeoTIFF with a coordinate reference system and a transform")
         return Raster(values, np.nan, np.nan)
     longitude, latitude = transform(crs, "EPSG:4326", [x], [y])
     return Raster(values, float(longitude[0]), float(latitude[0]))
 
 
-def check_size(width: int, height: int, side: int, what: str) -> None:
-    """Refuses an image that is not `side` pixels square; `what` says whose size that is.
+def check_size(width: int, height: int, side: int, owner: str) -> None:
+    """Refuse an image that is not `side` pixels square.
+
+    Args:
+        width: of the image.
+        height: of the image.
+        side: that it must have.
+        owner: of images of that size, for the sentence.
 
     Raises:
-        BadImageError: it is not.
+        BadImageError: it has another size.
     """
     if (width, height) != (side, side):
-        raise BadImageError(ANOTHER_SIZE, f"{width} x {height} pixels, {what} are {side} x {side}")
+        raise BadImageError("image of another size", f"{width} x {height} pixels, {owner} are {side} x {side}")
 
 
-def check_picture(source: Path | bytes, side: int, what: str) -> None:
-    """Refuses a JPEG or PNG that is damaged, no RGB, or of another size; its pixels are read, for damage hides there.
+def check_picture(source: Path | bytes, side: int, owner: str) -> None:
+    """Refuse a JPEG or PNG that is damaged, no RGB, or of another size; its pixels are read, for damage hides there.
+
+    Args:
+        source: file, or its bytes.
+        side: pixels along a side that it must have.
+        owner: of pictures of that size, for the sentence.
 
     Raises:
-        BadImageError: it is.
+        BadImageError: it cannot be used.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            check_size(*picture.size, side, what)
+            check_size(*picture.size, side, owner)
             picture.load()
             if picture.mode != "RGB":
                 raise BadImageError("image is not RGB", f"its mode is {picture.mode}")
@@ -112,12 +120,12 @@ def check_picture(source: Path | bytes, side: int, what: str) -> None:
 
 
 def encode_rgb(bands: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Digital numbers of B04, B03 and B02 (y, x), without offset, as the stretched PNG of a column `image`."""
+    """Stretch digital numbers of B04, B03 and B02 (y, x), without offset, to the PNG of a column `image`."""
     return encode_picture(to_eight_bit(np.stack([bands[name] for name in RGB_BANDS], axis=-1) / DN_PER_REFLECTANCE))
 
 
 def encode_picture(picture: np.ndarray) -> dict[str, Any]:
-    """An 8-bit RGB picture (y, x, 3) as a PNG of a column `image`: no pixel is changed."""
+    """Encode an 8-bit RGB picture (y, x, 3) as the PNG of a column `image`: no pixel is changed."""
     buffer = io.BytesIO()
     # 1: the larger levels take ten times as long for a tenth less.
     Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
@@ -125,67 +133,14 @@ def encode_picture(picture: np.ndarray) -> dict[str, Any]:
 
 
 def pack_bands(bands: Mapping[str, np.ndarray], names: Sequence[str], side: int) -> np.ndarray:
-    """Some bands as a flat column `reflectance`, times 10,000: (band, side, side), coarser ones by nearest neighbour.
+    """Pack some bands into a flat column `reflectance`, times 10,000, of which [`as_series`] makes one time step.
 
-    [`as_series`] makes arrays of it again, with one look.
+    Args:
+        bands: (y, x) each, by name; coarser ones are laid on the finest grid by nearest neighbour.
+        names: of the bands to pack.
+        side: of the finest grid.
     """
     planes = [bands[name].astype(np.float32) for name in names]
     return pack_series(
         np.stack([plane.repeat(side // len(plane), 0).repeat(side // len(plane), 1) for plane in planes])
-    )
-
-
-def check_bands(names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Names of bands in any common spelling as a source has them.
-
-    Raises:
-        ValueError: the source has no such band.
-    """
-    wanted = []
-    for name in names:
-        try:
-            wanted.append(name if name in known else canonical_band(name))
-        except ValueError:
-            wanted.append(name)
-        if wanted[-1] not in known:
-            raise ValueError(f"There is no band {name!r}: the patches have {', '.join(known)}.")
-    return wanted
-
-
-def gather(rows: Iterable[Mapping[str, Any] | Problem], features: Features, problems: list[Problem] | None) -> Dataset:
-    """Rows as a dataset in memory.
-
-    Args:
-        rows: and what is wrong with others.
-        features: of the rows.
-        problems: takes what is wrong; where it is None, the first file that must be left out ends the reading.
-
-    Raises:
-        ValueError: a file must be left out and `problems` is None, or nothing is left.
-    """
-    kept: list[Mapping[str, Any]] = []
-    for row in rows:
-        if not isinstance(row, Problem):
-            kept.append(row)
-        elif problems is not None:
-            problems.append(row)
-        elif row.skipped:
-            raise ValueError(
-                f"{row.source}: {row.reason}{f' ({row.detail})' if row.detail else ''}: mend or remove it, or pass "
-                "`problems=[]` to leave out what cannot be used and to list it there."
-            )
-    if not kept:
-        raise ValueError("No image is left that can be used: see `problems`.")
-    return Dataset.from_list(kept, features=features).select_columns(list(features))
-
-
-def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """A folder that is there.
-
-    Raises:
-        FileNotFoundError: it is not.
-    """
-    path = Path(folder)
-    if not path.is_dir():
-        raise FileNotFoundError(f"No such folder: {path}.")
-    return path
+    ).ravel()

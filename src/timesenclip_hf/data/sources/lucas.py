@@ -1,4 +1,4 @@
-"""The LUCAS survey: its points from any of its CSV files, and where the photos of a point are, on the web and on disk.
+"""Read the LUCAS survey's points from any of its CSV files, and find the photos of a point, on the web and on disk.
 
 Read are the micro data of one survey (2018 and before: `POINT_ID`, `TH_LAT`, `GPS_EW`, `LC1`, ...; 2022:
 `POINT_LAT`, `SURVEY_LC1`, ...) and the harmonised table of all surveys (d'Andrimont et al. 2020,
@@ -6,12 +6,14 @@ doi 10.1038/s41597-020-00675-z: the same names in small letters, and `year`).
 """
 
 import csv
+import json
 import math
 import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -31,23 +33,8 @@ LANDSCAPE = ("N", "E", "S", "W")
 FIRST_LONG_NAMES = 2022
 LONG_NAMES = {"N": "North", "E": "East", "S": "South", "W": "West", "P": "Point", "C": "CropLC1"}
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "point_id": ("point_id", "lucas_id"),
-    "year": ("year", "survey_year"),
-    "country": ("nuts0", "point_nuts0", "country"),
-    "th_lat": ("th_lat", "point_lat", "latitude", "lat"),
-    "th_long": ("th_long", "th_lon", "point_long", "point_lon", "longitude", "lon"),
-    "gps_lat": ("gps_lat", "survey_gps_lat"),
-    "gps_long": ("gps_long", "gps_lon", "survey_gps_long", "survey_gps_lon"),
-    "gps_ew": ("gps_ew", "survey_gps_ew"),
-    "lc1": ("lc1", "survey_lc1"),
-    "lu1": ("lu1", "survey_lu1"),
-    "photo_N": ("photo_north", "survey_photo_north"),
-    "photo_E": ("photo_east", "survey_photo_east"),
-    "photo_S": ("photo_south", "survey_photo_south"),
-    "photo_W": ("photo_west", "survey_photo_west"),
-    "photo_P": ("photo_point", "survey_photo_point"),
-}
+# Names of the columns in the files of the surveys, lower case.
+COLUMNS: dict[str, list[str]] = json.loads(Path(__file__).with_name("lucas_columns.json").read_text(encoding="utf-8"))
 # What the surveys write for "not relevant" and "no answer"; 88.888888 is so for degrees.
 NOT_RELEVANT = frozenset({"", "0", "8", "88", "NA", "N.A.", "NAN", "N.R."})
 NO_DEGREES = 88.888888
@@ -56,7 +43,7 @@ _NUTS0 = re.compile("[A-Z]{2}")
 
 
 class SurveyPoint(NamedTuple):
-    """What the survey says of a point in a year.
+    """Hold what the survey says of a point in a year.
 
     Attributes:
         point_id: eight digits, the kilometres east and north of the survey's grid (EPSG:3035).
@@ -81,7 +68,7 @@ class SurveyPoint(NamedTuple):
 
 @dataclass(frozen=True)
 class Survey:
-    """Points of a survey by id and year, in the order of the file, and what was wrong with lines of it."""
+    """Hold points of a survey by id and year, in the order of the file, and what was wrong with lines of it."""
 
     points: dict[tuple[str, int], SurveyPoint]
     problems: list[Problem] = field(repr=False)
@@ -91,7 +78,7 @@ class Survey:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Of every reason, how often it came up."""
+        """Count how often each reason came up."""
         return count_reasons(self.problems)
 
 
@@ -102,7 +89,7 @@ def read_survey(
     location: Location = "gps",
     point_ids: Collection[str] | None = None,
 ) -> Survey:
-    """Reads a survey's CSV, line by line.
+    """Read a survey's CSV, line by line.
 
     The place is where the surveyor stood: `gps_long` has no sign, which stands in `gps_ew`. Where no position was
     taken, it is the point of the grid that he was sent to; `location="theoretical"` prefers that one.
@@ -128,20 +115,20 @@ def read_survey(
     # The comments of surveyors are not always UTF-8, and are not read.
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = _open_csv(file, path)
-        places = _find_columns(next(reader, []), path)
-        survey_year = None if "year" in places else _year_of_file(year, path)
+        indices = _find_columns(next(reader, []), path)
+        survey_year = None if "year" in indices else _year_of_file(year, path)
         for cells in _lines(reader, path):
-            row = {name: cells[place].strip() if place < len(cells) else "" for name, place in places.items()}
-            found = _POINT_ID.fullmatch(row["point_id"])
-            if found is None:
+            row = {name: cells[index].strip() if index < len(cells) else "" for name, index in indices.items()}
+            match = _POINT_ID.fullmatch(row["point_id"])
+            if match is None:
                 problems.append(Problem("no point id", row["point_id"], path.name, f"line {reader.line_num}"))
                 continue
-            if wanted is not None and found[1] not in wanted:
+            if wanted is not None and match[1] not in wanted:
                 continue
-            row["point_id"] = found[1]
+            row["point_id"] = match[1]
             row_year = _number(row["year"]) if survey_year is None else survey_year
             if not math.isfinite(row_year):
-                problems.append(Problem("no year", found[1], path.name, f"line {reader.line_num}"))
+                problems.append(Problem("no year", match[1], path.name, f"line {reader.line_num}"))
                 continue
             if year is not None and row_year != year:
                 continue
@@ -155,7 +142,7 @@ def read_survey(
 
 
 def photo_path(point_id: str, year: int, country: str, direction: str) -> str:
-    """Path of a photo in the survey's layout, the same on its server and in copies of it.
+    """Give the path of a photo in the survey's layout, the same on its server and in copies of it.
 
     Args:
         point_id: eight digits.
@@ -180,12 +167,12 @@ def photo_path(point_id: str, year: int, country: str, direction: str) -> str:
 
 
 def photo_url(point_id: str, year: int, country: str, direction: str) -> str:
-    """Address of a photo on the survey's server; arguments and errors as [`photo_path`]."""
+    """Give the address of a photo on the survey's server, by the arguments of [`photo_path`]."""
     return f"{PHOTOS_URL}/{photo_path(point_id, year, country, direction)}"
 
 
 def has_photos(point: SurveyPoint) -> bool:
-    """Whether there can be photos of a point: it has an id of the survey, its year and a country."""
+    """Tell whether there can be photos of a point: it has an id of the survey, its year and a country."""
     is_id = _POINT_ID.fullmatch(point.point_id) is not None and len(point.point_id) == 8
     return is_id and point.year in SURVEY_YEARS and _NUTS0.fullmatch(nuts0(point.country)) is not None
 
@@ -193,7 +180,7 @@ def has_photos(point: SurveyPoint) -> bool:
 def photo_requests(
     points: Iterable[SurveyPoint], directions: Sequence[str] = LANDSCAPE, *, base_url: str = PHOTOS_URL
 ) -> Iterator[PhotoRequest]:
-    """What [`photos.download_photos`] is to fetch for these points, but for photos that were not taken."""
+    """List what to fetch for these points, but for photos that were not taken."""
     for point in filter(has_photos, points):
         for direction in directions:
             if direction not in point.not_taken:
@@ -202,7 +189,7 @@ def photo_requests(
 
 
 def find_photo(folder: str | os.PathLike[str], point: SurveyPoint, direction: str) -> Path | None:
-    """A photo in a copy of the survey's layout; None where it is not there.
+    """Find a photo in a copy of the survey's layout; None where it is not there.
 
     The folder of the year may also be called `LUCAS2018`, as in bulk downloads.
     """
@@ -211,18 +198,14 @@ def find_photo(folder: str | os.PathLike[str], point: SurveyPoint, direction: st
 
 
 def _open_csv(file: Iterable[str], path: Path) -> Any:
-    """A reader with the delimiter of the first line."""
+    """Open a reader with the delimiter of the first line."""
     lines = iter(file)
     first = next(lines, "")
     if "\0" in first:
         raise ValueError(f"{path.name} is no CSV that can be read: it holds binary data.")
     delimiter = max(",;\t", key=first.count)
 
-    def whole() -> Iterator[str]:
-        yield first
-        yield from lines
-
-    return csv.reader(whole(), delimiter=delimiter)
+    return csv.reader(chain([first], lines), delimiter=delimiter)
 
 
 def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
@@ -233,23 +216,21 @@ def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
 
 
 def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
-    lower = {name.strip().lower(): place for place, name in reversed(list(enumerate(header)))}
-    found = {
-        name: next((lower[alias] for alias in aliases if alias in lower), None) for name, aliases in COLUMNS.items()
-    }
-    places = {name: place for name, place in found.items() if place is not None}
+    lower = {name.strip().lower(): index for index, name in reversed(list(enumerate(header)))}
+    known = {name: [lower[alias] for alias in aliases if alias in lower] for name, aliases in COLUMNS.items()}
+    indices = {name: matches[0] for name, matches in known.items() if matches}
     for name in ("point_id", "country"):
-        if name not in places:
+        if name not in indices:
             raise ValueError(
                 f"{path.name} is no LUCAS survey: it has no column {COLUMNS[name][0]!r}, but {', '.join(header[:6])}."
             )
-    if not ({"th_lat", "th_long"} <= set(places) or {"gps_lat", "gps_long"} <= set(places)):
+    if not ({"th_lat", "th_long"} <= set(indices) or {"gps_lat", "gps_long"} <= set(indices)):
         raise ValueError(f"{path.name} has no columns for the place: 'th_lat' and 'th_long', or 'gps_lat' and so on.")
-    return places
+    return indices
 
 
 def _year_of_file(year: int | None, path: Path) -> int:
-    named = [one for one in SURVEY_YEARS if re.search(rf"(?<!\d){one}(?!\d)", path.stem)]
+    named = [survey for survey in SURVEY_YEARS if re.search(rf"(?<!\d){survey}(?!\d)", path.stem)]
     if year is None and len(named) == 1:
         year = named[0]
     if year is None:
@@ -292,13 +273,13 @@ def _choose_place(row: Mapping[str, str], location: Location) -> tuple[float, fl
 
 
 def _signed(longitude: float, side: str, theoretical: float) -> float:
-    """The sign that `gps_ew` says; where it says nothing, the one that is nearer to the theoretical longitude."""
+    """Give a longitude the sign that `gps_ew` says, or else the one that is nearer to the theoretical longitude."""
     letter = side[:1].upper()
     if letter in ("W", "E"):
         return -abs(longitude) if letter == "W" else abs(longitude)
     if math.isnan(theoretical):
         return longitude
-    return min(-abs(longitude), abs(longitude), key=lambda one: abs(one - theoretical))
+    return min(-abs(longitude), abs(longitude), key=lambda signed: abs(signed - theoretical))
 
 
 def _degrees(text: str) -> float:

@@ -1,39 +1,24 @@
-"""Sen4Map's HDF5 files to a dataset: raw patches in both layouts, and TimeSenCLIP's derived composites.
+"""Import Sen4Map's HDF5 files as a dataset: raw patches in both layouts, and TimeSenCLIP's derived composites.
 
-A file has one entry a point, `Lucas_Point_<id>`. Raw entries are a group of datasets or one dataset of compound type,
-with the fields B2 ... B12 and SCL, (time, 64, 64) each, digital numbers without offset, and the dates in `Image_ID`.
-Derived entries are a group with `image`, (12, 10, height, width), January to December. Sen4Map: Sharma et al. (2024),
-doi 10.1109/JSTARS.2024.3435081.
+A file has one entry a point, `Lucas_Point_<id>`. Sen4Map: Sharma et al. (2024), doi 10.1109/JSTARS.2024.3435081.
 """
 
 import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
-from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, canonical_band
-from ...models.timesenclip.compositing_timesenclip import (
-    MONTHS_PER_YEAR,
-    RECIPES,
-    composite,
-    month_of,
-    place_in_year,
-    year_of,
-)
-from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
+from ...files import first_line
+from ...models.timesenclip.compositing_timesenclip import RECIPES
 from ..engine.reports import ImportReport, Problem
-from ..engine.shards import ImportPart, Row, import_parts
-from ..schema import UNKNOWN, build_features, class_index, classes_of_codes, is_code, month_places, pack_series
-from .countries import check_place
+from ..engine.shards import ImportPart, import_parts
+from ..schema import build_features
+from .sen4map_points import PointSettings, point_id_of, read_points
 
 with needs_extra("data"):
     import h5py
@@ -42,38 +27,8 @@ logger = logging.get_logger(__name__)
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".he5")
 SURVEY_YEAR = 2018
-# Upstream keeps the classes below 9; see RECIPES.
-UPSTREAM_FIRST_MASKED = 9
-DERIVED_IMAGE = "image"
 # Small enough that a stop costs little, and that two processes share a file of some hundred points.
 POINTS_PER_PART = 64
-# What codes are given as where there is no class.
-_NO_CLASS = ("", "-1", "nan", "none")
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d\d)(\d\d)(?!\d)")
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How points are read.
-
-    Attributes:
-        crop: pixels along a side, in the middle of the patch.
-        composite: "median" or "timesenclip" for months, "none" for native acquisitions.
-        year: of the series.
-    """
-
-    crop: int
-    composite: str
-    year: int
-
-
-class _UnusableError(Exception):
-    """A point that cannot be used: the reason it is counted by, and what was found."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
 
 
 def import_sen4map(
@@ -87,7 +42,7 @@ def import_sen4map(
     progress: bool = True,
     points_per_part: int = POINTS_PER_PART,
 ) -> ImportReport:
-    """Imports Sen4Map files as a dataset that `datasets.load_dataset(output)` reads.
+    """Import Sen4Map files as a dataset that `datasets.load_dataset(output)` reads.
 
     It may be ended at any time and called again with the same arguments: it goes on where it was, and the rows come
     out the same. Points that cannot be used are left out, counted and listed in the report.
@@ -98,7 +53,7 @@ def import_sen4map(
         crop: pixels along a side, in the middle of the patch; 1 is the survey point's own pixel.
         composite: "median" (masked monthly medians), "timesenclip" (upstream's recipe), or "none" (acquisitions
             as they were, those under cloud marked as missing).
-        year: of the series; looks of other years are left out and counted.
+        year: of the series; acquisitions of other years are left out and counted.
         workers: processes.
         progress: show a bar.
         points_per_part: how many points a process takes at a time.
@@ -115,23 +70,15 @@ def import_sen4map(
         raise ValueError(f"`composite` must be one of {', '.join((*RECIPES, 'none'))}, got {composite!r}.")
     if crop < 1 or points_per_part < 1:
         raise ValueError(f"`crop` and `points_per_part` must be at least 1, got {crop} and {points_per_part}.")
-    settings = Settings(crop, composite, year)
     files = _find_files(sources)
     parts, problems = _cut(files, points_per_part)
-    native = composite == "none"
+    settings = {"crop": crop, "composite": composite, "year": year, "points_per_part": points_per_part}
     return import_parts(
         output,
         parts,
-        partial(read_points, settings),
-        build_features(native=native, crop=crop, photos=False),
-        identity={
-            "kind": "sen4map",
-            "files": [[file.name, file.stat().st_size] for file in files],
-            "crop": crop,
-            "composite": composite,
-            "year": year,
-            "points_per_part": points_per_part,
-        },
+        partial(read_points, PointSettings(crop, composite, year)),
+        build_features(native=composite == "none", crop=crop, photos=False),
+        identity={"kind": "sen4map", "files": [[file.name, file.stat().st_size] for file in files], **settings},
         problems=problems,
         workers=workers,
         progress=progress,
@@ -139,9 +86,8 @@ def import_sen4map(
 
 
 def _find_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    given = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     files: list[Path] = []
-    for source in map(Path, given):
+    for source in map(Path, [sources] if isinstance(sources, (str, os.PathLike)) else sources):
         if not source.exists():
             raise FileNotFoundError(f"No such file: {source}.")
         inside = [source]
@@ -156,258 +102,36 @@ def _find_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 
 
 def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Problem]]:
-    """Parts of the files with the keys of their points, and the files that cannot be read."""
+    """Cut files into parts with the keys of their points; list the files that cannot be read."""
     # Keys as fixed-length bytes and ids as 8-byte hashes: some megabytes for all of Sen4Map.
     keys: list[np.ndarray] = []
     usable, problems = [], []
     for file in files:
         try:
             with h5py.File(file, "r") as opened:
-                found = np.asarray([key.encode() for key in opened], dtype="S")
+                names = np.asarray([key.encode() for key in opened], dtype="S")
         except OSError as error:
-            problems.append(Problem("unusable file", source=file.name, detail=_first_line(error)))
+            problems.append(Problem("unusable file", source=file.name, detail=first_line(error)))
             continue
         usable.append(file)
-        keys.append(found)
+        keys.append(names)
     for problem in problems:
         logger.warning(f"{problem.source} cannot be read as HDF5 ({problem.detail}): fetch it again.")
     if not usable:
         raise ValueError(f"{problems[0].source} cannot be read as HDF5 ({problems[0].detail}): fetch it again.")
-    hashes = np.concatenate([_hashes(found) for found in keys])
+    hashes = np.concatenate([_hashes(names) for names in keys])
     repeated = np.ones(len(hashes), dtype=bool)
     repeated[np.unique(hashes, return_index=True)[1]] = False
     parts, before = [], 0
-    for file, found in zip(usable, keys, strict=True):
-        for start in range(0, len(found), size):
-            chosen = found[start : start + size]
+    for file, names in zip(usable, keys, strict=True):
+        for start in range(0, len(names), size):
+            chosen = names[start : start + size]
             again = repeated[before + start : before + start + len(chosen)]
             parts.append(ImportPart((str(file), chosen, again), len(chosen)))
-        before += len(found)
+        before += len(names)
     return parts, problems
 
 
 def _hashes(keys: np.ndarray) -> np.ndarray:
-    digests = (hashlib.blake2b(_point_id(key.decode()).encode(), digest_size=8).digest() for key in keys)
+    digests = (hashlib.blake2b(point_id_of(key.decode()).encode(), digest_size=8).digest() for key in keys)
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
-
-
-def _point_id(key: str) -> str:
-    """The survey's number of a point: what follows the last underscore."""
-    return key.rpartition("_")[2] or key
-
-
-def read_points(settings: Settings, task: tuple[str, np.ndarray, np.ndarray]) -> Iterator[Row | Problem]:
-    """Rows of some points of one file, and what is wrong with others.
-
-    Args:
-        settings: how to read.
-        task: path, keys, and which of them are points that an earlier entry holds.
-    """
-    path, keys, repeated = task
-    source = Path(path).name
-    with h5py.File(path, "r") as file:
-        for key, again in zip(keys, repeated, strict=True):
-            name = key.decode()
-            point_id = _point_id(name)
-            try:
-                if again:
-                    raise _UnusableError("duplicate point id", name)
-                row, remarks = _read_point(file, name, settings)
-            except _UnusableError as error:
-                yield Problem(error.reason, point_id, source, error.detail)
-                continue
-            yield from (Problem(reason, point_id, source, detail, skipped=False) for reason, detail in remarks)
-            yield {"point_id": point_id, "year": settings.year, **row}
-
-
-def _read_point(file: Any, key: str, settings: Settings) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    remarks: list[tuple[str, str]] = []
-    try:
-        entry = file[key]
-        attributes = {name: _plain(value) for name, value in entry.attrs.items()}
-        names = entry.dtype.names if isinstance(entry, h5py.Dataset) else tuple(entry)
-        derived = DERIVED_IMAGE in (names or ())
-        if derived:
-            values = _middle(np.asarray(entry[DERIVED_IMAGE]), settings.crop)
-        else:
-            values, classes = _read_bands(entry, names or (), settings.crop)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        # What HDF5 raises on damaged chunks, links and types.
-        raise _UnusableError("unreadable point", _first_line(error)) from None
-    if derived:
-        series = _derived(values, settings)
-    else:
-        series, remarks = _raw(values, classes, attributes, settings)
-    labels, more = _labels(attributes)
-    place, misplaced = _place(attributes)
-    return {**series, **place, **labels}, [*remarks, *more, *misplaced]
-
-
-def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Digital numbers (time, band, crop, crop) and scene classes (time, crop, crop)."""
-    fields = {_band(name): name for name in names}
-    absent = [band for band in BANDS if band not in fields]
-    if absent:
-        raise _UnusableError("band missing", ", ".join(absent))
-    if SCENE_CLASSES not in fields:
-        raise _UnusableError("no scene classification")
-    if isinstance(entry, h5py.Dataset):
-        # Fields of (time, 64, 64) each, whether the shape is the dataset's or the fields'.
-        whole: Any = _middle(entry, crop) if entry.ndim == 3 else entry[()]
-        layers = {band: np.asarray(whole[fields[band]]) for band in (*BANDS, SCENE_CLASSES)}
-        if entry.ndim != 3:
-            layers = {band: _middle(layer.reshape(layer.shape[-3:]), crop) for band, layer in layers.items()}
-    else:
-        layers = {band: _middle(entry[fields[band]], crop) for band in (*BANDS, SCENE_CLASSES)}
-    shapes = {layer.shape for layer in layers.values()}
-    if len(shapes) > 1:
-        raise _UnusableError("bands differ in shape", ", ".join(map(str, sorted(shapes))))
-    return np.stack([layers[band] for band in BANDS], axis=1).astype(np.float32), layers[SCENE_CLASSES]
-
-
-def _band(name: str) -> str:
-    try:
-        return canonical_band(name)
-    except ValueError:
-        return name.upper()
-
-
-def _middle(layer: Any, crop: int) -> np.ndarray:
-    """The pixels in the middle, read no further than needed; where the middle is a corner, as upstream's crop."""
-    shape: tuple[int, ...] = getattr(layer, "shape", ())  # a group has none
-    if len(shape) < 3:
-        raise _UnusableError("wrong shape", str(shape))
-    height, width = shape[-2:]
-    if min(height, width) < crop:
-        raise _UnusableError("patch smaller than the crop", f"{height} x {width}")
-    top, left = (height - crop + 1) // 2, (width - crop + 1) // 2
-    return np.asarray(layer[..., top : top + crop, left : left + crop])
-
-
-def _raw(
-    values: np.ndarray, classes: np.ndarray, attributes: Mapping[str, Any], settings: Settings
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The columns of a series from its acquisitions."""
-    dates = _dates(attributes, len(values))
-    order = np.argsort(dates, kind="stable")
-    order = order[year_of(dates[order]) == settings.year]
-    strays = dates[year_of(dates) != settings.year]
-    remarks = [("date outside the year", str(date)) for date in strays]
-    if not len(order):
-        raise _UnusableError("date outside the year", f"all {len(strays)} looks")
-    values, classes, dates = values[order], classes[order], dates[order]
-    if settings.composite == "timesenclip":
-        # Upstream takes no data for black ground, and every other class below 9 for clear.
-        clear = classes < UPSTREAM_FIRST_MASKED
-    else:
-        clear = ~np.isin(classes, MASKED_SCL) & _present(values, axis=1)
-    if not clear.any():
-        raise _UnusableError("no clear look")
-    if settings.composite == "none":
-        packed = pack_series(np.where(clear[:, None], values, np.nan))
-        return {
-            "series": packed.ravel(),
-            "observed": _mostly(clear),
-            "months": place_in_year(dates),
-            "dates": [str(date) for date in dates],
-        }, remarks
-    medians, _ = composite(values[None], clear[None], month_of(dates), recipe=settings.composite)
-    return _monthly(medians[0]), remarks
-
-
-def _derived(values: np.ndarray, settings: Settings) -> dict[str, Any]:
-    """The columns of a series that is composited already."""
-    if values.shape[:2] != (MONTHS_PER_YEAR, len(BANDS)):
-        raise _UnusableError("wrong shape", str(values.shape))
-    if settings.composite == "none":
-        raise _UnusableError("composited already", "its acquisitions are not in the file")
-    values = values.astype(np.float32)
-    # Upstream adds 1 to everything, so that a month without any value is 1 in every band.
-    seen = _present(values, axis=1) & (values > 1).any(axis=1)
-    values = np.where(seen[:, None], values, np.nan)
-    if np.isnan(values).all():
-        raise _UnusableError("no clear look")
-    return _monthly(values)
-
-
-def _monthly(values: np.ndarray) -> dict[str, Any]:
-    return {
-        "series": pack_series(values).ravel(),
-        "observed": _mostly(~np.isnan(values).any(axis=1)),
-        "months": np.asarray(month_places(), dtype=np.float32),
-    }
-
-
-def _present(values: np.ndarray, axis: int) -> np.ndarray:
-    """Where a look is a surface in every band: no value that means no data, not zero throughout, not too bright."""
-    known = ~np.isnan(values) & ~np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
-    low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
-    with np.errstate(invalid="ignore"):
-        known &= (values >= low) & (values <= high)
-    return np.asarray(known.all(axis=axis) & (values != 0).any(axis=axis))
-
-
-def _mostly(clear: np.ndarray) -> np.ndarray:
-    """A look of a patch is observed where half of it is, as the feature extractor has it."""
-    return np.asarray(clear.reshape(len(clear), -1).mean(axis=1) >= 0.5)
-
-
-def _dates(attributes: Mapping[str, Any], looks: int) -> np.ndarray:
-    if "Image_ID" not in attributes:
-        raise _UnusableError("no dates", "the attribute Image_ID is missing")
-    names = np.ravel(attributes["Image_ID"]).tolist()
-    if len(names) != looks:
-        raise _UnusableError("dates and looks differ in number", f"{len(names)} dates, {looks} looks")
-    found = [_DATE.search(_text(name)) for name in names]
-    if not all(found):
-        raise _UnusableError("no dates", f"{_text(names[found.index(None)])!r} holds none")
-    try:
-        return np.asarray(["-".join(match.groups()) for match in found if match], dtype="datetime64[D]")
-    except ValueError as error:
-        raise _UnusableError("no dates", _first_line(error)) from None
-
-
-def _labels(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    codes = {name: _text(attributes.get(name, "")).strip() for name in ("lc1", "lu1")}
-    labels: dict[str, Any] = {**codes, **classes_of_codes(**codes)}
-    strange = [f"{name}={code}" for name, code in codes.items() if code and not is_code(name, code)]
-    for column, attribute in (("habitat", "EUNIS_L2"), ("bioregion", "bioregion_class_code")):
-        given = _text(attributes.get(attribute, "")).strip()
-        labels[column] = UNKNOWN if given.lower() in _NO_CLASS else class_index(column, given)
-        if given.lower() not in _NO_CLASS and labels[column] == UNKNOWN:
-            strange.append(f"{attribute}={given}")
-    return labels, [("unknown class code", detail) for detail in strange]
-
-
-def _place(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """Longitude, latitude and country."""
-    country = _text(attributes.get("nuts0", "")).strip()
-    numbers = _numbers(np.ravel(attributes.get("Coordinates", ())))
-    longitude, latitude = numbers if len(numbers) == 2 else (np.nan, np.nan)
-    longitude, latitude, wrong = check_place(country, longitude, latitude)
-    found = f"{', '.join(f'{number:g}' for number in numbers) or 'none'} in {country or 'no country'}"
-    return {"longitude": longitude, "latitude": latitude, "country": country}, [(wrong, found)] if wrong else []
-
-
-def _numbers(values: np.ndarray) -> list[float]:
-    """Coordinates, kept as numbers or as text such as "(4.35, 50.85)"."""
-    if values.dtype.kind in "iuf":
-        return [float(value) for value in values]
-    return [float(number) for value in values.tolist() for number in _NUMBER.findall(_text(value))]
-
-
-def _plain(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def _text(value: Any) -> str:
-    """An attribute as text: HDF5 keeps strings as str, bytes or arrays of one."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

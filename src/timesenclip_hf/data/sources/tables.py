@@ -1,10 +1,10 @@
-"""Tables of series, as people keep them in CSV, Parquet and NPZ, to what the feature extractor reads.
+"""Read tables of series, as people keep them in CSV, Parquet and NPZ, into what the feature extractor takes.
 
 Accepted layouts. Bands go by any common spelling (`B02`, `b2`, `red`, `S2-L2A-B02`), SCL may stand beside them:
 
-- **Wide** (CSV, Parquet): one row a series, one column a band and look, the time a date or the number of a month:
+- **Wide** (CSV, Parquet): one row a series, one column a band and time step, the time a date or the number of a month:
   `B02_2018-05-14`, `2018-05-14_B02`, `B02_20180514`, `B02_2018-05`, or `B02_01` ... `B02_12`.
-- **Long** (CSV, Parquet): one row a look with a column for the series (`id`), one for the time (`date`, or `month`
+- **Long** (CSV, Parquet): one row a time step with a column for the series (`id`), one for the time (`date`, or `month`
   from 1 to 12) and one a band: `id,date,B02,B03,...[,SCL]`.
 - **Nested** (Parquet): one row a series with a list column `series` (time, band), and any of `dates`, `months` (0 is
   January, as the feature extractor counts), `bands`, `scl`, `nodata`, `processing_baseline`, `offset`, `year`.
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line, whole_file
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, NameParts, read_name
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, parse_dates
 from ...models.timesenclip.options_timesenclip import SERIES_KEYS
@@ -32,14 +33,14 @@ from ...models.timesenclip.options_timesenclip import SERIES_KEYS
 ID_COLUMNS = ("id", "sample_id", "location_id", "point_id", "plot_id", "fid")
 DATE_COLUMNS = ("date", "timestamp", "time", "datetime", "acquisition_date", "t")
 MONTH_COLUMNS = ("month",)
-# One of the values that the feature extractor always takes for missing.
+# The schema's value for missing, which needs more than the base install to be imported.
 MISSING = -9999
 SUFFIXES = (".csv", ".parquet", ".geoparquet", ".npz")
 
 
 @dataclass(frozen=True)
 class SeriesTable:
-    """Series of a table.
+    """Hold the series of a table.
 
     Attributes:
         ids: one for each series.
@@ -54,7 +55,7 @@ class SeriesTable:
 
 
 def read_table(path: str | os.PathLike[str], *, id_column: str | None = None) -> SeriesTable:
-    """Reads a table in any of the layouts above.
+    """Read a table in any of the layouts above.
 
     Args:
         path: CSV, Parquet or NPZ.
@@ -106,7 +107,7 @@ def write_scores(
     *,
     top_k: int | None = None,
 ) -> None:
-    """Writes id, label and score of every series as CSV, and the scores of all labels.
+    """Write id, label and score of every series as CSV, and the scores of all labels.
 
     Args:
         path: to write.
@@ -125,14 +126,14 @@ def write_scores(
     ranks = range(2, count + 1)
     header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header if top_k else [*header, *labels])
         for name, best, scores in zip(ids, order[:, :count], probabilities, strict=True):
             if np.isnan(scores).any():
                 writer.writerow([name])
                 continue
-            ranked = [cell for place in best for cell in (labels[place], f"{scores[place]:.4f}")]
+            ranked = [cell for index in best for cell in (labels[index], f"{scores[index]:.4f}")]
             writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])
 
 
@@ -146,11 +147,11 @@ def _read_frame(path: Path, suffix: str) -> Any:
         try:
             return pyarrow.parquet.read_table(path).to_pandas()
         except (pyarrow.lib.ArrowException, OSError) as error:
-            raise ValueError(f"{path.name} is no Parquet file that can be read: {_first_line(error)}") from None
+            raise ValueError(f"{path.name} is no Parquet file that can be read: {first_line(error)}") from None
     try:
         return pandas.read_csv(path)
     except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is no CSV that can be read: {_first_line(error)}") from None
+        raise ValueError(f"{path.name} is no CSV that can be read: {first_line(error)}") from None
 
 
 def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path: Path) -> SeriesTable:
@@ -158,8 +159,8 @@ def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path
     if len(dated) > 1:
         raise ValueError(f"Some columns of {path.name} have dates and others months: use one of them.")
     times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]  # all dates, or all months
-    given = {name.band for name in timed.values()}
-    bands = [band for band in BANDS if band in given]
+    present = {name.band for name in timed.values()}
+    bands = [band for band in BANDS if band in present]
     values = np.full((len(frame), len(times), len(bands)), np.nan, dtype=np.float64)
     classes = np.zeros((len(frame), len(times)), dtype=np.float64)  # 0 is "no data" of the scene classification
     seen: dict[tuple[Any, Any], str] = {}
@@ -174,10 +175,10 @@ def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path
         else:
             values[:, times.index(time), bands.index(str(name.band))] = cells
     shared: dict[str, Any] = {"bands": bands}
-    shared |= {"dates": _iso(times)} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]  # all months here
+    shared |= {"dates": [str(date) for date in times]} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]  # all months here
     series = _as_integers(values)
-    items = [{"series": one, **shared} for one in series]
-    if SCENE_CLASSES in given:
+    items = [{"series": values, **shared} for values in series]
+    if SCENE_CLASSES in present:
         items = [{**item, "scl": scl.astype(np.uint8)} for item, scl in zip(items, classes, strict=True)]
     return SeriesTable(_row_ids(frame, ids), items)
 
@@ -187,13 +188,13 @@ def _from_long(frame: Any, names: Mapping[str, NameParts], ids: str | None, path
     if ids is None or (date is None and month is None):
         missing = "id" if ids is None else "date"
         raise ValueError(
-            f"{path.name} has bands but no column {missing!r}: one row a look needs id, date, B02, ...; one row a "
+            f"{path.name} has bands but no column {missing!r}: one row a time step needs id, date, B02, ...; one row a "
             "series needs the date in each column, B02_2018-05-14."
         )
-    found = {name.band: column for column, name in names.items()}
-    if len(found) < len(names):
+    columns_of = {name.band: column for column, name in names.items()}
+    if len(columns_of) < len(names):
         raise ValueError(f"{path.name} names a band twice: {', '.join(names)}.")
-    bands = [band for band in BANDS if band in found]
+    bands = [band for band in BANDS if band in columns_of]
     if date is not None:
         times = parse_dates(frame[date].to_numpy())
     else:
@@ -201,30 +202,30 @@ def _from_long(frame: Any, names: Mapping[str, NameParts], ids: str | None, path
         if not np.isin(times, np.arange(1, MONTHS_PER_YEAR + 1)).all():
             raise ValueError(f"The months of {path.name} must be 1 to 12, got {times.min():g} to {times.max():g}.")
         times = times - 1
-    values = np.stack([_numbers(frame[found[band]], path) for band in bands], axis=1)
+    values = np.stack([_numbers(frame[columns_of[band]], path) for band in bands], axis=1)
     columns: dict[str, np.ndarray] = {
         "series": _as_integers(values),
         "dates" if date is not None else "months": times,
     }
-    if SCENE_CLASSES in found:
-        columns["scl"] = np.nan_to_num(_numbers(frame[found[SCENE_CLASSES]], path)).astype(np.uint8)
+    if SCENE_CLASSES in columns_of:
+        columns["scl"] = np.nan_to_num(_numbers(frame[columns_of[SCENE_CLASSES]], path)).astype(np.uint8)
     keys, first, inverse = np.unique(frame[ids].to_numpy().astype(str), return_index=True, return_inverse=True)
     rows = np.lexsort((times, inverse))
     cuts = np.flatnonzero(np.diff(inverse[rows])) + 1
     parts = {name: np.split(column[rows], cuts) for name, column in columns.items()}
     appearance = np.argsort(first)
-    items = [{"bands": bands, **{name: part[place] for name, part in parts.items()}} for place in appearance]
+    items = [{"bands": bands, **{name: part[index] for name, part in parts.items()}} for index in appearance]
     return SeriesTable([str(key) for key in keys[appearance]], items)
 
 
 def _from_nested(frame: Any, ids: str | None, path: Path) -> SeriesTable:
-    given = [name for name in SERIES_KEYS if name in frame.columns]
+    present = [name for name in SERIES_KEYS if name in frame.columns]
     items = []
-    for place, row in enumerate(frame[given].to_dict("records")):
+    for index, row in enumerate(frame[present].to_dict("records")):
         item = {name: value for name, value in row.items() if not _is_null(value)}
         if "series" not in item:
-            raise ValueError(f"Row {place} of {path.name} has no series.")
-        item["series"] = _series_of(item["series"], item.get("bands"), f"row {place} of {path.name}")
+            raise ValueError(f"Row {index} of {path.name} has no series.")
+        item["series"] = _series_of(item["series"], item.get("bands"), f"row {index} of {path.name}")
         for name in ("dates", "months", "scl", "bands"):
             if name in item:
                 item[name] = np.asarray(item[name]).tolist() if name == "bands" else np.asarray(item[name])
@@ -234,12 +235,12 @@ def _from_nested(frame: Any, ids: str | None, path: Path) -> SeriesTable:
 
 def _series_of(value: Any, bands: Any, where: str) -> np.ndarray:
     try:
-        looks = np.stack([np.asarray(look) for look in value])
-        if looks.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
-            looks = looks.reshape(-1, len(BANDS) if bands is None else len(bands))
+        series = np.stack([np.asarray(values) for values in value])
+        if series.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
+            series = series.reshape(-1, len(BANDS) if bands is None else len(bands))
     except ValueError:
-        raise ValueError(f"The series in {where} is not (time, band): its looks differ in length.") from None
-    return looks
+        raise ValueError(f"The series in {where} is not (time, band): its time steps differ in length.") from None
+    return series
 
 
 def _from_npz(path: Path) -> SeriesTable:
@@ -247,7 +248,7 @@ def _from_npz(path: Path) -> SeriesTable:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} cannot be read as NPZ: {_first_line(error)}") from None
+        raise ValueError(f"{path.name} cannot be read as NPZ: {first_line(error)}") from None
     name = next((name for name in ("series", "X") if name in arrays), None)
     if name is None:
         raise ValueError(f"{path.name} has no array 'series' or 'X': its arrays are {_some(arrays)}.")
@@ -256,7 +257,7 @@ def _from_npz(path: Path) -> SeriesTable:
         series = series[None]
     if series.ndim not in (3, 5) or len(series) == 0:
         raise ValueError(f"{name!r} of {path.name} must be (series, time, band), got {series.shape}.")
-    items: list[dict[str, Any]] = [{"series": one} for one in series]
+    items: list[dict[str, Any]] = [{"series": values} for values in series]
     for key in SERIES_KEYS[1:]:
         if key in arrays:
             for item, value in zip(items, _for_each(arrays[key], key, len(items)), strict=True):
@@ -264,11 +265,11 @@ def _from_npz(path: Path) -> SeriesTable:
     ids = next((arrays[key] for key in (*ID_COLUMNS, "ids") if key in arrays), np.arange(len(items)))
     if ids.shape != (len(items),):
         raise ValueError(f"{path.name} has {ids.size} ids for {len(items)} series: give one for each.")
-    return SeriesTable([str(one) for one in ids], items)
+    return SeriesTable([str(name) for name in ids], items)
 
 
 def _for_each(value: np.ndarray, key: str, count: int) -> Sequence[Any]:
-    """One value for each series: shared ones are repeated."""
+    """Give one value for each series: shared ones are repeated."""
     if key == "bands":
         return [value.tolist()] * count
     per_series = value.ndim == (2 if key in ("dates", "months") else 1) or (key == "scl" and value.ndim > 1)
@@ -282,7 +283,7 @@ def _for_each(value: np.ndarray, key: str, count: int) -> Sequence[Any]:
 
 
 def _as_integers(values: np.ndarray) -> np.ndarray:
-    """Digital numbers that empty cells turned into floats, as integers again, so that their unit is plain."""
+    """Turn digital numbers that empty cells made floats into integers again, so that their unit is plain."""
     present = values[~np.isnan(values)]
     if present.size and (present == np.rint(present)).all() and np.abs(present).max() > 2:
         return np.where(np.isnan(values), MISSING, values).astype(np.int32)
@@ -315,17 +316,9 @@ def _column(frame: Any, spellings: Sequence[str]) -> str | None:
 
 
 def _row_ids(frame: Any, ids: str | None) -> list[str]:
-    return [str(one) for one in (range(len(frame)) if ids is None else frame[ids])]
-
-
-def _iso(dates: Sequence[Any]) -> list[str]:
-    return [str(date) for date in dates]
+    return [str(name) for name in (range(len(frame)) if ids is None else frame[ids])]
 
 
 def _some(names: Any) -> str:
     listed = [str(name) for name in names]
     return ", ".join(listed[:6]) + (", ..." if len(listed) > 6 else "")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

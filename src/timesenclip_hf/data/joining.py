@@ -1,0 +1,66 @@
+"""Join a dataset with the embeddings of its photos, split it, and save what training reads."""
+
+import json
+import os
+from pathlib import Path
+
+from ..extras import needs_extra
+from ..files import whole_folder
+from .opening import read_dataset
+from .photos.embedding_shards import add_embeddings
+from .splits import SplitOptions, split_points, split_rows, write_manifest
+
+with needs_extra("data"):
+    from datasets import Dataset, DatasetDict
+
+MANIFEST_FILE = "splits.csv"
+_INDEX_FILE = "dataset_dict.json"
+
+
+def join_dataset(
+    dataset: str | os.PathLike[str] | Dataset,
+    embeddings: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    splits: SplitOptions | None = None,
+    *,
+    cache_dir: str | None = None,
+) -> dict[str, int]:
+    """Save a paired dataset with the embedding of each photo, cut into splits, whole or not at all.
+
+    Args:
+        dataset: of points with photos: a folder, a Hub id, or at hand.
+        embeddings: folder of finished embeddings of the photos.
+        output: folder to write, of `DatasetDict.save_to_disk`, with the manifest of the splits, `splits.csv`; one
+            that an earlier call wrote is replaced.
+        splits: how the points are split; by blocks of 50 km when left out.
+        cache_dir: for the embeddings as Arrow; the usual one of `datasets` when left out.
+
+    Returns:
+        The number of rows of each split.
+
+    Raises:
+        FileNotFoundError: no such dataset or manifest.
+        FileExistsError: `output` holds other things.
+        ValueError: the dataset has no photos, the folder no finished embeddings, no photo has one, or the points
+            cannot be split so.
+    """
+    folder = Path(output)
+    replace = _is_joined(folder)
+    # Before the work: the folder is refused here, not after an hour.
+    with whole_folder(folder, replace=replace) as partial:
+        points = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
+        split_of_point = split_points(points, splits or SplitOptions())
+        rows = {name: part for name, part in split_rows(split_of_point, points["point_id"][:]).items() if len(part)}
+        joined = add_embeddings(points, embeddings, cache_dir=cache_dir)
+        DatasetDict({name: joined.select(part) for name, part in rows.items()}).save_to_disk(partial)
+        write_manifest(partial / MANIFEST_FILE, split_of_point)
+    return {name: len(part) for name, part in rows.items()}
+
+
+def _is_joined(folder: Path) -> bool:
+    """Tell whether a folder holds what [`join_dataset`] wrote, and nothing else."""
+    index, manifest = folder / _INDEX_FILE, folder / MANIFEST_FILE
+    if not index.is_file() or not manifest.is_file():
+        return False
+    splits = json.loads(index.read_text(encoding="utf-8"))["splits"]
+    return {path.name for path in folder.iterdir()} == {index.name, manifest.name, *splits}

@@ -1,0 +1,279 @@
+"""Read the points of a Sen4Map file into rows of the schema, and say what is wrong with some.
+
+Raw entries are a group of datasets or one dataset of compound type, with the fields B2 ... B12 and SCL,
+(time, 64, 64) each, digital numbers without offset, and the dates in `Image_ID`. Derived entries are a group with
+`image`, (12, 10, height, width), January to December.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...files import first_line
+from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, canonical_band
+from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite, month_of, place_in_year, year_of
+from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
+from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
+from ..engine.reports import Problem
+from ..engine.shards import Row
+from ..schema import UNKNOWN, class_index, classes_of_codes, is_code, month_places, pack_series
+from .arrays import NO_CLEAR_OBSERVATION, UNKNOWN_CODE
+from .countries import check_place
+
+with needs_extra("data"):
+    import h5py
+
+# Upstream keeps the classes below 9; see RECIPES.
+UPSTREAM_FIRST_MASKED = 9
+DERIVED_IMAGE = "image"
+# What codes are given as where there is no class.
+_NO_CLASS = ("", "-1", "nan", "none")
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d\d)(\d\d)(?!\d)")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class PointSettings:
+    """Say how points are read.
+
+    Attributes:
+        crop: pixels along a side, in the middle of the patch.
+        composite: "median" or "timesenclip" for months, "none" for native acquisitions.
+        year: of the series.
+    """
+
+    crop: int
+    composite: str
+    year: int
+
+
+class _UnusableError(Exception):
+    """Leave out a point: the reason it is counted by, and what the file holds instead."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason, self.detail = reason, detail
+
+
+def read_points(settings: PointSettings, task: tuple[str, np.ndarray, np.ndarray]) -> Iterator[Row | Problem]:
+    """Yield rows of some points of one file, and what is wrong with others.
+
+    Args:
+        settings: how to read.
+        task: path, keys, and which of them are points that an earlier entry holds.
+    """
+    path, keys, repeated = task
+    source = Path(path).name
+    with h5py.File(path, "r") as file:
+        for key, again in zip(keys, repeated, strict=True):
+            name = key.decode()
+            point_id = point_id_of(name)
+            try:
+                if again:
+                    raise _UnusableError("duplicate point id", name)
+                row, remarks = _read_point(file, name, settings)
+            except _UnusableError as error:
+                yield Problem(error.reason, point_id, source, error.detail)
+                continue
+            yield from (Problem(reason, point_id, source, detail, skipped=False) for reason, detail in remarks)
+            yield {"point_id": point_id, "year": settings.year, **row}
+
+
+def point_id_of(key: str) -> str:
+    """Read the survey's number of a point from its key: what follows the last underscore."""
+    return key.rpartition("_")[2] or key
+
+
+def _read_point(file: Any, key: str, settings: PointSettings) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    remarks: list[tuple[str, str]] = []
+    try:
+        entry = file[key]
+        attributes = {name: _plain(value) for name, value in entry.attrs.items()}
+        names = entry.dtype.names if isinstance(entry, h5py.Dataset) else tuple(entry)
+        derived = DERIVED_IMAGE in (names or ())
+        if derived:
+            values = _middle(np.asarray(entry[DERIVED_IMAGE]), settings.crop)
+        else:
+            values, classes = _read_bands(entry, names or (), settings.crop)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        # What HDF5 raises on damaged chunks, links and types.
+        raise _UnusableError("unreadable point", first_line(error)) from None
+    if derived:
+        series = _derived(values, settings)
+    else:
+        series, remarks = _raw(values, classes, attributes, settings)
+    labels, more = _labels(attributes)
+    location, misplaced = _location(attributes)
+    return {**series, **location, **labels}, [*remarks, *more, *misplaced]
+
+
+def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Read digital numbers (time, band, crop, crop) and scene classes (time, crop, crop)."""
+    fields = {_band(name): name for name in names}
+    absent = [band for band in BANDS if band not in fields]
+    if absent:
+        raise _UnusableError("band missing", ", ".join(absent))
+    if SCENE_CLASSES not in fields:
+        raise _UnusableError("no scene classification")
+    if isinstance(entry, h5py.Dataset):
+        # Fields of (time, 64, 64) each, whether the shape is the dataset's or the fields'.
+        table: Any = _middle(entry, crop) if entry.ndim == 3 else entry[()]
+        layers = {band: np.asarray(table[fields[band]]) for band in (*BANDS, SCENE_CLASSES)}
+        if entry.ndim != 3:
+            layers = {band: _middle(layer.reshape(layer.shape[-3:]), crop) for band, layer in layers.items()}
+    else:
+        layers = {band: _middle(entry[fields[band]], crop) for band in (*BANDS, SCENE_CLASSES)}
+    shapes = {layer.shape for layer in layers.values()}
+    if len(shapes) > 1:
+        raise _UnusableError("bands differ in shape", ", ".join(map(str, sorted(shapes))))
+    return np.stack([layers[band] for band in BANDS], axis=1).astype(np.float32), layers[SCENE_CLASSES]
+
+
+def _band(name: str) -> str:
+    try:
+        return canonical_band(name)
+    except ValueError:
+        return name.upper()
+
+
+def _middle(layer: Any, crop: int) -> np.ndarray:
+    """Read the pixels in the middle, no further than needed; where the middle is a corner, as upstream's crop."""
+    shape: tuple[int, ...] = getattr(layer, "shape", ())  # a group has none
+    if len(shape) < 3:
+        raise _UnusableError("wrong shape", str(shape))
+    height, width = shape[-2:]
+    if min(height, width) < crop:
+        raise _UnusableError("patch smaller than the crop", f"{height} x {width}")
+    top, left = (height - crop + 1) // 2, (width - crop + 1) // 2
+    return np.asarray(layer[..., top : top + crop, left : left + crop])
+
+
+def _raw(
+    values: np.ndarray, classes: np.ndarray, attributes: Mapping[str, Any], settings: PointSettings
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Make the columns of a series from its acquisitions."""
+    dates = _dates(attributes, len(values))
+    order = np.argsort(dates, kind="stable")
+    order = order[year_of(dates[order]) == settings.year]
+    strays = dates[year_of(dates) != settings.year]
+    remarks = [("date outside the year", str(date)) for date in strays]
+    if not len(order):
+        raise _UnusableError("date outside the year", f"all {len(strays)} acquisitions")
+    values, classes, dates = values[order], classes[order], dates[order]
+    if settings.composite == "timesenclip":
+        # Upstream takes no data for black ground, and every other class below 9 for clear.
+        clear = classes < UPSTREAM_FIRST_MASKED
+    else:
+        clear = ~np.isin(classes, MASKED_SCL) & _present(values, axis=1)
+    if not clear.any():
+        raise _UnusableError(NO_CLEAR_OBSERVATION)
+    if settings.composite == "none":
+        packed = pack_series(np.where(clear[:, None], values, np.nan))
+        return {
+            "series": packed.ravel(),
+            "observed": _mostly(clear),
+            "months": place_in_year(dates),
+            "dates": [str(date) for date in dates],
+        }, remarks
+    medians, _ = composite(values[None], clear[None], month_of(dates), recipe=settings.composite)
+    return _monthly(medians[0]), remarks
+
+
+def _derived(values: np.ndarray, settings: PointSettings) -> dict[str, Any]:
+    """Make the columns of a series that is composited already."""
+    if values.shape[:2] != (MONTHS_PER_YEAR, len(BANDS)):
+        raise _UnusableError("wrong shape", str(values.shape))
+    if settings.composite == "none":
+        raise _UnusableError("composited already", "its acquisitions are not in the file")
+    values = values.astype(np.float32)
+    # Upstream adds 1 to everything, so that a month without any value is 1 in every band.
+    seen = _present(values, axis=1) & (values > 1).any(axis=1)
+    values = np.where(seen[:, None], values, np.nan)
+    if np.isnan(values).all():
+        raise _UnusableError(NO_CLEAR_OBSERVATION)
+    return _monthly(values)
+
+
+def _monthly(values: np.ndarray) -> dict[str, Any]:
+    return {
+        "series": pack_series(values).ravel(),
+        "observed": _mostly(~np.isnan(values).any(axis=1)),
+        "months": np.asarray(month_places(), dtype=np.float32),
+    }
+
+
+def _present(values: np.ndarray, axis: int) -> np.ndarray:
+    """Tell where a surface is seen in every band: no value means no data, not all are zero, none is too bright."""
+    known = ~np.isnan(values) & ~np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
+    low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
+    with np.errstate(invalid="ignore"):
+        known &= (values >= low) & (values <= high)
+    return np.asarray(known.all(axis=axis) & (values != 0).any(axis=axis))
+
+
+def _mostly(clear: np.ndarray) -> np.ndarray:
+    """Count a time step of a patch as observed where half of it is, as the feature extractor has it."""
+    return np.asarray(clear.reshape(len(clear), -1).mean(axis=1) >= 0.5)
+
+
+def _dates(attributes: Mapping[str, Any], num_times: int) -> np.ndarray:
+    if "Image_ID" not in attributes:
+        raise _UnusableError("no dates", "the attribute Image_ID is missing")
+    names = np.ravel(attributes["Image_ID"]).tolist()
+    if len(names) != num_times:
+        detail = f"{len(names)} dates, {num_times} acquisitions"
+        raise _UnusableError("dates and acquisitions differ in number", detail)
+    matches = [_DATE.search(_text(name)) for name in names]
+    if not all(matches):
+        raise _UnusableError("no dates", f"{_text(names[matches.index(None)])!r} holds none")
+    try:
+        return np.asarray(["-".join(match.groups()) for match in matches if match], dtype="datetime64[D]")
+    except ValueError as error:
+        raise _UnusableError("no dates", first_line(error)) from None
+
+
+def _labels(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    codes = {name: _text(attributes.get(name, "")).strip() for name in ("lc1", "lu1")}
+    labels: dict[str, Any] = {**codes, **classes_of_codes(**codes)}
+    strange = [f"{name}={code}" for name, code in codes.items() if code and not is_code(name, code)]
+    for column, attribute in (("habitat", "EUNIS_L2"), ("bioregion", "bioregion_class_code")):
+        code = _text(attributes.get(attribute, "")).strip()
+        labels[column] = UNKNOWN if code.lower() in _NO_CLASS else class_index(column, code)
+        if code.lower() not in _NO_CLASS and labels[column] == UNKNOWN:
+            strange.append(f"{attribute}={code}")
+    return labels, [(UNKNOWN_CODE, detail) for detail in strange]
+
+
+def _location(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Read longitude, latitude and country."""
+    country = _text(attributes.get("nuts0", "")).strip()
+    numbers = _numbers(np.ravel(attributes.get("Coordinates", ())))
+    longitude, latitude = numbers if len(numbers) == 2 else (np.nan, np.nan)
+    longitude, latitude, wrong = check_place(country, longitude, latitude)
+    detail = f"{', '.join(f'{number:g}' for number in numbers) or 'none'} in {country or 'no country'}"
+    return {"longitude": longitude, "latitude": latitude, "country": country}, [(wrong, detail)] if wrong else []
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    """Read coordinates, kept as numbers or as text such as "(4.35, 50.85)"."""
+    if values.dtype.kind in "iuf":
+        return [float(value) for value in values]
+    return [float(number) for value in values.tolist() for number in _NUMBER.findall(_text(value))]
+
+
+def _plain(value: Any) -> Any:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def _text(value: Any) -> str:
+    """Read an attribute as text: HDF5 keeps strings as str, bytes or arrays of one."""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.item()
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return str(int(value)) if isinstance(value, (float, np.floating)) and float(value).is_integer() else str(value)
