@@ -32,6 +32,17 @@ LARGEST_WINDOW = 1024
 TILE = 512
 # Megabytes; by itself GDAL takes a share of the machine's memory.
 GDAL_CACHE = 128
+# Uncompressed: windows need not end where tiles end, and a compressed tile would be written again and again.
+PLAIN = {
+    "driver": "GTiff",
+    "dtype": "uint8",
+    "nodata": NO_CLASS,
+    "tiled": True,
+    "blockxsize": TILE,
+    "blockysize": TILE,
+    "bigtiff": "if_safer",
+}
+COG = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer", "num_threads": "all_cpus"}
 # What GDAL calls the columns of a table of classes and what they are to it: type (0 integer, 2 text) and usage.
 TABLE_COLUMNS = (
     ("Value", 0, 5),
@@ -87,46 +98,22 @@ def write_geotiffs(
             if scored is not None:
                 scored.descriptions = tuple(bands)
                 scored.scales, scored.offsets = zip(*map(scale_and_offset, bands), strict=True)
+                for index, name in enumerate(bands, start=1):
+                    if "comment" in mapped[name].attrs:  # says what smoothing made of a score
+                        scored.update_tags(index, COMMENT=mapped[name].attrs["comment"])
         for path, each in maps.items():
-            _write_cog(plain[path], path, "mode")
+            rasterio.shutil.copy(plain[path], path, **COG, overview_resampling="mode")
             _write_table(each, counts[path], path)
         if bands:
-            _write_cog(plain[scores], scores, "average")
+            rasterio.shutil.copy(plain[scores], scores, **COG, overview_resampling="average")
     return counts
 
 
 def _open_plain(mapped: xr.Dataset, path: Path, count: int) -> DatasetWriter:
-    # Uncompressed: windows need not end where tiles end, and a compressed tile would be written again and again.
-    return rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=mapped.sizes["y"],
-        width=mapped.sizes["x"],
-        count=count,
-        dtype="uint8",
-        crs=mapped.rio.crs,
-        transform=grid_of(mapped).transform,
-        nodata=NO_CLASS,
-        tiled=True,
-        blockxsize=TILE,
-        blockysize=TILE,
-        bigtiff="if_safer",
-        photometric="palette" if count == 1 else "minisblack",
-    )
-
-
-def _write_cog(plain: Path, path: Path, resampling: str) -> None:
-    rasterio.shutil.copy(
-        plain,
-        path,
-        driver="COG",
-        blocksize=TILE,
-        compress="deflate",
-        overview_resampling=resampling,
-        bigtiff="if_safer",
-        num_threads="all_cpus",
-    )
+    shape = {"height": mapped.sizes["y"], "width": mapped.sizes["x"], "count": count}
+    located = {"crs": mapped.rio.crs, "transform": grid_of(mapped).transform}
+    photometric = "palette" if count == 1 else "minisblack"
+    return rasterio.open(path, "w", **PLAIN, **shape, **located, photometric=photometric)
 
 
 def _windows(mapped: xr.Dataset) -> Iterator[tuple[slice, slice]]:

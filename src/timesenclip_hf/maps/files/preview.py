@@ -25,7 +25,7 @@ PAGE_SCORES = {
     "probability": ("Probability", "of the class, 0 (dark) to 1 (bright)"),
     "probability_coarse": ("Probability", "of the coarse class, 0 (dark) to 1 (bright)"),
     "entropy": ("Entropy", "0 (dark) to 1 (bright): how evenly the probability is spread over all classes"),
-    "margin": ("Margin", "between the two likeliest classes, 0 (dark) to 1 (bright)"),
+    "margin": ("Margin", "of the class over the likeliest other, 0 (dark) to 1 (bright)"),
     "clear_months": ("Clear months", "0 (dark) to 12 (bright)"),
 }
 MOST_MONTHS = 12
