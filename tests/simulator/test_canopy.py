@@ -1,7 +1,9 @@
+from types import ModuleType
+
 import numpy as np
 import pytest
 
-from timesenclip_hf.simulator.canopy import canopy_reflectance, leaf_optics
+from timesenclip_hf.simulator.canopy import _DIFFUSE_SHARE, canopy_reflectance, leaf_optics
 
 SOIL = np.array([[0.09, 0.13, 0.17, 0.20, 0.22, 0.23, 0.25, 0.27, 0.35, 0.30]])
 
@@ -80,3 +82,79 @@ def test_a_white_canopy_over_white_ground_lights_up_to_about_one_under_diffuse_a
     values = (np.array([value]) for value in (2.0, 57.0, 1e-3, sun))
     reflectance = canopy_reflectance(half, half, *values, np.ones((1, 10)))
     assert np.allclose(reflectance, 1, atol=0.15)
+
+
+# The bands' half-power limits in nm, as Sentinel-2's user handbook has them, and the wavelengths of PROSPECT.
+BANDS = [(458, 523), (543, 578), (650, 680), (698, 713), (733, 748), (773, 793), (785, 900), (855, 875)]
+BANDS += [(1565, 1655), (2100, 2280)]
+WAVELENGTHS = np.arange(400, 2501)
+# Of the simulated green leaves: layers, chlorophyll, carotenoids, brown pigment, water, dry matter.
+LOWEST, HIGHEST = np.array([1.2, 20, 4, 0, 0.009, 0.004]), np.array([2.2, 60, 14, 0.5, 0.035, 0.015])
+
+
+@pytest.fixture(scope="module")
+def prosail() -> ModuleType:
+    return pytest.importorskip("prosail", reason="PROSPECT and 4SAIL of the package prosail are not installed")
+
+
+def some_leaves(count: int) -> np.ndarray:
+    return LOWEST + np.random.default_rng(0).random((count, 6)) * (HIGHEST - LOWEST)
+
+
+def over_bands(spectrum: np.ndarray) -> np.ndarray:
+    return np.array([spectrum[(low <= WAVELENGTHS) & (high >= WAVELENGTHS)].mean() for low, high in BANDS])
+
+
+def test_leaves_are_those_of_prospect_5_averaged_over_the_bands(prosail: ModuleType) -> None:
+    leaves = some_leaves(200)
+    spectra = [prosail.run_prospect(*leaf, prospect_version="5")[1:] for leaf in leaves]
+    expected = np.array([[over_bands(spectrum) for spectrum in pair] for pair in spectra])
+    difference = np.stack(leaf_optics(*leaves.T), axis=1) - expected
+    # One absorption for a band is no mean over its wavelengths: up to 0.038 in reflectance and transmittance, most in
+    # B06, on the red edge, and in B12; 0.012 root mean square.
+    assert np.abs(difference).max() < 0.06
+    assert np.sqrt((difference**2).mean()) < 0.02
+    # In red, which neither an edge nor water cuts across, 0.004.
+    assert np.abs(difference[:, :, 2]).max() < 0.01
+
+
+def test_canopies_of_the_same_leaves_are_those_of_4sail(prosail: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    leaves = leaf_optics(*some_leaves(200).T)
+    lai, angle, size, sun = rng.uniform([0.2, 32, 0.03, 20], [6.5, 72, 0.3, 70], (200, 4)).T
+    soil = rng.uniform(0.03, 0.45, (200, 10))
+    ours = canopy_reflectance(*leaves, lai, angle, size, sun, soil)
+    middles = [(low + high) // 2 - 400 for low, high in BANDS]
+    for row in range(200):
+        spectra = np.full((3, len(WAVELENGTHS)), 0.2)
+        spectra[:, middles] = leaves[0][row], leaves[1][row], soil[row]
+        where = (lai[row], angle[row], size[row], sun[row], 0.0, 0.0)
+        direct, diffuse = (
+            prosail.run_sail(*spectra[:2], *where, typelidf=2, rsoil0=spectra[2], factor=factor)[middles]
+            for factor in ("SDR", "HDR")
+        )
+        # Six nodes of leaf angle and eight of depth stand for 18 and 20: up to 0.0013.
+        assert np.abs(ours[row] - (direct + _DIFFUSE_SHARE * (diffuse - direct))).max() < 0.004
+
+
+def test_whole_canopies_are_those_of_prosail_averaged_over_the_bands(prosail: ModuleType) -> None:
+    rng = np.random.default_rng(1)
+    leaves = some_leaves(100)
+    lai, angle, size, sun = rng.uniform([0.2, 32, 0.03, 20], [6.5, 72, 0.3, 70], (100, 4)).T
+    ours = canopy_reflectance(*leaf_optics(*leaves.T), lai, angle, size, sun, np.full((100, 10), 0.15))
+    soil = np.full(len(WAVELENGTHS), 0.15)
+    expected = []
+    for leaf, *where in zip(leaves, lai, angle, size, sun, strict=True):
+        direct, diffuse = (
+            over_bands(
+                prosail.run_prosail(
+                    *leaf, *where, 0.0, 0.0, typelidf=2, rsoil0=soil, prospect_version="5", factor=factor
+                )
+            )
+            for factor in ("SDR", "HDR")
+        )
+        expected.append(direct + _DIFFUSE_SHARE * (diffuse - direct))
+    difference = ours - np.array(expected)
+    # Up to 0.040, most in the near infrared; 0.011 root mean square.
+    assert np.abs(difference).max() < 0.06
+    assert np.sqrt((difference**2).mean()) < 0.02

@@ -78,10 +78,9 @@ def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
         raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
     names = _COVERS[cover]
     kind, frame = rng.random(2).tolist()
-    if kind < NAME_SHARES[0] + NAME_SHARES[1]:
-        name = _pick(names.plain if kind < NAME_SHARES[0] else names.other, rng)
-    else:
+    if kind >= NAME_SHARES[0] + NAME_SHARES[1]:
         return _framed(_pick(names.group, rng), FRAMES, frame, rng)
+    name = _pick(names.plain if kind < NAME_SHARES[0] else names.other, rng)
     if frame > 1 - STATE_SHARE:
         key = _state_key(state, names.is_crop)
         if key is not None and (not names.seasonless or key == "snow"):

@@ -7,12 +7,13 @@ products after cloud masking.
 import numpy as np
 
 from .canopy import NUM_BANDS
+from .reading import read_table
 
 NUM_MONTHS = 12
 _20_M_BANDS = [3, 4, 5, 7, 8, 9]
-_WAVELENGTH = np.array([490, 560, 665, 705, 740, 783, 842, 865, 1610, 2190])
-# Thin cloud: white in the visible, darker towards 2.2 um where droplets and ice absorb.
-_CLOUD = np.array([0.62, 0.60, 0.59, 0.59, 0.58, 0.57, 0.56, 0.55, 0.40, 0.30], dtype=np.float32)
+_TABLE = read_table("bands")
+_WAVELENGTH = np.array(_TABLE["wavelength"])
+_CLOUD = np.array(_TABLE["cloud"], dtype=np.float32)
 # Points observed at once, to bound memory; part of what a seed means.
 _BLOCK = 512
 

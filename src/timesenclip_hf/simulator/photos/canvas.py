@@ -171,9 +171,9 @@ class Canvas:
             corners = [(self.vanish, self.horizon), (near - half, self.size), (near + half, self.size)]
             self.draw.polygon(corners, fill=colour)
 
-    def rows_of_dots(self, spacing: float, colours: Sequence[RGB], radius: float, reach: float = 14.0) -> None:
+    def rows_of_dots(self, spacing: float, colours: Sequence[RGB], radius: float) -> None:
         """Draw round plants on rows that run to the vanishing point."""
-        distance = reach
+        distance = 14.0
         while distance > NEAREST * 0.85:
             y, r = self.y(distance, radius), max(self.scale(distance) * radius, 0.7)
             for x in self.lanes(distance, spacing):

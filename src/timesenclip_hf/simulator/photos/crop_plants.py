@@ -200,18 +200,6 @@ def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
 
 # Draws one plant: canvas, crop, column of the stem, row of the ground, height in pixels.
 Plant = Callable[[Canvas, CropAppearance, float, float, float], None]
-PLANTS: dict[str, Plant] = {
-    "spike": _spike,
-    "awn": _awn,
-    "long_ear": _long_ear,
-    "panicle": _panicle,
-    "rice": _rice,
-    "maize": _maize,
-    "sunflower": _sunflower,
-    "bush": _bush,
-    "branchy": _branchy,
-    "rosette": _rosette,
-    "thin": _thin,
-    "tall_leaves": _tall_leaves,
-    "tangle": _tangle,
-}
+_CEREALS: tuple[Plant, ...] = (_spike, _awn, _long_ear, _panicle, _rice, _maize)
+_BROAD_LEAVED: tuple[Plant, ...] = (_sunflower, _bush, _branchy, _rosette, _thin, _tall_leaves, _tangle)
+PLANTS: dict[str, Plant] = {plant.__name__.removeprefix("_"): plant for plant in (*_CEREALS, *_BROAD_LEAVED)}

@@ -7,7 +7,7 @@ point. Fields that are alike in reality (bare soil, stubble, young cereals) are 
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import fields
-from itertools import repeat
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -121,18 +121,13 @@ def draw_photos(
             f"got {states.shape}; make it with visit_states"
         )
     photos = np.empty((*states.shape[:2], size, size, 3), dtype=np.uint8)
-    starts = range(0, len(covers), CHUNK)
-    jobs = (
-        [covers[start : start + CHUNK] for start in starts],
-        [states[start : start + CHUNK] for start in starts],
-        [first + start for start in starts],
-        repeat(seed),
-        repeat(size),
-    )
+    chunks = [slice(start, start + CHUNK) for start in range(0, len(covers), CHUNK)]
+    draw = partial(_draw_points, seed=seed, size=size)
+    jobs = [covers[chunk] for chunk in chunks], [states[chunk] for chunk in chunks], [first + c.start for c in chunks]
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=len(covers), desc="drawing photos", unit="point", disable=not progress))
         each = map if workers <= 1 else stack.enter_context(ProcessPoolExecutor(workers)).map
-        for start, drawn in zip(starts, each(_draw_points, *jobs), strict=True):
-            photos[start : start + len(drawn)] = drawn
+        for chunk, drawn in zip(chunks, each(draw, *jobs), strict=True):
+            photos[chunk] = drawn
             bar.update(len(drawn))
     return photos
