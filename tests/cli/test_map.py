@@ -90,6 +90,19 @@ def test_unsure_pixels_may_be_rejected_and_classes_smoothed(cube, output, tiny_c
         assert 255 in raster.read(1)
 
 
+def test_the_files_of_a_smoothed_map_say_whose_the_scores_are(tmp_path, cube, output, tiny_checkpoint):
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output, "--smooth", "majority:3")
+    assert result.exit_code == 0, result.output
+    told = "majority 3 x 3 (probability and margin of the class shown, after smoothing)"
+    with rasterio.open(output) as raster:
+        assert raster.tags()["SMOOTHING"] == told
+    with rasterio.open(tmp_path / "map_scores.tif") as raster:
+        comments = {name: raster.tags(index).get("COMMENT") for index, name in enumerate(raster.descriptions, 1)}
+    shown = "of the class shown, after smoothing"
+    assert comments == {"probability": shown, "entropy": None, "margin": shown, "clear_months": None}
+    assert told in (tmp_path / "map.html").read_text()
+
+
 def test_an_output_that_is_no_geotiff_is_refused_before_the_work(cube, tmp_path, tiny_checkpoint):
     result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", tmp_path / "map.png")
     assert "give an output that ends in .tif" in result.stderr

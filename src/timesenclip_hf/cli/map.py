@@ -1,6 +1,6 @@
 """Turn words into the files of a map: `timesenclip map`, over the public functions of the package's maps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Side in pixels of the pieces that a cube is read and mapped in: with a year of all acquisitions some hundred
 # megabytes.
 DEFAULT_CHUNK = 256
+# Options that choose among a cube's pixels and acquisitions, and those that only a STAC API understands.
+AREA = ("bbox", "dates", "crs")
+ONLY_STAC = ("resolution", "collection", "max_cloud_cover")
 
 
 @dataclass(frozen=True)
@@ -47,42 +50,6 @@ class SourceGroup(ReadingGroup):
         str | None, typer.Option(help="Coordinate reference system, of files that name none, or of a map from STAC.")
     ] = None
     bands: Bands = None
-
-    def open(self, files: list[Path], chunk: int) -> tuple[Any, list[str]]:
-        """Open what is mapped; return it and what it is called.
-
-        Args:
-            files: of a cube, or folders of them.
-            chunk: side in pixels of what is read at once.
-
-        Raises:
-            ValueError: there is more or less than one source, or an option is for another kind of source.
-        """
-        from ..maps import open_cube, stored_embeddings
-
-        if sum(map(bool, (files, self.stac, self.relabel))) != 1:
-            raise ValueError("Give one of: files of a cube, --stac, or --relabel.")
-        area = {"bbox": self.bbox, "dates": self.dates, "crs": self.crs}
-        of_stac = {
-            "resolution": self.resolution,
-            "collection": self.collection,
-            "max_cloud_cover": self.max_cloud_cover,
-        }
-        if self.relabel is not None:
-            _refuse({"bands": self.bands, **area, **of_stac}, "a cube, which --relabel does not read")
-            return stored_embeddings(self.relabel), [str(self.relabel.resolve())]
-        if self.stac is not None:
-            from ..maps.cubes.stac import open_stac
-            from ..maps.cubes.stac_search import StacQuery
-
-            query: dict[str, Any] = {**area, **of_stac}
-            inputs = [self.stac, *(f"{name} {value}" for name, value in query.items() if value is not None)]
-            return open_stac(self.stac, StacQuery(**query), chunks=chunk), inputs
-        _refuse(of_stac, "--stac")
-        opened = open_cube(
-            files, bands=names_of(self.bands), crs=self.crs, bbox=self.bbox, dates=self.dates, chunks=chunk
-        )
-        return opened, [*(str(path.resolve()) for path in files), *filter(None, (self.bbox, self.dates))]
 
 
 @dataclass(frozen=True)
@@ -124,20 +91,6 @@ class ReferenceGroup:
     ] = None
     reference_variable: Annotated[str | None, typer.Option(help="Variable of the reference with the codes.")] = None
 
-    def read(self, labels: list[str], cube: Any) -> Any:
-        """Read the reference on a cube's grid; None where there is none.
-
-        Raises:
-            ValueError: a code's label is none of the map's, or the reference cannot be laid on the grid.
-        """
-        from ..maps import check_labels, parse_codes, read_reference
-
-        if self.reference is None or self.reference_codes is None:
-            return None
-        codes = parse_codes(self.reference_codes)
-        check_labels(labels, list(codes))
-        return read_reference(self.reference, codes, cube, variable=self.reference_variable)
-
 
 @dataclass(frozen=True)
 class RunGroup:
@@ -172,7 +125,7 @@ def map_(
     from ..models.timesenclip.options_timesenclip import SeriesOptions
 
     options = _check(output, words, shown, reference)  # before the work, as all that can be known to be wrong by then
-    opened, inputs = source.open(cube or [], run.chunk)
+    opened, inputs = _open(cube or [], source, run.chunk)
     mapping = MapRun(
         opened,
         output.with_suffix(".run"),
@@ -183,7 +136,7 @@ def map_(
         compute=compute.to_options(),
         run=RunOptions(run.scheduler, run.workers, run.chunk, inputs),
     )
-    known = reference.read(mapping.recipe.label_sets[""].labels, opened) if reference.reference is not None else None
+    known = _read_reference(reference, next(iter(mapping.recipe.label_sets.values())).labels, opened)
     plan = mapping.plan()
     typer.echo(str(plan))
     plan.check()
@@ -212,6 +165,44 @@ def _check(output: Path, words: WordsGroup, shown: ShownGroup, reference: Refere
     )
 
 
+def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list[str]]:
+    """Open what is mapped; return it and what it is called."""
+    from ..maps import open_cube, stored_embeddings
+
+    if sum(map(bool, (files, source.stac, source.relabel))) != 1:
+        raise ValueError("Give one of: files of a cube, --stac, or --relabel.")
+    chosen = {name: value for name, value in vars(source).items() if value is not None}
+    query = {name: chosen[name] for name in (*AREA, *ONLY_STAC) if name in chosen}
+    if source.relabel is not None:
+        _refuse(chosen, ("bands", *AREA, *ONLY_STAC), "a cube, which --relabel does not read")
+        return stored_embeddings(source.relabel), [str(source.relabel.resolve())]
+    if source.stac is not None:
+        from ..maps.cubes.stac import open_stac
+        from ..maps.cubes.stac_search import StacQuery
+
+        inputs = [source.stac, *(f"{name} {value}" for name, value in query.items())]
+        return open_stac(source.stac, StacQuery(**query), chunks=chunk), inputs
+    _refuse(chosen, ONLY_STAC, "--stac")
+    opened = open_cube(files, bands=names_of(source.bands), **query, chunks=chunk)
+    return opened, [*(str(path.resolve()) for path in files), *filter(None, (source.bbox, source.dates))]
+
+
+def _refuse(chosen: Mapping[str, Any], names: Iterable[str], purpose: str) -> None:
+    """Refuse options that are for another kind of source."""
+    if wrong := next((name for name in names if name in chosen), None):
+        raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
+
+
+def _read_reference(reference: ReferenceGroup, labels: list[str], cube: Any) -> Any:
+    from ..maps import check_labels, parse_codes, read_reference
+
+    if reference.reference is None or reference.reference_codes is None:
+        return None
+    codes = parse_codes(reference.reference_codes)
+    check_labels(labels, list(codes))
+    return read_reference(reference.reference, codes, cube, variable=reference.reference_variable)
+
+
 def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any) -> None:
     """Print what was mapped, compare it with a reference, and write its files."""
     from ..maps import compare, reject, write_map
@@ -229,12 +220,6 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
         exported = {name: reject(mapped, shown.reject) for name, mapped in exported.items()}
     written = write_map(exported.get("", exported), output, png=shown.png, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
-
-
-def _refuse(options: Mapping[str, Any], purpose: str) -> None:
-    """Refuse options that are for another kind of source."""
-    if wrong := next((name for name, value in options.items() if value is not None), None):
-        raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
 
 
 def _label_sets(texts: list[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .making.mapping import map_cube, map_label_sets
     from .making.plan import Plan
     from .making.rejection import reject
-    from .making.run import MapRun, produce_map, stored_embeddings
+    from .making.run import MapRun, stored_embeddings
     from .making.store import open_map
 
 _MODULES = {
@@ -27,7 +27,6 @@ _MODULES = {
     "open_cube": "cubes",
     "open_map": "making.store",
     "parse_codes": "cubes",
-    "produce_map": "making.run",
     "read_reference": "cubes",
     "reject": "making.rejection",
     "stored_embeddings": "making.run",
@@ -48,7 +47,6 @@ __all__ = [
     "open_cube",
     "open_map",
     "parse_codes",
-    "produce_map",
     "read_reference",
     "reject",
     "stored_embeddings",

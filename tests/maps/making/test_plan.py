@@ -45,7 +45,7 @@ def test_a_plan_counts_what_is_left_and_writes_nothing(tmp_path, tiny_checkpoint
 def test_a_plan_is_one_line_in_units_that_people_read():
     assert str(PLAN) == (
         "1,000,000 pixels in 16 chunks of 250 x 250; about 8 min at 1,000 pixels/s for each of 2 workers; output up to "
-        "14 MB (1 GB free); memory about 600 MB for each worker"
+        "13.35 MiB (0.93 GiB free); memory about 572.20 MiB for each worker"
     )
     rest = dataclasses.replace(PLAN, chunks_left=3, seconds=7200.0, workers=1)
     assert "16 chunks of 250 x 250 (13 done); about 2.0 h at 1,000 pixels/s for each of 1 worker;" in str(rest)
@@ -54,8 +54,8 @@ def test_a_plan_is_one_line_in_units_that_people_read():
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"free_bytes": 13_999_999}, "takes up to 14 MB, 14 MB are free: choose another disk"),
-        ({"usable_memory": 10**9}, "2 workers take about 1.2 GB of memory, 1 GB are free"),
+        ({"free_bytes": 13_999_999}, "takes up to 13.35 MiB, 13.35 MiB are free: choose another disk"),
+        ({"usable_memory": 10**9}, "2 workers take about 1.12 GiB of memory, 0.93 GiB are free"),
     ],
 )
 def test_what_cannot_fit_is_refused_in_one_sentence(changed, sentence):

@@ -14,7 +14,6 @@ from timesenclip_hf.maps import (
     map_label_sets,
     open_cube,
     open_map,
-    produce_map,
     stored_embeddings,
 )
 from timesenclip_hf.maps.making import chunks as chunks_module
@@ -61,9 +60,8 @@ def break_chunk(cube: xr.Dataset, row: int, column: int, times: int = 1000) -> x
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_run_gives_the_map_of_the_cube_in_memory(tmp_path, cube, tiny_checkpoint, workers):
     whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
-    mapped = produce_map(
-        cube, LABELS, tmp_path / "run", tiny_checkpoint, run=RunOptions(workers=workers), progress=False
-    )[""]
+    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions(workers=workers))
+    mapped = run.execute(progress=False)[""]
     assert mapped.chunksizes["y"] == (5, 5, 4)
     near = whole["margin"].fillna(1) < 1e-5
     assert (mapped["class"] == whole["class"]).where(~near, True).all()
@@ -92,7 +90,7 @@ def test_a_lazy_map_is_computed_when_asked_and_the_same(cube, tiny_pipeline):
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path, cube, tiny_checkpoint, monkeypatch):
-    whole = produce_map(cube, LABELS, tmp_path / "whole", tiny_checkpoint, progress=False)[""]
+    whole = MapRun(cube, tmp_path / "whole", LABELS, tiny_checkpoint).execute(progress=False)[""]
     record = runs_module.MapStore.record
 
     def stop_after_four(self, entry):
@@ -103,7 +101,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tmp_path, cube, tiny_checkpoint
     with monkeypatch.context() as patched:
         patched.setattr(runs_module.MapStore, "record", stop_after_four)
         with pytest.raises(KeyboardInterrupt):
-            produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)
+            MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)
     with (tmp_path / "run" / "chunks.jsonl").open("a") as journal:
         journal.write('{"chunk": [2,')  # as a kill leaves it
     run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
@@ -117,8 +115,8 @@ def test_a_corrupt_chunk_is_named_read_again_and_left_without_data(tmp_path, tin
     warnings = []
     monkeypatch.setattr(runs_module.logger, "warning", warnings.append)
     cube = open_cube(small_cube(40, 25), chunks=10)
-    whole = produce_map(cube, LABELS, tmp_path / "whole", tiny_checkpoint, progress=False)[""]
-    mapped = produce_map(break_chunk(cube, 1, 2), LABELS, tmp_path / "run", tiny_checkpoint, progress=False)[""]
+    whole = MapRun(cube, tmp_path / "whole", LABELS, tiny_checkpoint).execute(progress=False)[""]
+    mapped = MapRun(break_chunk(cube, 1, 2), tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[""]
     (failure,) = mapped.attrs["failed_chunks"]
     assert failure == "row 1, column 2: OSError: TIFFReadEncodedTile failed"
     assert warnings[0].startswith("The chunk at row 1, column 2 cannot be read")
@@ -129,7 +127,7 @@ def test_a_corrupt_chunk_is_named_read_again_and_left_without_data(tmp_path, tin
     np.testing.assert_array_equal(mapped["class"].values[~hole], whole["class"].values[~hole])
     assert mapped.attrs["pixels_without_data"] == whole.attrs["pixels_without_data"] + hole.sum()
     # The same command, when the file is whole again.
-    mended = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)[""]
+    mended = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[""]
     assert same(mended, whole)
     assert mended.attrs["failed_chunks"] == []
 
@@ -151,7 +149,7 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
     with monkeypatch.context() as patched:
         patched.setattr(chunks_module, "write_layers", full)
         with pytest.raises(OSError, match=r"No space left on device.* of 9 chunks are finished and kept in .*run"):
-            produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)
+            MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)
     run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
     assert 0 < len(run.left) < 9
     whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
@@ -173,13 +171,13 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
 )
 def test_other_options_in_the_same_folder_are_refused(tmp_path, cube, tiny_checkpoint, changed, named):
     first = {"labels": LABELS, "model": tiny_checkpoint, "run": RunOptions(inputs=["one.nc"])}
-    produce_map(cube.isel(y=slice(5), x=slice(5)), store=tmp_path / "run", progress=False, **first)
+    MapRun(cube.isel(y=slice(5), x=slice(5)), tmp_path / "run", **first).execute(progress=False)
     with pytest.raises(ValueError, match=rf"holds a run with {named} \((?!null)"):
         MapRun(cube.isel(y=slice(5), x=slice(5)), tmp_path / "run", **{**first, **changed})
 
 
 def test_a_run_of_an_earlier_version_is_refused_and_can_still_be_opened(tmp_path, cube, tiny_checkpoint):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)
+    MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)
     path = tmp_path / "run" / "manifest.json"
     manifest = json.loads(path.read_text())
     del manifest["identity"]["version"]
@@ -229,12 +227,12 @@ def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path,
 def test_stored_embeddings_are_mapped_by_other_words_without_the_pixel_tower(
     tmp_path, cube, tiny_checkpoint, monkeypatch, kind, tolerance
 ):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=MapOptions(embeddings=kind), progress=False)
+    MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, options=MapOptions(embeddings=kind)).execute(progress=False)
     words = ["barley", "sea", "a city"]
     expected = map_cube(cube.compute(), words, tiny_checkpoint, progress=False)
     monkeypatch.setattr("timesenclip_hf.classification.encode", lambda *arguments, **options: pytest.fail("encoded"))
     kept = stored_embeddings(tmp_path / "run")
-    mapped = produce_map(kept, words, tmp_path / "other", tiny_checkpoint, progress=False)[""]
+    mapped = MapRun(kept, tmp_path / "other", words, tiny_checkpoint).execute(progress=False)[""]
     np.testing.assert_allclose(mapped["probability"], expected["probability"], atol=tolerance)
     near = expected["margin"].fillna(1) < 2 * tolerance
     assert (mapped["class"] == expected["class"]).where(~near, True).all()
@@ -243,7 +241,7 @@ def test_stored_embeddings_are_mapped_by_other_words_without_the_pixel_tower(
 
 
 def test_embeddings_of_other_weights_or_of_no_run_are_refused(tmp_path, cube, tiny_checkpoint, tiny_pipeline):
-    produce_map(cube, LABELS, tmp_path / "plain", tiny_checkpoint, progress=False)
+    MapRun(cube, tmp_path / "plain", LABELS, tiny_checkpoint).execute(progress=False)
     with pytest.raises(ValueError, match="has no embeddings"):
         stored_embeddings(tmp_path / "plain")
     with pytest.raises(ValueError, match="holds no map"):
@@ -269,7 +267,7 @@ def test_what_was_decided_when_embeddings_were_stored_cannot_be_asked_again(
     tmp_path, cube, tiny_checkpoint, name, options
 ):
     kept = MapOptions(embeddings="float16")
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=kept, progress=False)
+    MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, options=kept).execute(progress=False)
     with pytest.raises(ValueError, match=f"`{name}` was decided when the embeddings were stored"):
         MapRun(stored_embeddings(tmp_path / "run"), tmp_path / "other", LABELS, tiny_checkpoint, **options)
 
@@ -300,7 +298,7 @@ def test_smoothing_does_not_know_where_a_chunk_ends(tmp_path, cube, tiny_checkpo
     plain = map_cube(cube.compute(), LABELS, tiny_checkpoint, progress=False)
     options = MapOptions(smoothing=smoothing)
     whole = map_cube(cube.compute(), LABELS, tiny_checkpoint, options=options, progress=False)
-    chunked = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, options=options, progress=False)[""]
+    chunked = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, options=options).execute(progress=False)[""]
     lazy = map_cube(cube, LABELS, tiny_checkpoint, options=options)
     assert (whole["class"] != plain["class"]).any()
     np.testing.assert_array_equal(chunked["class"], whole["class"])
@@ -314,7 +312,7 @@ def test_scores_after_a_majority_filter_are_of_the_class_shown_and_say_so(tmp_pa
     hierarchy = {"land": ["maize", "broad-leaved woodland"], "sea": ["water"]}
     plain = map_cube(cube.compute(), None, tiny_checkpoint, options=MapOptions(hierarchy=hierarchy), progress=False)
     options = MapOptions(hierarchy=hierarchy, smoothing="majority:3")
-    mapped = produce_map(cube, None, tmp_path / "run", tiny_checkpoint, options=options, progress=False)[""].load()
+    mapped = MapRun(cube, tmp_path / "run", None, tiny_checkpoint, options=options).execute(progress=False)[""].load()
     replaced = (mapped["class"] != plain["class"]).values
     assert replaced.any()
     for name in ("probability", "margin"):
@@ -346,7 +344,7 @@ def test_a_hierarchy_adds_up_its_labels(cube, tiny_checkpoint):
 
 def test_only_clouds_are_no_data_and_counted(tmp_path, cube, tiny_checkpoint):
     clouds = cube.assign(scl=xr.full_like(cube["scl"], 9))
-    mapped = produce_map(clouds, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)[""]
+    mapped = MapRun(clouds, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[""]
     assert mapped.attrs["pixels_without_data"] == 14 * 11
     assert not mapped["class"].any()
 
@@ -357,7 +355,7 @@ def test_chunks_of_cloud_are_read_as_the_whole(tmp_path, tiny_checkpoint):
     for band in BANDS:
         cube[band][:, :5, :5] = 2.2
     cube = open_cube(cube.rio.write_crs("EPSG:32631"), chunks=5)
-    mapped = produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, progress=False)[""]
+    mapped = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[""]
     assert mapped.attrs["pixels_without_data"] == 25
 
 
@@ -365,14 +363,16 @@ def test_the_year_is_the_whole_cubes(tmp_path, tiny_checkpoint):
     times = np.concatenate([MONTHS[-4:] - np.timedelta64(365, "D"), MONTHS[:8]])
     cube = open_cube(small_cube(20, 20, times=times), chunks=5)
     lost = cube["reflectance"].where((cube["y"] < cube["y"][4]) | (cube["time"].dt.year == 2017), 0).astype(np.uint16)
-    mapped = produce_map(cube.assign(reflectance=lost), LABELS, tmp_path / "run", tiny_checkpoint, progress=False)[""]
+    mapped = MapRun(cube.assign(reflectance=lost), tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[
+        ""
+    ]
     assert mapped.attrs["year"] == 2018
     assert (mapped["clear_months"][:5] == 0).all()
     assert (mapped["clear_months"][5:] == 8).all()
 
 
 def test_the_manifest_says_what_was_made_of_what(tmp_path, cube, tiny_checkpoint):
-    produce_map(cube, LABELS, tmp_path / "run", tiny_checkpoint, run=RunOptions(inputs=["a.nc"]), progress=False)
+    MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint, run=RunOptions(inputs=["a.nc"])).execute(progress=False)
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["identity"]["inputs"] == ["a.nc"]
     assert manifest["identity"]["labels"] == {"": {label: [label] for label in LABELS}}

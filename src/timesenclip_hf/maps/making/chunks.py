@@ -3,7 +3,6 @@
 import os
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import first_line
 from .blocks import Layers, map_block
-from .recipe import Recipe
-from .store import blank_layers, write_layers
-from .windows import GridWindow
+from .recipe import Recipe, layer_types
+from .store import write_layers
+from .windows import GridWindow, cut
 
 with needs_extra("map"):
     import dask.base
@@ -25,49 +24,43 @@ READ_ATTEMPTS = 3
 READ_PAUSE = 1.0
 
 
-class Block:
-    """Hold a lazy block that Dask passes on as it is, so that a single task reads, computes and writes it."""
+class Chunk:
+    """Hold one chunk of a run and its lazy block, which Dask passes on as it is: a single task reads and maps it.
 
-    def __init__(self, dataset: xr.Dataset) -> None:
+    Args:
+        cube: that it is a part of.
+        index: row and column in the grid of chunks.
+        window: its pixels.
+        halo: how many pixels around them its block holds too.
+    """
+
+    def __init__(self, cube: xr.Dataset, index: tuple[int, int], window: GridWindow, halo: int) -> None:
+        self.index, self.window = index, window
+        wide = window.widened(halo, (cube.sizes["y"], cube.sizes["x"]))
+        self.inside = window.within(wide)
         # Without the rest of the cube's graph, which would travel with every block.
-        self._dataset: xr.Dataset = dask.base.optimize(dataset)[0]
+        self._block: xr.Dataset = dask.base.optimize(cut(cube, wide))[0]
 
     def read(self) -> xr.Dataset:
-        """Read it in this process, again where that fails.
+        """Read its block in this process, again where that fails.
 
         Raises:
             Exception: whatever the reader raised the last time.
         """
         for attempt in range(READ_ATTEMPTS - 1):
             try:
-                return self._dataset.compute(scheduler="synchronous")
+                return self._block.compute(scheduler="synchronous")
             except MemoryError:
                 raise
             except Exception:  # readers of many formats
                 time.sleep(READ_PAUSE * 2**attempt)
-        return self._dataset.compute(scheduler="synchronous")
+        return self._block.compute(scheduler="synchronous")
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Describe one chunk of a run.
-
-    Attributes:
-        index: row and column in the grid of chunks.
-        window: its pixels.
-        wide: these with their halo, which is what its block holds.
-    """
-
-    index: tuple[int, int]
-    window: GridWindow
-    wide: GridWindow
-
-
-def produce_chunk(block: Block, chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
+def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
     """Read, map and write one chunk; return its journal entry.
 
     Args:
-        block: its part of the cube.
         chunk: which it is.
         recipe: of the map.
         path: of the run's folder.
@@ -75,15 +68,15 @@ def produce_chunk(block: Block, chunk: Chunk, recipe: Recipe, path: Path) -> dic
     started = time.perf_counter()
     entry: dict[str, Any] = {"chunk": list(chunk.index), "pixels": chunk.window.pixels}
     try:
-        read = block.read()
+        block = chunk.read()
     except MemoryError:
         raise
     except Exception as error:  # readers of many formats
-        write_layers(path, blank_layers(recipe, chunk.window), chunk.window)
+        shape = (chunk.window.height, chunk.window.width)
+        write_layers(path, {name: kind.blank(shape) for name, kind in layer_types(recipe).items()}, chunk.window)
         return {**entry, "failed": f"{type(error).__name__}: {first_line(error)}"}
     reading = time.perf_counter() - started
-    inside = chunk.window.within(chunk.wide)
-    layers = {name: values[inside] for name, values in map_block(read, recipe).items()}
+    layers = {name: values[chunk.inside] for name, values in map_block(block, recipe).items()}
     write_layers(path, layers, chunk.window)
     return {
         **entry,

@@ -24,6 +24,8 @@ WORKER_MEMORY = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 2**27,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 2**25,
 }
+# A small cube travels with its chunks, a few at a time, which Dask would warn of from 10 MB on.
+QUIET = {"distributed.admin.large-graph-warning-threshold": "1 GB"}
 # Chunks that each thread of a worker has before it: enough that none waits for the next.
 AHEAD = 2
 
@@ -41,12 +43,12 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
     """
     if scheduler not in LOCAL_SCHEDULERS:
         # Of a connection that breaks Dask tells in tracebacks.
-        with silence_logging_cmgr(logging.CRITICAL), _reach(scheduler) as client:
+        with dask.config.set(QUIET), silence_logging_cmgr(logging.CRITICAL), _reach(scheduler) as client:
             yield client
         return
     processes = scheduler == "processes"
     with (
-        dask.config.set(WORKER_MEMORY),
+        dask.config.set({**WORKER_MEMORY, **QUIET}),
         LocalCluster(
             n_workers=workers if processes else 1,
             threads_per_worker=1 if processes else workers,

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ...extras import needs_extra
-from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
-from .recipe import Recipe
+from .recipe import Recipe, layer_types
 
 with needs_extra("map"):
     import xarray as xr
@@ -22,25 +21,15 @@ def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: st
         recipe: that they were made by.
         name: of the label set.
     """
-    # Names with a slash are of the label set before it, the others of all.
-    belonging = {
-        layer.removeprefix(f"{name}/"): values
-        for layer, values in layers.items()
-        if "/" not in layer or layer.startswith(f"{name}/")
-    }
-    mapped = xr.Dataset(
-        {
-            layer: values if isinstance(values, xr.Variable) else (("y", "x", "feature")[: values.ndim], values)
-            for layer, values in belonging.items()
-        },
-        coords={"y": cube["y"].values, "x": cube["x"].values},
-        attrs=map_attributes(recipe, name),
-    )
-    for layer, attributes in layer_attributes(recipe, name).items():
-        mapped[layer].attrs = attributes
+    mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, name))
+    for layer, kind in layer_types(recipe).items():
+        label_set, _, short = layer.rpartition("/")
+        if label_set in ("", name):
+            mapped[short] = ("y", "x", "feature")[: layers[layer].ndim], layers[layer], dict(kind.attributes)
     if not mapped.chunks:
-        mapped.attrs["pixels_without_data"] = int((belonging["class"] == NO_CLASS).sum())
-    return locate(mapped, cube.rio.crs, grid_of(cube))
+        mapped.attrs["pixels_without_data"] = int((mapped["class"] == NO_CLASS).sum())
+    located: xr.Dataset = mapped.rio.write_crs(cube.rio.crs)
+    return located
 
 
 def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
@@ -62,21 +51,4 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         attributes["smoothing"] = str(recipe.smoothing)
     if recipe.reading.year is not None:
         attributes["year"] = recipe.reading.year
-    return attributes
-
-
-def layer_attributes(recipe: Recipe, name: str) -> dict[str, dict[str, Any]]:
-    """Say what the layers of a label set hold: CF's flags of the classes, and whose the scores of smoothed ones are."""
-    label_set = recipe.label_sets[name]
-    classes = {"class": label_set.labels} | ({"class_coarse": label_set.coarse_labels} if label_set.parents else {})
-    attributes: dict[str, dict[str, Any]] = {
-        layer: {
-            "flag_values": list(range(len(labels) + 1)),
-            "flag_meanings": " ".join(["no_data", *(label.replace(" ", "_") for label in labels)]),
-        }
-        for layer, labels in classes.items()
-    }
-    if recipe.smoothing is not None and recipe.smoothing.scores is not None:
-        scores = ("probability", "margin", *(["probability_coarse"] if label_set.parents else []))
-        attributes |= {layer: {"comment": recipe.smoothing.scores} for layer in scores}
     return attributes

@@ -41,7 +41,7 @@ def map_cube(
     """Name the land cover of every pixel of a cube: at once if it is in memory, lazily if it is made of Dask arrays.
 
     The unit of the values and the year are decided once, from a sample of the whole cube. For a cube that takes hours,
-    [`produce_map`] writes what is finished and goes on where it was stopped.
+    [`MapRun`] writes what is finished and goes on where it was stopped.
 
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
@@ -71,7 +71,9 @@ def map_cube(
     """
     if options.label_sets is not None:
         raise ValueError("`label_sets` are several maps: call `map_label_sets`.")
-    return _map(cube, labels, model, options, reading, compute, crs, progress)[""]
+    opened, reading = _open(cube, reading, crs)
+    recipe = make_recipe(opened, labels, model, options=options, reading=reading, compute=compute)
+    return _map(opened, recipe, progress)[""]
 
 
 def map_label_sets(
@@ -103,32 +105,27 @@ def map_label_sets(
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    return _map(cube, None, model, replace(options, label_sets=label_sets), reading, compute, crs, progress)
+    opened, reading = _open(cube, reading, crs)
+    options = replace(options, label_sets=label_sets)
+    recipe = make_recipe(opened, None, model, options=options, reading=reading, compute=compute)
+    return _map(opened, recipe, progress)
 
 
-def _map(
-    cube: CubeSource | Sequence[CubeSource],
-    labels: CandidateLabels | None,
-    model: Model,
-    options: MapOptions,
-    reading: SeriesOptions,
-    compute: ComputeOptions,
-    crs: str | None,
-    progress: bool,
-) -> dict[str, xr.Dataset]:
-    opened = open_cube(cube, bands=reading.bands, crs=crs)
-    reading = replace(reading, bands=None)  # the cube names its bands now
-    recipe = make_recipe(opened, labels, model, options=options, reading=reading, compute=compute)
-    layers: Any = _lazily(opened, recipe) if opened.chunks else _at_once(opened, recipe, progress)
-    return {name: as_map(layers, opened, recipe, name) for name in recipe.label_sets}
+def _open(
+    cube: CubeSource | Sequence[CubeSource], reading: SeriesOptions, crs: str | None
+) -> tuple[xr.Dataset, SeriesOptions]:
+    """Open a cube; return it and how to read it, but for its bands, which it names from now on."""
+    return open_cube(cube, bands=reading.bands, crs=crs), replace(reading, bands=None)
+
+
+def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:
+    layers: Any = _lazily(cube, recipe) if cube.chunks else _at_once(cube, recipe, progress)
+    return {name: as_map(layers, cube, recipe, name) for name in recipe.label_sets}
 
 
 def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
     shape = (cube.sizes["y"], cube.sizes["x"])
-    layers = {
-        name: np.full((*shape, features) if features else shape, fill, dtype=dtype)
-        for name, (dtype, fill, features) in layer_types(recipe).items()
-    }
+    layers = {name: kind.blank(shape) for name, kind in layer_types(recipe).items()}
     with tqdm(total=shape[0] * shape[1], unit=" pixels", disable=not progress) as bar:
         for window in windows_of(shape, (SIDE_IN_MEMORY, SIDE_IN_MEMORY)):
             wide = window.widened(recipe.halo, shape)
@@ -138,7 +135,7 @@ def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
     return layers
 
 
-def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, xr.Variable]:
+def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, da.Array]:
     """Describe the layers as Dask arrays in the cube's own chunks, computed when somebody asks."""
     blocks = cube.chunk(dict.fromkeys(("time", "band"), -1))
     inputs = [blocks["reflectance"]] + ([blocks["scl"]] if "scl" in blocks else [])
@@ -160,7 +157,7 @@ def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, xr.Variable]:
         dask_gufunc_kwargs={"output_sizes": {"feature": recipe.projection_dim}} if recipe.embeddings else None,
     )
     return {
-        name: xr.Variable(layer.dims, da.overlap.trim_internal(layer.data, {0: recipe.halo, 1: recipe.halo}, "none"))
+        name: da.overlap.trim_internal(layer.data, {0: recipe.halo, 1: recipe.halo}, "none")
         for name, layer in zip(types, results, strict=True)
     }
 

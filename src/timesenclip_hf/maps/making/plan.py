@@ -18,6 +18,7 @@ from .windows import GridWindow, cut
 with needs_extra("map"):
     import psutil
     import xarray as xr
+    from dask.utils import format_bytes
 
 # Bytes of reflectance in a chunk of a cube that brings no chunks of its own.
 CHUNK_BYTES = 128 << 20
@@ -47,8 +48,8 @@ class Plan:
         chunks: of the map.
         chunks_left: those not done yet.
         side: rows and columns of a chunk.
-        pixels_per_second: of one worker, reading included; None where so few pixels are left that none was timed.
-        seconds: until the end; None where that is less than a minute anyway.
+        pixels_per_second: of one worker, reading included; None where none was timed.
+        seconds: until the end; None where it was not estimated: of few pixels it is less than a minute.
         output_bytes: of the store and what is exported from it, before compression.
         free_bytes: on the disk of the output.
         memory_bytes: of each worker at most.
@@ -77,8 +78,8 @@ class Plan:
             duration = f"about {_duration(self.seconds)} at {speed}"
         return (
             f"{self.pixels:,} pixels in {self.chunks:,} chunks of {self.side[0]} x {self.side[1]}{done}; {duration}; "
-            f"output up to {_size(self.output_bytes)} ({_size(self.free_bytes)} free); memory about "
-            f"{_size(self.memory_bytes)} for each worker"
+            f"output up to {format_bytes(self.output_bytes)} ({format_bytes(self.free_bytes)} free); memory about "
+            f"{format_bytes(self.memory_bytes)} for each worker"
         )
 
     def check(self) -> None:
@@ -87,16 +88,17 @@ class Plan:
         Raises:
             OSError: the disk or the memory is too small; the sentence says by how much.
         """
-        if self.output_bytes > self.free_bytes:
+        needed, free = self.output_bytes, self.free_bytes
+        if needed > free:
             raise OSError(
-                f"The map takes up to {_size(self.output_bytes)}, {_size(self.free_bytes)} are free: choose another "
-                "disk, a smaller area, or no embeddings."
+                f"The map takes up to {format_bytes(needed)}, {format_bytes(free)} are free: choose another disk, a "
+                "smaller area, or no embeddings."
             )
-        needed = self.memory_bytes * self.workers
-        if self.usable_memory and needed > self.usable_memory:
+        needed, free = self.memory_bytes * self.workers, self.usable_memory
+        if free and needed > free:
             raise OSError(
-                f"{self.workers} worker{'s take' if self.workers > 1 else ' takes'} about {_size(needed)} of memory, "
-                f"{_size(self.usable_memory)} are free: take smaller chunks or fewer workers."
+                f"{self.workers} worker{'s take' if self.workers > 1 else ' takes'} about {format_bytes(needed)} of "
+                f"memory, {format_bytes(free)} are free: take smaller chunks or fewer workers."
             )
 
 
@@ -125,8 +127,9 @@ def plan_run(
     side: tuple[int, int],
     store: Path,
     run: RunOptions,
+    timed: bool,
 ) -> Plan:
-    """Estimate what a run takes, its time from some pixels of real chunks unless there are few.
+    """Estimate what a run takes; its time from some pixels of real chunks, unless there are few.
 
     Args:
         cube: what is mapped.
@@ -136,9 +139,10 @@ def plan_run(
         side: rows and columns of a chunk.
         store: where the run will be.
         run: where it computes.
+        timed: estimate the time too.
     """
     pixels_left = sum(window.pixels for window in left)
-    seconds = None if pixels_left <= FEW_PIXELS else _seconds(cube, recipe, left, pixels_left)
+    seconds = _seconds(cube, recipe, left, pixels_left) if timed and pixels_left > FEW_PIXELS else None
     bytes_of_pixel = sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
     return Plan(
         pixels=sum(window.pixels for window in windows),
@@ -203,11 +207,3 @@ def _duration(seconds: float) -> str:
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"

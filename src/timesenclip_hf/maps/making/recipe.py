@@ -1,8 +1,8 @@
 """Decide once what is done to every block of a cube: checkpoint, labels, reading. Small, and made to travel."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .label_sets import LabelSet, embed_label_sets
 from .model_source import Model, ModelSource, find_model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, MapOptions
 from .sampling import check_reading, settle
-from .smoothing import Smoothing
+from .smoothing import SHOWN, Smoothing
 
 with needs_extra("map"):
     import xarray as xr
@@ -53,34 +53,55 @@ class Recipe:
 
 
 class LayerType(NamedTuple):
-    """Describe one array of a map: its type, the value for no data, and its features a pixel (0: one number)."""
+    """Describe one array of a map.
+
+    Attributes:
+        dtype: of its values.
+        fill: value for no data.
+        features: numbers at each pixel; 0 for one without an axis.
+        attributes: what the array says of itself.
+    """
 
     dtype: str
     fill: float
     features: int = 0
+    attributes: Mapping[str, Any] = {}
 
     @property
     def bytes_of_pixel(self) -> int:
         """Return the bytes of one pixel."""
         return np.dtype(self.dtype).itemsize * max(self.features, 1)
 
+    def blank(self, shape: tuple[int, int]) -> np.ndarray:
+        """Make an array (y, x[, feature]) without data."""
+        return np.full((*shape, self.features) if self.features else shape, self.fill, dtype=self.dtype)
+
 
 def layer_types(recipe: Recipe) -> dict[str, LayerType]:
     """List the arrays of a map by name; those of a named label set start with the name and a slash."""
-    score = LayerType("float32", np.nan)
+    # After a majority filter these layers are not the pixel's own.
+    followed = {"comment": SHOWN} if recipe.smoothing is not None and recipe.smoothing.method == "majority" else {}
     layers = {"clear_months": LayerType("uint8", 0)}
     for name, label_set in recipe.label_sets.items():
         at = f"{name}/" if name else ""
-        layers[f"{at}class"] = LayerType("uint8", 0)
-        layers |= {f"{at}{layer}": score for layer in ("probability", "entropy", "margin")}
+        layers[f"{at}class"] = _classes(label_set.labels)
+        for layer in ("probability", "entropy", "margin"):
+            layers[f"{at}{layer}"] = LayerType("float32", np.nan, 0, {} if layer == "entropy" else followed)
         if label_set.coarse_labels:
-            layers |= {f"{at}class_coarse": LayerType("uint8", 0), f"{at}probability_coarse": score}
+            layers[f"{at}class_coarse"] = _classes(label_set.coarse_labels)
+            layers[f"{at}probability_coarse"] = LayerType("float32", np.nan, 0, followed)
     if recipe.embeddings is not None:
         fill = 0 if recipe.embeddings == "int8" else np.nan
         layers["embeddings"] = LayerType(recipe.embeddings, fill, recipe.projection_dim)
     if recipe.embeddings == "int8":
         layers["embedding_scale"] = LayerType("float32", 0)
     return layers
+
+
+def _classes(labels: Sequence[str]) -> LayerType:
+    """Describe a layer of classes with CF's flags."""
+    meanings = " ".join(["no_data", *(label.replace(" ", "_") for label in labels)])
+    return LayerType("uint8", 0, 0, {"flag_values": list(range(len(labels) + 1)), "flag_meanings": meanings})
 
 
 def make_recipe(

@@ -17,14 +17,14 @@ from ...files import first_line
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from .chunks import Block, Chunk, produce_chunk
+from .chunks import Chunk, produce_chunk
 from .cluster import open_client, run_each
 from .model_source import Model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, DEFAULT_RUN, MapOptions, RunOptions
 from .plan import FEW_PIXELS, Plan, chunk_side, plan_run
 from .recipe import Recipe, make_recipe
 from .store import MapStore, chunk_name, find_run, open_map
-from .windows import cut, windows_of
+from .windows import windows_of
 
 with needs_extra("map"):
     import xarray as xr
@@ -37,7 +37,7 @@ IDENTITY_VERSION = 2
 
 
 class MapRun:
-    """Make a map chunk by chunk in a folder, or go on with one that was stopped.
+    """Map a cube of any size into a folder, chunk by chunk; the same call goes on where it was stopped.
 
     Args:
         cube: from [`open_cube`], best with `chunks`; or from [`stored_embeddings`]. One of a few thousand pixels is
@@ -98,8 +98,12 @@ class MapRun:
         done = self.store.done()
         self.left = {index: window for index, window in self.windows.items() if index not in done}
 
-    def plan(self) -> Plan:
-        """Estimate what is left to do."""
+    def plan(self, *, timed: bool = True) -> Plan:
+        """Estimate what is left to do.
+
+        Args:
+            timed: estimate the time too, which maps some pixels.
+        """
         with _threads_kept():
             return plan_run(
                 self.cube,
@@ -109,6 +113,7 @@ class MapRun:
                 side=self.side,
                 store=self.store.path,
                 run=self.run_options,
+                timed=timed,
             )
 
     def execute(self, *, progress: bool = True) -> dict[str, xr.Dataset]:
@@ -121,8 +126,10 @@ class MapRun:
             The maps, opened lazily, by the name of their label set; "" is the name of the only one.
 
         Raises:
-            OSError: the disk is full, the scheduler is gone, or workers die again and again; what is finished is kept.
+            OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
+                what is finished is kept.
         """
+        self.plan(timed=False).check()
         self.store.create(self.identity, self.recipe, self.cube, self.side)
         if self.left:
             count, done = len(self.windows), len(self.windows) - len(self.left)
@@ -141,48 +148,9 @@ class MapRun:
         return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
 
     def _calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        shape = (self.cube.sizes["y"], self.cube.sizes["x"])
-        path = self.store.path.absolute()
         for index, window in self.left.items():
-            chunk = Chunk(index, window, window.widened(self.recipe.halo, shape))
-            yield chunk_name(index), (Block(cut(self.cube, chunk.wide)), chunk, self.recipe, path)
-
-
-def produce_map(
-    cube: xr.Dataset,
-    labels: CandidateLabels | None,
-    store: str | PathLike[str],
-    model: Model = None,
-    *,
-    options: MapOptions = DEFAULT_OPTIONS,
-    reading: SeriesOptions = DEFAULT_READING,
-    compute: ComputeOptions = DEFAULT_COMPUTE,
-    run: RunOptions = DEFAULT_RUN,
-    progress: bool = True,
-) -> dict[str, xr.Dataset]:
-    """Map a cube of any size into a folder, chunk by chunk; the same call goes on where it was stopped.
-
-    Args:
-        cube: from [`open_cube`] with `chunks`.
-        labels: class names; None where `options` has label sets or a hierarchy.
-        store: folder of the run.
-        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
-        options: label sets, hierarchy, prompts, smoothing, and whether embeddings are kept.
-        reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
-        compute: how to compute.
-        run: where to compute and in which pieces.
-        progress: show a progress bar.
-
-    Returns:
-        The maps, opened lazily, by the name of their label set; "" is the name of the only one.
-
-    Raises:
-        ValueError: something cannot be used; the sentence says why.
-        OSError: it does not fit, or the work was interrupted; what is finished is kept.
-    """
-    started = MapRun(cube, store, labels, model, options=options, reading=reading, compute=compute, run=run)
-    started.plan().check()
-    return started.execute(progress=progress)
+            chunk = Chunk(self.cube, index, window, self.recipe.halo)
+            yield chunk_name(index), (chunk, self.recipe, self.store.path.absolute())
 
 
 def stored_embeddings(store: str | PathLike[str]) -> xr.Dataset:

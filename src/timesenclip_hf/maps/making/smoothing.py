@@ -14,6 +14,8 @@ from ..files.legend import NO_CLASS
 NEIGHBOURS = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1) if (row, column) != (0, 0)]
 # Sweeps of the Potts model, each of which reaches a pixel further.
 POTTS_SWEEPS = 5
+# Whose the scores are where a filter changes classes without them.
+SHOWN = "of the class shown, after smoothing"
 DEFAULT_AMOUNTS = {"majority": 3.0, "potts": 1.0}
 
 
@@ -52,15 +54,10 @@ class Smoothing:
         """Return how many pixels around a block its own depend on."""
         return majority_halo(int(self.amount)) if self.method == "majority" else POTTS_SWEEPS
 
-    @property
-    def scores(self) -> str | None:
-        """Say whose the scores are where the filter changes classes without them; None for the Potts model."""
-        return "of the class shown, after smoothing" if self.method == "majority" else None
-
     def __str__(self) -> str:
         if self.method == "potts":
             return f"Potts {self.amount:g}"
-        return f"majority {self.amount:.0f} x {self.amount:.0f} (probability and margin {self.scores})"
+        return f"majority {self.amount:.0f} x {self.amount:.0f} (probability and margin {SHOWN})"
 
 
 def majority_halo(size: int) -> int:

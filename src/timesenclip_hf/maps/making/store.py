@@ -18,7 +18,7 @@ from ...files import write_json
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
 from .blocks import Layers
-from .map_dataset import layer_attributes, map_attributes
+from .map_dataset import map_attributes
 from .recipe import LayerType, Recipe, layer_types
 from .windows import GridWindow
 
@@ -93,14 +93,9 @@ class MapStore:
             plain = xr.Dataset(coords={"y": grid["y"].values, "x": grid["x"].values})
             located = locate(plain, grid.rio.crs, grid_of(grid))
             located.to_zarr(self.path / MAP, mode="a", consolidated=False)
-        attributes = {
-            f"{name}/{layer}" if name else layer: flags
-            for name in recipe.label_sets
-            for layer, flags in layer_attributes(recipe, name).items()
-        }
         for name, kind in layer_types(recipe).items():
             if name not in root:
-                _create_array(root, name, kind, (grid.sizes["y"], grid.sizes["x"]), side, attributes.get(name, {}))
+                _create_array(root, name, kind, (grid.sizes["y"], grid.sizes["x"]), side)
 
     def entries(self) -> dict[tuple[int, int], dict[str, Any]]:
         """Read the last line of each chunk that has one."""
@@ -154,15 +149,6 @@ def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:
         array[window.slices] = values
 
 
-def blank_layers(recipe: Recipe, window: GridWindow) -> Layers:
-    """Fill the layers of a window where nothing could be read."""
-    shape = (window.height, window.width)
-    return {
-        name: np.full((*shape, kind.features) if kind.features else shape, kind.fill, dtype=kind.dtype)
-        for name, kind in layer_types(recipe).items()
-    }
-
-
 def find_run(path: str | os.PathLike[str]) -> MapStore:
     """Open the folder of a run that exists already.
 
@@ -197,9 +183,7 @@ def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     return mapped
 
 
-def _create_array(
-    root: zarr.Group, name: str, kind: LayerType, shape: tuple[int, int], side: tuple[int, int], attributes: Any
-) -> None:
+def _create_array(root: zarr.Group, name: str, kind: LayerType, shape: tuple[int, int], side: tuple[int, int]) -> None:
     features = [kind.features] if kind.features else []
     root.create_array(
         name,
@@ -209,7 +193,7 @@ def _create_array(
         fill_value=kind.fill,
         dimension_names=["y", "x", "feature"][: 2 + len(features)],
         # A group of a label set has no coordinates of its own: what opens it adds the map's.
-        attributes=attributes if "/" in name else {**attributes, "grid_mapping": "spatial_ref"},
+        attributes=dict(kind.attributes) if "/" in name else {**kind.attributes, "grid_mapping": "spatial_ref"},
     )
 
 
