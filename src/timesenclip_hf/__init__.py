@@ -15,8 +15,9 @@ from .models.senclip.modeling_senclip import SenCLIPModel, SenCLIPOutput
 from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput, TimeSenCLIPPixelModel
+from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
+from .models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
 
 __version__ = "0.1.0"

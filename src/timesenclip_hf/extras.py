@@ -1,4 +1,4 @@
-"""What is missing from the base install is asked for in one line."""
+"""Ask in one line for what is missing from the base install."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def needs_extra(name: str) -> Iterator[None]:
-    """Wraps imports that only the optional extra `name` installs.
+    """Wrap imports that only the optional extra `name` installs.
 
     Raises:
         ImportError: a module is missing; the sentence says what to install.

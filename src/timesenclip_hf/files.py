@@ -12,6 +12,7 @@ import pickletools
 import re
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -26,19 +27,20 @@ def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
     """Write a file whole or not at all.
 
     Args:
-        path: of the file; one that is there is replaced once the new one is finished.
+        path: of the file; an old one is replaced once the new one is finished.
 
     Yields:
         A path beside it, of the same suffix, to write to. It takes the file's place when the block ends; when the
         block raises, nothing has changed.
 
     Raises:
-        IsADirectoryError: a folder lies there.
+        IsADirectoryError: the path is a folder.
     """
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
     partial = path.with_name(f".partial-{path.name}")
+    partial.unlink(missing_ok=True)  # of a run that was killed
     try:
         yield partial
         partial.replace(path)
@@ -59,7 +61,7 @@ def whole_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterato
         raises, nothing has changed.
 
     Raises:
-        FileExistsError: a file lies there, or a folder with content that is not to be replaced.
+        FileExistsError: the path is a file, or a folder with content that is not to be replaced.
     """
     path = Path(path)
     if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
@@ -84,8 +86,25 @@ def write_json(path: str | PathLike[str], content: Any) -> None:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file in which no object has a field twice.
+
+    Raises:
+        ValueError: a field is written twice, or the file is not JSON.
+    """
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields)
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the field {twice!r} is written twice in one object.")
+    return fields
+
+
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    """The dictionary of tensors in a file, or under `state_dict` in it, as Lightning files have it.
+    """Read the dictionary of tensors in a file, or under `state_dict` in it, as Lightning files have it.
 
     Raises:
         ValueError: the file holds anything else, or is damaged.
@@ -117,7 +136,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
 
 def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
-    """Tells one set of weights from another, whatever folder they lie in: 16 hexadecimal digits of a SHA-256.
+    """Tell one set of weights from another, whatever folder they lie in: 16 hexadecimal digits of a SHA-256.
 
     Args:
         weights: by name, such as a `state_dict()`; their order does not matter, nor does their precision where
@@ -131,6 +150,7 @@ def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def _refusal(path: Path, content: str) -> ValueError:
+    """Make the error for a file that holds more than tensors."""
     return ValueError(
         f"{path} is refused: it holds {content}, not only tensors (nothing of it was run); save its state dict alone "
         "with torch.save(model.state_dict(), file)."
@@ -138,7 +158,7 @@ def _refusal(path: Path, content: str) -> ValueError:
 
 
 def _first_callable(path: Path) -> str:
-    """What a plain pickle would import first, read from its opcodes without running them."""
+    """Name what a plain pickle would import first, read from its opcodes without running them."""
     strings: list[str] = []
     try:
         with path.open("rb") as file:
@@ -155,5 +175,5 @@ def _first_callable(path: Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line and without the full stop."""
+    """Return what an error says, in one line and without the full stop."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

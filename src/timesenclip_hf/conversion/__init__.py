@@ -1,10 +1,9 @@
-"""Upstream checkpoints to our format: strict, with a report of every key."""
+"""Convert upstream checkpoints to our format: strict, with a report of every key."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..files import read_tensors
-from .files import locate
+from .files import read_upstream
 from .senclip import SenCLIPConversionReport, convert_senclip, holds_clip
 from .timesenclip import ConversionReport, convert_timesenclip, holds_encoder, read_upstream_encoder
 
@@ -27,32 +26,33 @@ def convert(
     vision_tower: bool = True,
     revision: str | None = None,
 ) -> ConversionReport | SenCLIPConversionReport:
-    """Converts a checkpoint of either paper, told by its keys.
+    """Convert a checkpoint of either paper, told by its keys.
 
     Args:
-        checkpoint: as for [`convert_timesenclip`] and [`convert_senclip`].
-        clip: as there.
-        output: as there.
-        band_order: as for [`convert_timesenclip`]; SenCLIP reads red, green and blue.
-        vision_tower: as for [`convert_timesenclip`]; of SenCLIP it is what was trained.
-        revision: as there.
+        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository
+            holds several.
+        clip: folder or Hub id of the CLIP checkpoint that gives the tokenizer and the towers that are not upstream's.
+        output: folder to write.
+        band_order: of TimeSenCLIP, bands of the encoder's input in order, B02 to B12 by wavelength when left out;
+            SenCLIP reads red, green and blue.
+        vision_tower: of TimeSenCLIP, keep CLIP's vision tower, for ground photos; of SenCLIP it is what was trained.
+        revision: of the Hub repository of `checkpoint`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: as there, keys of neither, or an option that the checkpoint has no use for.
+        ValueError: the file cannot be converted, its keys are of neither paper, or it has no use for an option.
     """
-    file = locate(checkpoint, revision)
-    keys = list(read_tensors(file))
-    if holds_encoder(keys):
-        return convert_timesenclip(
-            checkpoint, clip, output, band_order=band_order, vision_tower=vision_tower, revision=revision
-        )
-    if not holds_clip(keys):
+    upstream = read_upstream(checkpoint, revision)
+    if holds_encoder(upstream.weights):
+        return convert_timesenclip(upstream, clip, output, band_order=band_order, vision_tower=vision_tower)
+    if not holds_clip(upstream.weights):
         raise ValueError(
             f"{checkpoint} holds neither a TimeSenCLIP encoder nor a CLIP in OpenAI's layout, as SenCLIP's checkpoints "
-            f"do; its first key is {keys[0]}."
+            f"do; its first key is {next(iter(upstream.weights))}."
         )
     if band_order is not None or not vision_tower:
         option = "band order" if band_order is not None else "choice of towers"
-        raise ValueError(f"{checkpoint} is SenCLIP's, a whole CLIP that reads red, green and blue: drop the {option}.")
-    return convert_senclip(checkpoint, clip, output, revision=revision)
+        raise ValueError(
+            f"{checkpoint} is SenCLIP's, a complete CLIP that reads red, green and blue: drop the {option}."
+        )
+    return convert_senclip(upstream, clip, output)

@@ -1,18 +1,44 @@
-"""Where a checkpoint is, on disk or on the Hub."""
+"""Find and read a checkpoint, on disk or on the Hub."""
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from huggingface_hub import hf_hub_download, list_repo_files
 
-from ..files import first_line
+from ..files import first_line, read_tensors
 
 _SUFFIXES = (".ckpt", ".pt", ".pth")
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")
 
 
+class UpstreamFile(NamedTuple):
+    """Hold the tensors of a checkpoint file, and the name that it was asked for by."""
+
+    name: str
+    weights: dict[str, torch.Tensor]
+
+
+def read_upstream(checkpoint: str | Path | UpstreamFile, revision: str | None = None) -> UpstreamFile:
+    """Read a checkpoint file; what was read already is passed on.
+
+    Args:
+        checkpoint: a file, or `user/repo`, or `user/repo:file.ckpt` where the repository holds several.
+        revision: of the Hub repository.
+
+    Raises:
+        FileNotFoundError: no such file, and no Hub id.
+        ValueError: a folder, a Hub repository that cannot be read or does not hold one checkpoint, or a file that is
+            damaged or holds anything but a state dict of tensors.
+    """
+    if isinstance(checkpoint, UpstreamFile):
+        return checkpoint
+    return UpstreamFile(str(checkpoint), read_tensors(locate(checkpoint, revision)))
+
+
 def locate(checkpoint: str | Path, revision: str | None = None) -> Path:
-    """The file itself, or the one that a Hub id names, downloaded.
+    """Return the path of a checkpoint file, downloaded where a Hub id names it.
 
     Args:
         checkpoint: a file, or `user/repo`, or `user/repo:file.ckpt` where the repository holds several.

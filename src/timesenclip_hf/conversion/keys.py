@@ -1,4 +1,4 @@
-"""Upstream's keys to ours: the table, the weights that it moves, and the lines of a report."""
+"""Map upstream's keys to ours: the table, the weights that it moves, and the lines of a report."""
 
 import math
 import re
@@ -11,7 +11,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class KeyTable:
-    """Names of the same weights in both worlds.
+    """Name the same weights in both worlds.
 
     Attributes:
         entries: upstream's key to ours, `{}` standing for the number of a layer; a weight that goes to several is cut
@@ -25,21 +25,25 @@ class KeyTable:
     transposed: frozenset[str] = frozenset()
 
     def pattern(self, key: str) -> str:
-        """The key with `{}` for the number of its layer."""
+        """Put `{}` for the number of a key's layer."""
         return self.numbered.sub("{}", key)
 
     def num_layers(self, keys: Iterable[str]) -> int:
-        """Layers that the keys name: the highest number and one; 1 where none is named."""
-        return 1 + max((int(found[0]) for found in map(self.numbered.search, keys) if found), default=0)
+        """Count the layers that the keys name: the highest number and one; 1 where none is named."""
+        return 1 + max((int(match[0]) for match in map(self.numbered.search, keys) if match), default=0)
 
     def ours(self, key: str) -> tuple[str, ...]:
-        """Our names of a key of upstream's."""
+        """Return our names of a key of upstream's."""
         layer = self.numbered.search(key)
         return tuple(name.format(layer[0] if layer else "") for name in self.entries[self.pattern(key)])
 
     @torch.no_grad()
     def copy(self, weights: Mapping[str, torch.Tensor], model: nn.Module) -> None:
-        """Copies upstream's weights into a model of ours.
+        """Copy upstream's weights into a model of ours.
+
+        Args:
+            weights: by upstream's keys.
+            model: whose weights are overwritten.
 
         Raises:
             ValueError: a weight has another shape than the model's.
@@ -59,7 +63,7 @@ class KeyTable:
 
 
 def key_lines(prefix: str, converted: Mapping[str, tuple[str, ...]], left_out: Mapping[str, str]) -> list[str]:
-    """What became of every key, a line each."""
+    """Say in a line what became of each key."""
     width = max(map(len, [*converted, *left_out]))
     return [
         f"{len(converted)} keys converted, found under {prefix or 'no prefix'}:",

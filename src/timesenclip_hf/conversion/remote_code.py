@@ -1,4 +1,4 @@
-"""A checkpoint folder that loads with `trust_remote_code=True` where this package is not installed."""
+"""Save a checkpoint folder that loads with `trust_remote_code=True` where this package is not installed."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pipeline_timesenclip import TASK
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
 
-# Where transformers looks for the code of each Auto class, as `file.Class` beside the weights.
+# Where transformers finds the code of each Auto class, as `file.Class` beside the weights.
 AUTO_CONFIG = {"AutoConfig": "configuration_timesenclip.TimeSenCLIPConfig"}
 AUTO_MODEL = {"AutoModel": "modeling_timesenclip.TimeSenCLIPModel"}
 AUTO_PROCESSOR = {"AutoProcessor": "processing_timesenclip.TimeSenCLIPProcessor"}
@@ -27,7 +27,7 @@ CUSTOM_PIPELINES = {
 def save_with_remote_code(
     model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, folder: str | Path, **kwargs: Any
 ) -> None:
-    """Saves model, processor and the code that reads them, ready for the Hub.
+    """Save model, processor and the code that reads them, ready for the Hub.
 
     `AutoModel`, `AutoProcessor` and `pipeline` load the folder with `trust_remote_code=True` in a process that
     has torch and transformers only. Where this package is installed too, its own model and processor are used.
@@ -55,7 +55,7 @@ def save_with_remote_code(
 
 
 def _edit_json(file: Path, entries: dict[str, Any]) -> None:
-    """Adds entries to a JSON file, those of an inner object to that object."""
+    """Add entries to a JSON file, those of an inner object to that object."""
     content = json.loads(file.read_text())
     for name, entry in entries.items():
         content[name] = content[name] | entry if isinstance(content.get(name), dict) else entry

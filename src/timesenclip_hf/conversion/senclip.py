@@ -1,4 +1,4 @@
-"""Upstream SenCLIP checkpoints, CLIPs in OpenAI's layout, to a folder of transformers' `CLIPModel`."""
+"""Convert upstream SenCLIP checkpoints, CLIPs in OpenAI's layout, to a folder of transformers' `CLIPModel`."""
 
 import math
 import re
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
-from ..files import first_line, read_tensors
+from ..files import first_line
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from .files import locate
+from .files import UpstreamFile, read_upstream
 from .keys import KeyTable, key_lines
 
 _OF_A_BLOCK = {
@@ -32,6 +32,7 @@ _OF_A_BLOCK = {
 
 
 def _blocks(theirs: str, ours: str) -> dict[str, tuple[str, ...]]:
+    """Map the keys of the blocks of a tower, which begins so in their layout and so in ours."""
     return {
         f"{theirs}transformer.resblocks.{{}}.{key}": tuple(f"{ours}encoder.layers.{{}}.{name}" for name in names)
         for key, names in _OF_A_BLOCK.items()
@@ -93,7 +94,7 @@ _AXES = {
 
 @dataclass(frozen=True)
 class SenCLIPConversionReport:
-    """What became of every key of a checkpoint; `str()` is the text for people.
+    """Say what became of every key of a checkpoint; `str()` is the text for people.
 
     Attributes:
         checkpoint: the file or Hub id that was read.
@@ -132,9 +133,9 @@ class SenCLIPConversionReport:
 
 
 def convert_senclip(
-    checkpoint: str | Path, clip: str | Path, output: str | Path, *, revision: str | None = None
+    checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path, *, revision: str | None = None
 ) -> SenCLIPConversionReport:
-    """Writes a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
+    """Write a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
 
     Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU. Keys
     do not tell it: open_clip's ViT-B-32, and RemoteCLIP with it, have the same keys but GELU, and would come out wrong.
@@ -142,7 +143,7 @@ def convert_senclip(
 
     Args:
         checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository
-            holds several.
+            holds several; or what was read of it.
         clip: folder or Hub id of a CLIP checkpoint: its tokenizer, and its text tower and temperature where the file
             has the vision tower alone.
         output: folder to write.
@@ -156,7 +157,8 @@ def convert_senclip(
     output = Path(output)
     if output.is_file():
         raise ValueError(f"The output must be a folder, {output} is a file.")
-    upstream = read_upstream_clip(checkpoint, revision=revision)
+    file = read_upstream(checkpoint, revision)
+    upstream = _find_clip(file)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(clip))
         donor = None if upstream.has_text else CLIPModel.from_pretrained(str(clip), dtype=torch.float32)
@@ -173,7 +175,7 @@ def convert_senclip(
     tokenizer.save_pretrained(output)
     SenCLIPImageProcessor.for_clip(model).to_clip().save_pretrained(output)
     return SenCLIPConversionReport(
-        checkpoint=str(checkpoint),
+        checkpoint=file.name,
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
@@ -186,7 +188,7 @@ def convert_senclip(
 
 
 class UpstreamCLIP(NamedTuple):
-    """A CLIP of an upstream file: its tensors behind their prefix, and the keys left out with the reasons."""
+    """Hold a CLIP of an upstream file: its tensors behind their prefix, and the keys left out with the reasons."""
 
     weights: dict[str, torch.Tensor]
     prefix: str
@@ -194,18 +196,13 @@ class UpstreamCLIP(NamedTuple):
 
     @property
     def has_text(self) -> bool:
-        """Whether there is a text tower."""
+        """Tell whether it has a text tower."""
         return any(KEY_TABLE.pattern(key) in _TEXT for key in self.weights)
 
 
-def read_upstream_clip(checkpoint: str | Path, *, revision: str | None = None) -> UpstreamCLIP:
-    """Reads the tensors of a CLIP in OpenAI's layout; arguments as [`convert_senclip`].
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: not a state dict of tensors, a damaged file, a ResNet, or an unknown or missing key.
-    """
-    state, name = read_tensors(locate(checkpoint, revision)), str(checkpoint)
+def _find_clip(file: UpstreamFile) -> UpstreamCLIP:
+    """Pick the tensors of a CLIP in OpenAI's layout, or raise ValueError for a ResNet, an unknown or missing key."""
+    name, state = file
     prefix = _prefix_of(state, name)
     weights, left_out = {}, {}
     for key, tensor in state.items():
@@ -223,12 +220,12 @@ def read_upstream_clip(checkpoint: str | Path, *, revision: str | None = None) -
 
 
 def holds_clip(keys: Iterable[str]) -> bool:
-    """Whether the keys of a file are those of a CLIP in OpenAI's layout, of a ViT or a ResNet."""
+    """Tell whether the keys of a file are those of a CLIP in OpenAI's layout, of a ViT or a ResNet."""
     return any(key.endswith((_VIT, _RESNET)) for key in keys)
 
 
 def _prefix_of(state: Mapping[str, torch.Tensor], name: str) -> str:
-    """Where the CLIP sits: `learner.encoder.model.` in upstream's Lightning files, nowhere in the released ones."""
+    """Find the prefix of the CLIP: `learner.encoder.model.` in Lightning files, none in the released ones."""
     if any(key.endswith(_RESNET) for key in state):
         raise ValueError(
             f"{name} is a CLIP with a ResNet tower (RN50), for which transformers has no class: its CLIPModel sees "
@@ -248,6 +245,7 @@ def _prefix_of(state: Mapping[str, torch.Tensor], name: str) -> str:
 
 
 def _check_keys(upstream: UpstreamCLIP, name: str) -> None:
+    """Refuse a CLIP with a key missing, or a weight with another number of axes."""
     weights, wanted = upstream.weights, []
     for entries in (_VISION, *([_TEXT] if upstream.has_text else [])):
         layers = KEY_TABLE.num_layers(key for key in weights if KEY_TABLE.pattern(key) in entries)
@@ -261,6 +259,7 @@ def _check_keys(upstream: UpstreamCLIP, name: str) -> None:
 
 
 def _build_clip(upstream: UpstreamCLIP, donor: CLIPModel | None, donor_name: str) -> CLIPModel:
+    """Make the model, with the donor's text tower where there is a donor."""
     weights = upstream.weights
     joint = weights["visual.proj"].shape[1]
     if donor is not None and donor.config.projection_dim != joint:
@@ -279,6 +278,7 @@ def _build_clip(upstream: UpstreamCLIP, donor: CLIPModel | None, donor_name: str
 
 
 def _vision_config(weights: Mapping[str, torch.Tensor]) -> CLIPVisionConfig:
+    """Read the sizes of the vision tower from the shapes."""
     width, channels, patch, _ = weights["visual.conv1.weight"].shape
     patches = len(weights["visual.positional_embedding"]) - 1
     side = math.isqrt(patches)
@@ -301,6 +301,7 @@ def _vision_config(weights: Mapping[str, torch.Tensor]) -> CLIPVisionConfig:
 
 
 def _text_config(weights: Mapping[str, torch.Tensor]) -> CLIPTextConfig:
+    """Read the sizes of the text tower from the shapes."""
     tokens, width = weights["token_embedding.weight"].shape
     if width % HEAD_WIDTH:
         raise ValueError(f"The text tower has a width of {width}: OpenAI's have one that {HEAD_WIDTH} divides.")

@@ -1,4 +1,4 @@
-"""Upstream TimeSenCLIP checkpoints to this package's format: one key table, strict, with a report of every key."""
+"""Convert upstream TimeSenCLIP checkpoints to this package's format: a key table, strict, and a report of keys."""
 
 import math
 import re
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from ..files import first_line, read_tensors
+from ..files import first_line
 from ..models.timesenclip.bands_timesenclip import BANDS, canonical_band
 from ..models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
 from ..models.timesenclip.feature_extraction_timesenclip import (
@@ -18,9 +18,10 @@ from ..models.timesenclip.feature_extraction_timesenclip import (
     UPSTREAM_SCALE,
     TimeSenCLIPFeatureExtractor,
 )
-from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPPixelModel
+from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
+from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from .files import locate
+from .files import UpstreamFile, read_upstream
 from .keys import KeyTable, key_lines
 
 # Upstream's key (released code, commit a48994f) to ours. `nn.MultiheadAttention` keeps queries, keys and values in
@@ -78,7 +79,7 @@ _SIZES_FROM = {
 
 @dataclass(frozen=True)
 class ConversionReport:
-    """What became of every key of a checkpoint; `str()` is the text for people.
+    """Say what became of every key of a checkpoint; `str()` is the text for people.
 
     Attributes:
         checkpoint: the file or Hub id that was read.
@@ -130,7 +131,7 @@ _BAND_ORDER_NOTE = (
 
 
 def convert_timesenclip(
-    checkpoint: str | Path,
+    checkpoint: str | Path | UpstreamFile,
     clip: str | Path,
     output: str | Path,
     *,
@@ -139,13 +140,13 @@ def convert_timesenclip(
     vision_tower: bool = True,
     revision: str | None = None,
 ) -> ConversionReport:
-    """Writes a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
+    """Write a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
 
     Every key of the encoder must be known and present; sizes are read from the shapes.
 
     Args:
         checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the
-            repository holds several.
+            repository holds several; or what was read of it.
         clip: folder or Hub id of the CLIP checkpoint that gives the text and vision towers.
         output: folder to write: model, processor and their configurations.
         band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the
@@ -165,9 +166,8 @@ def convert_timesenclip(
     bands = tuple(map(canonical_band, band_order or BANDS))
     if len(set(bands)) < len(bands):
         raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
-    upstream = read_upstream_encoder(
-        checkpoint, num_bands=len(bands), num_attention_heads=num_attention_heads, revision=revision
-    )
+    file = read_upstream(checkpoint, revision)
+    upstream = read_upstream_encoder(file, num_bands=len(bands), num_attention_heads=num_attention_heads)
     try:
         model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
         processor = _build_processor(str(clip), bands)
@@ -176,7 +176,7 @@ def convert_timesenclip(
     model.save_pretrained(output)
     processor.save_pretrained(output)
     return ConversionReport(
-        checkpoint=str(checkpoint),
+        checkpoint=file.name,
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
@@ -190,7 +190,7 @@ def convert_timesenclip(
 
 
 class UpstreamEncoder(NamedTuple):
-    """An upstream file as a pixel tower: its keys behind their prefix, and the keys left out with the reasons."""
+    """Hold an upstream file as a pixel tower: its keys behind their prefix, and the keys left out with the reasons."""
 
     pixel_model: TimeSenCLIPPixelModel
     prefix: str
@@ -199,36 +199,41 @@ class UpstreamEncoder(NamedTuple):
 
 
 def read_upstream_encoder(
-    checkpoint: str | Path,
-    *,
-    num_bands: int = len(BANDS),
-    num_attention_heads: int = 8,
-    revision: str | None = None,
+    checkpoint: str | Path | UpstreamFile, *, num_bands: int = len(BANDS), num_attention_heads: int = 8
 ) -> UpstreamEncoder:
-    """Reads the pixel tower of an upstream checkpoint, without a CLIP; arguments as [`convert_timesenclip`].
+    """Read the pixel tower of an upstream checkpoint, without a CLIP.
+
+    Args:
+        checkpoint: a `.ckpt` or `.pt` file, a Hub id, or what was read of it.
+        num_bands: of the encoder's input.
+        num_attention_heads: the one size that the shapes do not tell; 8 in the release.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, or sizes that do not fit.
     """
-    prefix, encoder, left_out = _find_encoder(read_tensors(locate(checkpoint, revision)), str(checkpoint))
-    _check_keys(encoder, prefix, str(checkpoint))
-    config = _infer_config(encoder, num_bands, num_attention_heads)
-    return UpstreamEncoder(_build_pixel_model(config, encoder), prefix, list(encoder), left_out)
+    name, weights = read_upstream(checkpoint)
+    prefix, encoder, left_out = _find_encoder(weights, name)
+    _check_keys(encoder, prefix, name)
+    model = TimeSenCLIPPixelModel(_infer_config(encoder, num_bands, num_attention_heads))
+    KEY_TABLE.copy(encoder, model)
+    model.eval()
+    return UpstreamEncoder(model, prefix, list(encoder), left_out)
 
 
 def holds_encoder(keys: Iterable[str]) -> bool:
-    """Whether the keys of a file are those of a TimeSenCLIP encoder."""
+    """Tell whether the keys of a file are those of a TimeSenCLIP encoder."""
     return _prefix_of(keys) is not None
 
 
 def _prefix_of(keys: Iterable[str]) -> str | None:
+    """Find the prefix under which the keys are those of an encoder."""
     held = set(keys)
     return next((prefix for prefix in PREFIXES if any(prefix + key in held for key in _ENTRIES)), None)
 
 
 def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
-    """The encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
+    """Return the encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
     prefix = _prefix_of(state)
     if prefix is None:
         places = ", ".join(p or "no prefix" for p in PREFIXES)
@@ -251,6 +256,7 @@ def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[
 
 
 def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> None:
+    """Refuse an encoder with a key unknown, missing or double."""
     unknown = [prefix + key for key in encoder if KEY_TABLE.pattern(key) not in _ENTRIES]
     if unknown:
         raise ValueError(f"{name} has keys that no TimeSenCLIP encoder has: {', '.join(unknown)}.")
@@ -270,6 +276,7 @@ def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> Non
 
 
 def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
+    """Read the sizes of an encoder from the shapes."""
     for key, axes in _SIZES_FROM.items():
         if encoder[key].ndim != axes:
             raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(encoder[key].shape)}.")
@@ -292,14 +299,8 @@ def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) 
     )
 
 
-def _build_pixel_model(config: TimeSenCLIPPixelConfig, encoder: dict[str, torch.Tensor]) -> TimeSenCLIPPixelModel:
-    model = TimeSenCLIPPixelModel(config)
-    KEY_TABLE.copy(encoder, model)
-    model.eval()
-    return model
-
-
 def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
+    """Join a feature extractor of these bands with the image processor and the tokenizer of a CLIP."""
     scaling = dict(zip(BANDS, zip(UPSTREAM_LOW, UPSTREAM_SCALE, strict=True), strict=True))
     feature_extractor = TimeSenCLIPFeatureExtractor(
         band_names=bands,

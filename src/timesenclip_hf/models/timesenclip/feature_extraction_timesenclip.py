@@ -105,7 +105,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             TypeError: `settings` has a name that is none of [`SeriesOptions`].
         """
         options = complete_options(options, settings)
-        method = {
+        method: dict[str, Any] = {
             "recipe": self.composite if composite is None else composite,
             "missing_bands": self.missing_bands if missing_bands is None else missing_bands,
             "judge": judge,
