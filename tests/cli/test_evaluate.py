@@ -10,11 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
+from tests.support.label_sets import FLANDERS_COVERS
 from timesenclip_hf.cli import app
 from timesenclip_hf.data.sources.arrays import dataset_from_series, write_dataset
 from timesenclip_hf.evaluation.record import largest_difference
 from timesenclip_hf.maps.cubes import open_cube, parse_codes, read_reference
-from timesenclip_hf.maps.making.production import map_cube
+from timesenclip_hf.maps.making.mapping import map_cube
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.measure import describe, real, simulated
@@ -149,11 +151,12 @@ def test_every_real_set_is_read_and_the_map_of_flanders_says_the_same(real_data:
     assert len(reports) == 11
 
     files = real_data / "worldcereal_flanders_2018" / "raw_nc"
-    labels = load_taxonomy("flanders_covers").labels
+    labels = load_taxonomy(FLANDERS_COVERS).labels
     cube = open_cube(sorted(files.glob("S2_L2A_*.nc")))
     codes = parse_codes(";".join(f"{label.name}={label.code}" for label in labels))
     reference = read_reference(next(files.glob("OUTPUT_*.nc")), codes, cube).values
-    mapped = map_cube(cube, [label.name for label in labels], year=2018, progress=False)["class"].values
+    names = [label.name for label in labels]
+    mapped = map_cube(cube, names, reading=SeriesOptions(year=2018), progress=False)["class"].values
     labelled = (reference >= 0) & (mapped > 0)
     right = mapped[labelled] - 1 == reference[labelled]
     assert reports["Flanders 2018"]["accuracy"] == pytest.approx(right.mean())

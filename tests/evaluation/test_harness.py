@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
+from tests.support.label_sets import FRANCE_CROPS
 from timesenclip_hf import encode
 from timesenclip_hf.evaluation.harness import Evaluation, average_runs, evaluate, save_calibrated
 from timesenclip_hf.evaluation.protocol import SUITES, Checkpoint, EvaluationSet, Protocol
@@ -59,13 +60,13 @@ def small_set(names: list[str], truth: list[int], *, latitude: list[float] | Non
         longitude=None if latitude is None else np.zeros(count),
         latitude=None if latitude is None else np.asarray(latitude),
     )
-    return EvaluationSet(samples, [Task("crop", "crop", load_taxonomy("france_crops"))])
+    return EvaluationSet(samples, [Task("crop", "crop", load_taxonomy(FRANCE_CROPS))])
 
 
-def test_every_task_has_an_entry_for_each_number_of_looks_missing_months_prompts_and_scores(evaluation: Evaluation):
+def test_every_task_has_an_entry_for_each_number_of_composites_missing_months_prompts_and_scores(evaluation: Evaluation):
     run = evaluation.results["runs"][0]
     counts = {task: sum(entry["task"] == task for entry in run["tasks"]) for task in ("ten_covers", "land_cover")}
-    # 3 numbers of looks, 2 sets of months, 2 or 5 prompt views, 3 ways of scoring.
+    # 3 numbers of composites, 2 sets of months, 2 or 5 prompt views, 3 ways of scoring.
     assert counts == {"ten_covers": 3 * 2 * 2 * 3, "land_cover": 3 * 2 * 5 * 3}
     assert json.loads(json.dumps(evaluation.results)) == evaluation.results
     assert run["model"]["encoder_type"] == "transformer"
@@ -84,7 +85,7 @@ def test_an_entry_is_what_the_scorer_says_of_the_labelled_series(
     for scores, centring in (("raw", "none"), ("transductive (class_mean)", "class_mean")):
         predicted = score(embeds, class_embeds, centring=centring).argmax(dim=1).numpy()
         right = predicted == truth[truth >= 0]
-        entry = entry_of(evaluation, task="ten_covers", prompts="generic", num_looks=12, missing=None, scores=scores)
+        entry = entry_of(evaluation, task="ten_covers", prompts="generic", composites=12, missing=None, scores=scores)
         assert entry["samples"] == len(right)
         assert entry["metrics"]["accuracy"]["value"] == pytest.approx(right.mean())
         recalls = [right[truth[truth >= 0] == place].mean() for place in np.unique(truth[truth >= 0])]
@@ -106,7 +107,7 @@ def test_only_raw_scores_are_probabilities_with_a_calibration_error(evaluation: 
         assert ("expected_calibration_error" in entry["metrics"]) == (entry["scores"] == "raw")
 
 
-def test_series_are_encoded_once_for_each_number_of_looks_and_set_of_months(
+def test_series_are_encoded_once_for_each_number_of_composites_and_set_of_months(
     checkpoint: Checkpoint, simulated: EvaluationSet
 ):
     shapes = []
@@ -116,16 +117,16 @@ def test_series_are_encoded_once_for_each_number_of_looks_and_set_of_months(
         return encode(model, features, **options)
 
     evaluate([checkpoint], [simulated], Protocol(missing=(None, [1]), resampling=FEW), encode=counting)
-    assert [looks for (_, looks), _ in shapes] == [12, 12, 4, 4, 1, 1]
+    assert [times for (_, times), _ in shapes] == [12, 12, 4, 4, 1, 1]
     assert shapes[1][1] < shapes[0][1]
 
 
-def test_a_set_of_fewer_looks_is_scored_with_what_it_has(checkpoint: Checkpoint, simulated: EvaluationSet):
+def test_a_set_of_fewer_composites_is_scored_with_what_it_has(checkpoint: Checkpoint, simulated: EvaluationSet):
     halves = simulated.samples.select(range(60))
     halves = Samples(**{**vars(halves), "series": halves.series[:, [3, 8]], "months": halves.months[:, [2, 8]]})
     given = EvaluationSet(halves, simulated.tasks[2:])
     run = evaluate([checkpoint], [given], Protocol(missing=(None, "winter"), resampling=FEW)).results["runs"][0]
-    assert {(entry["num_looks"], entry["missing"]) for entry in run["tasks"]} == {(2, None), (1, None)}
+    assert {(entry["composites"], entry["missing"]) for entry in run["tasks"]} == {(2, None), (1, None)}
 
 
 def test_intervals_are_drawn_by_blocks_of_the_largest_size_that_gives_enough_of_them(checkpoint: Checkpoint):
@@ -141,7 +142,7 @@ def test_intervals_are_drawn_by_blocks_of_the_largest_size_that_gives_enough_of_
 
 @pytest.mark.slow
 def test_every_suite_runs(checkpoint: Checkpoint, simulated: EvaluationSet):
-    protocol = Protocol(suites=SUITES, num_looks=(12,), prompts=("generic",), resampling=FEW, most_samples=120)
+    protocol = Protocol(suites=SUITES, composites=(12,), prompts=("generic",), resampling=FEW, most_samples=120)
     run = evaluate([checkpoint], [simulated], protocol).results["runs"][0]
     assert {entry["perturbation"] for entry in run["robustness"]} >= {"missing_random", "haze", "month_shift"}
     assert {entry["method"] for entry in run["few_shot"]} == {"zero_shot", "knn", "linear_probe", "boosting"}
@@ -169,7 +170,7 @@ def test_several_seeds_give_their_mean_and_spread(checkpoint: Checkpoint, tiny_c
     torch.manual_seed(7)
     other = AutoModel.from_config(checkpoint.model.config).eval()
     both = [checkpoint, Checkpoint("other", other, checkpoint.processor)]
-    protocol = Protocol(num_looks=(12,), prompts=("generic",), resampling=FEW)
+    protocol = Protocol(composites=(12,), prompts=("generic",), resampling=FEW)
     runs = [evaluate([one], [simulated], protocol).results["runs"][0] for one in both]
     averaged = evaluate(both, [simulated], protocol).results["runs"][0]
     assert averaged == average_runs(runs)
@@ -183,6 +184,36 @@ def test_several_seeds_give_their_mean_and_spread(checkpoint: Checkpoint, tiny_c
     assert isinstance(averaged["tasks"][0]["samples"], int)
 
 
+def run_of(**others):
+    return {"model": {"name": "a", "weights_hash": "0"}, "notes": ["a note"], **others}
+
+
+def test_averages_are_of_the_numbers_that_differ_with_a_spread_beside_each_value():
+    runs = [
+        run_of(tasks=[{"samples": 7, "metrics": {"accuracy": {"value": value, "low": value / 2}}, "absent": ["x"]}])
+        for value in (0.25, 0.5, 0.75)
+    ]
+    [entry] = average_runs(runs)["tasks"]
+    assert entry == {
+        "samples": 7,
+        "metrics": {"accuracy": {"value": 0.5, "low": 0.25, "spread": pytest.approx(0.25)}},
+        "absent": ["x"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"accuracy": 0.5}, {"recall": 0.5}, "The runs differ in 'accuracy' of run/metrics"),
+        ({"accuracy": [1, 2]}, {"accuracy": [1]}, "The runs differ in the length of run/metrics/accuracy"),
+        ({"accuracy": 0.5}, {"accuracy": None}, "Some runs lack run/metrics/accuracy"),
+    ],
+)
+def test_runs_that_hold_different_figures_are_not_averaged(first: dict, second: dict, message: str):
+    with pytest.raises(ValueError, match=message):
+        average_runs([run_of(metrics=first), run_of(metrics=second)])
+
+
 def test_image_models_are_baselines_beside_the_same_prompts(checkpoint: Checkpoint, tiny_clip: Path):
     from timesenclip_hf.evaluation.baselines import load_image_model
 
@@ -190,12 +221,20 @@ def test_image_models_are_baselines_beside_the_same_prompts(checkpoint: Checkpoi
     pictures = np.random.default_rng(0).integers(0, 255, (20, 32, 32, 3), dtype=np.uint8)
     given = EvaluationSet(given.samples, given.tasks, images=pictures)
     protocol = Protocol(
-        prompts=("generic",), num_looks=(12, 1), image_models=[load_image_model(str(tiny_clip))], resampling=FEW
+        prompts=("generic",), composites=(12, 1), image_models=[load_image_model(str(tiny_clip))], resampling=FEW
     )
     run = evaluate([checkpoint], [given], protocol).results["runs"][0]
     named = [str(tiny_clip) in entry["baselines"] for entry in run["tasks"]]
-    assert named == [entry["num_looks"] == 12 for entry in run["tasks"]]
+    assert named == [entry["composites"] == 12 for entry in run["tasks"]]
     assert 0 <= run["tasks"][0]["baselines"][str(tiny_clip)]["accuracy"] <= 1
+
+
+def test_image_models_are_no_baselines_of_a_set_without_images(checkpoint: Checkpoint, tiny_clip: Path):
+    from timesenclip_hf.evaluation.baselines import load_image_model
+
+    protocol = Protocol(prompts=("generic",), image_models=[load_image_model(str(tiny_clip))], resampling=FEW)
+    run = evaluate([checkpoint], [small_set(["maize", "wheat"], [0, 1] * 10)], protocol).results["runs"][0]
+    assert not any(str(tiny_clip) in entry["baselines"] for entry in run["tasks"])
 
 
 def test_the_nearest_class_mean_of_other_places_stands_beside(checkpoint: Checkpoint):
@@ -228,13 +267,13 @@ def test_a_class_without_prompts_ends_the_evaluation_where_they_are_asked_for(ch
         evaluate([checkpoint], [small_set(["maize"], [0])], Protocol(prompts=("aerial",), resampling=FEW))
 
 
-def test_samples_without_a_look_are_left_out_and_a_task_without_any_is_an_error(checkpoint: Checkpoint):
+def test_samples_without_an_observation_are_left_out_and_a_task_without_any_is_an_error(checkpoint: Checkpoint):
     given = small_set(["maize", "wheat"], [0, 1] * 10)
     given.samples.series[0] = np.nan
     run = evaluate([checkpoint], [given], Protocol(resampling=FEW)).results["runs"][0]
     assert run["tasks"][0]["samples"] == 19
     given.samples.series[:] = np.nan
-    with pytest.raises(ValueError, match="No labelled series of small has a look left for the task 'crop'"):
+    with pytest.raises(ValueError, match="No labelled series of small has an observation left for the task 'crop'"):
         evaluate([checkpoint], [given], Protocol(resampling=FEW))
 
 
@@ -242,11 +281,11 @@ def test_samples_without_a_look_are_left_out_and_a_task_without_any_is_an_error(
     ("options", "message"),
     [
         ({"suites": ("zero-shot",)}, "`suites` must be of zero_shot, .*got 'zero-shot'"),
-        ({"suites": ()}, "There is no suite to run"),
+        ({"suites": ()}, "`suites` must be of zero_shot, .*got None"),
         ({"prompts": ("C",)}, "`prompts` must be of generic, .*got 'C'"),
         ({"centrings": ("mean",)}, "`centrings` must be of none, .*got 'mean'"),
-        ({"num_looks": (5,)}, "`num_looks` must be divisors of 12, .*got 5"),
-        ({"num_looks": ()}, "`num_looks` must be divisors of 12"),
+        ({"composites": (5,)}, "`composites` must be divisors of 12, .*got 5"),
+        ({"composites": ()}, "`composites` must be divisors of 12"),
         ({"missing": ("autumnal",)}, "Missing months must be"),
     ],
 )

@@ -3,6 +3,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from tests.support.label_sets import FRANCE_CROPS
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES
 from timesenclip_hf.evaluation.samples import Samples
 from timesenclip_hf.evaluation.tasks import PROMPTS, Task, tasks_of
@@ -65,18 +66,18 @@ def test_class_names_that_fit_no_label_are_an_error():
 
 
 def test_a_class_that_does_not_occur_need_not_be_a_candidate():
-    truth = Task("t", "t", load_taxonomy("france_crops")).truth(labelled(t=(["maize", "quinoa"], [0, -1, 0])))
+    truth = Task("t", "t", load_taxonomy(FRANCE_CROPS)).truth(labelled(t=(["maize", "quinoa"], [0, -1, 0])))
     assert truth.tolist() == [1, -1, 1]
 
 
 def test_labels_without_a_name_are_an_error():
     with pytest.raises(ValueError, match="has 2 classes and the label 2"):
-        Task("t", "t", load_taxonomy("france_crops")).truth(labelled(t=(["maize", "wheat"], [0, 2])))
+        Task("t", "t", load_taxonomy(FRANCE_CROPS)).truth(labelled(t=(["maize", "wheat"], [0, 2])))
 
 
 def test_a_column_without_known_labels_is_an_error():
     with pytest.raises(ValueError, match="No label of the column 't' is known in the split 'test' of places"):
-        Task("t", "t", load_taxonomy("france_crops")).truth(labelled(t=(["maize"], [-1, -1])))
+        Task("t", "t", load_taxonomy(FRANCE_CROPS)).truth(labelled(t=(["maize"], [-1, -1])))
 
 
 def test_an_absent_column_is_an_error_that_lists_those_present():
@@ -125,7 +126,7 @@ def test_each_view_has_its_own_prompts():
 
 
 def test_a_class_without_prompts_of_a_view_is_named():
-    task = Task("crops", "crops", load_taxonomy("france_crops"))
+    task = Task("crops", "crops", load_taxonomy(FRANCE_CROPS))
     assert task.views == ("generic", "class_name")
     for view in ("ground", "aerial", "descriptive"):
         with pytest.raises(ValueError, match=f"The class 'wheat' of .* has no {view} prompts: use generic, class_name"):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.label_sets import FRANCE_CROPS, LABEL_SETS
 from timesenclip_hf.taxonomies import VIEWS, list_taxonomies, load_taxonomy
 
 SIZES = {
@@ -22,6 +23,7 @@ SIZES = {
     "bigearthnet19": 19,
 }
 FOLDER = Path(load_taxonomy.__code__.co_filename).parent
+EVERY = [*list_taxonomies(), *sorted(LABEL_SETS.glob("*.json"))]
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -72,9 +74,9 @@ def test_every_class_of_satellite_pictures_has_ten_prompts_of_each_view(name: st
     assert min(len(set(prompts)) for prompts in mixed.values()) >= 20
 
 
-@pytest.mark.parametrize("name", list_taxonomies())
-def test_every_file_is_clean_text_with_source_and_licence(name: str):
-    text = (FOLDER / f"{name}.json").read_bytes().decode("utf-8")
+@pytest.mark.parametrize("name", EVERY)
+def test_every_file_is_clean_text_with_source_and_licence(name: str | Path):
+    text = (FOLDER / f"{name}.json" if isinstance(name, str) else name).read_bytes().decode("utf-8")
     assert text.endswith("}\n")
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
     taxonomy = load_taxonomy(name)
@@ -84,8 +86,8 @@ def test_every_file_is_clean_text_with_source_and_licence(name: str):
         assert all(prompt.isprintable() and "  " not in prompt for prompt in texts)
 
 
-@pytest.mark.parametrize("name", list_taxonomies())
-def test_every_code_name_and_alias_finds_its_own_class(name: str):
+@pytest.mark.parametrize("name", EVERY)
+def test_every_code_name_and_alias_finds_its_own_class(name: str | Path):
     taxonomy = load_taxonomy(name)
     for label in taxonomy.labels:
         for text in (label.code, label.name, *label.aliases, label.name.upper(), f" {label.code.lower()} "):
@@ -196,7 +198,7 @@ def test_a_view_that_is_none_is_refused(views: tuple[str, ...]):
 
 def test_a_class_without_prompts_of_the_view_is_named():
     with pytest.raises(ValueError, match=r"'wheat' of .* has no ground prompts"):
-        load_taxonomy("france_crops").prompts_of("ground")
+        load_taxonomy(FRANCE_CROPS).prompts_of("ground")
 
 
 def test_a_label_set_reaches_another_process_unchanged():

@@ -1,10 +1,11 @@
 """Read the simulator's tables: JSON files of what is not code, each with its units and sources in words."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..files import read_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -28,7 +29,7 @@ def read_table(name: str) -> dict[str, Any]:
     Raises:
         ValueError: a field is written twice in one object, or no `note` says what the values are.
     """
-    table = json.loads((_FOLDER / f"{name}.json").read_text(encoding="utf-8"), object_pairs_hook=_unique)
+    table = read_json(_FOLDER / f"{name}.json")
     if not table.get("note"):
         raise ValueError(f"The table {name} of the simulator needs a `note` with the units and sources of its values.")
     return {key: content for key, content in table.items() if key not in _COMMENTS}
@@ -56,12 +57,3 @@ def read_record(kind: type[Record], entry: Mapping[str, Any], where: str) -> Rec
 
 def _as_tuple(value: Any) -> Any:
     return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its fields, none of which may be written twice."""
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"The field {twice!r} is written twice in one object.")
-    return dict(pairs)

@@ -1,4 +1,4 @@
-"""Label sets as data: one JSON file each, one schema, one loader.
+"""Load label sets, which are data: one JSON file each, one schema, one loader.
 
 A file holds `name`, `source`, `licence` and `labels`; optionally `parents`, the label set one level up, and
 `labels_of`, the label set of which it is a part. A label holds its `code` in the source and the `name` to show;
@@ -8,14 +8,16 @@ order of the labels is the order of class indices.
 """
 
 import difflib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
+
+from ..files import read_json
 
 _FOLDER = Path(__file__).parent
 _REQUIRED = ("name", "source", "licence", "labels")
@@ -23,12 +25,12 @@ _OPTIONAL = ("parents", "labels_of")
 _OF_A_LABEL = ("code", "name", "aliases", "parent", "prompts")
 
 VIEWS = ("ground", "aerial", "generic")
-"""What a prompt describes: the place seen by a visitor, the place seen from above, or the class as such."""
+"""Views that a prompt describes: the place seen by a visitor, the place seen from above, or the class as such."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """One class of a label set.
+    """Describe one class of a label set.
 
     Attributes:
         code: its code in the source.
@@ -46,13 +48,13 @@ class Label:
 
     @property
     def phrases(self) -> tuple[str, ...]:
-        """The phrases to score with where no view is chosen: the generic prompts, or the name."""
+        """Return the phrases to score with where no view is chosen: the generic prompts, or the name."""
         return self.prompts.get("generic", (self.name,))
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A label set with its source and licence; the place of a label is its class index."""
+    """Hold a label set with its source and licence; the index of a label is its class index."""
 
     name: str
     source: str
@@ -62,26 +64,26 @@ class Taxonomy:
 
     @property
     def prompts(self) -> dict[str, list[str]]:
-        """`{name: [phrase, ...]}`, as `candidate_labels` takes it."""
+        """Map names to phrases, `{name: [phrase, ...]}`, as `candidate_labels` takes them."""
         return {label.name: list(label.phrases) for label in self.labels}
 
     @property
     def names(self) -> dict[str, str]:
-        """`{code: name}`."""
+        """Map codes to names."""
         return {label.code: label.name for label in self.labels}
 
     @property
     def class_names(self) -> list[str]:
-        """Names in the order of class indices, as `datasets.ClassLabel` takes them."""
+        """List the names in the order of class indices, as `datasets.ClassLabel` takes them."""
         return [label.name for label in self.labels]
 
     @property
     def indices(self) -> dict[str, int]:
-        """`{code: class index}`."""
+        """Map codes to class indices."""
         return {label.code: index for index, label in enumerate(self.labels)}
 
     def prompts_of(self, *views: str) -> dict[str, list[str]]:
-        """`{name: [phrase, ...]}` with the prompts of some views, as `candidate_labels` takes it.
+        """Map names to their prompts of some views, `{name: [phrase, ...]}`, as `candidate_labels` takes them.
 
         Args:
             views: any of "ground", "aerial" and "generic".
@@ -89,10 +91,9 @@ class Taxonomy:
         Raises:
             ValueError: no such view, or a class without a prompt of it.
         """
-        unknown = [view for view in views if view not in VIEWS]
-        if unknown or not views:
-            got = repr(unknown[0]) if unknown else "none"
-            raise ValueError(f"Prompts are of the views {', '.join(VIEWS)}, got {got}: name one or more of these.")
+        wrong = next((repr(view) for view in views if view not in VIEWS), None if views else "none")
+        if wrong is not None:
+            raise ValueError(f"Prompts are of the views {', '.join(VIEWS)}, got {wrong}: name one or more of these.")
         for label in self.labels:
             lacking = [view for view in views if not label.prompts.get(view)]
             if lacking:
@@ -100,7 +101,7 @@ class Taxonomy:
         return {label.name: [p for view in views for p in label.prompts[view]] for label in self.labels}
 
     def find(self, text: str) -> Label:
-        """The label with this code, name or alias; case does not count, nor in names spaces and punctuation.
+        """Find the label with this code, name or alias; case does not count, nor in names spaces and punctuation.
 
         Raises:
             ValueError: there is none; the message names the nearest.
@@ -115,7 +116,7 @@ class Taxonomy:
         )
 
     def parent_of(self, text: str) -> Label:
-        """The class one level up from the one that [`Taxonomy.find`] gives.
+        """Return the class one level up from the label with this code, name or alias.
 
         Raises:
             ValueError: no such class, or no level above it.
@@ -131,44 +132,38 @@ class Taxonomy:
 
 
 def _key(text: str) -> str:
-    """What is left of a name once case, spaces and punctuation are gone."""
+    """Strip a name of case, spaces and punctuation."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
 def _keys(label: Label) -> list[str]:
-    """Everything that finds a label; codes keep their punctuation, since 1.1 and 11 may be two classes."""
+    """List everything that finds a label; codes keep their punctuation, since 1.1 and 11 may be two classes."""
     return list(dict.fromkeys([label.code.casefold(), *map(_key, (label.name, *label.aliases))]))
 
 
 def list_taxonomies() -> list[str]:
-    """Names that [`load_taxonomy`] takes."""
+    """List the names that [`load_taxonomy`] takes."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
-def load_taxonomy(name: str) -> Taxonomy:
-    """Loads a label set by name, or from the path of a JSON file of the same schema.
+def load_taxonomy(name: str | PathLike[str]) -> Taxonomy:
+    """Load a label set.
+
+    Args:
+        name: one of [`list_taxonomies`], or the path of a JSON file of the same schema.
 
     Raises:
         ValueError: no such label set, a file that is not JSON, a missing or unknown field, an unknown parent, or a
             code, a name, an alias or a prompt that two classes share.
     """
-    path = Path(name) if name.endswith(".json") else _FOLDER / f"{name}.json"
+    path = Path(name) if str(name).endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
-        raise ValueError(
-            f"There is no label set {name!r}: use {', '.join(list_taxonomies())}, or a path to a JSON file."
-        )
+        names = ", ".join(list_taxonomies())
+        raise ValueError(f"There is no label set {str(name)!r}: use {names}, or a path to a JSON file.")
     try:
-        return _read(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields))
+        return _read(read_json(path))
     except ValueError as error:
         raise ValueError(f"The label set {path.name} cannot be used: {error}") from error
-
-
-def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the field {twice!r} is written twice in one object.")
-    return fields
 
 
 def _read(content: Any) -> Taxonomy:
@@ -178,10 +173,10 @@ def _read(content: Any) -> Taxonomy:
         raise ValueError("`labels` must be a list with at least one label.")
     parents = load_taxonomy(content["parents"]) if "parents" in content else None
     if "labels_of" in content:
-        whole = load_taxonomy(content["labels_of"])
-        parents = parents or whole.parents
+        source = load_taxonomy(content["labels_of"])
+        parents = parents or source.parents
         _check_texts(content["labels"], "each of the labels of a file with `labels_of`")
-        labels = tuple(whole.find(code) for code in content["labels"])
+        labels = tuple(source.find(code) for code in content["labels"])
     else:
         labels = tuple(_read_label(entry) for entry in content["labels"])
     _check_labels(labels, parents)
@@ -208,13 +203,13 @@ def _read_label(entry: Any) -> Label:
 def _check_fields(content: Any, where: str, required: Iterable[str], optional: Iterable[str]) -> None:
     if not isinstance(content, dict):
         raise ValueError(f"{where} must be a JSON object, got {content!r}.")
-    missing = [name for name in required if name not in content]
-    if missing:
-        raise ValueError(f"{where} lacks the field {missing[0]!r}.")
     known = (*required, *optional)
-    unknown = [name for name in content if name not in known]
-    if unknown:
-        raise ValueError(f"{where} has the unknown field {unknown[0]!r}: use {', '.join(known)}.")
+    for name in required:
+        if name not in content:
+            raise ValueError(f"{where} lacks the field {name!r}.")
+    for name in content:
+        if name not in known:
+            raise ValueError(f"{where} has the unknown field {name!r}: use {', '.join(known)}.")
 
 
 def _check_texts(texts: Any, what: str) -> None:
@@ -223,7 +218,7 @@ def _check_texts(texts: Any, what: str) -> None:
 
 
 def _check_labels(labels: tuple[Label, ...], parents: Taxonomy | None) -> None:
-    """Every text leads to one label, and every parent exists."""
+    """Check that every text leads to one label, and that every parent exists."""
     keys = Counter(key for label in labels for key in _keys(label))
     twice = next((key for key, count in keys.items() if count > 1), None)
     if twice is not None:
