@@ -19,7 +19,7 @@ def cube():
 
 
 def as_products_have_it(values, band):
-    """(time, y, x) at the band's finest resolution, laid on the grid of 10 m."""
+    """Return (time, y, x) at the band's finest resolution, laid on the grid of 10 m."""
     step = RESOLUTIONS[band][0] // 10
     return values[:, ::step, ::step].repeat(step, axis=1).repeat(step, axis=2)
 

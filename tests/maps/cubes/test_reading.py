@@ -290,7 +290,7 @@ def with_classes(cube: xr.Dataset) -> xr.Dataset:
 
 
 def write_cube(folder, suffix):
-    """The same cube in any form, of two grids."""
+    """Write the same cube in any form, of two grids."""
     fine = small_cube(6, 8, MONTHS[:3], BANDS[:3])
     coarse = with_classes(small_cube(3, 4, MONTHS[:3], BANDS[3:], size=20.0))
     fine["B02"].attrs["_FillValue"] = 0

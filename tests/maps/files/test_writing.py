@@ -6,10 +6,11 @@ import rasterio
 import rasterio.shutil
 import xarray as xr
 from rasterio.errors import RasterioIOError
+from rasterio.transform import from_origin
 
-from tests.support.small_cubes import CRS
+from tests.support.small_cubes import CRS, small_cube
 from tests.support.small_maps import make_map
-from timesenclip_hf.maps import write_map
+from timesenclip_hf.maps import MapRun, map_cube, open_cube, write_map
 from timesenclip_hf.maps.files import geotiff
 from timesenclip_hf.maps.making.embeddings import embeddings_to_int8
 
@@ -73,6 +74,19 @@ def test_a_south_up_grid_and_a_lone_pixel_keep_their_place(tmp_path):
     write_map(lone.rio.write_transform(rasterio.Affine(20, 0, 500_030, 0, -20, 5_599_980)), tmp_path / "lone.tif")
     with rasterio.open(tmp_path / "lone.tif") as raster:
         assert raster.transform == rasterio.Affine(20, 0, 500_025, 0, -20, 5_599_985)
+
+
+def test_a_cube_of_a_single_pixel_in_degrees_becomes_a_map_of_its_size(tmp_path):
+    transform = from_origin(4.0, 50.0, 0.0002, 0.0002)
+    cube = small_cube(1, 1).assign_coords(x=[4.0001], y=[49.9999]).rio.write_crs("EPSG:4326")
+    cube.rio.write_transform(transform).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    opened = open_cube(tmp_path / "cube.nc", chunks=4)
+    maps = MapRun(opened, tmp_path / "map.run", "maize,water").execute(progress=False)
+    write_map(maps[""], tmp_path / "map.tif")
+    write_map(map_cube(opened, "maize,water", progress=False), tmp_path / "again.tif")
+    for name in ("map.tif", "again.tif"):
+        with rasterio.open(tmp_path / name) as raster:
+            assert raster.transform.almost_equals(transform)
 
 
 @pytest.mark.parametrize(

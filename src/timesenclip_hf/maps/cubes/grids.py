@@ -32,11 +32,7 @@ class Grid:
 
     @property
     def down(self) -> float:
-        """Return the signed height of a pixel; a single row takes the columns' width, from north to south.
-
-        Raises:
-            ValueError: the grid is a single pixel, and nothing tells its size.
-        """
+        """Return the signed height of a pixel; a single row takes the columns' width, from north to south."""
         step = self._step(0)
         return -abs(self.across) if step is None else step
 

@@ -105,10 +105,10 @@ class AcquisitionStack:
         values = np.full((*self.shape[:2], *part.shape), self.nodata, dtype=self.dtype)
         # Scenes of one acquisition and one offset are merged by odc-stac; the first to fill a pixel keeps it.
         keys = list(zip(self.acquisitions.tolist(), self.shifts.tolist(), strict=True))
-        groups = list(dict.fromkeys(keys))
-        loaded = self._load([groups.index(key) for key in keys], part)
+        groups = {key: index for index, key in enumerate(dict.fromkeys(keys))}
+        loaded = self._load([groups[key] for key in keys], part)
         for column, band in enumerate(self.bands):
-            for group, (time, shift) in enumerate(groups):
+            for (time, shift), group in groups.items():
                 target, read = values[time, column], loaded[band].values[group]
                 fresh = (target == self.nodata) & (read != self.nodata)
                 target[fresh] = read[fresh] if shift == 0 else self._shifted(read[fresh], shift)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...extras import needs_extra
+from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
 from .recipe import Recipe, layer_types
 
@@ -28,8 +29,7 @@ def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: st
             mapped[short] = ("y", "x", "feature")[: layers[layer].ndim], layers[layer], dict(kind.attributes)
     if not mapped.chunks:
         mapped.attrs["pixels_without_data"] = int((mapped["class"] == NO_CLASS).sum())
-    located: xr.Dataset = mapped.rio.write_crs(cube.rio.crs)
-    return located
+    return locate(mapped, cube.rio.crs, grid_of(cube))
 
 
 def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
