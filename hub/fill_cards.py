@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import ModelCard
 from transformers import AutoModel, AutoProcessor
 
 from hub.filling import CARDS, ROOT, citation, fill, table
@@ -35,7 +36,7 @@ TRAINED_BY = (
 
 
 def read(name: str) -> Any:
-    """One results file."""
+    """Read one results file."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -55,7 +56,7 @@ def evidence_table(claims: list[dict[str, Any]]) -> str:
 
 
 def fill_card(repo_id: str | None = None) -> str:
-    """The model card of the embedded checkpoint.
+    """Fill the model card of the embedded checkpoint.
 
     Args:
         repo_id: where it is published; None for the card in this repository.
@@ -70,7 +71,6 @@ def fill_card(repo_id: str | None = None) -> str:
         **training["arguments"],
         **describe_timesenclip(model, processor),
         "title": (repo_id or DEFAULT_CHECKPOINT).split("/")[-1],
-        "head": head(LICENCES, "zero-shot-classification", results, "clip", "simulated-data"),
         "usage": usage(repo_id) if repo_id else USAGE,
         "minutes": training["minutes"],
         "hardware": HARDWARE,
@@ -82,7 +82,8 @@ def fill_card(repo_id: str | None = None) -> str:
         "carbon": carbon(training["minutes"], HARDWARE),
         "citation": citation(),
     }
-    return fill(CARDS / "timesenclip-simulated.md", values)
+    data = head(LICENCES, "zero-shot-classification", results, "clip", "simulated-data")
+    return fill(ModelCard, CARDS / "timesenclip-simulated.md", data, values)
 
 
 def fill_section(text: str, name: str, content: str) -> str:
@@ -125,7 +126,7 @@ def fill_evidence() -> str:
 
 
 def filled() -> dict[Path, str]:
-    """Every file that is filled, with its content."""
+    """Return every file that is filled, with its content."""
     card = fill_card()
     return {
         ROOT / "model_card.md": card,
@@ -136,7 +137,7 @@ def filled() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Writes the files; with `--check` only says which are out of date."""
+    """Write the files; with `--check` only name those that are out of date."""
     stale = [(path, text) for path, text in filled().items() if not path.exists() or path.read_text() != text]
     for path, text in stale:
         print(path.name)

@@ -1,11 +1,11 @@
-"""A model card from the checkpoint, its training and its evaluation. No figure is typed by hand."""
+"""Fill a model card from the checkpoint, its training and its evaluation. No figure is typed by hand."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.utils import yaml_dump
+from huggingface_hub import ModelCard, ModelCardData
 from transformers import CLIPModel
 
 from hub.filling import CARDS, PROJECT, TAGS, citation, fill, table
@@ -22,7 +22,14 @@ NOT_EVALUATED = "**It was not evaluated with this package**: try it on your own 
 
 @dataclass(frozen=True)
 class Licences:
-    """Of each part, as the Hub names them; `data` in words where there is no name."""
+    """Name the licence of each part.
+
+    Attributes:
+        weights: as the Hub names it.
+        clip: of the CLIP that the weights started from.
+        data: that the weights were trained on; in words where the Hub has no name.
+        link: to the text of the weights' licence, where it is "other".
+    """
 
     weights: str
     clip: str
@@ -30,7 +37,7 @@ class Licences:
     link: str = ""
 
     def check(self) -> None:
-        """Refuses a licence that is missing.
+        """Refuse a licence that is missing.
 
         Raises:
             ValueError: one is.
@@ -42,7 +49,7 @@ class Licences:
             raise ValueError("The licence 'other' says nothing by itself: give its text with --licence-link.")
 
     def table(self) -> str:
-        """As markdown, with the code's own."""
+        """Write them as Markdown, with that of the code."""
         link = f" ([text]({self.link}))" if self.link else ""
         return table(
             ("what", "licence"),
@@ -57,7 +64,7 @@ class Licences:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the checkpoint cannot say of itself.
+    """Hold what the checkpoint cannot say of itself.
 
     Attributes:
         repo_id: where it goes, user/name.
@@ -78,34 +85,41 @@ class Facts:
     results: Mapping[str, Any] | None = None
 
 
-def head(licences: Licences, task: str, results: Mapping[str, Any] | None, *tags: str) -> str:
-    """The card's metadata: licence, task, tags, and figures in the Hub's form."""
+def head(licences: Licences, task: str, results: Mapping[str, Any] | None, *tags: str) -> ModelCardData:
+    """Write the card's metadata: licence, task, tags, and figures in the Hub's form.
+
+    Args:
+        licences: of the model's parts.
+        task: of the Hub's tasks the one that the model is for.
+        results: of an evaluation, if there is one.
+        *tags: beside those of every card.
+    """
     metadata: dict[str, Any] = {"license": licences.weights}
     if licences.weights == "other":
         metadata |= {"license_name": "see-link", "license_link": licences.link}
     metadata |= {"language": "en", "library_name": "transformers", "pipeline_tag": task, "tags": [*TAGS, *tags]}
-    return str(yaml_dump(metadata | (model_index(results) if results else {}), sort_keys=False)).rstrip()
+    return ModelCardData(**metadata, **(model_index(results) if results else {}))
 
 
 def headlines(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Data set and entry of what is shown: raw scores with all looks, generic prompts, one a task."""
+    """Yield data set and entry of what is shown: raw scores of whole series, generic prompts, one a task."""
     for run in results["runs"]:
         yield from ((run["dataset"]["name"], entry) for entry in drawn_entries(run))
 
 
 def results_table(results: Mapping[str, Any]) -> str:
-    """Balanced accuracies beside the lines to beat; of images of several classes, mean average precision."""
+    """Tabulate balanced accuracies beside the lines to beat; of images of several classes, mean average precision."""
     rows = []
     for name, entry in headlines(results):
-        place, size = (name, words(entry["task"])), entry["samples"]
+        task, size = (name, words(entry["task"])), entry["samples"]
         if "balanced_accuracy" not in entry["metrics"]:
             precision = figure(entry["metrics"]["mean_average_precision"])
-            rows.append((*place, "several a sample", size, f"**{precision}** (mean average precision)", "", ""))
+            rows.append((*task, "several a sample", size, f"**{precision}** (mean average precision)", "", ""))
             continue
         present, lines_to_beat = len(entry["recall"]), entry["baselines"]
         rows.append(
             (
-                *place,
+                *task,
                 f"{present + len(entry['absent'])}, {present}",
                 size,
                 f"**{figure(entry['metrics']['balanced_accuracy'])}**",
@@ -118,22 +132,22 @@ def results_table(results: Mapping[str, Any]) -> str:
 
 
 def results_of(model: Any, results: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The runs of an evaluation that are of these very weights.
+    """Keep the runs of an evaluation that are of these very weights.
 
     Raises:
         ValueError: there are none.
     """
     if results is None:
         return None
-    own = weights_hash(model.state_dict())
-    runs = [run for run in results["runs"] if (run["model"] or {}).get("weights_hash") == own]
+    weights = weights_hash(model.state_dict())
+    runs = [run for run in results["runs"] if (run["model"] or {}).get("weights_hash") == weights]
     if not runs:
-        raise ValueError(f"The results are of other weights than these ({own}): evaluate this checkpoint.")
+        raise ValueError(f"The results are of other weights than these ({weights}): evaluate this checkpoint.")
     return {**results, "runs": runs}
 
 
 def carbon(minutes: float, hardware: str) -> str:
-    """What is known of the energy: hours and hardware."""
+    """Say what is known of the energy: hours and hardware."""
     return (
         f"Trained for {minutes / 60:.2g} hours on {hardware}; the run counted the hours itself, waiting for data "
         "included. Energy was not measured, so no emissions are given: hours, times the power of that hardware, times "
@@ -143,7 +157,7 @@ def carbon(minutes: float, hardware: str) -> str:
 
 
 def describe_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor) -> dict[str, Any]:
-    """Sizes of the towers, and what they read."""
+    """Describe the sizes of the towers, and what they read."""
     pixel, rows = model.config.pixel_config, [("pixel tower", architecture(model), _count(model.pixel_model))]
     text, vision = model.config.text_config, model.config.vision_config
     words_of_it = f"CLIP text transformer, {text.num_hidden_layers} layers, {text.vocab_size:,} tokens"
@@ -162,7 +176,7 @@ def describe_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcesso
 
 
 def architecture(model: TimeSenCLIPModel) -> str:
-    """Of the pixel tower."""
+    """Describe the pixel tower."""
     pixel = model.config.pixel_config
     return (
         f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
@@ -175,7 +189,7 @@ def _count(*modules: Any) -> str:
 
 
 def usage(repo_id: str) -> str:
-    """How the published model is called."""
+    """Show how the published model is called."""
     return (
         "```python\nfrom transformers import pipeline\n\n"
         f'classify = pipeline("{TASK}", model="{repo_id}", trust_remote_code=True)\n'
@@ -185,19 +199,23 @@ def usage(repo_id: str) -> str:
 
 
 def fill_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, facts: Facts) -> str:
-    """The card of any TimeSenCLIP checkpoint.
+    """Fill the card of any TimeSenCLIP checkpoint.
 
     Raises:
         ValueError: it cannot be said where the weights come from, or the results are of other weights.
     """
     results = results_of(model, facts.results)
-    values = describe_timesenclip(model, processor) | _common(facts, results)
-    values |= {"usage": usage(facts.repo_id), "head": head(facts.licences, "zero-shot-classification", results, "clip")}
-    return fill(CARDS / "timesenclip.md", values)
+    values = describe_timesenclip(model, processor) | _common(facts, results) | {"usage": usage(facts.repo_id)}
+    data = head(facts.licences, "zero-shot-classification", results, "clip")
+    return fill(ModelCard, CARDS / "timesenclip.md", data, values)
 
 
 def fill_senclip(model: CLIPModel, facts: Facts) -> str:
-    """The card of a SenCLIP, a stock CLIP that reads Sentinel-2 images; errors as [`fill_timesenclip`]."""
+    """Fill the card of a SenCLIP, a stock CLIP that reads Sentinel-2 images.
+
+    Raises:
+        ValueError: it cannot be said where the weights come from, or the results are of other weights.
+    """
     results, vision = results_of(model, facts.results), model.config.vision_config
     values = {
         "parameters": f"{model.num_parameters():,}",
@@ -205,13 +223,13 @@ def fill_senclip(model: CLIPModel, facts: Facts) -> str:
         "patch_size": vision.patch_size,
         "layers": vision.num_hidden_layers,
         "width": vision.hidden_size,
-        "head": head(facts.licences, "zero-shot-image-classification", results, "clip"),
     }
-    return fill(CARDS / "senclip.md", values | _common(facts, results))
+    data = head(facts.licences, "zero-shot-image-classification", results, "clip")
+    return fill(ModelCard, CARDS / "senclip.md", data, values | _common(facts, results))
 
 
 def _common(facts: Facts, results: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What every card has."""
+    """Return the values that every card has."""
     return {
         "repo_id": facts.repo_id,
         "title": facts.repo_id.split("/")[-1],
@@ -245,7 +263,7 @@ def _carbon(facts: Facts) -> str:
 
 
 def without_paths(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with the folders of a machine cut off: the last name says enough, and the rest is nobody's business."""
+    """Cut the folders of a machine off settings: the last name says enough, and the rest is nobody's business."""
     return {
         name: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
         for name, value in settings.items()

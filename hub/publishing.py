@@ -1,4 +1,4 @@
-"""How everything of ours reaches the Hub: looked at here first, then whole in one commit, or not at all.
+"""Publish on the Hub: everything is vetted here first, then goes in one commit, or not at all.
 
 A script stages a folder and hands it to [`deliver`]. The commit names the revision that it follows, so that whoever
 published meanwhile is not overwritten. `HfApi.upload_folder` is not used: where hf_xet is installed it commits a large
@@ -32,8 +32,22 @@ LIMIT_GB = FILE_LIMIT / 1e9
 
 
 @dataclass(frozen=True)
+class PushOptions:
+    """Options of every command that pushes."""
+
+    really_push: Push = False
+    private: Private = False
+    limit_gb: LimitGb = LIMIT_GB
+
+    @property
+    def limit(self) -> int:
+        """Count the bytes that no file may exceed."""
+        return int(self.limit_gb * 1e9)
+
+
+@dataclass(frozen=True)
 class Staged:
-    """A folder that is ready to be published.
+    """Describe a folder that is ready to be published.
 
     Attributes:
         folder: with README.md, the card; from [`new_folder`].
@@ -46,19 +60,19 @@ class Staged:
     replaced: tuple[str, ...] = ()
 
     def files(self) -> list[str]:
-        """Paths of what is published, within the folder."""
+        """List the paths of what is published, within the folder."""
         present = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
         return sorted(name for name in present if name != MARK)
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A repository of the Hub as it was when we looked.
+    """Describe a repository of the Hub as it was when it was asked for.
 
     Attributes:
         repo_id: user/name.
         kind: "model", "dataset" or "space".
-        parent: the commit it stood at; None where there is no such repository.
+        parent: commit that it stood at; None where there is no such repository.
         user: whose token we have.
     """
 
@@ -69,7 +83,11 @@ class Destination:
 
 
 def new_folder(staging: Path | None, repo_id: str) -> Path:
-    """An empty folder to stage in; what an earlier call staged there is taken away.
+    """Make an empty folder to stage in; what an earlier call staged in it is taken away.
+
+    Args:
+        staging: the folder; `runs/push/NAME` when left out.
+        repo_id: where it goes, user/name.
 
     Raises:
         ValueError: it holds files that were not staged.
@@ -85,7 +103,11 @@ def new_folder(staging: Path | None, repo_id: str) -> Path:
 
 
 def check(staged: Staged, limit: int = FILE_LIMIT) -> None:
-    """Looks at everything that would leave this machine.
+    """Vet everything that would leave this machine.
+
+    Args:
+        staged: the folder.
+        limit: bytes that no file may exceed.
 
     Raises:
         ValueError: an empty slot in the card, no licence, a secret, a pickle, or a file over the limit.
@@ -95,8 +117,12 @@ def check(staged: Staged, limit: int = FILE_LIMIT) -> None:
         check_file(staged.folder / name, name, limit)
 
 
-def look(repo_id: str, kind: str) -> Destination:
-    """Who we are, and where the repository stands.
+def find_destination(repo_id: str, kind: str) -> Destination:
+    """Ask the Hub who we are, and where the repository stands.
+
+    Args:
+        repo_id: user/name.
+        kind: "model", "dataset" or "space".
 
     Raises:
         PermissionError: there is no token that the Hub knows.
@@ -112,11 +138,11 @@ def look(repo_id: str, kind: str) -> Destination:
 
 
 def publish(staged: Staged, destination: Destination, *, private: bool = False, sdk: str | None = None) -> str | None:
-    """Uploads a staged folder in one commit, and returns its address; None where everything is there already.
+    """Upload a staged folder in one commit; return its address, or None where the repository has it all.
 
     Args:
         staged: as [`check`] let it pass.
-        destination: as [`look`] found it before the folder was staged.
+        destination: of [`find_destination`], asked before the folder was staged.
         private: of a repository that is made now.
         sdk: of a Space that is made now.
 
@@ -130,8 +156,8 @@ def publish(staged: Staged, destination: Destination, *, private: bool = False, 
             api.create_repo(repo_id, repo_type=kind, private=private, space_sdk=sdk)
         parent = destination.parent or str(api.repo_info(repo_id, repo_type=kind).sha)
         names = staged.files()
-        there = api.list_repo_files(repo_id, repo_type=kind, revision=parent)
-        old = filter_repo_objects(there, allow_patterns=list(staged.replaced), ignore_patterns=[".gitattributes"])
+        published = api.list_repo_files(repo_id, repo_type=kind, revision=parent)
+        old = filter_repo_objects(published, allow_patterns=list(staged.replaced), ignore_patterns=[".gitattributes"])
         commit = api.create_commit(
             repo_id,
             [CommitOperationDelete(name) for name in old if staged.replaced and name not in names]
@@ -144,48 +170,40 @@ def publish(staged: Staged, destination: Destination, *, private: bool = False, 
 
 
 def deliver(
-    stages: Mapping[str, Callable[[], Staged]],
-    kind: str,
-    *,
-    really_push: bool,
-    private: bool = False,
-    sdk: str | None = None,
-    limit_gb: float = LIMIT_GB,
+    stages: Mapping[str, Callable[[], Staged]], kind: str, options: PushOptions, *, sdk: str | None = None
 ) -> None:
-    """Stages, checks and shows; and pushes if it is wanted, once all of them have passed.
+    """Stage, vet and show; and push if it is wanted, once all of them have passed.
 
     Args:
-        stages: by the place on the Hub, user/name, what stages its folder.
+        stages: by the name on the Hub, user/name, what stages its folder.
         kind: "model", "dataset" or "space".
-        really_push: otherwise nothing leaves this machine.
-        private: of repositories that are made now.
+        options: of the command.
         sdk: of Spaces that are made now.
-        limit_gb: gigabytes that no file may exceed.
 
     Raises:
         ValueError: as [`check`], or a name that is not user/name.
-        OSError: as [`look`] and [`publish`].
+        OSError: as [`find_destination`] and [`publish`].
     """
     for repo_id in stages:
         if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo_id):
             raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
-    destinations = [look(repo_id, kind) for repo_id in stages] if really_push else []
+    destinations = [find_destination(repo_id, kind) for repo_id in stages] if options.really_push else []
     ready = [stage() for stage in stages.values()]
     for staged in ready:
-        check(staged, int(limit_gb * 1e9))
+        check(staged, options.limit)
         sizes = [(name, (staged.folder / name).stat().st_size) for name in staged.files()]
         typer.echo("\n".join([*staged.summary.splitlines(), *(f"{name}  {size / 1e6:.2f} MB" for name, size in sizes)]))
-        if not really_push:
-            typer.echo(f"dry run: nothing was pushed; look at {staged.folder / 'README.md'}, then add --push")
+        if not options.really_push:
+            typer.echo(f"dry run: nothing was pushed; read {staged.folder / 'README.md'}, then add --push")
     for staged, destination in zip(ready, destinations, strict=bool(destinations)):
-        address = publish(staged, destination, private=private, sdk=sdk)
+        address = publish(staged, destination, private=options.private, sdk=sdk)
         known = f"nothing to push: {destination.repo_id} has it all, at {destination.parent}"
         typer.echo(f"pushed: {address}" if address else known)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the command with one line that says what is wrong."""
+    """End the command with one line that says what is wrong."""
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
@@ -216,7 +234,7 @@ def _refusal(error: BaseException, repo_id: str, user: str) -> OSError:
         )
     if status == 412:
         return OSError(
-            f"{repo_id} has moved since we looked, somebody else published meanwhile: look at what is there now, then "
+            f"{repo_id} has moved since we looked, somebody else published meanwhile: see what is there now, then "
             "push again."
         )
     return OSError(
@@ -225,7 +243,7 @@ def _refusal(error: BaseException, repo_id: str, user: str) -> OSError:
 
 
 def _status(error: BaseException | None) -> int | None:
-    """Of the HTTP answer behind an error, however it was wrapped."""
+    """Read the status of the HTTP answer behind an error, however it was wrapped."""
     while error is not None:
         response: Any = getattr(error, "response", None)
         if response is not None:

@@ -1,20 +1,23 @@
-"""Pushes a dataset to the Hub with its card: `python -m hub.push_dataset FOLDER user/name`, dry unless `--push`.
+"""Push a dataset to the Hub with its card: `python -m hub.push_dataset FOLDER user/name`, dry unless `--push`.
 
-The dry run writes into a folder what would be pushed, card and pictures included, for people to look at; `--push`
+The dry run writes into a folder what would be pushed, card and pictures included, for people to read; `--push`
 does the same and uploads that folder in one commit, so that nobody ever loads half of a dataset. Photos stay URLs
 unless their licence is named.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
-from hub.dataset_card import CLASS_PICTURE, MAP_PICTURE, NOT_STATED, About, count, draw_classes, draw_map, fill_card
-from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
+from hub.dataset_card import CLASS_PICTURE, MAP_PICTURE, About, fill_card
+from hub.dataset_counts import NOT_STATED, count
+from hub.dataset_pictures import draw_classes, draw_map
+from hub.publishing import PushOptions, Staged, Staging, deliver, new_folder, one_line_errors
+from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.data.engine.reports import REPORT_FILE, ImportReport
 from timesenclip_hf.data.engine.shards import BYTES_PER_GROUP, BYTES_PER_SHARD, ROWS_PER_GROUP
 from timesenclip_hf.data.splits import SHARES, blocked_split, check_blocks, read_manifest, split_rows, write_manifest
@@ -32,7 +35,7 @@ REQUIRED = (*PLACE, "year")
 def read_splits(
     folder: Path, manifest: Path | None = None, *, block_km: float | None = None, seed: int = 0
 ) -> DatasetDict:
-    """Opens an imported or saved dataset, and cuts it where it is one piece: by a manifest, or by blocks.
+    """Open an imported or saved dataset, and cut it where it is one piece: by a manifest, or by blocks.
 
     Args:
         folder: of the dataset.
@@ -55,11 +58,11 @@ def read_splits(
             raise ValueError(f"The split {name!r} lacks the column {absent[0]!r}: see `timesenclip import --help`.")
     if manifest is not None and len(splits) > 1:
         raise ValueError(f"{folder} has the splits {', '.join(splits)} already: push it without a manifest.")
-    whole = next(iter(splits.values()))
+    only = next(iter(splits.values()))
     if manifest is not None:
-        splits = _cut(whole, read_manifest(manifest))
+        splits = _cut(only, read_manifest(manifest))
     elif block_km is not None and len(splits) == 1:
-        splits = _cut(whole, blocked_split(*(whole[name][:] for name in PLACE), block_km=block_km, seed=seed))
+        splits = _cut(only, blocked_split(*(only[name][:] for name in PLACE), block_km=block_km, seed=seed))
     home = homes(splits)
     if block_km is not None:
         columns = [[value for split in splits.values() for value in split[name][:]] for name in PLACE]
@@ -67,14 +70,14 @@ def read_splits(
     return splits
 
 
-def _cut(whole: Dataset, manifest: dict[str, str]) -> DatasetDict:
-    rows = split_rows(manifest, whole["point_id"][:])
+def _cut(dataset: Dataset, manifest: dict[str, str]) -> DatasetDict:
+    rows = split_rows(manifest, dataset["point_id"][:])
     order = sorted(rows, key=lambda name: [*SHARES, name].index(name))
-    return DatasetDict({name: whole.select(rows[name]) for name in order if len(rows[name])})
+    return DatasetDict({name: dataset.select(rows[name]) for name in order if len(rows[name])})
 
 
 def homes(splits: DatasetDict) -> dict[str, str]:
-    """The split of each point id.
+    """Return the split of each point id.
 
     Raises:
         ValueError: a place lies in two splits.
@@ -88,7 +91,15 @@ def homes(splits: DatasetDict) -> dict[str, str]:
 
 
 def keep_photos(splits: DatasetDict, licences: list[str]) -> DatasetDict:
-    """Photos of the licences named become bytes in the files; all others stay references."""
+    """Put photos into the files as bytes where their licence is named; all others stay references.
+
+    Args:
+        splits: of the dataset.
+        licences: whose photos go into the files.
+
+    Raises:
+        FileNotFoundError: a photo of theirs is not where the dataset says.
+    """
 
     def decide(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         return {"photos": [[_with_image(photo, licences) for photo in photos or []] for photos in batch["photos"]]}
@@ -118,7 +129,13 @@ def _with_image(photo: dict[str, Any], licences: list[str]) -> dict[str, Any]:
 
 
 def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
-    """Writes Parquet files, pictures and the card as they would be pushed."""
+    """Write Parquet files, pictures and the card as they would be pushed.
+
+    Args:
+        splits: what is pushed.
+        folder: to write to.
+        about: what the data cannot say of themselves.
+    """
     (folder / "data").mkdir(parents=True, exist_ok=True)
     num_bytes = {name: _write_shards(split, folder / "data", name) for name, split in splits.items()}
     counts = {name: count(split) for name, split in splits.items()}
@@ -126,56 +143,71 @@ def stage(splits: DatasetDict, folder: Path, about: About) -> Staged:
     draw_map(counts, folder / MAP_PICTURE)
     draw_classes(counts, folder / CLASS_PICTURE)
     (folder / "README.md").write_text(fill_card(splits, counts, about, num_bytes), encoding="utf-8")
-    photos = sum(sum(one.photos.values()) for one in counts.values())
-    embedded = sum(sum(one.embedded.values()) for one in counts.values())
-    lines = [f"{name}: {one.rows} rows, {len(one.points)} places" for name, one in counts.items()]
+    photos = sum(split.photos.total() for split in counts.values())
+    embedded = sum(split.embedded.total() for split in counts.values())
+    lines = [f"{name}: {split.rows} rows, {len(split.points)} places" for name, split in counts.items()]
     lines += [f"photos: {embedded} in the files, {photos - embedded} as references"] if photos else []
     return Staged(folder, "\n".join(lines), replaced=REPLACED)
 
 
 def _write_shards(split: Dataset, folder: Path, name: str) -> int:
-    """Writes the files of a split, in row groups that fit into memory, and returns their bytes."""
+    """Write the files of a split, in row groups that fit into memory, and return their bytes."""
     sample = split.with_format("arrow")[: min(SAMPLE, len(split))]
     per_row = max(1, sample.nbytes // max(1, sample.num_rows))
     shards = max(1, math.ceil(per_row * len(split) / BYTES_PER_SHARD))
     rows = max(1, min(ROWS_PER_GROUP, BYTES_PER_GROUP // per_row))
-    files = [folder / f"{name}-{place:05}-of-{shards:05}.parquet" for place in range(shards)]
-    for place, file in enumerate(files):
-        split.shard(shards, place, contiguous=True).to_parquet(file, batch_size=rows)
+    files = [folder / f"{name}-{index:05}-of-{shards:05}.parquet" for index in range(shards)]
+    for index, file in enumerate(files):
+        split.shard(shards, index, contiguous=True).to_parquet(file, batch_size=rows)
     return sum(file.stat().st_size for file in files)
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """Options of how the dataset is split."""
+
+    manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None
+    block_km: Annotated[
+        float | None, typer.Option(help="No block of this side straddles two splits; cuts what is one piece.")
+    ] = None
+    seed: Annotated[int, typer.Option(help="Of the draw of blocks.")] = 0
+
+
+@dataclass(frozen=True)
+class CardOptions:
+    """Options of what the card says, and of the photos that go into the files."""
+
+    embed_licence: Annotated[
+        list[str] | None, typer.Option(help="Licence whose photos go into the files; may be repeated.")
+    ] = None
+    licence: Annotated[str, typer.Option(help="Of the dataset, as the Hub names it.")] = "other"
+    series_licence: Annotated[str, typer.Option(help="Of the reflectance.")] = NOT_STATED
+    label_licence: Annotated[str, typer.Option(help="Of codes and classes.")] = NOT_STATED
+    note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = ""
+
+
+@with_groups
 def main(
     dataset: Annotated[Path, typer.Argument(help="Folder of an import, or of `save_to_disk`.")],
     repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
-    really_push: Push = False,
+    split: SplitOptions,
+    card: CardOptions,
+    options: PushOptions,
     staging: Staging = None,
-    manifest: Annotated[Path | None, typer.Option(help="CSV of point_id and split.")] = None,
-    block_km: Annotated[
-        float | None, typer.Option(help="No block of this side straddles two splits; cuts what is one piece.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the draw of blocks.")] = 0,
-    embed_licence: Annotated[
-        list[str] | None, typer.Option(help="Licence whose photos go into the files; may be repeated.")
-    ] = None,
-    licence: Annotated[str, typer.Option(help="Of the dataset, as the Hub names it.")] = "other",
-    series_licence: Annotated[str, typer.Option(help="Of the reflectance.")] = NOT_STATED,
-    label_licence: Annotated[str, typer.Option(help="Of codes and classes.")] = NOT_STATED,
-    note: Annotated[str, typer.Option(help="Sentence for the head of the card.")] = "",
-    private: Private = False,
-    limit_gb: LimitGb = LIMIT_GB,
 ) -> None:
-    """Fills the card and shows what would be pushed; `--push` pushes it."""
+    """Fill the card and show what would be pushed; `--push` pushes it."""
 
     def staged() -> Staged:
-        splits = read_splits(dataset, manifest, block_km=block_km, seed=seed)
-        about = About(repo_id, licence, series_licence, label_licence, note, block_km=block_km)
+        splits = read_splits(dataset, split.manifest, block_km=split.block_km, seed=split.seed)
+        about = About(
+            repo_id, card.licence, card.series_licence, card.label_licence, card.note, block_km=split.block_km
+        )
         if (dataset / REPORT_FILE).exists():
             about = replace(about, report=ImportReport.read(dataset))
-        return stage(keep_photos(splits, embed_licence or []), new_folder(staging, repo_id), about)
+        return stage(keep_photos(splits, card.embed_licence or []), new_folder(staging, repo_id), about)
 
     with one_line_errors():
-        deliver({repo_id: staged}, "dataset", really_push=really_push, private=private, limit_gb=limit_gb)
+        deliver({repo_id: staged}, "dataset", options)
 
 
 if __name__ == "__main__":

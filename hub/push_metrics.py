@@ -1,23 +1,23 @@
-"""Pushes metrics to the Hub as Spaces: `python -m hub.push_metrics user [NAME ...]`, dry unless `--push`.
+"""Push metrics to the Hub as Spaces: `python -m hub.push_metrics user [NAME ...]`, dry unless `--push`.
 
 `evaluate.load("user/balanced_accuracy")` reads a metric from there. Each Space holds the module and the functions
 behind it, so that it works where this package is not installed. All of them are staged and checked before the first is
 pushed.
 """
 
-import html
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from huggingface_hub.repocard import metadata_load
 from packaging.requirements import Requirement
 
-from hub.filling import CARDS, PROJECT, ROOT, fill
-from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, deliver, new_folder, one_line_errors
+from hub.filling import PROJECT, ROOT, fill_part
+from hub.publishing import PushOptions, Staged, deliver, new_folder, one_line_errors
+from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.evaluation import metrics
 
 METRICS = ROOT / "hub" / "metrics"
@@ -32,7 +32,7 @@ NEEDED = ("numpy", "torch", "scipy", "scikit-learn", "evaluate", "datasets")
 
 
 def stage(name: str, repo_id: str, folder: Path) -> Staged:
-    """Writes a metric as it would be pushed.
+    """Write a metric as it would be pushed.
 
     Args:
         name: of a folder of hub/metrics.
@@ -41,50 +41,40 @@ def stage(name: str, repo_id: str, folder: Path) -> Staged:
     """
     source = METRICS / name
     card = (source / "README.md").read_text(encoding="utf-8").replace(f"hub/metrics/{name}", repo_id)
-    needs = fill(CARDS / "metric_needs.md", {"repo_id": repo_id, "package": PROJECT["name"]})
+    needs = fill_part("metric_needs.md", repo_id=repo_id, package=PROJECT["name"])
     (folder / "README.md").write_text(f"{card.rstrip()}\n\n{needs}", encoding="utf-8")
     script = (source / f"{name}.py").read_text(encoding="utf-8")
-    [functions] = OURS.findall(script)
-    named = f"{BESIDE.format(SHARED)} ArrayLike\n{BESIDE.format(functions)}"
+    named = f"{BESIDE.format(SHARED)} ArrayLike\n" + BESIDE.format(r"\1")
     (folder / f"{name}.py").write_text(OURS.sub(named, script), encoding="utf-8")
-    for module in (SHARED, functions):
+    functions = OURS.findall(script)
+    for module in (SHARED, *functions) if functions else ():
         shutil.copyfile(Path(str(metrics.__file__)).with_name(f"{module}.py"), folder / f"{module}.py")
     (folder / "requirements.txt").write_text("\n".join(requirements(NEEDED)) + "\n", encoding="utf-8")
-    (folder / "index.html").write_text(_page(metadata_load(source / "README.md"), repo_id), encoding="utf-8")
+    page = fill_part("metric_page.html", metadata=metadata_load(source / "README.md"), repo_id=repo_id)
+    (folder / "index.html").write_text(page, encoding="utf-8")
     return Staged(folder, repo_id, replaced=REPLACED)
 
 
 def requirements(names: tuple[str, ...]) -> list[str]:
-    """Lines of requirements.txt, with the bounds of pyproject.toml."""
+    """List the lines of requirements.txt, with the bounds of pyproject.toml."""
     lines = [*PROJECT["dependencies"], *(line for extra in PROJECT["optional-dependencies"].values() for line in extra)]
     bounds = {Requirement(line).name: line for line in lines}
     return [bounds[name] for name in names]
 
 
-def _page(metadata: Any, repo_id: str) -> str:
-    """What people see who open the Space."""
-    title, what = html.escape(metadata["title"]), html.escape(metadata["description"])
-    return (
-        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>{title}</title>\n'
-        f"<h1>{title}</h1>\n<p>{what}</p>\n<pre>evaluate.load({repo_id!r})</pre>\n</html>\n"
-    )
-
-
+@with_groups
 def main(
     user: Annotated[str, typer.Argument(help="User or organisation of the Hub.")],
+    options: PushOptions,
     names: Annotated[list[str] | None, typer.Argument(help="Metrics; all if left out.")] = None,
-    really_push: Push = False,
-    private: Private = False,
-    limit_gb: LimitGb = LIMIT_GB,
 ) -> None:
-    """Shows what would be pushed; `--push` pushes it."""
+    """Show what would be pushed; `--push` pushes it."""
     known = sorted(folder.name for folder in METRICS.iterdir() if (folder / f"{folder.name}.py").exists())
     with one_line_errors():
         if unknown := [name for name in names or [] if name not in known]:
             raise ValueError(f"No such metric: {unknown[0]}; there are {', '.join(known)}.")
-        places = {name: f"{user}/{name}" for name in names or known}
-        stages = {place: _later(name, place) for name, place in places.items()}
-        deliver(stages, "space", really_push=really_push, private=private, sdk="static", limit_gb=limit_gb)
+        stages = {f"{user}/{name}": _later(name, f"{user}/{name}") for name in names or known}
+        deliver(stages, "space", options, sdk="static")
 
 
 def _later(name: str, repo_id: str) -> Callable[[], Staged]:

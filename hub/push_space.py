@@ -1,4 +1,4 @@
-"""Pushes the demo page to the Hub as a Space: `python -m hub.push_space user/name`, dry unless `--push`.
+"""Push the demo page to the Hub as a Space: `python -m hub.push_space user/name`, dry unless `--push`.
 
 The Space is `hub/space` with the package beside it, unpacked from its wheel: a Space installs what requirements.txt
 names before it sees any other file, so the package itself comes along. The embedded checkpoint is inside it.
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from huggingface_hub import SpaceCard, SpaceCardData
 from packaging.requirements import Requirement
 
 from hub.filling import PROJECT, ROOT, TAGS, citation, fill
-from hub.publishing import LIMIT_GB, LimitGb, Private, Push, Staged, Staging, deliver, new_folder, one_line_errors
+from hub.publishing import PushOptions, Staged, Staging, deliver, new_folder, one_line_errors
 from timesenclip_hf import DEFAULT_CHECKPOINT
+from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.extras import needs_extra
 
 SOURCE = ROOT / "hub" / "space"
@@ -27,7 +29,7 @@ REPLACED = ("timesenclip_hf*", "*.py")
 
 
 def stage(repo_id: str, folder: Path) -> Staged:
-    """Writes the Space as it would be pushed.
+    """Write the Space as it would be pushed.
 
     Args:
         repo_id: where it goes, user/name.
@@ -36,21 +38,24 @@ def stage(repo_id: str, folder: Path) -> Staged:
     shutil.copytree(SOURCE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     unpack_package(folder)
     (folder / "requirements.txt").write_text("\n".join(requirements()) + "\n", encoding="utf-8")
+    data = SpaceCardData(
+        sdk_version=version("gradio"),
+        python_version=PROJECT["requires-python"].removeprefix(">="),
+        license=PROJECT["license"].lower(),
+        tags=list(TAGS),
+    )
     values = {
         "repo_id": repo_id,
         "model_name": Path(DEFAULT_CHECKPOINT).name,
         "description": PROJECT["description"],
-        "gradio_version": version("gradio"),
-        "python_version": PROJECT["requires-python"].removeprefix(">="),
-        "tags": f"tags: [{', '.join(TAGS)}]",
         "citation": citation(),
     }
-    (folder / "README.md").write_text(fill(SOURCE / "README.md", values), encoding="utf-8")
+    (folder / "README.md").write_text(fill(SpaceCard, SOURCE / "README.md", data, values), encoding="utf-8")
     return Staged(folder, repo_id, replaced=REPLACED)
 
 
 def unpack_package(folder: Path) -> None:
-    """Builds the wheel and unpacks it, so that the package is installed for whatever runs in the folder.
+    """Build the wheel and unpack it, so that the package is installed for whatever runs in the folder.
 
     Raises:
         ImportError: hatchling is not installed.
@@ -64,26 +69,21 @@ def unpack_package(folder: Path) -> None:
 
 
 def requirements() -> list[str]:
-    """What the page needs from elsewhere, one line a distribution, with the bounds of pyproject.toml."""
+    """List what the page needs from elsewhere, one line a distribution, with the bounds of pyproject.toml."""
     extras = PROJECT["optional-dependencies"]
     lines = [*PROJECT["dependencies"], *(line for extra in EXTRAS for line in extras[extra])]
     return sorted({Requirement(line).name: line for line in lines}.values(), key=str.lower)
 
 
+@with_groups
 def main(
     repo_id: Annotated[str, typer.Argument(help="Where on the Hub: user/name.")],
-    really_push: Push = False,
+    options: PushOptions,
     staging: Staging = None,
-    private: Private = False,
-    limit_gb: LimitGb = LIMIT_GB,
 ) -> None:
-    """Shows what would be pushed; `--push` pushes it."""
-
-    def staged() -> Staged:
-        return stage(repo_id, new_folder(staging, repo_id))
-
+    """Show what would be pushed; `--push` pushes it."""
     with one_line_errors():
-        deliver({repo_id: staged}, "space", really_push=really_push, private=private, sdk="gradio", limit_gb=limit_gb)
+        deliver({repo_id: lambda: stage(repo_id, new_folder(staging, repo_id))}, "space", options, sdk="gradio")
 
 
 if __name__ == "__main__":

@@ -45,21 +45,23 @@ def somebody_publishes(hub: HubStub) -> None:
 
 @pytest.mark.parametrize("kind", ["model", "dataset", "space"])
 def test_what_is_staged_is_there_in_one_commit_and_a_second_push_makes_none(publishing, staged, hub, kind):
-    address = publishing.publish(staged(), publishing.look(REPO, kind), sdk="gradio" if kind == "space" else None)
+    address = publishing.publish(
+        staged(), publishing.find_destination(REPO, kind), sdk="gradio" if kind == "space" else None
+    )
     log = hub.repository(f"{kind}s", REPO).log("main")
     assert address.endswith(f"{REPO}/commit/{log[0].oid}")
     assert hub.files(f"{kind}s", REPO) == contents(staged().folder)
     before = len(hub.changes())
-    assert publishing.publish(staged(), publishing.look(REPO, kind)) is None
+    assert publishing.publish(staged(), publishing.find_destination(REPO, kind)) is None
     assert hub.repository(f"{kind}s", REPO).log("main") == log
     assert len(log) == 2
     assert not [asked for asked in hub.changes()[before:] if asked.startswith("PUT") or "/commit/" in asked]
 
 
 def test_files_of_an_earlier_push_go_and_those_of_the_owner_stay(publishing, staged, hub):
-    publishing.publish(staged(old="{}"), publishing.look(REPO, "model"))
+    publishing.publish(staged(old="{}"), publishing.find_destination(REPO, "model"))
     somebody_publishes(hub)
-    publishing.publish(staged(new="{}"), publishing.look(REPO, "model"))
+    publishing.publish(staged(new="{}"), publishing.find_destination(REPO, "model"))
     assert sorted(hub.files("models", REPO)) == ["README.md", "model.safetensors", "new.json", "theirs.txt"]
 
 
@@ -67,17 +69,17 @@ def test_files_of_an_earlier_push_go_and_those_of_the_owner_stay(publishing, sta
     "moment", ["POST /api/models/.*/preupload/main", "PUT /lfs/.*", "POST /api/models/.*/commit/main"]
 )
 def test_a_revision_that_moved_meanwhile_is_not_overwritten(publishing, staged, hub, moment):
-    publishing.publish(staged(), publishing.look(REPO, "model"))
+    publishing.publish(staged(), publishing.find_destination(REPO, "model"))
     hub.meanwhile[moment] = lambda: (hub.meanwhile.clear(), somebody_publishes(hub))
     with pytest.raises(OSError, match="tester/thing has moved since we looked"):
-        publishing.publish(staged(2.0), publishing.look(REPO, "model"))
+        publishing.publish(staged(2.0), publishing.find_destination(REPO, "model"))
     assert hub.repository("models", REPO).at("main").title == "theirs"
     assert hub.files("models", REPO)["model.safetensors"] == contents(staged().folder)["model.safetensors"]
 
 
 def test_a_revision_that_moved_while_the_folder_was_staged_is_not_overwritten(publishing, staged, hub):
-    publishing.publish(staged(), publishing.look(REPO, "model"))
-    seen = publishing.look(REPO, "model")
+    publishing.publish(staged(), publishing.find_destination(REPO, "model"))
+    seen = publishing.find_destination(REPO, "model")
     somebody_publishes(hub)
     with pytest.raises(OSError, match="has moved since we looked"):
         publishing.publish(staged(2.0), seen)
@@ -98,21 +100,21 @@ def fail() -> None:
 def test_an_upload_that_breaks_off_leaves_the_revision_before_and_the_next_one_mends_it(
     publishing, staged, hub, moment, act
 ):
-    publishing.publish(staged(old="{}"), publishing.look(REPO, "model"))
+    publishing.publish(staged(old="{}"), publishing.find_destination(REPO, "model"))
     before = hub.repository("models", REPO).at("main")
     hub.meanwhile[moment] = act
     with pytest.raises(OSError, match=r"The push to tester/thing broke off \(.+\): what was there before is there"):
-        publishing.publish(staged(2.0, new="{}"), publishing.look(REPO, "model"))
+        publishing.publish(staged(2.0, new="{}"), publishing.find_destination(REPO, "model"))
     assert hub.repository("models", REPO).at("main") == before
     hub.meanwhile.clear()
-    publishing.publish(staged(2.0, new="{}"), publishing.look(REPO, "model"))
+    publishing.publish(staged(2.0, new="{}"), publishing.find_destination(REPO, "model"))
     assert hub.files("models", REPO) == contents(staged(2.0, new="{}").folder)
 
 
 def test_a_first_push_that_breaks_off_leaves_an_empty_repository(publishing, staged, hub):
     hub.meanwhile["PUT /lfs/.*"] = cut
     with pytest.raises(OSError, match="broke off"):
-        publishing.publish(staged(), publishing.look(REPO, "model"))
+        publishing.publish(staged(), publishing.find_destination(REPO, "model"))
     assert hub.files("models", REPO) == {}
 
 
@@ -120,7 +122,7 @@ def test_a_first_push_that_breaks_off_leaves_an_empty_repository(publishing, sta
 def test_what_belongs_to_somebody_else_is_left_alone_and_it_is_said_whose_it_is(publishing, staged, hub, exists):
     if exists:
         hub.create({"name": "thing", "organization": "somebody"})
-    destination = publishing.look("somebody/thing", "model")
+    destination = publishing.find_destination("somebody/thing", "model")
     with pytest.raises(PermissionError, match="somebody/thing belongs to somebody, and the token of tester may not"):
         publishing.publish(staged(), destination)
     assert [name for _, name in hub.repositories] == ["somebody/thing"] * exists
@@ -132,7 +134,7 @@ def test_without_a_token_nothing_is_asked_that_changes_anything(publishing, hub,
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "none"))
     logged_in(None)
     with pytest.raises(PermissionError, match=r"no token that the Hub knows.*run `hf auth login`, or set HF_TOKEN"):
-        publishing.look(REPO, "model")
+        publishing.find_destination(REPO, "model")
     assert not hub.requests
 
 
@@ -142,12 +144,12 @@ def test_a_token_that_the_hub_does_not_know_is_as_none(publishing, hub):
 
     hub.meanwhile["GET /api/whoami-v2"] = unknown
     with pytest.raises(PermissionError, match="no token that the Hub knows"):
-        publishing.look(REPO, "model")
+        publishing.find_destination(REPO, "model")
     assert not hub.changes()
 
 
 def deliver(publishing, stage, **options):
-    publishing.deliver({REPO: stage}, "model", really_push=True, **options)
+    publishing.deliver({REPO: stage}, "model", publishing.PushOptions(really_push=True, **options))
 
 
 def test_what_must_not_leave_is_refused_before_anything_does(publishing, staged, hub):
@@ -165,12 +167,12 @@ def test_what_must_not_leave_is_refused_before_anything_does(publishing, staged,
     with pytest.raises(ValueError, match="save it in parts"):
         deliver(publishing, staged, limit_gb=1e-6)
     with pytest.raises(ValueError, match="must be user/name, got 'thing'"):
-        publishing.deliver({"thing": staged}, "model", really_push=True)
+        publishing.deliver({"thing": staged}, "model", publishing.PushOptions(really_push=True))
     assert not hub.changes()
 
 
 def test_a_dry_run_asks_nothing_and_says_what_it_would_push(publishing, staged, hub, capsys):
-    publishing.deliver({REPO: staged}, "model", really_push=False)
+    publishing.deliver({REPO: staged}, "model", publishing.PushOptions())
     printed = capsys.readouterr().out
     assert "model.safetensors  0.00 MB" in printed
     assert "dry run: nothing was pushed" in printed
@@ -180,7 +182,7 @@ def test_a_dry_run_asks_nothing_and_says_what_it_would_push(publishing, staged, 
 def test_of_several_none_is_pushed_unless_all_may_be(publishing, staged, hub):
     stages = {REPO: staged, "tester/other": lambda: staged(config="-----BEGIN " + "PRIVATE KEY-----")}
     with pytest.raises(ValueError, match="a private key"):
-        publishing.deliver(stages, "model", really_push=True)
+        publishing.deliver(stages, "model", publishing.PushOptions(really_push=True))
     assert not hub.changes()
 
 

@@ -203,13 +203,13 @@ from pathlib import Path
 
 root, dataset, manifest = map(Path, {paths!r})
 sys.path.insert(0, str(root))
-from hub.publishing import look, new_folder, publish
+from hub.publishing import find_destination, new_folder, publish
 from hub.push_dataset import About, read_splits, stage
 
 about, repo = About("tester/places"), "tester/places"
 def push(*cut):
     staged = stage(read_splits(dataset, *cut), new_folder(Path("staged"), repo), about)
-    return publish(staged, look(repo, "dataset"))
+    return publish(staged, find_destination(repo, "dataset"))
 
 print(json.dumps([push(manifest), push(manifest), push()]))
 """

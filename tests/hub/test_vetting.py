@@ -56,7 +56,7 @@ def test_a_folder_without_a_card_is_refused(vetting, tmp_path):
         vetting.check_card(tmp_path / "README.md")
 
 
-# Made here, so that no file of the repository looks as if it held one.
+# Made here, so that no file of the repository seems to hold one.
 SECRETS = [
     "hf_" + "aB3" * 11 + "x",
     "AKIA" + "ABCDEFGH12345678",
@@ -67,6 +67,15 @@ SECRETS = [
     "AIza" + "aB-_3" * 7,
     "sk-" + "aB3_" * 9,
     "https://user:" + "secret" + "@example.org/data",
+    "-----BEGIN " + "ENCRYPTED PRIVATE KEY-----",
+    "ASIA" + "ABCDEFGH12345678",
+    "github_pat_" + "A1b2" * 12,
+    "xoxb-" + "1234567890-" * 3,
+    "glpat-" + "aB3_" * 5,
+    "SG." + "aB3_-x" * 3 + "abcd." + "aB3_-xy" * 6 + "z",
+    "pypi-" + "AgEIcHlwaS5vcmc" + "aB3_" * 18,
+    "AccountKey=" + "aB3/" * 21 + "ab==",
+    "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxIn0" + ".c2lnbmF0dXJl",
 ]
 
 
@@ -80,9 +89,18 @@ def test_a_secret_is_found_anywhere_and_never_repeated(vetting, tmp_path, secret
 
 
 @pytest.mark.parametrize(
-    "text", ["HF_TOKEN", "hf_hub_download", "hf_standin", "https://example.org/a@b", "sk-learn", "${user}:${password}@"]
+    "text",
+    [
+        "HF_TOKEN",
+        "hf_hub_download",
+        "hf_standin",
+        "https://example.org/a@b",
+        "sk-learn",
+        "${user}:${password}@",
+        "eyJust.words",
+    ],
 )
-def test_what_only_looks_like_a_secret_passes(vetting, tmp_path, text):
+def test_what_only_resembles_a_secret_passes(vetting, tmp_path, text):
     vetting.check_file(written(tmp_path, text, "a.py"), "a.py")
 
 
@@ -115,6 +133,7 @@ PICKLES = {
     "an array of objects": array([{"a": 1}]),
     "arrays of objects": archive(a__npy=array([{"a": 1}])),
     "in an archive": archive(inside__pkl=pickle.dumps(1)),
+    "in an archive under another name": archive(inside__txt=pickle.dumps(Path("a"))),
 }
 
 
@@ -143,11 +162,12 @@ def test_nothing_of_a_pickle_is_run(vetting, tmp_path):
 @pytest.mark.parametrize("size", [1, 7, 40, 200])
 def test_safetensors_arrays_archives_and_text_are_no_pickles(vetting, tmp_path, size):
     for count in range(1, size):
-        save_file({f"weight{place}": np.ones(1, np.float32) for place in range(count)}, tmp_path / "a.safetensors")
+        save_file({f"weight{index}": np.ones(1, np.float32) for index in range(count)}, tmp_path / "a.safetensors")
         assert not vetting.holds_pickle(tmp_path / "a.safetensors")
     memory = io.BytesIO()
     np.savez(memory, series=np.ones((size, 12, 10), np.int16))
-    for content in (memory.getvalue(), archive(a__py=b"import pickle"), b"...", b"(1. 0.)", b"", b"N.", b"\x80\x02"):
+    texts = b"...", b"(1. 0.)", b"", b"N.", b"\x80\x02", b"click>=8\ndatasets>=5\n", b"import json\nimport re\n"
+    for content in (memory.getvalue(), archive(a__py=b"import pickle"), b"\x93NUMPY and no head", *texts):
         assert not vetting.holds_pickle(written(tmp_path, content, "a"))
 
 
