@@ -7,8 +7,9 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from tests.support.small_cubes import small_cube
+from tests.support.stac_places import save_items, write_item
 from timesenclip_hf.cli import app
-from timesenclip_hf.maps import open_map
+from timesenclip_hf.maps import map_cube, open_cube, open_map
 
 LABELS = "maize,woodland,water"
 
@@ -51,6 +52,20 @@ def test_the_same_command_goes_on_and_another_is_refused(cube, output, tiny_chec
     assert refused.exit_code == 1
     assert "holds a run with another smoothing" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_saved_stac_items_are_mapped_as_the_cube_that_they_are_of(tmp_path, output, tiny_checkpoint):
+    cube = open_cube(small_cube(12, 10))
+    items = [write_item(tmp_path, cube, index, s2__processing_baseline="03.01") for index in range(12)]
+    path = save_items(tmp_path, items)
+    options = ["--dates", "2018", "--max-cloud-cover", 90]
+    result = run("--stac", path, *options, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 0, result.output
+    mapped = open_map(tmp_path / "map.run")
+    expected = map_cube(cube, LABELS, tiny_checkpoint, progress=False)
+    np.testing.assert_array_equal(mapped["class"], expected["class"])
+    manifest = json.loads((tmp_path / "map.run" / "manifest.json").read_text())
+    assert manifest["identity"]["inputs"] == [str(path), "dates 2018", "max_cloud_cover 90.0"]
 
 
 def test_several_label_sets_become_several_maps(tmp_path, cube, output, tiny_checkpoint):

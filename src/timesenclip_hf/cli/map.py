@@ -33,7 +33,7 @@ ONLY_STAC = ("resolution", "collection", "max_cloud_cover")
 
 @dataclass(frozen=True)
 class SourceGroup(ReadingGroup):
-    """Options that say what is mapped, and how it is read."""
+    """Collect the options that say what is mapped, and how it is read."""
 
     relabel: Annotated[
         Path | None, typer.Option(help="Folder of a run with --embeddings, to map again by other words.")
@@ -54,7 +54,7 @@ class SourceGroup(ReadingGroup):
 
 @dataclass(frozen=True)
 class WordsGroup:
-    """Options that say what to map and which checkpoint names it."""
+    """Collect the options that say what to map and which checkpoint names it."""
 
     labels: Annotated[
         str | None, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
@@ -71,7 +71,7 @@ class WordsGroup:
 
 @dataclass(frozen=True)
 class ShownGroup:
-    """Options that say what a map shows and keeps."""
+    """Collect the options that say what a map shows and keeps."""
 
     reject: Annotated[
         float | None, typer.Option(help='Pixels whose best probability is lower are "uncertain" (code 255).')
@@ -83,7 +83,7 @@ class ShownGroup:
 
 @dataclass(frozen=True)
 class ReferenceGroup:
-    """Options that say what a map is compared with."""
+    """Collect the options that say what a map is compared with."""
 
     reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None
     reference_codes: Annotated[
@@ -94,7 +94,7 @@ class ReferenceGroup:
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Options that say where a map is computed and in which pieces."""
+    """Collect the options that say where a map is computed and in which pieces."""
 
     scheduler: Annotated[
         str, typer.Option(help="threads or processes of this machine, or the tcp://HOST:PORT of a Dask cluster.")
