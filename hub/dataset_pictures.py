@@ -24,7 +24,7 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     positions = {name: np.concatenate([np.empty((2, 0)), *split.positions], axis=1) for name, split in counts.items()}
     size = min(20.0, max(0.3, 20_000 / max(sum(split.rows for split in counts.values()), 1)))
     for colour, (name, points) in zip(cycle(COLOURS), positions.items(), strict=False):
-        axes.scatter(*points, s=size, color=colour, linewidths=0, label=f"{name} ({counts[name].rows:,})")
+        axes.scatter(points[0], points[1], s=size, color=colour, linewidths=0, label=f"{name} ({counts[name].rows:,})")
     longitudes, latitudes = np.concatenate(list(positions.values()), axis=1)
     placeless = int((np.isnan(longitudes) | np.isnan(latitudes)).sum())
     latitudes = latitudes[~np.isnan(latitudes)]

@@ -56,7 +56,8 @@ def fill(card: type[RepoCard], template: Path, data: CardData, values: Mapping[s
         ValueError: a slot for which there is nothing; the Hub's client would leave it empty.
     """
     text = template.read_text(encoding="utf-8")
-    known = {name for name, value in {**data.to_dict(), **values}.items() if value is not None}
+    fields: dict[str, Any] = data.to_dict()  # type: ignore[no-untyped-call]
+    known = {name for name, value in {**fields, **values}.items() if value is not None}
     empty = sorted(meta.find_undeclared_variables(Environment().parse(text)) - known - {"card_data"})
     if empty:
         raise ValueError(f"{template} has the slot {empty[0]!r}, for which there is nothing.")

@@ -101,7 +101,7 @@ def head(licences: Licences, task: str, results: Mapping[str, Any] | None, *tags
     return ModelCardData(**metadata, **(model_index(results) if results else {}))
 
 
-def headlines(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def headlines(results: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield data set and entry of what is shown: raw scores of whole series, generic prompts, one a task."""
     for run in results["runs"]:
         yield from ((run["dataset"]["name"], entry) for entry in drawn_entries(run))
@@ -131,14 +131,12 @@ def results_table(results: Mapping[str, Any]) -> str:
     return table((*columns, "commonest class", "chance"), rows)
 
 
-def results_of(model: Any, results: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def results_of(model: Any, results: Mapping[str, Any]) -> dict[str, Any]:
     """Keep the runs of an evaluation that are of these very weights.
 
     Raises:
         ValueError: there are none.
     """
-    if results is None:
-        return None
     weights = weights_hash(model.state_dict())
     runs = [run for run in results["runs"] if (run["model"] or {}).get("weights_hash") == weights]
     if not runs:
@@ -158,8 +156,9 @@ def carbon(minutes: float, hardware: str) -> str:
 
 def describe_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor) -> dict[str, Any]:
     """Describe the sizes of the towers, and what they read."""
-    pixel, rows = model.config.pixel_config, [("pixel tower", architecture(model), _count(model.pixel_model))]
-    text, vision = model.config.text_config, model.config.vision_config
+    config: Any = model.config
+    pixel, text, vision = config.pixel_config, config.text_config, config.vision_config
+    rows = [("pixel tower", architecture(model), _count(model.pixel_model))]
     words_of_it = f"CLIP text transformer, {text.num_hidden_layers} layers, {text.vocab_size:,} tokens"
     rows.append(("text tower", words_of_it, _count(model.text_model, model.text_projection)))
     if vision is not None:
@@ -177,7 +176,7 @@ def describe_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcesso
 
 def architecture(model: TimeSenCLIPModel) -> str:
     """Describe the pixel tower."""
-    pixel = model.config.pixel_config
+    pixel: Any = model.config.pixel_config
     return (
         f"{pixel.encoder_type} encoder, width {pixel.hidden_size}, {pixel.num_hidden_layers} layers, "
         f"{pixel.num_attention_heads} heads"
@@ -204,7 +203,7 @@ def fill_timesenclip(model: TimeSenCLIPModel, processor: TimeSenCLIPProcessor, f
     Raises:
         ValueError: it cannot be said where the weights come from, or the results are of other weights.
     """
-    results = results_of(model, facts.results)
+    results = None if facts.results is None else results_of(model, facts.results)
     values = describe_timesenclip(model, processor) | _common(facts, results) | {"usage": usage(facts.repo_id)}
     data = head(facts.licences, "zero-shot-classification", results, "clip")
     return fill(ModelCard, CARDS / "timesenclip.md", data, values)
@@ -216,7 +215,8 @@ def fill_senclip(model: CLIPModel, facts: Facts) -> str:
     Raises:
         ValueError: it cannot be said where the weights come from, or the results are of other weights.
     """
-    results, vision = results_of(model, facts.results), model.config.vision_config
+    results = None if facts.results is None else results_of(model, facts.results)
+    vision: Any = model.config.vision_config
     values = {
         "parameters": f"{model.num_parameters():,}",
         "image_size": vision.image_size,

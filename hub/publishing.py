@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import LocalTokenNotFoundError, RepositoryNotFoundError
-from huggingface_hub.utils import filter_repo_objects
+from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]  # imported there for its users
 
 from hub.vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.files import first_line

@@ -44,7 +44,7 @@ FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 logging.getLogger("picklescan").setLevel(logging.CRITICAL)
 
 
-class _Detector(RegexBasedDetector):  # type: ignore[misc]  # published without types
+class _Detector(RegexBasedDetector):
     """Detect a secret that `detect-secrets` 1.5 does not know, or knows by a pattern too slow for gigabytes."""
 
     secret_type = "Other Secret"
