@@ -8,43 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from datasets import load_dataset
-from rasterio.warp import transform
 from typer.testing import CliRunner
 
-from tests.support.image_files import write_patch, write_picture
-from tests.support.sen4map_files import write_derived
-from tests.support.small_cubes import CRS, grid, small_cube, write_raster
+from tests.support.small_cubes import grid, small_cube, write_raster
 from timesenclip_hf.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = "maize,woodland,water"
-SOURCES = ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
 
 
 def run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture
-def table(tmp_path):
-    values = np.random.default_rng(0).integers(100, 4000, (8, 12, 10), dtype=np.uint16)
-    values[3] = 65535
-    np.savez(tmp_path / "table.npz", X=values, ids=np.array([f"p{index}" for index in range(8)]))
-    return tmp_path / "table.npz"
-
-
-@pytest.fixture
-def cube(tmp_path):
-    small_cube().to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
-    return tmp_path / "cube.nc"
-
-
 def test_help_names_the_commands():
     result = run("--help")
     assert result.exit_code == 0
     assert all(command in result.stdout for command in ("classify", "map", "convert", "import", "index", "search"))
-    assert all(source in run("import", "--help").stdout for source in SOURCES)
 
 
 def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_checkpoint):
@@ -108,63 +88,6 @@ def test_map_reads_several_files_and_one_year(tmp_path, tiny_checkpoint):
         assert raster.xy(0, 0) == (grid(1, 1)["x"][0], grid(1, 1)["y"][0])
 
 
-def imported(result, folder):
-    assert result.exit_code == 0, result.output
-    assert f"points written to {folder}" in result.stdout
-    return load_dataset(str(folder), split="train", cache_dir=str(folder / "cache"))
-
-
-def test_a_table_is_imported_with_its_labels(tmp_path, table):
-    labels = tmp_path / "labels.csv"
-    rows = [{"id": f"p{place}", "longitude": 5, "latitude": 50, "lc1": "B16"} for place in range(8)]
-    pd.DataFrame(rows).to_csv(labels, index=False)
-    result = run("import", "table", table, "--output", tmp_path / "out", "--labels", labels)
-    dataset = imported(result, tmp_path / "out")
-    assert dataset["point_id"] == [f"p{place}" for place in range(8) if place != 3]
-    assert {dataset.features["land_cover"].int2str(one) for one in dataset["land_cover"]} == {"Cropland"}
-    assert "no clear look: 1" in result.stdout
-
-
-def test_a_cube_is_imported_under_a_raster_of_labels(tmp_path, cube):
-    codes = np.full((1, 6, 5), 7, dtype=np.uint8)
-    codes[0, :2] = 9
-    reference = write_raster(tmp_path / "labels.tif", codes)
-    options = ["--labels", reference, "--codes", "maize=7;water=9", "--per-label", 4]
-    dataset = imported(run("import", "cube", cube, "--output", tmp_path / "out", *options), tmp_path / "out")
-    assert sorted(dataset["label"]) == [0] * 4 + [1] * 4
-
-
-def test_pictures_of_eurosat_of_bigearthnet_and_around_points_of_a_cube_are_imported(tmp_path, cube):
-    write_picture(tmp_path / "eurosat" / "River" / "River_1.jpg")
-    options = ["--output", tmp_path / "pictures", "--workers", 1]
-    dataset = imported(run("import", "eurosat", tmp_path / "eurosat", *options), tmp_path / "pictures")
-    assert dataset.features["label"].int2str(dataset["label"][0]) == "River"
-    write_patch(tmp_path / "bigearthnet", "S2A_1")
-    options = ["--output", tmp_path / "patches", "--workers", 1, "--bands", "B08", "--located"]
-    dataset = imported(run("import", "bigearthnet", tmp_path / "bigearthnet", *options), tmp_path / "patches")
-    assert dataset["point_id"][:] == ["S2A_1"]
-    points = tmp_path / "points.csv"
-    longitude, latitude = transform(CRS, "EPSG:4326", [grid(6, 5)["x"][2]], [grid(6, 5)["y"][3]])
-    points.write_text(f"longitude,latitude\n{longitude[0]},{latitude[0]}\n3.1,50.5\n")
-    options = ["--output", tmp_path / "windows", "--points", points, "--size", 2, "--month", 5, "--month", 7]
-    result = run("import", "patches", cube, *options)
-    assert imported(result, tmp_path / "windows")["date"][:] == ["2018-05-15"]
-    assert "outside the cube: 1" in result.stdout
-
-
-def test_sen4map_files_are_imported_and_paired_with_references_to_photos(tmp_path):
-    write_derived(tmp_path / "points.h5", 3)
-    series = tmp_path / "series"
-    dataset = imported(run("import", "sen4map", tmp_path / "points.h5", "--output", series, "--workers", 1), series)
-    assert len(dataset) == 3
-    paired = tmp_path / "paired"
-    options = ["--series", series, "--directions", "N,P", "--workers", 1]
-    dataset = imported(run("import", "lucas", "--output", paired, *options), paired)
-    assert [[photo["direction"] for photo in photos] for photos in dataset["photos"]] == [["N", "P"]] * 3
-    again = run("import", "lucas", "--output", paired, *options)
-    assert again.exit_code == 0, again.output
-
-
 def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table, tiny_checkpoint):
     labels = tmp_path / "labels.csv"
     rows = [{"id": f"p{place}", "longitude": 5 + place, "latitude": 50} for place in range(8)]
@@ -210,21 +133,13 @@ def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table,
             ["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "CUBE", "--reference-codes", "b=1"],
             "The reference label 'b' is none of the map's",
         ),
-        (["import", "sen4map", "nowhere.h5", "--output", "out"], "No such file: nowhere.h5."),
-        (["import", "table", "nowhere.csv", "--output", "out"], "No such file: nowhere.csv."),
-        (["import", "eurosat", ".", "--output", "out"], "holds no image in folders named AnnualCrop"),
-        (["import", "bigearthnet", "nowhere", "--output", "out"], "No such folder: nowhere."),
-        (["import", "patches", "CUBE", "--output", "out", "--points", "nowhere.csv"], "No such file: nowhere.csv."),
-        (["import", "cube", "CUBE", "--output", "out"], "Give `points` or `labels`"),
-        (["import", "lucas", "--output", "out"], "Give series, a survey, or both."),
-        (["import", "lucas", "--output", "out", "--series", "."], "No dataset in .: make one with `timesenclip"),
         (["convert", "nowhere.ckpt", "--clip", "nowhere", "--output", "out"], "No such checkpoint: nowhere.ckpt"),
     ],
 )
 def test_bad_input_ends_in_one_line(tmp_path, table, cube, tiny_checkpoint, monkeypatch, arguments, sentence):
     monkeypatch.chdir(tmp_path)
     places = {"TABLE": table, "CUBE": cube}
-    model = [] if "--model" in arguments or arguments[0] in ("convert", "import") else ["--model", tiny_checkpoint]
+    model = [] if "--model" in arguments or arguments[0] == "convert" else ["--model", tiny_checkpoint]
     result = run(*(places.get(argument, argument) for argument in arguments), *model)
     assert result.exit_code == 1
     lines = result.stderr.strip().splitlines()

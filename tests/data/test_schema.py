@@ -44,7 +44,7 @@ def test_a_photo_has_an_embedding_where_one_is_asked_for():
     assert build_features(embedding_size=512)["photos"].feature["embedding"].length == 512
 
 
-@pytest.mark.parametrize("sizes", [{"num_looks": 0}, {"crop": 0}, {"embedding_size": 0}])
+@pytest.mark.parametrize("sizes", [{"num_times": 0}, {"crop": 0}, {"embedding_size": 0}])
 def test_a_size_below_one_is_refused(sizes):
     with pytest.raises(ValueError, match="must be positive"):
         build_features(**sizes)

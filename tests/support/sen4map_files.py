@@ -21,7 +21,7 @@ def write_raw(
     num_points: int,
     *,
     compound: bool = False,
-    looks: tuple[int, int] = (20, 40),
+    acquisitions: tuple[int, int] = (20, 40),
     size: int = 64,
     first: int = 0,
     seed: int = 0,
@@ -33,8 +33,8 @@ def write_raw(
     texture = rng.integers(-40, 41, (len(FIELDS), size, size), dtype=np.int16)
     with h5py.File(path, "w") as file:
         for place in range(num_points):
-            num_looks = int(rng.integers(looks[0], looks[1] + 1))
-            dates = np.sort(np.datetime64("2018-01-01") + rng.choice(365, num_looks, replace=False))
+            num_times = int(rng.integers(acquisitions[0], acquisitions[1] + 1))
+            dates = np.sort(np.datetime64("2018-01-01") + rng.choice(365, num_times, replace=False))
             bands, classes = _acquisitions(points.series[place], dates, texture, rng)
             layers = dict(zip(FIELDS, bands.swapaxes(0, 1), strict=True)) | {"SCL": classes}
             name = f"Lucas_Point_{FIRST_ID + first + place}"
@@ -72,7 +72,7 @@ def write_derived(path: Path, num_points: int, *, first: int = 0, seed: int = 0)
 def _acquisitions(
     series: np.ndarray, dates: np.ndarray, texture: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Digital numbers (time, band, size, size) and scene classes (time, size, size); a third of the looks is cloud."""
+    """Digital numbers (time, band, size, size) and scene classes (time, size, size); a third of the dates is cloud."""
     months = month_of(dates)
     ground = series[months] * 10_000
     cloudy = np.isnan(ground).any(axis=1) | (rng.random(len(dates)) < 1 / 3)

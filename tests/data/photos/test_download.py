@@ -7,15 +7,14 @@ from email.utils import format_datetime
 import pytest
 
 from tests.support.photo_server import draw_photo, serve_photos
+from timesenclip_hf.data.photos.checksums import CHECKSUM_FILE
 from timesenclip_hf.data.photos.download import (
-    CHECKSUM_FILE,
     FAILURES_IN_A_ROW,
-    NO_BYTES,
-    UNREADABLE,
+    DownloadOptions,
     PhotoRequest,
     download_photos,
-    photo_fault,
 )
+from timesenclip_hf.data.photos.faults import NO_BYTES, UNREADABLE
 
 
 @pytest.fixture
@@ -24,9 +23,10 @@ def server():
         yield running
 
 
-def fetch(server, folder, paths=None, **options):
+def fetch(server, folder, paths=None, *, verify=False, **options):
     requests = [PhotoRequest(f"{server.url}/{path}", path) for path in paths or server.photos]
-    return download_photos(requests, folder, progress=False, **{"pause": 0.01, **options})
+    wanted = DownloadOptions(**{"pause": 0.01, **options})
+    return download_photos(requests, folder, wanted, verify=verify, progress=False)
 
 
 def test_photos_arrive_whole_with_their_checksums(server, tmp_path):
@@ -232,27 +232,59 @@ def test_a_killed_download_goes_on_where_it_stopped(server, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("photos", "options", "message"),
+    ("photo", "message"),
     [
-        ([PhotoRequest("http://x/a.jpg", "../a.jpg")], {}, "stay within its folder"),
-        ([PhotoRequest("http://x/a.jpg", "/a.jpg")], {}, "stay within its folder"),
-        ([PhotoRequest("file:///etc/passwd", "a.jpg")], {}, "must begin with http"),
-        ([], {"workers": 0}, "`workers` must be 1 to 8"),
-        ([], {"workers": 9}, "the server is shared"),
-        ([], {"retries": -1}, "must not be negative"),
+        (PhotoRequest("http://x/a.jpg", "../a.jpg"), "stay within its folder"),
+        (PhotoRequest("http://x/a.jpg", "/a.jpg"), "stay within its folder"),
+        (PhotoRequest("file:///etc/passwd", "a.jpg"), "must begin with http"),
     ],
 )
-def test_what_would_be_rude_or_unsafe_is_refused_in_one_line(tmp_path, photos, options, message):
+def test_what_would_be_unsafe_is_refused_in_one_line(tmp_path, photo, message):
     with pytest.raises(ValueError, match=message):
-        download_photos(photos, tmp_path, progress=False, **options)
+        download_photos([photo], tmp_path, progress=False)
 
 
-def test_a_fault_is_told_from_a_file_or_from_bytes(tmp_path):
-    photo = draw_photo()
-    (tmp_path / "a.jpg").write_bytes(photo)
-    (tmp_path / "empty.jpg").touch()
-    assert photo_fault(photo) is None
-    assert photo_fault(tmp_path / "a.jpg") is None
-    assert photo_fault(tmp_path / "empty.jpg") == NO_BYTES
-    assert photo_fault(photo[:-20]) == UNREADABLE
-    assert photo_fault(tmp_path / "absent.jpg") == UNREADABLE
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": 0}, "`workers` must be 1 to 8"),
+        ({"workers": 9}, "the server is shared"),
+        ({"retries": -1}, "must not be negative"),
+        ({"timeout": 0}, "nor `timeout` 0"),
+    ],
+)
+def test_what_would_be_rude_is_refused_in_one_line(options, message):
+    with pytest.raises(ValueError, match=message):
+        DownloadOptions(**options)
+
+
+def test_pauses_double_up_to_a_minute_with_a_random_part_of_one_more():
+    retry, pauses = DownloadOptions(retries=9, pause=2).to_retry(), []
+    for _ in range(8):
+        retry = retry.increment("GET", "http://x/a.jpg", error=OSError("reset"))
+        pauses.append(retry.get_backoff_time())
+    assert all(least <= pause <= least + 2 for pause, least in zip(pauses, (2, 4, 8, 16, 32), strict=False))
+    assert pauses[5:] == [60, 60, 60]
+
+
+def test_photos_come_through_the_proxy_that_the_environment_names(server, tmp_path, monkeypatch):
+    url = "http://photos.invalid/a.jpg"
+    content = server.add(url)
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    report = download_photos([PhotoRequest(url, "a.jpg")], tmp_path, progress=False)
+    assert report.fetched == 1
+    assert (tmp_path / "a.jpg").read_bytes() == content
+
+
+def test_a_server_that_moved_a_photo_is_followed(server, tmp_path):
+    content = server.add("new.jpg")
+    server.add("old.jpg", answers=[("status", 302)], headers={"Location": f"{server.url}/new.jpg"})
+    assert fetch(server, tmp_path, ["old.jpg"]).fetched == 1
+    assert (tmp_path / "old.jpg").read_bytes() == content
+
+
+def test_an_answer_that_asks_to_wait_for_nonsense_is_tried_again_after_the_usual_pause(server, tmp_path):
+    server.add("a.jpg", answers=[("status", 503)], headers={"Retry-After": "soon"})
+    assert fetch(server, tmp_path).fetched == 1
+    assert server.num_requests == 2

@@ -3,9 +3,9 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, Value, load_dataset
 
-from timesenclip_hf.data.photos.embedding import import_upstream_embeddings
 from timesenclip_hf.data.photos.embedding_shards import add_embeddings, read_embeddings
 from timesenclip_hf.data.photos.pairing import pair_lucas
+from timesenclip_hf.data.photos.upstream_embeddings import import_upstream_embeddings
 from timesenclip_hf.data.sources.lucas import Survey, SurveyPoint
 
 SIZE = 6
@@ -35,7 +35,7 @@ def test_each_photo_gets_its_own_embedding_whatever_the_order_of_the_shards(shar
     assert second == [2, 1, 3, 0]  # N, E, S, W of upstream's W, E, N, S
     assert np.isnan(third).all()
     for before, after in zip(dataset, added, strict=True):
-        without = [{key: value for key, value in one.items() if key != "embedding"} for one in after["photos"]]
+        without = [{key: value for key, value in photo.items() if key != "embedding"} for photo in after["photos"]]
         assert without == before["photos"]
         assert {key: after[key] for key in before if key != "photos"} == {
             k: v for k, v in before.items() if k != "photos"

@@ -9,7 +9,7 @@ from tests.support.photo_server import draw_photo, serve_photos
 from tests.support.sen4map_files import write_raw
 from timesenclip_hf.data.engine.content import content_hash
 from timesenclip_hf.data.photos import pairing
-from timesenclip_hf.data.photos.pairing import pair_lucas
+from timesenclip_hf.data.photos.pairing import PhotoOptions, pair_lucas
 from timesenclip_hf.data.schema import UNKNOWN, as_series, build_features, classes_of_codes, month_places
 from timesenclip_hf.data.sources.lucas import LICENCE, Survey, SurveyPoint, photo_path, read_survey
 from timesenclip_hf.data.sources.sen4map import import_sen4map
@@ -53,8 +53,10 @@ def put_photos(folder, point_id, directions="NESW", year=2018, content=None):
         file.write_bytes(draw_photo(number) if content is None else content)
 
 
-def pair(output, **options):
-    report = pair_lucas(output, progress=False, **{"workers": 1, **options})
+def pair(output, *, series=None, survey=None, workers=1, **photos):
+    report = pair_lucas(
+        output, series=series, survey=survey, photos=PhotoOptions(**photos), workers=workers, progress=False
+    )
     return load_dataset(str(output), split="train", cache_dir=str(output) + ".cache"), report
 
 
@@ -85,8 +87,8 @@ def test_points_go_by_id_and_year_and_take_from_the_survey_what_they_lack(tmp_pa
 def test_photos_on_disk_are_paths_or_bytes_that_decode(tmp_path):
     put_photos(tmp_path / "photos", IDS[0])
     series, _ = series_of(IDS[:1])
-    paths, _ = pair(tmp_path / "paths", series=series, photos=tmp_path / "photos")
-    held, _ = pair(tmp_path / "bytes", series=series, photos=tmp_path / "photos", embed_bytes=True)
+    paths, _ = pair(tmp_path / "paths", series=series, folder=tmp_path / "photos")
+    held, _ = pair(tmp_path / "bytes", series=series, folder=tmp_path / "photos", embed_bytes=True)
     by_path, by_bytes = paths[0]["photos"][2]["image"], held[0]["photos"][2]["image"]
     assert by_path["bytes"] is None
     assert by_bytes == {"bytes": draw_photo(2), "path": "38023110S.jpg"}
@@ -101,7 +103,7 @@ def test_bad_and_missing_photos_are_counted_and_named_and_stay_references(tmp_pa
     put_photos(folder, IDS[0], "W", content=draw_photo()[:700])
     put_photos(folder, IDS[1], "N")
     series, _ = series_of([*IDS, "no LUCAS id"])
-    dataset, report = pair(tmp_path / "out", series=series, photos=folder)
+    dataset, report = pair(tmp_path / "out", series=series, folder=folder)
     assert report.counts == {
         "no survey photos of this year and country": 1,
         "photo of zero bytes": 1,
@@ -120,7 +122,7 @@ def test_bad_and_missing_photos_are_counted_and_named_and_stay_references(tmp_pa
 def test_points_without_photos_can_be_left_out(tmp_path):
     put_photos(tmp_path / "photos", IDS[1])
     series, _ = series_of(IDS)
-    dataset, report = pair(tmp_path / "out", series=series, photos=tmp_path / "photos", require_photos=True)
+    dataset, report = pair(tmp_path / "out", series=series, folder=tmp_path / "photos", require_photos=True)
     assert dataset["point_id"][:] == [IDS[1]]
     assert [problem.point_id for problem in report.skipped] == [IDS[0], IDS[2]]
 
@@ -137,7 +139,7 @@ def test_a_download_fills_the_folder_first(tmp_path):
         for direction in "NES":
             server.add(photo_path(IDS[0], 2018, "BE", direction))
         series, _ = series_of(IDS[:1])
-        options = {"series": series, "photos": tmp_path / "photos", "download": True, "base_url": server.url}
+        options = {"series": series, "folder": tmp_path / "photos", "download": True, "base_url": server.url}
         dataset, report = pair(tmp_path / "out", **options)
     assert [photo["image"] is None for photo in dataset[0]["photos"]] == [False, False, False, True]
     assert report.counts == {"photo not downloaded": 1, "point with some photos only": 1}
@@ -147,7 +149,7 @@ def test_nothing_is_downloaded_unless_asked_for(tmp_path):
     with serve_photos() as server:
         (tmp_path / "photos").mkdir()
         series, _ = series_of(IDS[:1])
-        pair(tmp_path / "out", series=series, photos=tmp_path / "photos", base_url=server.url)
+        pair(tmp_path / "out", series=series, folder=tmp_path / "photos", base_url=server.url)
         assert server.num_requests == 0
 
 
@@ -162,7 +164,8 @@ def test_two_processes_write_the_rows_of_one(tmp_path):
 def pair_in_a_process(output, photos, survey):
     fault = pairing.photo_fault
     pairing.photo_fault = lambda photo: time.sleep(0.05) or fault(photo)
-    pair_lucas(output, survey=survey, photos=photos, embed_bytes=True, directions="N", workers=1, progress=False)
+    options = PhotoOptions(photos, "N", embed_bytes=True)
+    pair_lucas(output, survey=survey, photos=options, workers=1, progress=False)
 
 
 def test_a_killed_pairing_goes_on_and_gives_the_same_rows(tmp_path):
@@ -179,7 +182,7 @@ def test_a_killed_pairing_goes_on_and_gives_the_same_rows(tmp_path):
     killed.kill()
     killed.join()
     assert not (tmp_path / "out" / "data").exists()
-    options = {"survey": survey, "photos": tmp_path / "photos", "embed_bytes": True, "directions": "N"}
+    options = {"survey": survey, "folder": tmp_path / "photos", "embed_bytes": True, "directions": "N"}
     hashes = [
         content_hash(pair(tmp_path / output, **options)[0].with_format("arrow").iter(7)) for output in ("out", "whole")
     ]
@@ -193,7 +196,7 @@ def test_a_killed_pairing_goes_on_and_gives_the_same_rows(tmp_path):
         ({"series": Dataset.from_dict({"id": [1]})}, "need the columns point_id and year, got id"),
         ({"survey": survey_of(survey_point()), "directions": "NX"}, "some of N, E, S, W, P, C, got .'N', 'X'"),
         ({"survey": survey_of(survey_point()), "directions": ""}, "some of N, E"),
-        ({"survey": survey_of(survey_point()), "download": True}, "Give `photos`"),
+        ({"survey": survey_of(survey_point()), "download": True}, "Give the folder of photos"),
     ],
 )
 def test_what_cannot_be_paired_is_refused_in_one_line(tmp_path, options, message):
@@ -203,7 +206,7 @@ def test_what_cannot_be_paired_is_refused_in_one_line(tmp_path, options, message
 
 def test_a_missing_folder_of_photos_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"No such folder of photos: .*absent"):
-        pair(tmp_path / "out", survey=survey_of(survey_point()), photos=tmp_path / "absent")
+        pair(tmp_path / "out", survey=survey_of(survey_point()), folder=tmp_path / "absent")
 
 
 @pytest.mark.parametrize("options", [{}, {"composite": "none"}, {"crop": 3}])
@@ -222,7 +225,7 @@ def test_what_the_sen4map_importer_wrote_is_paired_with_its_series_untouched(tmp
 def test_the_five_complete_real_points_pair_with_their_four_photos(real_data, tmp_path):
     folder = real_data / "lucas_photos_32"
     survey = read_survey(folder / "metadata_subset.csv")
-    options = {"survey": survey, "photos": folder, "embed_bytes": True}
+    options = {"survey": survey, "folder": folder, "embed_bytes": True}
     dataset, report = pair(tmp_path / "out", **options)
     complete = dataset.filter(lambda row: all(photo["image"] for photo in row["photos"]))
     assert sorted(complete["point_id"]) == ["31603628", "32362878", "38023110", "38023114", "38023116"]
@@ -242,7 +245,7 @@ def test_the_five_complete_real_points_pair_with_their_four_photos(real_data, tm
 @pytest.mark.real_data
 def test_all_32_real_photos_can_be_read(real_data, tmp_path):
     folder = real_data / "lucas_photos_32"
-    options = {"survey": read_survey(folder / "metadata_subset.csv"), "photos": folder, "directions": "NESWPC"}
+    options = {"survey": read_survey(folder / "metadata_subset.csv"), "folder": folder, "directions": "NESWPC"}
     dataset, report = pair(tmp_path / "out", **options)
     assert sum(photo["image"] is not None for row in dataset for photo in row["photos"]) == 32
     assert report.counts == {"point with some photos only": 2}

@@ -18,7 +18,7 @@ def digital_numbers(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(200, 5000, shape)
 
 
-def test_an_array_of_twelve_looks_is_kept_value_by_value():
+def test_an_array_of_twelve_months_is_kept_value_by_value():
     series = digital_numbers(5, 12, 10)
     series[1, 4] = MISSING
     dataset = dataset_from_series(series)
@@ -35,7 +35,7 @@ def test_reflectance_and_bands_in_any_order_and_spelling_are_the_same_dataset():
     np.testing.assert_array_equal(given["series"][:], dataset_from_series(series)["series"][:])
 
 
-def test_dated_looks_become_months_of_one_year():
+def test_dated_acquisitions_become_months_of_one_year():
     table = SeriesTable(["a", "b"], [{"series": digital_numbers(12, 10, seed=s), "dates": DATES[::-1]} for s in (0, 1)])
     dataset = dataset_from_series(table)
     np.testing.assert_array_equal(as_series(dataset.with_format("arrow")[:])[0], digital_numbers(12, 10)[::-1])
@@ -43,10 +43,10 @@ def test_dated_looks_become_months_of_one_year():
     assert dataset["year"][:] == [2018, 2018]
 
 
-def test_every_look_may_be_kept_with_its_date():
+def test_every_acquisition_may_be_kept_with_its_date():
     items = [
-        {"series": digital_numbers(looks, 10), "dates": [f"2018-07-{day:02d}" for day in range(1, looks + 1)]}
-        for looks in (3, 5)
+        {"series": digital_numbers(times, 10), "dates": [f"2018-07-{day:02d}" for day in range(1, times + 1)]}
+        for times in (3, 5)
     ]
     items[1]["series"][2] = MISSING
     dataset = dataset_from_series(items, composite="none")
@@ -66,7 +66,7 @@ def test_dates_of_several_years_need_the_year():
     assert native["dates"] == DATES[1:]
 
 
-def test_series_without_a_clear_look_are_left_out_with_their_columns_and_listed():
+def test_series_without_a_clear_observation_are_left_out_with_their_columns_and_listed():
     series = digital_numbers(4, 12, 10)
     series[2] = MISSING
     problems = []
@@ -117,7 +117,7 @@ def test_a_column_of_another_length_is_refused(columns, message):
 
 
 def test_nothing_but_cloud_is_an_error():
-    with pytest.raises(ValueError, match="None of the 2 series has a clear look"):
+    with pytest.raises(ValueError, match="None of the 2 series has a clear observation"):
         dataset_from_series(np.full((2, 12, 10), MISSING))
 
 

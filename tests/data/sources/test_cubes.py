@@ -6,8 +6,9 @@ from rasterio.warp import transform
 
 from tests.support.small_cubes import CRS, small_cube, write_raster
 from timesenclip_hf.data.schema import as_series
-from timesenclip_hf.data.sources.cubes import dataset_from_labels, dataset_from_points, import_cube
+from timesenclip_hf.data.sources.cubes import LabelRaster, dataset_from_labels, dataset_from_points, import_cube
 from timesenclip_hf.maps.cubes import open_cube, parse_codes
+from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
 HEIGHT, WIDTH = 6, 5
 
@@ -57,13 +58,25 @@ def test_a_csv_of_points_and_a_raster_of_labels_are_imported(files, cube, tmp_pa
     (tmp_path / "points.csv").write_text("\n".join(["lon,lat,label", *lines]) + "\n")
     assert import_cube(files[0], tmp_path / "points", points=tmp_path / "points.csv").rows == 2
     codes = parse_codes("maize=1;grassland=2")
-    report = import_cube(files[0], tmp_path / "labels", labels=files[1], codes=codes)
+    report = import_cube(files[0], tmp_path / "labels", labels=LabelRaster(files[1], codes))
     dataset = load_dataset(str(tmp_path / "labels"), split="train", cache_dir=str(tmp_path / "cache"))
     assert report.rows == len(dataset) == 5 * WIDTH
     assert dataset.features["label"].names == ["maize", "grassland"]
     assert dataset["label"][:] == [0] * 3 * WIDTH + [1] * 2 * WIDTH
     expected = cube["reflectance"].values[:, :, :5].reshape(12, 10, -1).transpose(2, 0, 1)
     np.testing.assert_array_equal(as_series(dataset.with_format("arrow")[:]), expected)
+
+
+def test_what_the_cube_knows_of_its_numbers_is_used_unless_the_options_say_otherwise(cube):
+    raised = cube.assign(reflectance=cube["reflectance"] + 1_000)
+    raised = raised.assign_coords(offset=("time", np.full(raised.sizes["time"], 1_000.0)))
+    at = places(cube, [2], [2])
+    plain = dataset_from_points(cube, at)["series"][:]
+    assert dataset_from_points(raised, at)["series"][:] == plain
+    assert dataset_from_points(raised, at, offset=None)["series"][:] == plain
+    assert dataset_from_points(raised, at, SeriesOptions(offset=0))["series"][:] != plain
+    with pytest.raises(TypeError, match="Unknown option 'ofset'"):
+        dataset_from_points(cube, at, ofset=0)
 
 
 def test_so_many_pixels_of_each_label_are_drawn_and_the_same_for_the_same_seed(cube):
@@ -92,8 +105,7 @@ def test_cubes_larger_than_what_is_read_at_once_give_the_same(cube, monkeypatch)
     ("options", "message"),
     [
         ({}, "Give `points` or `labels`"),
-        ({"points": "a.csv", "labels": "b.tif"}, "Give `points` or `labels`"),
-        ({"labels": "b.tif"}, "Labels need their `codes`"),
+        ({"points": "a.csv", "labels": LabelRaster("b.tif", {})}, "Give `points` or `labels`"),
     ],
 )
 def test_what_is_not_said_is_asked_for(cube, tmp_path, options, message):
@@ -120,7 +132,7 @@ def test_the_flanders_patch_becomes_a_dataset(real_data, tmp_path):
     codes = parse_codes("maize=CT:1200;grassland=LC:13;built-up=LC:60")
     labels = next(folder.glob("OUTPUT_*.nc"))
     sources = sorted(folder.glob("S2_*.nc"))
-    report = import_cube(sources, tmp_path / "out", labels=labels, codes=codes, year=2018, per_label=50)
+    report = import_cube(sources, tmp_path / "out", labels=LabelRaster(labels, codes, per_label=50), year=2018)
     dataset = load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert report.rows == 150
     assert 2.9 < dataset[0]["longitude"] < 3.2

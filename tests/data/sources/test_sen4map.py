@@ -200,7 +200,7 @@ def _words(file):
         (_without_scenes, "no scene classification"),
         (_without_a_band, "band missing"),
         (_without_dates, "no dates"),
-        (_too_few_dates, "dates and looks differ in number"),
+        (_too_few_dates, "dates and acquisitions differ in number"),
         (_dates_of_no_calendar, "no dates"),
         (_all_of_another_year, "date outside the year"),
         (_all_cloud, "no clear observation"),
@@ -218,7 +218,7 @@ def test_a_point_that_cannot_be_used_is_left_out_counted_and_listed(copy, tmp_pa
     assert [(one.point_id, one.source) for one in report.skipped] == [(str(FIRST_ID), "copy.h5")]
 
 
-def test_a_look_of_another_year_is_left_out_and_counted_and_the_point_kept(copy, tmp_path):
+def test_an_acquisition_of_another_year_is_left_out_and_counted_and_the_point_kept(copy, tmp_path):
     with h5py.File(copy, "a") as file:
         names = file[POINT].attrs["Image_ID"]
         file[POINT].attrs["Image_ID"] = [names[0].replace("2018", "2017"), *names[1:]]

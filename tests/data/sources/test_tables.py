@@ -78,7 +78,7 @@ def test_long_tables_may_have_series_of_different_lengths_months_and_scene_class
     assert mask.sum(axis=1).tolist() == [11, 7]
 
 
-def test_wide_scene_classes_hide_their_looks(tmp_path):
+def test_wide_scene_classes_hide_their_acquisitions(tmp_path):
     frame = wide_frame(digital_numbers()).assign(**{f"SCL_{date}": 4 for date in DATES})
     frame["SCL_2018-03-15"] = 8
     path = tmp_path / "table.csv"

@@ -10,7 +10,7 @@ from .faults import photo_fault
 
 with needs_extra("data"):
     from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry
-    from urllib3.exceptions import HTTPError, IncompleteRead, InvalidHeader
+    from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
 # Answers that may be another the next time (RFC 9110): time-out, too early, too many requests, and server errors.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -85,18 +85,13 @@ def fetch_photo(connections: Connections, url: str, part: Path) -> tuple[int, bo
     begun = part.stat().st_size if part.exists() and tag_file(part).exists() else 0
     # Continue only if the file on the server is still the same one; else it comes whole.
     headers = {"Range": f"bytes={begun}-", "If-Range": tag_file(part).read_text(encoding="utf-8")} if begun else {}
-    received = 0
     try:
         with connections.get(url, headers) as response:
             if response.status >= 300:
                 raise _error_of(response, part)
             continues = _begin(response, part, begun)
             has_length = "Content-Length" in response.headers
-            with part.open("ab") as file:
-                for chunk in response.stream(CHUNK, decode_content=False):
-                    received += file.write(chunk)
-    except IncompleteRead:
-        raise PassingError("cut short") from None
+            received = _receive(response, part)
     except HTTPError as error:
         raise PassingError(f"not answered ({type(error).__name__})") from None
     if (fault := photo_fault(part)) is not None:
@@ -125,6 +120,18 @@ def _begin(response: BaseHTTPResponse, part: Path, begun: int) -> bool:
     if validator:
         tag_file(part).write_text(validator, encoding="utf-8")
     return False
+
+
+def _receive(response: BaseHTTPResponse, part: Path) -> int:
+    """Append the content of an answer to a part; return how many bytes came."""
+    received = 0
+    with part.open("ab") as file:
+        try:
+            for chunk in response.stream(CHUNK, decode_content=False):
+                received += file.write(chunk)
+        except ProtocolError:  # also where less came than was promised
+            raise PassingError("cut short") from None
+    return received
 
 
 def _error_of(response: BaseHTTPResponse, part: Path) -> Exception:
