@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULE = "training.train"
 CONFIGS = ROOT / "training" / "configs"
 SMOKE = CONFIGS / "smoke.yaml"
+# Drawing and embedding photos is most of a short run; a batch of the smoke test has 32 places.
+FEW_PLACES = ("--series_points", "48", "--validation_points", "24")
 # The fewest points, lessons and steps that show a student coming nearer to its teacher.
 SHORT_STUDENT = (
     *("--series_points", "300", "--validation_points", "60", "--held_out_points", "300", "--lessons", "400"),

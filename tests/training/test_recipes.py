@@ -1,6 +1,7 @@
 """The configurations of the paper's recipe, for a few steps on small datasets of the right layout."""
 
 import json
+import shutil
 
 import datasets
 import numpy as np
@@ -12,7 +13,7 @@ from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
 from tests.support.photo_places import write_places
-from tests.support.training_runs import run_here
+from tests.support.training_runs import make_once, run_here
 from timesenclip_hf import TimeSenCLIPProcessor
 from timesenclip_hf.simulator import simulate
 from training.arguments import parse_arguments
@@ -52,30 +53,38 @@ def arguments(config, dataset, clip, output, **settings):
     return [str(ROOT / "training" / "configs" / f"{config}.yaml"), *words]
 
 
-@pytest.mark.parametrize(
-    ("config", "side"),
-    [
-        ("timesenclip_vitb32", 1),
-        ("timesenclip_vitb32_5x5", 5),
-        pytest.param("timesenclip_vitb32_9x9", 9, marks=pytest.mark.slow),
-    ],
-)
-def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(config, side, places, tiny_clip, tmp_path):
-    run_here(*arguments(config, places(side), tiny_clip, tmp_path))
-    results = json.loads((tmp_path / "results.json").read_text())
+@pytest.fixture(scope="module")
+def recipe_run(places, tiny_clip, tmp_path_factory):
+    """The folder of a run of the paper's recipe, by the pixels along a side."""
+    configs = {1: "timesenclip_vitb32", 5: "timesenclip_vitb32_5x5", 9: "timesenclip_vitb32_9x9"}
+
+    def make(side):
+        return make_once(
+            tmp_path_factory,
+            configs[side],
+            lambda folder: run_here(*arguments(configs[side], places(side), tiny_clip, folder)),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("side", [1, 5, pytest.param(9, marks=pytest.mark.slow)])
+def test_the_recipe_trains_validates_and_leaves_a_model_with_its_curves(side, recipe_run):
+    folder = recipe_run(side)
+    results = json.loads((folder / "results.json").read_text())
     # 24 places are three batches of 8.
     assert [entry["step"] for entry in results["curves"]["series_and_photos"]] == [1, 2, 3]
     measured = results["evaluations"]["series_and_photos"]
     assert [entry["step"] for entry in measured] == [2, 3]
     assert {"retrieval_recall_at_1", "retrieval_recall_at_10", "zero_shot_land_cover"} <= set(measured[0])
     assert results["best"]["series_and_photos"] in measured
-    assert (tmp_path / "curves_series_and_photos.png").exists()
-    model = AutoModel.from_pretrained(tmp_path / "model")
+    assert (folder / "curves_series_and_photos.png").exists()
+    model = AutoModel.from_pretrained(folder / "model")
     assert model.config.pixel_config.patch_size == side
     assert model.config.pixel_config.hidden_dropout_prob == 0.2
     assert model.vision_model is not None
     if side == 1:
-        classify = pipeline("zero-shot-pixel-classification", model=str(tmp_path / "model"), device="cpu")
+        classify = pipeline("zero-shot-pixel-classification", model=str(folder / "model"), device="cpu")
         assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
 
 
@@ -123,9 +132,8 @@ def test_the_recipe_has_the_published_towers(encoder, sizes):
         assert (tower.num_parameters(), own.num_attention_heads) == (8_169_472, 8)
 
 
-def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, tmp_path):
-    run_here(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "first"))
-    checkpoint = tmp_path / "first" / "model"
+def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, recipe_run, tmp_path):
+    checkpoint = shutil.copytree(recipe_run(1) / "model", tmp_path / "first" / "model")
     processor = TimeSenCLIPProcessor.from_pretrained(checkpoint)
     processor.feature_extractor.band_low = [0.0] * 10
     processor.save_pretrained(checkpoint)

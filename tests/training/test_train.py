@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
-from tests.support.training_runs import command_line, kill, newest_step, outcome, refuse, train, train_here
+from tests.support.training_runs import FEW_PLACES, command_line, kill, newest_step, outcome, refuse, train, train_here
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches
@@ -48,6 +48,8 @@ def test_the_documented_commands_start_the_script(launch, tmp_path, monkeypatch)
     assert tuple(script) == launch
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(sys, "path", sys.path[:])
+    # As in a process of its own, where nothing has imported it yet.
+    monkeypatch.delitem(sys.modules, "training.train", raising=False)
     run = partial(runpy.run_module, alter_sys=True) if script[0] == "-m" else runpy.run_path
     with command_line(config), pytest.raises(SystemExit, match=r"^error: There is no configuration .*absent\.yaml"):
         run(script[-1], run_name="__main__")
@@ -100,7 +102,7 @@ def test_the_tracker_has_the_losses_of_both_stages(trained):
 
 def test_training_goes_on_from_a_checkpoint_with_the_checkpoint_s_own_clip(trained, tmp_path):
     settings = ("--model_name_or_path", str(trained / "model"), "--steps", "1", "--learning_rate", "0", "--seed", "1")
-    train_here(tmp_path, *settings, "--weight_decay", "0")
+    train_here(tmp_path, *settings, *FEW_PLACES, "--weight_decay", "0")
     before, after = (AutoModel.from_pretrained(folder / "model") for folder in (trained, tmp_path))
     for name, weight in before.pixel_model.state_dict().items():
         assert torch.equal(after.pixel_model.state_dict()[name], weight), name
