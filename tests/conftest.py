@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def real_data() -> Path:
     """The folder of real data, `../shared/data` unless TIMESENCLIP_REAL_DATA names another."""
     # Not at the head of the file: the environment must be set before transformers is imported.
-    from training.measure import real_data_folder
+    from training.real_sets import real_data_folder
 
     try:
         return real_data_folder()

@@ -1,69 +1,76 @@
-"""Evaluates checkpoints on pixels that nothing was trained on, alone or on several processes.
+"""Measure checkpoints on pixels that nothing was trained on, alone or on several processes.
 
-`accelerate launch training/measure.py --dataset simulated --dataset real --suite all --output runs/evaluation`
+`accelerate launch -m training.measure --dataset simulated --dataset real --suite all --output runs/evaluation`
 
-It is `timesenclip evaluate` with the folder of real samples beside this checkout; `--help` lists the options. Every
-figure stands beside the lines that it must beat: always naming the commonest class, and a blind guess. Pixels of one
-field are alike, so that the number of pixels says little about the number of independent samples.
+It is `timesenclip evaluate` that also knows the sets of real samples beside this checkout, "real"; `--help` lists the
+options. Every figure stands beside the lines that it must beat: always naming the commonest class, and a blind guess.
+Pixels of one field are alike, so that the number of pixels says little about the number of independent samples.
 """
 
-import os
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.cli import app
+from timesenclip_hf.cli.evaluate import DataGroup, Models, ProtocolGroup, ReportGroup, run_evaluation
+from timesenclip_hf.cli.options import Device, with_groups
 from timesenclip_hf.evaluation.baselines import ImageModel
-from timesenclip_hf.evaluation.harness import evaluate
-from timesenclip_hf.evaluation.images import ImageSet, evaluate_images
+from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
+from timesenclip_hf.evaluation.image_measurement import ImageProtocol
+from timesenclip_hf.evaluation.images import ImageSet
 from timesenclip_hf.evaluation.protocol import Checkpoint, EvaluationSet, Protocol
-from timesenclip_hf.evaluation.sets import open_sets, simulated_set
+from timesenclip_hf.evaluation.record import OF
+from timesenclip_hf.evaluation.report.reading import runs_of
+from timesenclip_hf.evaluation.sets import SetOptions, open_sets, simulated_set
+from training.real_sets import LEFT_OUT, real_data_folder, real_sets
 
-ROOT = Path(__file__).resolve().parent.parent
 # Raw scores of twelve months, the checkpoint's own prompts.
-PLAIN = Protocol(num_looks=(12,), prompts=("generic",), centrings=("none",))
+PLAIN = Protocol(composites=(12,), prompts=("generic",), centrings=("none",))
+REAL = "real"
 
 
 def simulated(model: Any, processor: Any, num_points: int = 6_000) -> dict[str, dict[str, Any]]:
-    """Held-out simulated points: ten covers in plain words, all covers by their names, and the LUCAS land cover."""
+    """Measure held-out simulated points: ten covers in plain words, all covers by their names, LUCAS land cover."""
     entries = _plain_entries(Checkpoint("checkpoint", model, processor), [simulated_set(num_points)])
     return {entry["task"]: _report(entry) for _, entry in entries}
 
 
 def simulated_images(image_model: ImageModel, num_points: int = 6_000) -> dict[str, dict[str, Any]]:
-    """The same points as [`simulated`]'s by the patch around each, for a CLIP."""
+    """Measure a CLIP on the patch around each of the points of [`simulated`]."""
     points = ImageSet.of_points(simulated_set(num_points, images=True))
-    results = evaluate_images([image_model], [points], views=("generic",), centrings=("none",))
+    results = evaluate_images([image_model], [points], ImageProtocol(views=("generic",), centrings=("none",)))
     return {entry["task"]: _report(entry) for run in results["runs"] for entry in run["tasks"]}
 
 
 def real(model: str | None = None) -> dict[str, dict[str, Any]]:
-    """Every labelled set of real samples; the first task of a set goes by the name of the set."""
-    sets = open_sets(["real"], real_data=real_data_folder())
+    """Measure every labelled set of real samples; the first task of a set goes by the name of the set."""
     reports: dict[str, dict[str, Any]] = {}
-    for name, entry in _plain_entries(Checkpoint.load(model or DEFAULT_CHECKPOINT), sets):
+    for name, entry in _plain_entries(Checkpoint.load(model or DEFAULT_CHECKPOINT), real_sets(real_data_folder())):
         reports[f"{name}, {entry['task']}" if name in reports else name] = _report(entry)
     return reports
 
 
-def real_data_folder() -> Path:
-    """The folder of real data.
+def largest_difference(results: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[int, float]:
+    """Compare the metrics of task entries with recorded ones.
+
+    Returns:
+        How many values both have, and their largest difference.
 
     Raises:
-        FileNotFoundError: it is absent.
+        ValueError: an entry is not among those recorded.
     """
-    folder = Path(os.environ.get("TIMESENCLIP_REAL_DATA", ROOT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"There is no real data at {folder}: set TIMESENCLIP_REAL_DATA to the folder that holds it."
-        )
-    return folder
+    known = dict(_values(recorded))
+    differences = []
+    for name, value in _values(results):
+        if name not in known:
+            raise ValueError(f"{', '.join(map(str, name))} is not among the recorded figures: record them again.")
+        differences.append(abs(value - known[name]))
+    return len(differences), max(differences)
 
 
 def describe(name: str, report: dict[str, Any]) -> str:
-    """A few lines for a person."""
+    """Write a few lines for a person."""
     lines = [
         f"{name}: balanced accuracy {report['balanced_accuracy']:.3f} "
         f"(majority {report['majority_balanced_accuracy']:.3f}, chance {report['chance']:.3f}), "
@@ -73,13 +80,28 @@ def describe(name: str, report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+@app.command()
+@with_groups
+def measure(
+    data: DataGroup, scoring: ProtocolGroup, report: ReportGroup, model: Models = None, device: Device = None
+) -> None:
+    """Evaluate checkpoints on simulated points, datasets and "real", and write a report."""
+    left_out = LEFT_OUT if REAL in data.dataset else None
+    run_evaluation(data, scoring, report, models=model, device=device, open_sets=_open_sets, left_out=left_out)
+
+
+def _open_sets(names: Sequence[str], options: SetOptions) -> Iterator[EvaluationSet]:
+    for name in names:
+        yield from real_sets(real_data_folder()) if name == REAL else open_sets([name], options)
+
+
 def _plain_entries(checkpoint: Checkpoint, sets: Iterable[EvaluationSet]) -> Iterator[tuple[str, dict[str, Any]]]:
     for run in evaluate([checkpoint], sets, PLAIN).results["runs"]:
         yield from ((run["dataset"]["name"], entry) for entry in run["tasks"])
 
 
 def _report(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry, flat, as [`describe`] reads it."""
+    """Flatten an entry, as [`describe`] reads it."""
     return {
         **{key: entry[key] for key in ("samples", "recall", "absent", "confusion")},
         **{metric: value["value"] for metric, value in entry["metrics"].items()},
@@ -88,11 +110,12 @@ def _report(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """The command, with the real samples where this checkout expects them."""
-    os.environ.setdefault("TIMESENCLIP_REAL_DATA", str(ROOT.parent / "shared" / "data"))
-    app(["evaluate", *sys.argv[1:]], prog_name="training/measure.py")
+def _values(results: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], float]]:
+    for run in runs_of(results):
+        for entry in run["tasks"]:
+            for metric, value in entry["metrics"].items():
+                yield (run["dataset"]["name"], *(entry[name] for name in OF), metric), value["value"]
 
 
 if __name__ == "__main__":
-    main()
+    app(["measure", *sys.argv[1:]], prog_name="python -m training.measure")

@@ -1,4 +1,4 @@
-"""Small public samples of real pixels with labels, as the folder of real data holds them.
+"""Read small public samples of real pixels with labels, as the folder of real data holds them.
 
 Each set says in `notes` what its labels are. The candidates of a task are all classes of its label set, whether they
 occur or not, except where the name of the task says which few it has; they were chosen before anything was scored.
@@ -24,8 +24,11 @@ from timesenclip_hf.evaluation.samples import Samples
 from timesenclip_hf.evaluation.tasks import Task
 from timesenclip_hf.maps.cubes.labels import parse_codes, read_reference
 from timesenclip_hf.maps.cubes.reading import open_cube
-from timesenclip_hf.taxonomies import load_taxonomy
+from timesenclip_hf.taxonomies import Taxonomy, load_taxonomy
 
+ROOT = Path(__file__).resolve().parent.parent
+# Label sets that only these samples use; the others are the package's.
+LABEL_SETS = Path(__file__).with_name("label_sets")
 # Folders of the real data that are not evaluated on, and why.
 LEFT_OUT = {
     "worldcereal_cube_100x100": "it has no labels, only what another model said",
@@ -37,22 +40,42 @@ LEFT_OUT = {
 _EUROSAT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12", "B8A")
 
 
-def real_sets(folder: str | os.PathLike[str]) -> Iterator[EvaluationSet]:
-    """Every labelled set of the folder that is there, one after the other.
+def real_data_folder() -> Path:
+    """Return the folder of real data: what TIMESENCLIP_REAL_DATA says, or the one beside this checkout.
 
     Raises:
-        FileNotFoundError: none is there.
+        FileNotFoundError: it is absent.
     """
-    there = [(name, read) for name, read in _SETS.items() if (Path(folder) / name).is_dir()]
-    if not there:
+    folder = Path(os.environ.get("TIMESENCLIP_REAL_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no real data at {folder}: set TIMESENCLIP_REAL_DATA to the folder that holds it."
+        )
+    return folder
+
+
+def real_sets(folder: str | os.PathLike[str]) -> Iterator[EvaluationSet]:
+    """Read every labelled set that the folder holds, one after the other.
+
+    Raises:
+        FileNotFoundError: it holds none.
+    """
+    present = [(name, read) for name, read in _SETS.items() if (Path(folder) / name).is_dir()]
+    if not present:
         raise FileNotFoundError(f"None of {', '.join(_SETS)} is in {folder}.")
-    for name, read in there:
+    for name, read in present:
         yield read(Path(folder) / name)
 
 
+def label_set(name: str) -> Taxonomy:
+    """Load a label set of these samples, or of the package."""
+    path = LABEL_SETS / f"{name}.json"
+    return load_taxonomy(str(path) if path.is_file() else name)
+
+
 def flanders(folder: Path) -> EvaluationSet:
-    """A patch of fields, mapped for 2018 from its native dates."""
-    taxonomy = load_taxonomy("flanders_covers")
+    """Read a patch of fields, mapped for 2018 from its native dates."""
+    taxonomy = label_set("flanders_covers")
     files = folder / "raw_nc"
     cube = open_cube(sorted(files.glob("S2_L2A_*.nc")))
     codes = ";".join(f"{label.name}={label.code}" for label in taxonomy.labels)
@@ -69,11 +92,11 @@ def flanders(folder: Path) -> EvaluationSet:
 
 
 def france(folder: Path) -> EvaluationSet:
-    """Pixels of fields, ten-day composites with gaps."""
+    """Read pixels of fields, ten-day composites with gaps."""
     table = read_table(folder / "series.npz")
     columns = read_labels(folder / "labels.csv", table.ids)
     covers, crops = columns["landcover10"], columns["croptype28"]
-    main, with_grassland = load_taxonomy("france_crops"), load_taxonomy("france_crops_and_grassland")
+    main, with_grassland = label_set("france_crops"), label_set("france_crops_and_grassland")
     columns |= {
         "main_crops": [crop if crop in main.names else "" for crop in crops],
         "main_crops_and_grassland": [
@@ -100,10 +123,10 @@ def france(folder: Path) -> EvaluationSet:
 
 
 def east_africa(folder: Path) -> EvaluationSet:
-    """Pixels of fields in Uganda and South Sudan, monthly composites."""
+    """Read pixels of fields in Uganda and South Sudan, monthly composites."""
     table = read_table(folder / "series.npz")
     columns = read_labels(folder / "labels.csv", table.ids)
-    crops = load_taxonomy("eastafrica_crops").names
+    crops = label_set("eastafrica_crops").names
     columns |= {
         "crops": [label if label in crops else "" for label in columns["label_full"]],
         "covers": columns["finetune_class"],
@@ -120,7 +143,7 @@ def east_africa(folder: Path) -> EvaluationSet:
 
 
 def lucas(folder: Path) -> EvaluationSet:
-    """Survey points, monthly composites from August 2017 on."""
+    """Read survey points, monthly composites from August 2017 on."""
     table = read_table(folder / "series.npz")
     columns = read_labels(folder / "labels.csv", table.ids)
     count = len(table)
@@ -144,11 +167,11 @@ def lucas(folder: Path) -> EvaluationSet:
 
 
 def crop_mask(folder: Path) -> EvaluationSet:
-    """Points all over Africa, two half-yearly medians."""
+    """Read points all over Africa, two half-yearly medians."""
     with np.load(folder / "series.npz", allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     columns: dict[str, Sequence[Any]] = {
-        "cropland": [str(arrays["class_names"][one]) for one in arrays["y"]],
+        "cropland": [str(arrays["class_names"][index]) for index in arrays["y"]],
         "year": [2019] * len(arrays["y"]),
     }
     series = dataset_from_series(
@@ -171,7 +194,7 @@ def crop_mask(folder: Path) -> EvaluationSet:
 
 
 def eurosat(folder: Path) -> EvaluationSet:
-    """Patches of one day, each as the median of its pixels."""
+    """Read patches of one day, each as the median of its pixels."""
     with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     medians, pictures = [], []
@@ -199,7 +222,7 @@ def eurosat(folder: Path) -> EvaluationSet:
         series,
         {},
         {"scene": "eurosat"},
-        "One look of an unknown day, at the top of the atmosphere: not what a series encoder is for.",
+        "One acquisition of an unknown day, at the top of the atmosphere: not what a series encoder is for.",
         "The label is of a scene of 640 m; what is scored is the median of its pixels.",
     )
     return replace(made, images=np.stack(pictures))
@@ -217,5 +240,5 @@ _SETS: dict[str, Callable[[Path], EvaluationSet]] = {
 
 def _set(name: str, dataset: Any, renamed: dict[str, str], taxonomies: dict[str, str], *notes: str) -> EvaluationSet:
     samples = Samples.from_dataset(dataset.rename_columns(renamed), name=name, texts=tuple(taxonomies))
-    tasks = [Task(column, column, load_taxonomy(taxonomy)) for column, taxonomy in taxonomies.items()]
+    tasks = [Task(column, column, label_set(taxonomy)) for column, taxonomy in taxonomies.items()]
     return EvaluationSet(samples, tasks, notes)

@@ -13,13 +13,12 @@ from tests.conftest import ROOT
 from tests.support.label_sets import FLANDERS_COVERS
 from timesenclip_hf.cli import app
 from timesenclip_hf.data.sources.arrays import dataset_from_series, write_dataset
-from timesenclip_hf.evaluation.record import largest_difference
 from timesenclip_hf.maps.cubes import open_cube, parse_codes, read_reference
 from timesenclip_hf.maps.making.mapping import map_cube
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.taxonomies import load_taxonomy
-from training.measure import describe, real, simulated
+from training.measure import describe, largest_difference, real, simulated
 
 COVERS = ("Cropland", "Grassland", "Water", "Woodland")
 
@@ -59,7 +58,7 @@ def test_a_folder_is_evaluated_by_its_class_columns_and_the_report_is_written(
     places: Path, tiny_checkpoint: Path, tmp_path: Path
 ):
     record = tmp_path / "kept" / "figures.json"
-    shared = ("--dataset", str(places), "--split", "train", "--model", str(tiny_checkpoint), "--looks", "12")
+    shared = ("--dataset", str(places), "--split", "train", "--model", str(tiny_checkpoint), "--composites", "12")
     output = run(*shared, "--output", str(tmp_path / "out"), "--record", str(record), "--prompts", "C,generic")
     assert "land_cover" in output
     assert "majority 0.250, chance 0.125" in output
@@ -109,10 +108,11 @@ def test_bad_input_is_one_line(places: Path, tiny_checkpoint: Path, tmp_path: Pa
     assert "must be COLUMN=LABEL_SET" in fails(*train, "--taxonomy", "lucas_lc")
     assert "has no ground prompts" in fails(*train, "--task", "country", "--prompts", "ground")
     assert "`suites` must be of" in fails(*train, "--suite", "zero")
-    assert "must be divisors of 12" in fails(*train, "--looks", "7")
+    assert "must be divisors of 12" in fails(*train, "--composites", "7")
     assert "Missing months must be" in fails(*train, "--missing", "holidays")
     assert "No checkpoint can be read from" in fails(*train, "--model", "nobody/nothing")
     assert "--calibrated needs the suite" in fails(*train, "--calibrated", str(tmp_path / "kept"))
+    assert "run `python -m training.measure --dataset real`" in fails(*shared, "--dataset", "real")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -133,7 +133,7 @@ def test_one_process_and_two_write_the_same_bytes(tmp_path: Path):
     for processes, launch_file in ((1, "cpu"), (2, "cpu_two_processes")):
         call = [sys.executable, "-m", "accelerate.commands.launch"]
         call += ["--config_file", f"training/accelerate/{launch_file}.yaml"]
-        call += ["training/measure.py", "--dataset", "simulated", "--points", "600", "--prompts", "generic"]
+        call += ["-m", "training.measure", "--dataset", "simulated", "--points", "600", "--prompts", "generic"]
         call += ["--output", str(tmp_path / str(processes))]
         done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -14,7 +14,6 @@ from timesenclip_hf.evaluation.baselines import (
     embed_images,
     load_image_model,
     nearest_mean_scores,
-    predict_majority,
     score_images,
 )
 from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
@@ -41,13 +40,6 @@ def image_model(tiny_clip):
 
 def random_pictures(count, size=40):
     return np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-
-
-def test_the_majority_is_the_commonest_known_class_and_the_lower_one_of_equals():
-    assert predict_majority(np.array([2, 2, 1, -1, -1, -1]), 3).tolist() == [2, 2, 2]
-    assert predict_majority(np.array([3, 1, 1, 3]), 1).tolist() == [1]
-    with pytest.raises(ValueError, match="every training label is -1"):
-        predict_majority(np.array([-1, -1]), 2)
 
 
 def test_two_classes_of_constant_reflectance_are_told_apart_by_their_distance():
@@ -112,13 +104,12 @@ def test_what_cannot_be_compared_is_named(train, labels, series, message):
 def test_scores_are_the_logits_of_clip_itself(image_model, tiny_clip):
     pictures = random_pictures(5)
     prompts = expand_prompts(["maize", "a lake", "wood"], "a photo of {}.")
-    labels, logits = score_images(image_model, embed_images(image_model, pictures, batch_size=2), prompts)
+    logits = score_images(image_model, embed_images(image_model, pictures, batch_size=2), prompts)
     clip, tokenizer = CLIPModel.from_pretrained(tiny_clip).eval(), AutoTokenizer.from_pretrained(tiny_clip)
     inputs = tokenizer([texts[0] for texts in prompts.values()], padding=True, return_tensors="pt")
     pixels = CLIPImageProcessor.from_pretrained(tiny_clip)(list(pictures), return_tensors="pt")
     with torch.no_grad():
         expected = clip(**inputs, **pixels).logits_per_image
-    assert labels == ["maize", "a lake", "wood"]
     assert torch.allclose(logits, expected, atol=1e-5)
 
 
@@ -141,7 +132,7 @@ def test_blue_handed_as_red_is_warned_of_once(image_model, monkeypatch):
 def test_centring_is_that_of_the_common_scorer(image_model):
     embeds = embed_images(image_model, random_pictures(6))
     prompts = expand_prompts(["maize", "a lake"])
-    raw, centred = (score_images(image_model, embeds, prompts, centring=name)[1] for name in ("none", "class_mean"))
+    raw, centred = (score_images(image_model, embeds, prompts, centring=name) for name in ("none", "class_mean"))
     scale = image_model.model.logit_scale.detach().exp()
     cosines = raw / scale
     assert torch.allclose(centred, scale * cosines / (cosines.mean(dim=0) + 1e-6), atol=1e-4)
@@ -203,7 +194,6 @@ def test_eurosat_pictures_are_scored_against_all_views_of_their_classes(real_dat
     pictures = np.stack([np.asarray(Image.open(file)) for some in files for file in some])
     embeds = embed_images(image_model, pictures)
     for view in ("generic", "ground", "aerial"):
-        labels, logits = score_images(image_model, embeds, taxonomy.prompts_of(view))
-        assert labels == taxonomy.class_names
+        logits = score_images(image_model, embeds, taxonomy.prompts_of(view))
         assert logits.shape == (30, 10)
         assert torch.isfinite(logits).all()

@@ -63,7 +63,9 @@ def small_set(names: list[str], truth: list[int], *, latitude: list[float] | Non
     return EvaluationSet(samples, [Task("crop", "crop", load_taxonomy(FRANCE_CROPS))])
 
 
-def test_every_task_has_an_entry_for_each_number_of_composites_missing_months_prompts_and_scores(evaluation: Evaluation):
+def test_every_task_has_an_entry_for_each_number_of_composites_missing_months_prompts_and_scores(
+    evaluation: Evaluation,
+):
     run = evaluation.results["runs"][0]
     counts = {task: sum(entry["task"] == task for entry in run["tasks"]) for task in ("ten_covers", "land_cover")}
     # 3 numbers of composites, 2 sets of months, 2 or 5 prompt views, 3 ways of scoring.

@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 from tests.support.image_files import write_patch
 from timesenclip_hf.cli import app
 from timesenclip_hf.evaluation.baselines import ImageModel, embed_images, load_image_model, score_images
-from timesenclip_hf.evaluation.images import CENTRINGS, VIEWS, ImageColumn, ImageSet, evaluate_images
-from timesenclip_hf.evaluation.measurement import RAW
+from timesenclip_hf.evaluation.entries import RAW
+from timesenclip_hf.evaluation.harness import evaluate_images
+from timesenclip_hf.evaluation.image_measurement import CENTRINGS, VIEWS, ImageProtocol
+from timesenclip_hf.evaluation.images import ImageColumn, ImageSet
 from timesenclip_hf.evaluation.prompts import select_prompts
 from timesenclip_hf.evaluation.record import summarise, write_record
 from timesenclip_hf.evaluation.report import write_report
@@ -55,7 +57,7 @@ def covers():
 
 @pytest.fixture(scope="module")
 def results(image_model, scenes, covers):
-    return evaluate_images([image_model], [scenes, covers], top_k=2, resampling=FEW)
+    return evaluate_images([image_model], [scenes, covers], ImageProtocol(top_k=2, resampling=FEW))
 
 
 def entry_of(run, view, scores=RAW):
@@ -66,7 +68,7 @@ def entry_of(run, view, scores=RAW):
 @pytest.mark.parametrize("view", VIEWS)
 def test_top_1_is_how_often_the_best_class_of_the_common_scorer_is_right(image_model, scenes, results, view):
     texts = SCENES.prompts(VIEWS[view], image_model.hypothesis_template)
-    _, logits = score_images(image_model, embed_images(image_model, scenes.images), texts)
+    logits = score_images(image_model, embed_images(image_model, scenes.images), texts)
     truth = scenes.truth["scene"]
     right = [int(row.argmax()) == label for row, label in zip(logits, truth, strict=True) if label >= 0]
     entry = entry_of(results["runs"][0], view)
@@ -82,7 +84,7 @@ def test_the_mixed_view_is_the_prompts_from_the_ground_and_from_above(results):
 
 
 def test_the_debiased_score_is_the_mean_over_prompts_of_their_cosines_over_their_mean_cosine(image_model, covers):
-    run = evaluate_images([image_model], [covers], views=("aerial",), resampling=FEW)["runs"][0]
+    run = evaluate_images([image_model], [covers], ImageProtocol(views=("aerial",), resampling=FEW))["runs"][0]
     embeds, truth = embed_images(image_model, covers.images).double(), covers.truth["covers"]
     columns = []
     for prompts in COVERS.prompts("aerial", ["{}"]).values():
@@ -100,7 +102,7 @@ def test_the_debiased_score_is_the_mean_over_prompts_of_their_cosines_over_their
 @pytest.mark.parametrize("view", VIEWS)
 def test_mean_average_precision_is_scikit_learn_s_over_the_classes_that_occur(image_model, covers, results, view):
     texts = COVERS.prompts(VIEWS[view], image_model.hypothesis_template)
-    _, logits = score_images(image_model, embed_images(image_model, covers.images), texts)
+    logits = score_images(image_model, embed_images(image_model, covers.images), texts)
     truth = covers.truth["covers"]
     entry = entry_of(results["runs"][1], view)
     expected = average_precision_score(truth[:, :18], logits[:, :18].numpy(), average="macro")
@@ -123,8 +125,8 @@ def test_a_mean_cosine_that_is_not_positive_is_noted(image_model, scenes):
     with torch.no_grad():
         turned.model.text_projection.weight.neg_()
     notes = [
-        evaluate_images([one], [scenes], views=("generic",), resampling=FEW)["runs"][0]["notes"]
-        for one in (image_model, turned)
+        evaluate_images([model], [scenes], ImageProtocol(views=("generic",), resampling=FEW))["runs"][0]["notes"]
+        for model in (image_model, turned)
     ]
     counted = [int(note.split(": ")[1].split()[0]) for found in notes for note in found if "class_mean" in note]
     assert sum(counted) == 10
@@ -160,7 +162,7 @@ def test_the_points_of_a_set_of_series_are_asked_by_their_images(image_model):
     one = ImageSet.of_points(points, tasks=["all_covers"])
     assert len(one.images) == len(points.samples)
     assert one.truth["all_covers"].tolist() == points.tasks[1].truth(points.samples).tolist()
-    report = evaluate_images([image_model], [one], views=("generic",), centrings=("none",), resampling=FEW)
+    report = evaluate_images([image_model], [one], ImageProtocol(("generic",), ("none",), resampling=FEW))
     assert [entry["task"] for entry in report["runs"][0]["tasks"]] == ["all_covers"]
     with pytest.raises(ValueError, match="simulated has no images: evaluate its series"):
         ImageSet.of_points(simulated_set(10))
@@ -204,9 +206,9 @@ def test_a_dataset_of_one_s_own_is_evaluated_by_its_class_names(image_model):
         ({"centrings": ()}, "`centrings` must be of none, class_mean, prompt_mean, got None"),
     ],
 )
-def test_an_option_that_is_none_is_refused(image_model, scenes, settings, sentence):
+def test_an_option_that_is_none_is_refused(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
-        evaluate_images([image_model], [scenes], **settings)
+        ImageProtocol(**settings)
 
 
 @pytest.mark.parametrize(
@@ -261,6 +263,6 @@ def test_real_eurosat_and_bigearthnet_are_read_with_their_labels(real_data, imag
     patches = bigearthnet_set(str(real_data / "bigearthnet_3patches"))
     assert patches.images.shape == (3, 120, 120, 3)
     assert patches.truth["land_cover_19"].sum() == 7
-    results = evaluate_images([image_model], [pictures, patches], views=("mixed",), resampling=FEW)
+    results = evaluate_images([image_model], [pictures, patches], ImageProtocol(("mixed",), resampling=FEW))
     assert isinstance(image_model, ImageModel)
     assert len(results["runs"]) == 2

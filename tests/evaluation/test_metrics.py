@@ -3,7 +3,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 from sklearn import metrics as sk
 
 from timesenclip_hf.evaluation.metrics import (
@@ -13,10 +12,8 @@ from timesenclip_hf.evaluation.metrics import (
     expected_calibration_error,
     hit_ranks,
     instance_recall_at_k,
-    kendall_tau,
     macro_f1,
     mean_average_precision,
-    pearson_r,
     recall,
     recall_at_k,
     top_k_accuracy,
@@ -164,18 +161,6 @@ def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
     assert expected_calibration_error([[0.6, 0.4], [0.6, 0.4]], [0, 1], bins=5) == pytest.approx(0.1)
 
 
-@given(seed=seeds)
-def test_correlations_are_those_of_scipy_and_of_their_definitions(seed):
-    rng = np.random.default_rng(seed)
-    truth = rng.integers(0, 9, 40)
-    predicted = (truth + rng.integers(0, 9, 40)).astype(float)
-    assert pearson_r(predicted, truth) == pytest.approx(np.corrcoef(predicted, truth)[0, 1], abs=1e-12)
-    order = np.sign(np.subtract.outer(predicted, predicted)) * np.sign(np.subtract.outer(truth, truth))
-    untied = [np.count_nonzero(np.subtract.outer(values, values)) for values in (predicted, truth)]
-    assert kendall_tau(predicted, truth) == pytest.approx(order.sum() / np.sqrt(np.prod(untied)), abs=1e-12)
-    assert kendall_tau(predicted, truth) == pytest.approx(stats.kendalltau(predicted, truth).statistic, abs=1e-12)
-
-
 def test_half_precision_tensors_are_read():
     scores = torch.tensor([[0.2, 0.7], [0.9, 0.1]], dtype=torch.bfloat16, requires_grad=True)
     assert top_k_accuracy(scores, torch.tensor([1, 1]), 1) == 0.5
@@ -203,9 +188,6 @@ BAD_CALLS = {
     "no target": (lambda: mean_average_precision([[0.1, 0.2]], [[0, 0]]), "No sample has any class"),
     "logits for probabilities": (lambda: expected_calibration_error([[3.0, 1.0]], [0]), "give the softmax"),
     "no bin": (lambda: expected_calibration_error([[0.5, 0.5]], [0], bins=0), "at least 1, got 0"),
-    "one value": (lambda: pearson_r([1.0], [2.0]), "at least 2"),
-    "constant": (lambda: kendall_tau([1.0, 1.0], [1.0, 2.0]), "`predicted` is 1 throughout"),
-    "NaN value": (lambda: pearson_r([1.0, 2.0], [1.0, np.nan]), "`truth` has nan"),
 }
 
 

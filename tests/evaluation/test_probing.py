@@ -6,7 +6,7 @@ import torch
 
 from timesenclip_hf.data.splits import check_blocks
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, macro_f1
-from timesenclip_hf.evaluation.probing import few_shot_ladder, split_rows_by_place
+from timesenclip_hf.evaluation.probing import Ladder, few_shot_ladder, split_rows_by_place
 
 NAMES = ["maize", "woodland", "water"]
 
@@ -22,8 +22,8 @@ def clouds(num_samples=240, spread=0.05, seed=0):
     return embeds.astype(np.float32), series, labels, np.arange(120), np.arange(120, num_samples)
 
 
-def ladder(embeds, series, labels, train, test, **options):
-    return few_shot_ladder(embeds, series, labels, NAMES, train, test, **options)
+def ladder(embeds, series, labels, train, test, *, zero_shot=None, **options):
+    return few_shot_ladder(embeds, series, labels, NAMES, (train, test), Ladder(**options), zero_shot=zero_shot)
 
 
 def values(entries, metric="accuracy"):
@@ -167,9 +167,9 @@ def test_a_single_sample_of_a_class_does_not_stop_the_choice_of_strength():
     ],
 )
 def test_what_cannot_be_probed_is_refused(change, message):
-    given = dict(zip(("embeds", "series", "labels", "train", "test"), clouds(), strict=True)) | change
+    arguments = dict(zip(("embeds", "series", "labels", "train", "test"), clouds(), strict=True)) | change
     with pytest.raises(ValueError, match=message):
-        ladder(**given)
+        ladder(**arguments)
 
 
 def test_where_places_are_known_no_block_is_fitted_and_judged():

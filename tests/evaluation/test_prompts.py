@@ -9,6 +9,7 @@ from transformers import AutoModel, AutoProcessor
 
 from timesenclip_hf.evaluation.prompts import (
     EmbeddedSplit,
+    SelectionOptions,
     image_similarity,
     prompt_selection_report,
     prompt_weights,
@@ -146,7 +147,7 @@ def test_many_prompts_go_through_the_text_tower_in_parts(checkpoint, monkeypatch
 
 def test_the_report_scores_every_choice_on_the_held_out_points(checkpoint):
     selection, held_out = split(60, 1), split(80, 2, list(PROMPTS))
-    report = prompt_selection_report(*checkpoint, PROMPTS, selection, held_out, top_k=2)
+    report = prompt_selection_report(*checkpoint, PROMPTS, selection, held_out, options=SelectionOptions(top_k=2))
     assert json.loads(json.dumps(report)) == report
     assert report["samples"] == {"selection": 60, "held_out": 80}
     assert list(report["scores"]) == ["all", "text", "image"]
@@ -162,10 +163,10 @@ def test_the_report_scores_every_choice_on_the_held_out_points(checkpoint):
     assert report["random"]["accuracy"]["draws"] == 5
 
 
-def test_the_labels_of_the_selecting_points_are_not_looked_at(checkpoint):
+def test_the_labels_of_the_selecting_points_are_not_read(checkpoint):
     held_out = split(40, 2, list(PROMPTS))
     reports = [
-        prompt_selection_report(*checkpoint, PROMPTS, selection, held_out, random_draws=1)
+        prompt_selection_report(*checkpoint, PROMPTS, selection, held_out, options=SelectionOptions(random_draws=1))
         for selection in (split(30, 1), split(30, 1, list(PROMPTS)), split(30, 1, ["no candidate"]))
     ]
     assert reports[0] == reports[1] == reports[2]
@@ -196,6 +197,12 @@ def test_a_held_out_split_without_labels_or_with_strange_ones_is_refused(checkpo
 def test_bad_input_gets_one_sentence(checkpoint, prompts, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         select_prompts(*checkpoint, prompts, **options)
+
+
+@pytest.mark.parametrize("name", ["top_k", "random_draws"])
+def test_a_selection_of_nothing_is_refused(name):
+    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+        SelectionOptions(**{name: 0})
 
 
 def test_a_split_has_one_id_for_each_point():

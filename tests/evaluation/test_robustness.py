@@ -28,7 +28,7 @@ def draw_numbers(num_series=40, holes=0.3, seed=0):
     rng = np.random.default_rng(seed)
     dn = rng.uniform(400, 1500, (num_series, 12, 10)).astype(np.float32)
     dn[rng.random((num_series, 12)) < holes] = np.nan
-    dn[0] = np.nan  # a series without a single look
+    dn[0] = np.nan  # a series without a single observation
     return dn
 
 
@@ -92,10 +92,10 @@ def test_seasons_are_those_that_the_harness_leaves_out():
 
 
 @pytest.mark.parametrize("name", ["missing_random", "missing_winter_first", "missing_growing_season_first"])
-def test_of_every_series_one_look_stays(name):
-    looks = perturb(FEATURES, name, 11, EXTRACTOR)["series_mask"].sum(dim=1)
-    assert looks[0] == 0
-    assert (looks[1:] == 1).all()
+def test_of_every_series_one_observation_stays(name):
+    observed = perturb(FEATURES, name, 11, EXTRACTOR)["series_mask"].sum(dim=1)
+    assert observed[0] == 0
+    assert (observed[1:] == 1).all()
 
 
 def test_random_months_differ_between_series_and_are_as_many_as_asked_for():
@@ -108,14 +108,14 @@ def test_random_months_differ_between_series_and_are_as_many_as_asked_for():
     assert len(bands[:, 0].unique(dim=0)) > 10
 
 
-def test_of_several_looks_a_month_all_go_together():
+def test_of_several_time_steps_a_month_all_go_together():
     months = np.array([0.0, 0.2, 6.0, 6.4, 11.7], dtype=np.float32)  # 11.7 is nearest to January, 12
     features = extract(draw_numbers(5, holes=0)[1:, :5], months=months)
     mask = perturb(features, "missing_winter_first", 1, EXTRACTOR)["series_mask"]
     assert (mask == torch.tensor([False, False, True, True, False])).all()
 
 
-def test_a_lost_band_is_zero_at_every_look():
+def test_a_lost_band_is_zero_at_every_time_step():
     lost = perturb(FEATURES, "band", "B04", EXTRACTOR)["pixel_series"]
     others = [place for place in range(10) if place != 2]
     assert (lost[:, :, 2] == 0).all()
@@ -219,7 +219,7 @@ def test_curves_have_an_entry_a_level_and_measure_the_undamaged_series_once():
     plain = {"accuracy": {"value": float(FEATURES["pixel_series"].mean())}}
     assert all(entry["metrics"] == plain for entry in entries if entry["level"] == 0)
     assert entries[1]["metrics"] == measure(perturb(FEATURES, "noise", 0.1, EXTRACTOR, seed=5))
-    looks = FEATURES["series_mask"].sum(dim=1).double().mean().item()
-    assert [entry["mean_looks"] for entry in entries[:4]] == pytest.approx([looks] * 4)
-    assert entries[5]["mean_looks"] < looks
+    mean = FEATURES["series_mask"].sum(dim=1).double().mean().item()
+    assert [entry["mean_composites"] for entry in entries[:4]] == pytest.approx([mean] * 4)
+    assert entries[5]["mean_composites"] < mean
     assert json.loads(json.dumps(entries)) == entries

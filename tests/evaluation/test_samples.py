@@ -57,20 +57,20 @@ def test_class_columns_and_columns_of_text_become_labels_with_their_names(sample
 
 def test_quarters_are_the_medians_of_their_observed_months_and_stand_in_their_middle(samples: Samples):
     extractor = TimeSenCLIPFeatureExtractor(band_low=[0.0] * 10, band_scale=[30_000.0] * 10)
-    features = samples.features(extractor, num_looks=4)
+    features = samples.features(extractor, composites=4)
     assert features["months"][0].tolist() == [1, 4, 7, 10]
     for row in range(NUM):
         for quarter in range(4):
-            looks = samples.series[row, 3 * quarter : 3 * quarter + 3]
-            seen = looks[~np.isnan(looks).any(axis=1)]
+            months = samples.series[row, 3 * quarter : 3 * quarter + 3]
+            seen = months[~np.isnan(months).any(axis=1)]
             assert bool(features["series_mask"][row, quarter]) == (len(seen) > 0)
             if len(seen):
                 wanted = np.clip(np.median(seen, axis=0) / 30_000, 0, 1)
                 np.testing.assert_allclose(features["pixel_series"][row, quarter].numpy(), wanted, atol=1e-6)
 
 
-def test_the_year_is_one_look_in_its_middle(samples: Samples):
-    features = samples.features(TimeSenCLIPFeatureExtractor(), num_looks=1)
+def test_the_year_is_one_composite_in_its_middle(samples: Samples):
+    features = samples.features(TimeSenCLIPFeatureExtractor(), composites=1)
     assert features["pixel_series"].shape == (NUM, 1, 10)
     assert features["months"].unique().tolist() == [5.5]
 
@@ -86,14 +86,14 @@ def test_missing_months_are_hidden_and_the_others_stay_what_they_were(samples: S
 
 def test_missing_months_do_not_enter_the_medians(samples: Samples):
     extractor = TimeSenCLIPFeatureExtractor()
-    quarters = samples.features(extractor, num_looks=4, missing=(0, 1, 2))
+    quarters = samples.features(extractor, composites=4, missing=(0, 1, 2))
     assert not quarters["series_mask"][:, 0].any()
 
 
-@pytest.mark.parametrize("looks", [0, 5, 24])
-def test_looks_that_do_not_divide_the_year_are_refused(samples: Samples, looks: int):
-    with pytest.raises(ValueError, match=f"cannot become {looks}: ask for a divisor of 12"):
-        samples.features(TimeSenCLIPFeatureExtractor(), num_looks=looks)
+@pytest.mark.parametrize("number", [0, 5, 24])
+def test_composites_that_do_not_divide_the_year_are_refused(samples: Samples, number: int):
+    with pytest.raises(ValueError, match=f"cannot become {number}: ask for a divisor of 12"):
+        samples.features(TimeSenCLIPFeatureExtractor(), composites=number)
 
 
 def test_some_samples_are_taken_with_all_that_belongs_to_them(samples: Samples):
@@ -125,7 +125,7 @@ def test_photo_embeddings_are_averaged_over_the_photos_that_have_one():
     ]
     empty = {"direction": "N", "url": None, "image": None, "licence": ""}
     column = [[{**empty, **photo} for photo in shown] for shown in photos]
-    feature = build_features(embedding_size=2)["photos"]
+    feature = photo_feature(2)
     embeds = Samples.from_dataset(plain.add_column("photos", column, feature=feature), name="shown").photo_embeds
     torch.testing.assert_close(embeds[0], torch.tensor([0.5, 0.5]).sqrt())
     assert embeds[1].isnan().all()

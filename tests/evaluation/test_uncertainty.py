@@ -7,7 +7,6 @@ from timesenclip_hf.data.splits import block_of
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, expected_calibration_error, hit_ranks, macro_f1
 from timesenclip_hf.evaluation.uncertainty import (
     Resampling,
-    average_over_seeds,
     bootstrap,
     bootstrap_calibration,
     bootstrap_classification,
@@ -89,7 +88,7 @@ def test_copies_of_a_sample_within_its_block_add_no_certainty():
     copied = bootstrap_classification(predicted.repeat(9), truth.repeat(9), 5, np.arange(400).repeat(9))
     for name, interval in once.items():
         assert copied[name] == pytest.approx(interval, abs=1e-12)
-    # Taken for 3,600 independent samples they would look three times as sure.
+    # Taken for 3,600 independent samples they would seem three times as sure.
     naive = bootstrap_classification(predicted.repeat(9), truth.repeat(9), 5)["accuracy"]
     assert width(naive) == pytest.approx(width(once["accuracy"]) / 3, rel=0.1)
 
@@ -151,18 +150,6 @@ def test_recalls_of_a_retrieval_have_intervals_by_block_of_their_places():
     assert all(0 <= entry["low"] < entry["value"] < entry["high"] <= 1 for entry in recalls.values())
 
 
-def test_seeds_are_averaged_with_their_spread_and_kept_one_by_one():
-    runs = {"0": {"accuracy": 0.5, "macro_f1": 0.1}, "1": {"accuracy": 0.6, "macro_f1": 0.1}}
-    assert average_over_seeds(runs) == {
-        "accuracy": {
-            "mean": pytest.approx(0.55),
-            "std": pytest.approx(0.1 / np.sqrt(2)),
-            "values": {"0": 0.5, "1": 0.6},
-        },
-        "macro_f1": {"mean": 0.1, "std": 0.0, "values": {"0": 0.1, "1": 0.1}},
-    }
-
-
 BAD_CALLS = {
     "one block": (lambda: bootstrap_classification([0, 1], [0, 1], 2, [7, 7]), "All 2 samples lie in one block"),
     "too few blocks": (lambda: bootstrap_classification([0, 1], [0, 1], 2, [7]), r"each of the 2 samples, got \(1,\)"),
@@ -173,8 +160,6 @@ BAD_CALLS = {
     "hits that count": (lambda: bootstrap_shares({"recall": [1, 0]}), "'recall' must be one boolean .* got int64"),
     "no resample": (lambda: Resampling(resamples=0), "at least 1, got 0"),
     "level in per cent": (lambda: Resampling(level=95), "between 0 and 1, such as 0.95, got 95"),
-    "one run": (lambda: average_over_seeds({"0": {"accuracy": 0.5}}), "at least 2 runs, got 1"),
-    "other metrics": (lambda: average_over_seeds({"0": {"a": 0.5}, "1": {"b": 0.5}}), "Run 1 .* the metric 'a'"),
 }
 
 

@@ -1,3 +1,5 @@
+import re
+
 from tests.conftest import ROOT
 from tests.hub.conftest import last_line
 from timesenclip_hf.evaluation import metrics
@@ -27,9 +29,10 @@ def test_every_metric_is_staged_whole_and_under_its_own_name(command, tmp_path, 
     assert done.exit_code == 0, done.output
     for name in NAMES:
         folder = tmp_path / "runs" / "push" / name
-        shared = {".staged", "README.md", "index.html", "requirements.txt", f"{name}.py", "arrays.py"}
-        [functions] = {path.name for path in folder.iterdir()} - shared
-        assert f"from .{functions.removesuffix('.py')} import" in (folder / f"{name}.py").read_text()
+        shared = {".staged", "README.md", "index.html", "requirements.txt", f"{name}.py"}
+        modules = {path.name for path in folder.iterdir()} - shared
+        named = re.findall(r"^from \.(\w+) import", (folder / f"{name}.py").read_text(), flags=re.MULTILINE)
+        assert modules == {f"{module}.py" for module in named}
         assert "timesenclip_hf" not in (folder / f"{name}.py").read_text()
         readme = (folder / "README.md").read_text()
         assert f'evaluate.load("tester/{name}")' in readme

@@ -27,7 +27,7 @@ from timesenclip_hf.data.sources.lucas import photo_path, photo_url, read_survey
 from timesenclip_hf.data.splits import block_of, blocked_split, check_blocks, random_split
 from timesenclip_hf.learning import CrossViewContrastiveLoss
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "training" / "embed_photos.py"

@@ -30,7 +30,7 @@ from timesenclip_hf.learning import CrossViewContrastiveLoss
 from timesenclip_hf.maps.cubes import parse_codes
 from training.benchmarks.test_reads import measure
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 RAW_POINTS, DERIVED_POINTS = 500, 20_000

@@ -26,14 +26,14 @@ from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPConfig, TimeSenCLIPMod
 from timesenclip_hf.data.schema import CLASS_TAXONOMIES
 from timesenclip_hf.evaluation.harness import evaluate
 from timesenclip_hf.evaluation.protocol import Checkpoint, EvaluationSet, Protocol
-from timesenclip_hf.evaluation.record import largest_difference
 from timesenclip_hf.evaluation.samples import Samples
 from timesenclip_hf.evaluation.sets import simulated_set
 from timesenclip_hf.evaluation.tasks import Task
 from timesenclip_hf.taxonomies import Label, Taxonomy, load_taxonomy
 from training.evidence import evaluation_metrics, evaluation_retrieval, evaluation_robustness
 from training.evidence.claims import Ledger, run_parts
-from training.measure import real_data_folder
+from training.measure import largest_difference
+from training.real_sets import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "training" / "results" / "evaluation.json"
@@ -136,7 +136,7 @@ def encoder_share(ledger: Ledger) -> None:
 
 
 def _evaluate(*arguments: str, launch: list[str] | None = None) -> subprocess.CompletedProcess[str]:
-    call = [sys.executable, *(launch or []), "training/measure.py", *arguments]
+    call = [sys.executable, *(launch or []), "-m", "training.measure", *arguments]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
     if launch is not None:  # sums split over other numbers of threads round otherwise
         environment["OMP_NUM_THREADS"] = "1"

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +81,11 @@ def _differences(rng: np.random.Generator) -> dict[str, float]:
             float(np.abs(accuracy - mean_confidence) @ sizes[sizes > 0] / SAMPLES),
         ),
         "Pearson's R against scipy's linregress": (
-            metrics.pearson_r(scores[:, 0], votes),
+            _correlations(scores[:, 0], votes)["pearson_r"],
             stats.linregress(scores[:, 0], votes).rvalue,
         ),
         "Kendall's tau with ties against scipy's weightedtau of equal weights": (
-            metrics.kendall_tau(scores[:, 0].round(1), votes),
+            _correlations(scores[:, 0].round(1), votes)["kendall_tau"],
             stats.weightedtau(scores[:, 0].round(1), votes, rank=None, weigher=lambda _: 1).statistic,
         ),
         "bounds by block of balanced accuracy against scikit-learn on each resample": (
@@ -160,12 +160,22 @@ def _compare_modules(ledger: Ledger) -> None:
         ),
         "scenicness_correlation": (
             {"predictions": scores[:, 0], "references": votes},
-            lambda: metrics.pearson_r(scores[:, 0], votes),
+            lambda: stats.pearsonr(scores[:, 0], votes).statistic,
         ),
     }
     folders = sorted(folder.name for folder in FOLDER.iterdir())
     equal = [name for name in folders if _loaded(name, calls[name][0]) == calls[name][1]()]
     ledger.add("folders of hub/metrics that `evaluate.load` reads and that equal their function", len(equal), "==", 7)
+
+
+@cache
+def _correlation() -> Any:
+    return evaluate.load(str(FOLDER / "scenicness_correlation"))
+
+
+def _correlations(predicted: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    result: dict[str, float] = _correlation().compute(predictions=predicted, references=truth)
+    return result
 
 
 def _loaded(name: str, arguments: dict[str, Any]) -> float:

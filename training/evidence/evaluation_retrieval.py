@@ -17,7 +17,7 @@ from transformers.utils import logging
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPModel, encode
 from timesenclip_hf.data.schema import as_series
 from timesenclip_hf.data.sources.arrays import dataset_from_series
-from timesenclip_hf.evaluation.prompts import EmbeddedSplit, prompt_selection_report, select_prompts
+from timesenclip_hf.evaluation.prompts import EmbeddedSplit, SelectionOptions, prompt_selection_report, select_prompts
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.search import SearchIndex, build_index
 from timesenclip_hf.simulator import CLASS_NAMES, simulate
@@ -68,7 +68,8 @@ def prompts(ledger: Ledger) -> None:
         _split(model, processor, seed, number)
         for seed, number in ((SELECTION_SEED, SELECTION_POINTS), (HELD_OUT_SEED, HELD_OUT_POINTS))
     )
-    report = prompt_selection_report(model, processor, pools, selection, held_out, top_k=5, random_draws=10)
+    options = SelectionOptions(top_k=5, random_draws=10)
+    report = prompt_selection_report(model, processor, pools, selection, held_out, options=options)
     scores = {name: metrics["balanced_accuracy"]["value"] for name, metrics in report["scores"].items()}
     chance = report["random"]["balanced_accuracy"]
     figures = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())

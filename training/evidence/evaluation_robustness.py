@@ -23,7 +23,7 @@ from timesenclip_hf.evaluation.calibration import (
     store_calibration,
 )
 from timesenclip_hf.evaluation.metrics import balanced_accuracy
-from timesenclip_hf.evaluation.probing import few_shot_ladder, split_rows_by_place
+from timesenclip_hf.evaluation.probing import Ladder, few_shot_ladder, split_rows_by_place
 from timesenclip_hf.evaluation.robustness import robustness_curves
 from timesenclip_hf.evaluation.sets import simulated_set
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
@@ -153,15 +153,13 @@ def robustness(ledger: Ledger) -> None:
 def few_shot(ledger: Ledger) -> None:
     """Climb the ladder on the ten covers, half of the points to draw from and half to judge on."""
     found = scored("ten_covers")
-    train, test = split_rows_by_place(found.samples.point_ids)
     entries = few_shot_ladder(
         found.embeds,
         found.samples.series,
         found.truth,
         found.task.labels,
-        train,
-        test,
-        draws=3,
+        split_rows_by_place(found.samples.point_ids),
+        Ladder(draws=3),
         zero_shot=found.logits.argmax(dim=1),
     )
     value: dict[tuple[str, int], float] = {}

@@ -50,7 +50,7 @@ def scores() -> dict[str, str]:
 
     simulator = first_of("timesenclip_hf.simulator", "timesenclip_hf.data.simulated")
     loaders = first_of("training.real_sets", "timesenclip_hf.evaluation.sets.real")
-    folder = first_of("training.measure", "training.evaluate").real_data_folder()
+    folder = first_of("training.real_sets", "training.evaluate").real_data_folder()
     classify = pipeline(TASK)
     points = simulator.simulate(5, seed=7, classes=["rapeseed", "maize", "spruce woodland", "lake"])
     digests = {"README's example": digest_of(classify(points.series, candidate_labels=EXAMPLE))}
@@ -68,7 +68,7 @@ def maps() -> dict[str, Any]:
     import rasterio
 
     app = importlib.import_module("timesenclip_hf.cli").app
-    folder = first_of("training.measure", "training.evaluate").real_data_folder()
+    folder = first_of("training.real_sets", "training.evaluate").real_data_folder()
     files = sorted(map(str, (folder / "worldcereal_flanders_2018" / "raw_nc").glob("S2_*.nc")))
     outcome: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -30,7 +30,7 @@ from timesenclip_hf.runtimes.options import ComputeOptions
 from training.benchmarks.test_tile import LABELS, encoder_shares, map_part, save_base_size, synthetic_tile
 from training.evidence import mapping_outputs, mapping_sources
 from training.evidence.claims import Ledger, run_parts
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 # Scores nearer than this may be turned about by the order of sums.

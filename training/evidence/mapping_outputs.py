@@ -34,7 +34,7 @@ from timesenclip_hf.maps.making.smoothing import majority, majority_halo, potts
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of the 44 habitats on the real series, kept for the page on maps.

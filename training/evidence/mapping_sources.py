@@ -22,7 +22,7 @@ from timesenclip_hf.maps.cubes.stac import open_stac
 from timesenclip_hf.maps.cubes.stac_search import StacQuery
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 LABELS = ["maize", "grassland", "built-up"]
 # How items tell what their numbers are, in turn: before the offset, with it, and with it taken off by the provider.

@@ -25,8 +25,9 @@ from transformers.utils import logging
 from tests.support.training_runs import ROOT, train
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.baselines import ImageModel, embed_images, load_image_model, score_images
-from timesenclip_hf.evaluation.harness import evaluate
-from timesenclip_hf.evaluation.images import VIEWS, ImageSet, evaluate_images
+from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
+from timesenclip_hf.evaluation.image_measurement import VIEWS, ImageProtocol
+from timesenclip_hf.evaluation.images import ImageSet
 from timesenclip_hf.evaluation.prompts import select_prompts
 from timesenclip_hf.evaluation.protocol import Checkpoint, Protocol
 from timesenclip_hf.evaluation.report import write_report
@@ -35,11 +36,12 @@ from timesenclip_hf.evaluation.sets.images import bigearthnet_set, eurosat_set
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.evidence import senclip_data, senclip_model
 from training.evidence.claims import Ledger, run_parts
-from training.measure import real_data_folder, simulated_images
+from training.measure import simulated_images
+from training.real_sets import real_data_folder
 
 CONFIG = ROOT / "training" / "configs" / "senclip_small.yaml"
 PERMUTATIONS, TOP_K = 50, 2
-PIXELS = Protocol(num_looks=(12,), prompts=("generic",), centrings=("none",))
+PIXELS = Protocol(composites=(12,), prompts=("generic",), centrings=("none",))
 
 
 @cache
@@ -132,11 +134,11 @@ def mean_average_precision(ledger: Ledger) -> None:
         {task.name: rng.random((200, len(task.labels))) < 0.2},
     )
     for given, what in ((patches, "three real BigEarthNet patches"), (chance, "200 pictures of chance, 19 classes")):
-        [run] = evaluate_images([model], [given], centrings=("none",))["runs"]
+        [run] = evaluate_images([model], [given], ImageProtocol(centrings=("none",)))["runs"]
         truth, embeds = given.truth[task.name], embed_images(model, given.images)
         worst, shown = 0.0, []
         for view, known in VIEWS.items():
-            _, logits = score_images(model, embeds, task.prompts(known, model.hypothesis_template))
+            logits = score_images(model, embeds, task.prompts(known, model.hypothesis_template))
             present = truth.any(axis=0)
             expected = average_precision_score(truth[:, present], logits.numpy()[:, present], average="macro")
             value = _entry(run, view)["metrics"]["mean_average_precision"]["value"]
@@ -188,7 +190,7 @@ def comparison(ledger: Ledger) -> None:
     """Compare a year of one pixel with one image of its surroundings: both systems on the same points."""
     senclip = small_senclip()
     protocol = Protocol(
-        num_looks=PIXELS.num_looks, prompts=PIXELS.prompts, centrings=PIXELS.centrings, image_models=[senclip]
+        composites=PIXELS.composites, prompts=PIXELS.prompts, centrings=PIXELS.centrings, image_models=[senclip]
     )
     points = simulated_set(2_000, images=True)
     [run] = evaluate([Checkpoint.load(DEFAULT_CHECKPOINT)], [points], protocol).results["runs"]

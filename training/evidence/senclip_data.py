@@ -17,7 +17,7 @@ from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 # As the issue asks: grey levels of 256, averaged over pixels and colours.
 LARGEST_ERROR = 2.5

@@ -18,7 +18,7 @@ from tests.support.openai_clip import KEY_FORMS, VIT_B32, OpenAICLIP, random_ope
 from timesenclip_hf.conversion import convert
 from timesenclip_hf.models.senclip.stretch_senclip import seems_bgr
 from training.evidence.claims import Ledger
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder
 
 SMALL = {"size": 48, "patch": 8, "vision_width": 128, "vision_layers": 3, "text_width": 64, "text_layers": 2}
 BATCH = 8

@@ -22,13 +22,12 @@ from transformers.utils import logging
 
 from tests.support.small_cubes import small_cube
 from timesenclip_hf import DEFAULT_CHECKPOINT, encode
-from timesenclip_hf.evaluation.sets import open_sets
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes
 from training.benchmarks import test_encoder as benchmark
 from training.benchmarks.base_size import base_size_checkpoint, int8_tower
 from training.evidence import speed_student
 from training.evidence.claims import Ledger, run_parts
-from training.measure import real_data_folder
+from training.real_sets import real_data_folder, real_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2
@@ -162,7 +161,7 @@ def real_pixels() -> list[tuple[dict[str, torch.Tensor], list[torch.Tensor]]]:
     """Features of each labelled real set, and the class embeddings of each of its tasks."""
     model, processor = base_size()
     found = []
-    for given in open_sets(["real"], real_data=real_data_folder()):
+    for given in real_sets(real_data_folder()):
         features = given.samples.features(processor.feature_extractor)
         seen = features["series_mask"].any(dim=1)
         texts = [task.prompts("generic", processor.hypothesis_template) for task in given.tasks]

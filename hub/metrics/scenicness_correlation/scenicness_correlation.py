@@ -2,16 +2,16 @@
 
 import datasets
 import evaluate
-
-from timesenclip_hf.evaluation.metrics.correlation import kendall_tau, pearson_r
+import numpy as np
+from scipy.stats import kendalltau, pearsonr
 
 
 class ScenicnessCorrelation(evaluate.Metric):
-    """Compute [`pearson_r`] and [`kendall_tau`] of what was added."""
+    """Compute Pearson's R and Kendall's tau-b, which corrects for ties on both sides, of what was added."""
 
     def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
-            description=f"{pearson_r.__doc__}\n{kendall_tau.__doc__}",
+            description=str(self.__doc__),
             citation="arXiv 2508.11919",
             inputs_description="`predictions`: scores of a place. `references`: what people said of it.",
             features=datasets.Features(
@@ -20,4 +20,14 @@ class ScenicnessCorrelation(evaluate.Metric):
         )
 
     def _compute(self, predictions: list[float], references: list[float]) -> dict[str, float]:
-        return {"pearson_r": pearson_r(predictions, references), "kendall_tau": kendall_tau(predictions, references)}
+        pair = [np.asarray(values, dtype=np.float64) for values in (predictions, references)]
+        if len(pair[0]) < 2:
+            raise ValueError(f"A correlation takes at least 2 samples, got {len(pair[0])}.")
+        for name, values in zip(("predictions", "references"), pair, strict=True):
+            if not np.isfinite(values).all():
+                raise ValueError(f"`{name}` has {values[~np.isfinite(values)][0]}: leave out samples without a value.")
+            if (values == values[0]).all():
+                raise ValueError(f"`{name}` is {values[0]:g} throughout: a constant correlates with nothing.")
+        # The method concerns the p-value only; the exact one is slow.
+        tau = kendalltau(*pair, variant="b", method="asymptotic")
+        return {"pearson_r": float(pearsonr(*pair).statistic), "kendall_tau": float(tau.statistic)}

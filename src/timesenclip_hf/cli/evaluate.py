@@ -1,134 +1,210 @@
-"""`timesenclip evaluate` and `timesenclip evaluate-images`: how good checkpoints are."""
+"""Run `timesenclip evaluate` and `timesenclip evaluate-images`, which measure how good checkpoints are."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, model_of, names_of, show_progress
+from .options import Device, model_of, names_of, show_progress, with_groups
+
+if TYPE_CHECKING:
+    from ..evaluation.image_measurement import ImageProtocol
+    from ..evaluation.protocol import EvaluationSet, Protocol
+    from ..evaluation.sets import SetOptions
+
+SetOpener = Callable[[Sequence[str], "SetOptions"], "Iterator[EvaluationSet]"]
 
 
-def evaluate(
-    dataset: Annotated[
-        list[str], typer.Option(help="simulated, real, or folder or Hub id of a dataset; may be repeated.")
-    ],
-    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")],
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, which are averaged."),
-    ] = None,
-    suite: Annotated[
-        str, typer.Option(help="zero_shot, retrieval, robustness, few_shot, calibration, with commas, or all.")
-    ] = "zero_shot",
-    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "test",
-    task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None,
+@dataclass(frozen=True)
+class ReportGroup:
+    """Hold options of a command that writes a report."""
+
+    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")]
+    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None
+
+    def write(self, results: dict[str, Any], pictured: Sequence[Any] = ()) -> None:
+        """Write the report and the record, and print a summary."""
+        from ..evaluation.record import summarise, write_record
+        from ..evaluation.report import write_report
+
+        page = write_report(results, self.output, pictured)
+        typer.echo(summarise(results))
+        if self.record is not None:
+            write_record(results, self.record)
+        typer.echo(f"wrote {page}")
+
+
+@dataclass(frozen=True)
+class DataGroup:
+    """Say which series are evaluated."""
+
+    dataset: Annotated[list[str], typer.Option(help="simulated, or folder or Hub id of a dataset; may be repeated.")]
+    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "test"
+    task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None
     taxonomy: Annotated[
         list[str] | None, typer.Option(help="COLUMN=LABEL_SET, by name or JSON file, where it is not the schema's.")
-    ] = None,
+    ] = None
+    points: Annotated[
+        int | None, typer.Option(help="Points to simulate, or rows of a folder or Hub id, the first.")
+    ] = None
+
+    def to_options(self, *, images: bool) -> "SetOptions":
+        """Return what the package's functions take; with `images`, points are simulated with their patches."""
+        from ..evaluation.sets import SetOptions
+
+        taxonomies = dict(_assigned(text) for text in self.taxonomy or ())
+        return SetOptions(self.split, names_of(self.task), taxonomies, self.points, images)
+
+
+@dataclass(frozen=True)
+class ProtocolGroup:
+    """Say how series are scored."""
+
+    suite: Annotated[
+        str, typer.Option(help="zero_shot, retrieval, robustness, few_shot, calibration, with commas, or all.")
+    ] = "zero_shot"
     prompts: Annotated[
         str | None, typer.Option(help="generic, class_name (or C), descriptive, ground, aerial; all there are.")
-    ] = None,
-    looks: Annotated[str, typer.Option(help="Looks a year: of months, quarters, the year.")] = "12,4,1",
+    ] = None
+    composites: Annotated[
+        str, typer.Option("--composites", "--looks", help="Composites a year: of months, quarters, the year.")
+    ] = "12,4,1"
     missing: Annotated[
         list[str] | None,
         typer.Option(help='Months to leave out: winter, "growing season", "1,2,12" or none; may be repeated.'),
-    ] = None,
+    ] = None
     image_model: Annotated[
         list[str] | None, typer.Option(help="CLIP model that scores RGB patches, for a baseline; may be repeated.")
-    ] = None,
-    points: Annotated[
-        int | None, typer.Option(help="Points to simulate, or rows of a folder or Hub id, the first.")
-    ] = None,
-    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None,
+    ] = None
     calibrated: Annotated[
         Path | None, typer.Option(help="Folder for the checkpoint with the calibration fitted on the dataset.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of intervals, splits and draws.")] = 0,
-    device: Device = None,
+    ] = None
+    seed: Annotated[int, typer.Option(help="Of intervals, splits and draws.")] = 0
+
+    def to_protocol(self) -> "Protocol":
+        """Return what the package's functions take."""
+        from ..evaluation.baselines import load_image_model
+        from ..evaluation.protocol import SUITES, Protocol
+        from ..evaluation.uncertainty import Resampling
+
+        prompts = names_of(self.prompts)
+        return Protocol(
+            suites=SUITES if self.suite == "all" else names_of(self.suite) or (),
+            composites=[int(number) for number in names_of(self.composites) or ()],
+            missing=self.missing or (None,),
+            prompts=None if prompts is None else ["class_name" if name == "C" else name for name in prompts],
+            resampling=Resampling(seed=self.seed),
+            image_models=[load_image_model(name) for name in self.image_model or ()],
+        )
+
+
+@dataclass(frozen=True)
+class ImageProtocolGroup:
+    """Say how images are scored."""
+
+    prompts: Annotated[str, typer.Option(help="Views, with commas.")] = "generic,aerial,ground,mixed"
+    scores: Annotated[str, typer.Option(help="none is raw, the others transductive.")] = "none,class_mean,prompt_mean"
+    top_k: Annotated[int | None, typer.Option(help="Prompts a class to select without labels, and to judge.")] = None
+    seed: Annotated[int, typer.Option(help="Of intervals and splits.")] = 0
+
+    def to_protocol(self) -> "ImageProtocol":
+        """Return what the package's functions take."""
+        from ..evaluation.image_measurement import ImageProtocol
+        from ..evaluation.uncertainty import Resampling
+
+        resampling = Resampling(seed=self.seed)
+        return ImageProtocol(names_of(self.prompts) or (), names_of(self.scores) or (), self.top_k, resampling)
+
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, which are averaged."),
+]
+
+
+@with_groups
+def evaluate(
+    data: DataGroup, scoring: ProtocolGroup, report: ReportGroup, model: Models = None, device: Device = None
 ) -> None:
     """Evaluate checkpoints and write a report; under `accelerate launch` processes share the encoding."""
-    from ..evaluation.baselines import load_image_model
+    from ..evaluation.sets import open_sets
+
+    if "real" in data.dataset:
+        raise ValueError(
+            "The sets of real pixels are no part of the package: run `python -m training.measure --dataset real` in a "
+            "checkout, or name a folder or Hub id of a dataset."
+        )
+    run_evaluation(data, scoring, report, models=model, device=device, open_sets=open_sets)
+
+
+def run_evaluation(
+    data: DataGroup,
+    scoring: ProtocolGroup,
+    report: ReportGroup,
+    *,
+    models: Sequence[str] | None,
+    device: str | None,
+    open_sets: SetOpener,
+    left_out: Mapping[str, str] | None = None,
+) -> None:
+    """Evaluate checkpoints on what `open_sets` opens and write the report.
+
+    Args:
+        data: options of the data sets.
+        scoring: options of the protocol.
+        report: where the report goes.
+        models: folders or Hub ids; the embedded checkpoint when left out.
+        device: where to compute; this process's own when left out.
+        open_sets: opens the data sets by their names.
+        left_out: data sets that are not evaluated on, and why, for the report.
+
+    Raises:
+        ValueError: an option that cannot be used.
+    """
     from ..evaluation.harness import evaluate as evaluate_
     from ..evaluation.harness import save_calibrated
-    from ..evaluation.protocol import SUITES, Checkpoint, Protocol
-    from ..evaluation.record import summarise, write_record
-    from ..evaluation.report import write_report
-    from ..evaluation.sets import left_out, open_sets
+    from ..evaluation.protocol import Checkpoint
     from ..evaluation.sharing import encode_together, is_main_process, own_device
-    from ..evaluation.uncertainty import Resampling
 
-    protocol = Protocol(
-        suites=SUITES if suite == "all" else names_of(suite) or (),
-        num_looks=[int(one) for one in names_of(looks) or ()],
-        missing=missing or (None,),
-        prompts=None if prompts is None else ["class_name" if one == "C" else one for one in names_of(prompts) or ()],
-        resampling=Resampling(seed=seed),
-        image_models=[load_image_model(name) for name in image_model or ()],
-    )
-    if calibrated is not None and ("calibration" not in protocol.suites or len(dataset) + len(model or [""]) > 2):
+    protocol = scoring.to_protocol()
+    several = len(data.dataset) > 1 or len(models or ()) > 1
+    if scoring.calibrated is not None and ("calibration" not in protocol.suites or several):
         raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
-    taxonomies = dict(_assigned(one) for one in taxonomy or ())
-    sets = open_sets(
-        dataset,
-        split=split,
-        columns=names_of(task),
-        taxonomies=taxonomies,
-        num_points=points,
-        images=bool(image_model),
-    )
-    checkpoints = [Checkpoint.load(name, device or own_device()) for name in model or [model_of(None)]]
+    sets = open_sets(data.dataset, data.to_options(images=bool(protocol.image_models)))
+    checkpoints = [Checkpoint.load(name, device or own_device()) for name in models or [model_of(None)]]
     evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
     if not is_main_process():
         return
-    evaluation.results["left_out"] = left_out(dataset)
-    page = write_report(evaluation.results, output, evaluation.pictured)
-    typer.echo(summarise(evaluation.results))
-    if record is not None:
-        write_record(evaluation.results, record)
-    if calibrated is not None:
-        save_calibrated(checkpoints[0], evaluation, calibrated)
-    typer.echo(f"wrote {page}")
+    evaluation.results["left_out"] = dict(left_out or {})
+    report.write(evaluation.results, evaluation.pictured)
+    if scoring.calibrated is not None:
+        save_calibrated(checkpoints[0], evaluation, scoring.calibrated)
 
 
+@with_groups
 def evaluate_images_(
     dataset: Annotated[
         list[str],
         typer.Option(help="simulated, eurosat:SOURCE, bigearthnet:FOLDER, or folder or Hub id; may be repeated."),
     ],
     model: Annotated[list[str], typer.Option(help="Folder or Hub id of a CLIP model; may be repeated.")],
-    output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")],
-    prompts: Annotated[str, typer.Option(help="Views, with commas.")] = "generic,aerial,ground,mixed",
-    scores: Annotated[str, typer.Option(help="none is raw, the others transductive.")] = "none,class_mean,prompt_mean",
-    top_k: Annotated[int | None, typer.Option(help="Prompts a class to select without labels, and to judge.")] = None,
+    report: ReportGroup,
+    scoring: ImageProtocolGroup,
     split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "all",
     column: Annotated[str | None, typer.Option(help="Class column of a folder or Hub id.")] = None,
     images: Annotated[int | None, typer.Option(help="Images at most, of each set.")] = None,
-    record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None,
-    seed: Annotated[int, typer.Option(help="Of intervals and splits.")] = 0,
     device: Device = None,
 ) -> None:
     """Evaluate CLIP models on satellite images and write a report."""
     from ..evaluation.baselines import load_image_model
-    from ..evaluation.images import evaluate_images
-    from ..evaluation.record import summarise, write_record
-    from ..evaluation.report import write_report
+    from ..evaluation.harness import evaluate_images
     from ..evaluation.sets.images import open_image_sets
-    from ..evaluation.uncertainty import Resampling
 
-    results = evaluate_images(
-        [load_image_model(name, device=device or "cpu") for name in model],
-        open_image_sets(dataset, split=split, column=column, num_images=images),
-        views=names_of(prompts) or (),
-        centrings=names_of(scores) or (),
-        top_k=top_k,
-        resampling=Resampling(seed=seed),
-        progress=show_progress(),
-    )
-    page = write_report(results, output)
-    typer.echo(summarise(results))
-    if record is not None:
-        write_record(results, record)
-    typer.echo(f"wrote {page}")
+    models = [load_image_model(name, device=device or "cpu") for name in model]
+    sets = open_image_sets(dataset, split=split, column=column, num_images=images)
+    report.write(evaluate_images(models, sets, scoring.to_protocol(), progress=show_progress()))
 
 
 def _assigned(text: str) -> tuple[str, str]:

@@ -1,1 +1,1 @@
-"""How good a checkpoint is: zero-shot classification, and the figures that honest reading needs beside it."""
+"""Evaluate checkpoints: zero-shot classification, and the figures that honest reading needs beside it."""

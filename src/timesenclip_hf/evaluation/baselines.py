@@ -1,6 +1,6 @@
-"""What a checkpoint must beat: the commonest class, the nearest class-mean spectrum, and CLIP models on RGB patches.
+"""Score what a checkpoint must beat: the nearest class-mean spectrum, and CLIP models on RGB patches.
 
-All give scores over the same classes, so that the metrics run on them as on ours; the image models are scored by
+Both give scores over the same classes, so that the metrics run on them as on ours; the image models are scored by
 [`zero_shot_timesenclip`], with the same prompts.
 """
 
@@ -14,8 +14,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPMode
 from transformers.utils import logging
 
 from ..classification import check_device
-from ..files import first_line
-from ..models.senclip.stretch_senclip import looks_like_bgr, to_eight_bit
+from ..files import first_line, weights_hash
+from ..models.senclip.stretch_senclip import seems_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 
 logger = logging.get_logger(__name__)
@@ -26,27 +26,10 @@ IMAGE_TEMPLATES = ("{}", "a photo of {}", "a satellite image of {}")
 CHUNK = 1_024
 
 
-def predict_majority(train_labels: np.ndarray, num_samples: int) -> np.ndarray:
-    """The commonest class for every sample, (num_samples,); the lower index where two are as common.
-
-    Args:
-        train_labels: class indices, -1 where unknown. The labels of the evaluated samples themselves give the best
-            constant answer there is, an upper line.
-        num_samples: how many answers.
-
-    Raises:
-        ValueError: no label is known.
-    """
-    known = _known(train_labels)
-    if not len(known):
-        raise ValueError("There is no commonest class: every training label is -1, unknown.")
-    return np.full(num_samples, np.bincount(known).argmax())
-
-
 def nearest_mean_scores(
     train_series: np.ndarray, train_labels: np.ndarray, series: np.ndarray, num_classes: int
 ) -> np.ndarray:
-    """Minus the root mean square distance to each class's mean series, over what both have observed.
+    """Score series by minus the root mean square distance to each class's mean series, over what both have observed.
 
     Args:
         train_series: (training samples, time, band), NaN where missing; in the same unit as `series`.
@@ -89,19 +72,19 @@ def nearest_mean_scores(
 
 
 def _class_means(series: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of what is observed, (classes, values), zero where nothing is, and whether anything is."""
+    """Average what is observed, (classes, values), zero where nothing is; tell whether anything is."""
     flat = series.reshape(len(series), -1).astype(np.float64)
     means = np.zeros((num_classes, flat.shape[1]))
     seen = np.zeros(means.shape, dtype=bool)
-    for place in np.unique(_known(labels)):
-        rows = flat[labels == place]
-        seen[place] = ~np.isnan(rows).all(axis=0)
-        means[place, seen[place]] = np.nanmean(rows[:, seen[place]], axis=0)
+    for label in np.unique(_known(labels)):
+        rows = flat[labels == label]
+        seen[label] = ~np.isnan(rows).all(axis=0)
+        means[label, seen[label]] = np.nanmean(rows[:, seen[label]], axis=0)
     return means, seen
 
 
 def _minus_distance(rows: np.ndarray, means: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """The squares are multiplied out, so that no (samples, classes, values) array is needed."""
+    """Compute distances with the squares multiplied out, so that no (samples, classes, values) array is needed."""
     observed = ~np.isnan(rows)
     filled = np.where(observed, rows, 0).astype(np.float64)
     common = observed.astype(np.float64) @ seen.T
@@ -117,7 +100,7 @@ def _known(labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImageModel:
-    """A CLIP model with what prepares its inputs; for words it stands where a [`TimeSenCLIPProcessor`] does."""
+    """Hold a CLIP model with what prepares its inputs; for words it stands where a [`TimeSenCLIPProcessor`] does."""
 
     name: str
     model: CLIPModel
@@ -126,15 +109,23 @@ class ImageModel:
     hypothesis_template: Sequence[str] = IMAGE_TEMPLATES
     known_words: Sequence[str] | None = None
 
+    def describe(self) -> dict[str, Any]:
+        """Return name, hash of the weights and size of the model."""
+        return {
+            "name": self.name,
+            "weights_hash": weights_hash(self.model.state_dict()),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+        }
+
 
 def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> ImageModel:
-    """Loads a stock `CLIPModel` from a folder or by Hub id.
+    """Load a stock `CLIPModel` from a folder or by Hub id.
 
-    `openai/clip-vit-base-patch32` is one. RemoteCLIP (`chendelong/RemoteCLIP`) and GeoRSCLIP (`Zilun/GeoRSCLIP`) are
-    published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`, without the `config.json`
-    that transformers wants: they must be converted to a folder of `CLIPModel` first (SenCLIP's by `timesenclip
-    convert`), and until then are refused in one line. This function was tried with checkpoints of random weights only,
-    not with those of the four models.
+    `openai/clip-vit-base-patch32` is such a model. RemoteCLIP (`chendelong/RemoteCLIP`) and GeoRSCLIP
+    (`Zilun/GeoRSCLIP`) are published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`,
+    without the `config.json` that transformers wants: they must be converted to a folder of `CLIPModel` first
+    (SenCLIP's by `timesenclip convert`), and until then are refused in one line. This function was tried with
+    checkpoints of random weights only, not with those of the four models.
 
     Args:
         checkpoint: folder or Hub id.
@@ -172,7 +163,7 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
 def embed_images(
     image_model: ImageModel, images: np.ndarray, *, batch_size: int = 64, progress: bool = False
 ) -> torch.Tensor:
-    """Unit embeddings of RGB patches, on the CPU; warns where the first of them seem to be BGR.
+    """Embed RGB patches, made unit, on the CPU; warn where the first of them seem to be BGR.
 
     Args:
         image_model: from [`load_image_model`].
@@ -194,7 +185,7 @@ def embed_images(
     for start in range(0, len(images), batch_size):
         chunk = np.asarray(images[start : start + batch_size])
         pictures = chunk if chunk.dtype == np.uint8 else to_eight_bit(chunk)
-        if start == 0 and looks_like_bgr(list(pictures)):
+        if start == 0 and seems_bgr(list(pictures)):
             logger.warning(
                 "The images vary more in their third channel than in their first: blue and red seem to be swapped, "
                 "reverse the channels."
@@ -213,18 +204,18 @@ def score_images(
     prompts: Mapping[str, Sequence[str]],
     *,
     centring: str = "none",
-) -> tuple[list[str], torch.Tensor]:
-    """Logits of images and classes, by the scorer and the prompts that series are scored with.
+) -> torch.Tensor:
+    """Score images for classes, by the scorer and the prompts that series are scored with.
 
     Args:
         image_model: from [`load_image_model`].
         image_embeds: from [`embed_images`].
-        prompts: from [`expand_prompts`].
-        centring: as [`score`] takes it.
+        prompts: of each class, in the order of the classes, from [`expand_prompts`].
+        centring: of `CENTRINGS`; "none" for raw scores.
 
     Returns:
-        The class names, and logits (samples, classes) with the model's own temperature.
+        Logits (samples, classes) with the model's own temperature.
     """
     class_embeds = embed_classes(image_model.model, image_model.tokenizer, prompts).cpu()
     scale = image_model.model.logit_scale.detach().exp().cpu()
-    return list(prompts), score(image_embeds, class_embeds, logit_scale=scale, centring=centring)
+    return score(image_embeds, class_embeds, logit_scale=scale, centring=centring)

@@ -1,7 +1,7 @@
-"""Probabilities that are as sure as they are right, and a threshold below which an answer counts as none.
+"""Make probabilities as sure as they are right, and find a threshold below which an answer counts as none.
 
 One temperature divides all logits (Guo et al., arXiv 1706.04599): it never changes which class is best, only how sure
-the best one looks. Temperature and threshold are fitted on a validation split for one set of labels and prompts, and
+the best one seems. Temperature and threshold are fitted on a validation split for one set of labels and prompts, and
 say little about another; whether they hold is measured on a split that was not used to fit.
 """
 
@@ -18,7 +18,7 @@ from .metrics import ArrayLike, as_labels, as_scores, expected_calibration_error
 
 @dataclass(frozen=True)
 class RejectRule:
-    """Answers whose highest probability lies below a threshold are none.
+    """Hold the threshold of the highest probability below which an answer counts as none, and what it was worth.
 
     Attributes:
         threshold: the highest probability of an answer that is kept is at least this.
@@ -39,7 +39,7 @@ class RejectRule:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a validation split says of a checkpoint's probabilities.
+    """Hold what a validation split told of a checkpoint's probabilities.
 
     Attributes:
         temperature: divides the logits.
@@ -55,7 +55,7 @@ class Calibration:
 def fit_calibration(
     logits: ArrayLike, truth: ArrayLike, *, precision: float | None = None, confidence: float = 0.95
 ) -> Calibration:
-    """Fits the temperature and, where a precision is wanted, the threshold on the calibrated probabilities.
+    """Fit the temperature and, where a precision is wanted, the threshold on the calibrated probabilities.
 
     Args:
         logits: (samples, classes) of the validation split, without a temperature: `score` with
@@ -65,7 +65,7 @@ def fit_calibration(
         confidence: of the lower bound that must reach it.
 
     Raises:
-        ValueError: as [`fit_temperature`] and [`fit_reject_threshold`].
+        ValueError: logits or labels cannot be used, no temperature is best, or no threshold reaches the precision.
     """
     temperature = fit_temperature(logits, truth)
     reject = None
@@ -76,7 +76,7 @@ def fit_calibration(
 
 
 def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
-    """The temperature whose probabilities give the true classes the highest likelihood.
+    """Fit the temperature whose probabilities give the true classes the highest likelihood.
 
     The negative log-likelihood is convex in the inverse temperature, so that its minimum is the root of its slope,
     and the slopes at zero and at infinity tell whether there is one.
@@ -92,22 +92,22 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     values = as_scores(logits, "logits")
     classes = as_labels(truth, values.shape[1], num_samples=len(values))
     values = values - values.max(axis=1, keepdims=True)
-    own = np.take_along_axis(values, classes[:, None], axis=1)[:, 0]
-    if own.mean() <= values.mean():
+    of_truth = np.take_along_axis(values, classes[:, None], axis=1)[:, 0]
+    if of_truth.mean() <= values.mean():
         raise ValueError(
             "No temperature can be fitted: the true classes score no higher than the others on average; check the "
             "labels, the class names and their order."
         )
-    if not own.any():
+    if not of_truth.any():
         raise ValueError(
-            f"No temperature can be fitted: all {len(own)} samples are right, so that the lowest temperature is the "
-            "best; give samples on which the model errs, too."
+            f"No temperature can be fitted: all {len(of_truth)} samples are right, so that the lowest temperature is "
+            "the best; give samples on which the model errs, too."
         )
     spread = float(-values.mean())  # the root is of the order of its inverse, whatever the logits' scale
 
     def slope(inverse: float) -> float:
         probabilities = softmax(values * (inverse / spread), axis=1)
-        return float(((probabilities * values).sum(axis=1) - own).mean() / spread)
+        return float(((probabilities * values).sum(axis=1) - of_truth).mean() / spread)
 
     upper = 1.0
     while slope(upper) <= 0:
@@ -118,7 +118,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
 def fit_reject_threshold(
     probabilities: ArrayLike, truth: ArrayLike, precision: float, *, confidence: float = 0.95
 ) -> RejectRule:
-    """The smallest threshold that keeps answers of the wanted precision, as far as a validation split can tell.
+    """Find the smallest threshold that keeps answers of the wanted precision, as far as a validation split can tell.
 
     Thresholds are the highest probabilities that occur. At each, the kept answers are counted, and the one-sided
     Clopper-Pearson bound says which precision they surely have. The bound holds for a threshold by itself; the
@@ -153,25 +153,25 @@ def fit_reject_threshold(
             f"samples: the best bound is {bounds[best]:.3f}, with {kept[best]} answers kept; want less, or give more "
             "samples."
         )
-    place = reached[-1]
+    index = reached[-1]
     return RejectRule(
-        threshold=float(thresholds[last][place]),
+        threshold=float(thresholds[last][index]),
         wanted_precision=precision,
         confidence=confidence,
-        precision=float(hits[place] / kept[place]),
-        lower_bound=float(bounds[place]),
-        coverage=float(kept[place] / len(values)),
+        precision=float(hits[index] / kept[index]),
+        lower_bound=float(bounds[index]),
+        coverage=float(kept[index] / len(values)),
     )
 
 
 def is_rejected(probabilities: ArrayLike, threshold: float | None) -> np.ndarray:
-    """Whether each answer counts as none, (samples,) bool; nothing is rejected without a threshold."""
+    """Tell whether each answer counts as none, (samples,) booleans; nothing is rejected without a threshold."""
     values = as_scores(probabilities, "probabilities")
     return np.asarray(values.max(axis=1) < (0.0 if threshold is None else threshold))
 
 
 def calibration_report(calibration: Calibration, logits: ArrayLike, truth: ArrayLike) -> dict[str, Any]:
-    """What a calibration does on a split that it was not fitted on.
+    """Measure what a calibration does on a split that it was not fitted on.
 
     Args:
         calibration: from [`fit_calibration`].
@@ -209,7 +209,7 @@ def calibration_report(calibration: Calibration, logits: ArrayLike, truth: Array
 
 
 def store_calibration(model: Any, calibration: Calibration) -> None:
-    """Writes a calibration into a model's configuration, which its `save_pretrained` keeps beside the weights.
+    """Write a calibration into a model's configuration, which its `save_pretrained` keeps beside the weights.
 
     From then on the model's text logits, the pipeline, `timesenclip classify` and the maps are calibrated.
     """

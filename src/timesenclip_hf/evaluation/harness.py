@@ -1,28 +1,33 @@
-"""How good a checkpoint is, on what, and how sure that is: one dictionary that JSON holds."""
+"""Evaluate checkpoints on data sets: one dictionary that JSON holds, of how good they are and how sure that is."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+import numpy as np
+
 from ..models.timesenclip.encoding_timesenclip import encode
+from .baselines import ImageModel
 from .calibration import Calibration, store_calibration
-from .measurement import Encode, Measurement
+from .embedded import Encode
+from .image_measurement import ImageMeasurement, ImageProtocol
+from .images import ImageSet
+from .measurement import Measurement
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
-from .uncertainty import average_over_seeds
 
 VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", "scipy")
 
 
 @dataclass
 class Evaluation:
-    """What was measured.
+    """Hold what was measured.
 
     Attributes:
         results: `runs`, one a data set; `versions`. JSON holds it as it is.
-        pictured: what the first checkpoint said of each sample, for pictures.
+        pictured: what the first checkpoint answered for each sample, for pictures.
         calibrations: of the first checkpoint, by data set.
     """
 
@@ -38,7 +43,7 @@ def evaluate(
     *,
     encode: Encode = encode,
 ) -> Evaluation:
-    """Evaluates checkpoints on data sets.
+    """Evaluate checkpoints on data sets of series.
 
     Args:
         checkpoints: one, or several that differ by the seed of their training: their figures are averaged.
@@ -53,22 +58,51 @@ def evaluate(
         raise ValueError("There is no checkpoint to evaluate: name one.")
     protocol = protocol or Protocol()
     described = [checkpoint.describe() for checkpoint in checkpoints]
-    evaluation = Evaluation({"runs": [], "versions": {name: version(name) for name in VERSIONS}})
-    for one in sets:
+    evaluation = Evaluation(_results([]))
+    for dataset in sets:
         runs = []
         for checkpoint, description in zip(checkpoints, described, strict=True):
-            measurement = Measurement(checkpoint, one, protocol, encode)
+            measurement = Measurement(checkpoint, dataset, protocol, encode)
             runs.append({"model": description, **measurement.run()})
             if checkpoint is checkpoints[0]:
                 evaluation.pictured += measurement.pictured
                 if measurement.calibration is not None:
-                    evaluation.calibrations[one.samples.name] = measurement.calibration
+                    evaluation.calibrations[dataset.samples.name] = measurement.calibration
         evaluation.results["runs"].append(runs[0] if len(runs) == 1 else average_runs(runs))
     return evaluation
 
 
+def evaluate_images(
+    image_models: Sequence[ImageModel],
+    sets: Iterable[ImageSet],
+    protocol: ImageProtocol | None = None,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Evaluate CLIP models on labelled images.
+
+    Args:
+        image_models: each gives a run for each set.
+        sets: what to evaluate on; taken one after the other, so that a generator keeps one in memory.
+        protocol: how.
+        progress: show a bar.
+
+    Returns:
+        Results in the form of series, for [`write_report`]; with `prompt_selection` in each run.
+
+    Raises:
+        ValueError: prompts that a class lacks, or images that cannot be embedded.
+    """
+    protocol = protocol or ImageProtocol()
+    return _results(
+        {"model": model.describe(), **ImageMeasurement(model, images, protocol, progress=progress).run()}
+        for images in sets
+        for model in image_models
+    )
+
+
 def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str | os.PathLike[str]) -> None:
-    """Writes a checkpoint with the temperature and reject threshold that an evaluation fitted.
+    """Write a checkpoint with the temperature and reject threshold that an evaluation fitted.
 
     Args:
         checkpoint: the first of the evaluation.
@@ -90,40 +124,45 @@ def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str 
 
 
 def average_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One run of several that differ by the seed of a training: the means of all their figures, and their spread.
+    """Merge runs that differ by the seed of a training into one: the means of all figures, and their spread.
 
     The bounds of an interval are averaged too, since they say how sure the figure of one training is; the `spread`
     beside a value (standard deviation, divided by the runs less one) says how much trainings differ. A calibration is
     of one training, so that it is left out.
 
     Args:
-        runs: of the same data set and protocol.
+        runs: at least two, of the same data set and protocol.
 
     Raises:
         ValueError: the runs hold different figures.
     """
-    whole = [run | {"model": None, "calibration": None} for run in runs]
-    averaged = average_over_seeds({str(place): _numbers(run) for place, run in enumerate(whole)})
     models = [run["model"] for run in runs]
-    model = {**models[0], **{name: ", ".join(one[name] for one in models) for name in ("name", "weights_hash")}}
-    return {**_replaced(whole[0], averaged), "model": {**model, "seeds": len(runs)}}
+    model = {**models[0], **{name: ", ".join(each[name] for each in models) for name in ("name", "weights_hash")}}
+    averaged = _average([run | {"model": None, "calibration": None} for run in runs], "run")
+    return {**averaged, "model": {**model, "seeds": len(runs)}}
 
 
-def _numbers(value: Any, path: str = "") -> dict[str, float]:
-    """Every number of nested dictionaries and lists, by its path."""
-    if isinstance(value, dict):
-        return {name: number for key in value for name, number in _numbers(value[key], f"{path}/{key}").items()}
-    if isinstance(value, list):
-        return {n: number for place, one in enumerate(value) for n, number in _numbers(one, f"{path}/{place}").items()}
-    return {path: float(value)} if isinstance(value, int | float) and not isinstance(value, bool) else {}
+def _results(runs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"runs": list(runs), "versions": {name: version(name) for name in VERSIONS}}
 
 
-def _replaced(value: Any, averaged: Mapping[str, Any], path: str = "") -> Any:
-    """The same with the mean for each number that differs, and the spread beside each `value`."""
-    if isinstance(value, dict):
-        copy = {key: _replaced(one, averaged, f"{path}/{key}") for key, one in value.items()}
-        return copy | ({"spread": averaged[f"{path}/value"]["std"]} if "value" in value else {})
-    if isinstance(value, list):
-        return [_replaced(one, averaged, f"{path}/{place}") for place, one in enumerate(value)]
-    # What is the same everywhere, such as a count, stays the whole number that it is.
-    return averaged[path]["mean"] if path in averaged and averaged[path]["std"] > 0 else value
+def _average(values: Sequence[Any], path: str) -> Any:
+    """Merge values of one shape: the mean of each number that differs, the first of all else."""
+    first = values[0]
+    if len({value is None for value in values}) > 1:
+        raise ValueError(f"Some runs lack {path}: evaluate all of them alike.")
+    if isinstance(first, dict):
+        if odd := set.union(*map(set, values)) - set.intersection(*map(set, values)):
+            raise ValueError(f"The runs differ in {min(odd)!r} of {path}: evaluate all of them alike.")
+        merged = {key: _average([value[key] for value in values], f"{path}/{key}") for key in first}
+        if isinstance(first.get("value"), int | float):
+            merged["spread"] = float(np.std([value["value"] for value in values], ddof=1))
+        return merged
+    if isinstance(first, list) and not any(isinstance(item, str) for item in first):
+        if len({len(value) for value in values}) > 1:
+            raise ValueError(f"The runs differ in the length of {path}: evaluate all of them alike.")
+        return [_average(items, f"{path}/{index}") for index, items in enumerate(zip(*values, strict=True))]
+    if isinstance(first, int | float) and not isinstance(first, bool):
+        # What is the same everywhere, such as a count, stays the whole number that it is.
+        return first if all(value == first for value in values) else float(np.mean(values))
+    return first

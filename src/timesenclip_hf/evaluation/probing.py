@@ -1,11 +1,11 @@
-"""How few labels a frozen encoder needs: classifiers on its embeddings against boosting on the raw series.
+"""Find how few labels a frozen encoder needs: classifiers on its embeddings against boosting on the raw series.
 
-Every method gets the same training samples and is judged on the same others. Shots are drawn several times, and in
-one draw the larger sets hold the smaller ones. Where the places are known, training and test samples lie in different
-blocks of land.
+Every method gets the same training samples and is judged on the same others. Shots are drawn several times. Where the
+coordinates are known, training and test samples lie in different blocks of land.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
-from tqdm import tqdm
 
 from ..data.splits import blocked_split, random_split, split_rows
 from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, macro_f1
@@ -38,18 +37,18 @@ def split_rows_by_place(
     block_km: float = 50.0,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to fit on and rows to judge on, whole blocks of land to one or the other.
+    """Split rows into those to fit on and those to judge on, whole blocks of land to one or the other.
 
     Args:
         point_ids: one a row; the rows of a point stay together.
-        longitude: WGS84 degrees; without places the split is random.
+        longitude: WGS84 degrees; without coordinates the split is random.
         latitude: WGS84 degrees.
         fitting: share of the points to fit on.
         block_km: side of a block.
         seed: of the draw.
 
     Raises:
-        ValueError: as `data.splits`: places that are none, too few blocks, or a share outside (0, 1).
+        ValueError: coordinates that are none, too few blocks, or a share outside (0, 1).
     """
     shares = {"fit": fitting, "judge": 1 - fitting}
     if longitude is None or latitude is None:
@@ -60,38 +59,68 @@ def split_rows_by_place(
     return rows["fit"], rows["judge"]
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """Say how labelled samples are drawn and what is trained on them.
+
+    Attributes:
+        shots: samples a class, or "all"; a class that has fewer gives what it has, and a number that no class has is
+            left out.
+        methods: "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by cross-validation
+            inside the shots) and "boosting" (of decision trees, on the series).
+        draws: times that shots are drawn; "all" is drawn once.
+        seed: of the draws.
+
+    Raises:
+        ValueError: an option has another value than those named.
+    """
+
+    shots: Sequence[int | str] = SHOTS
+    methods: Sequence[str] = METHODS
+    draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = next((step for step in self.shots if step != ALL and (isinstance(step, str) or step < 1)), None)
+        if wrong is not None or not len(self.shots):
+            raise ValueError(f'`shots` must be numbers from 1 on or "{ALL}", got {wrong}.')
+        unknown = next((method for method in self.methods if method not in METHODS), None)
+        if unknown is not None:
+            raise ValueError(f"`methods` must be of {', '.join(METHODS)}, got {unknown!r}.")
+        if self.draws < 1:
+            raise ValueError(f"`draws` must be at least 1, got {self.draws}.")
+
+    def draw(self, classes: np.ndarray) -> Iterator[tuple[int | str, list[np.ndarray]]]:
+        """Draw the rows of each number of shots; in one draw the larger sets hold the smaller ones."""
+        ranks = [_rank_in_class(classes, np.random.default_rng([self.seed, draw])) for draw in range(self.draws)]
+        most = int(np.bincount(classes).max())
+        for step in self.shots:
+            if step == ALL:
+                yield step, [np.arange(len(classes))]
+            elif int(step) <= most:
+                yield step, [np.flatnonzero(rank < int(step)) for rank in ranks]
+
+
 def few_shot_ladder(
     embeds: ArrayLike,
     series: ArrayLike,
     labels: ArrayLike,
     class_names: Sequence[str],
-    train: np.ndarray,
-    test: np.ndarray,
+    halves: tuple[np.ndarray, np.ndarray],
+    ladder: Ladder = Ladder(),
     *,
-    shots: Sequence[int | str] = SHOTS,
-    methods: Sequence[str] = METHODS,
-    draws: int = 5,
     zero_shot: ArrayLike | None = None,
-    seed: int = 0,
-    progress: bool = False,
 ) -> list[dict[str, Any]]:
-    """Trains each method on a growing number of labelled samples.
+    """Train each method on a growing number of labelled samples.
 
     Args:
         embeds: unit embeddings (samples, projection_dim) of the frozen encoder.
         series: (samples, ...) what the encoder saw, in any unit, NaN where missing.
         labels: class indices (samples,), -1 where the class is not known; such samples are left out.
         class_names: of the indices.
-        train: rows to draw shots from.
-        test: rows to judge on.
-        shots: samples a class, or "all"; a class that has fewer gives what it has, and a number that no class has is
-            left out.
-        methods: "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by cross-validation
-            inside the shots) and "boosting" (of decision trees, on the series).
-        draws: times that shots are drawn; "all" is one.
+        halves: rows to draw shots from, and rows to judge on.
+        ladder: how shots are drawn, and what is trained.
         zero_shot: class indices (samples,) that the model answers without any label, judged on the same rows.
-        seed: of the draws.
-        progress: show a progress bar.
 
     Returns:
         An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,
@@ -100,35 +129,32 @@ def few_shot_ladder(
         their standard deviation as `spread` (None for one draw).
 
     Raises:
-        ValueError: lengths differ, rows are in both sets, fewer than two classes can be trained, nothing is left to
-            judge, or an option has another value than those named.
+        ValueError: lengths differ, rows are in both halves, fewer than two classes can be trained, or nothing is left
+            to judge.
     """
     inputs = _as_inputs(embeds, series)
-    classes, train, test, left_out = _usable(as_array(labels), len(inputs["knn"]), len(class_names), train, test)
-    steps = _steps(shots, int(np.bincount(classes[train]).max()))
-    _check_options(methods, draws)
-    common = {"samples": len(test), "left_out": [class_names[place] for place in left_out]}
-    entries = []
+    classes = as_array(labels)
+    as_labels(classes + 1, len(class_names) + 1, name="labels", num_samples=len(inputs["knn"]))
+    train, test, left_out = _usable(classes, *halves)
+    common = {"samples": len(test), "left_out": [class_names[index] for index in left_out]}
+    entries: list[dict[str, Any]] = []
+
+    def add(method: str, step: int | str, trained: list[np.ndarray], answers: list[np.ndarray]) -> None:
+        counts = np.bincount(classes[trained[-1]])
+        entry = {"method": method, "shots": step, "draws": len(answers), "train_samples": len(trained[-1])}
+        figures = [_judge(answer, classes[test], len(class_names)) for answer in answers]
+        fewest = {"fewest_shots": int(counts[counts > 0].min()) if len(counts) else 0}
+        entries.append(entry | fewest | common | {"metrics": _summary(figures)})
+
     if zero_shot is not None:
-        answers = as_labels(zero_shot, len(class_names), name="zero_shot", num_samples=len(classes))[test]
-        entry = {"method": "zero_shot", "shots": 0, "draws": 1, "train_samples": 0, "fewest_shots": 0}
-        entries.append(entry | common | {"metrics": _summary([_judge(answers, classes[test], len(class_names))])})
-    ranks = [_rank_in_class(classes[train], np.random.default_rng([seed, draw])) for draw in range(draws)]
-    bar = tqdm(total=len(methods) * sum(_draws_of(step, draws) for step in steps), unit=" fits", disable=not progress)
-    with bar:
-        for method in methods:
-            values = inputs[method]
-            for step in steps:
-                figures = []
-                for draw in range(_draws_of(step, draws)):
-                    chosen = train if step == ALL else train[ranks[draw] < int(step)]
-                    fitted = _fit(method, values[chosen], classes[chosen], seed + draw)
-                    figures.append(_judge(fitted.predict(values[test]), classes[test], len(class_names)))
-                    bar.update()
-                counts = np.bincount(classes[chosen])
-                entry = {"method": method, "shots": step, "draws": len(figures), "train_samples": len(chosen)}
-                entry["fewest_shots"] = int(counts[counts > 0].min())
-                entries.append(entry | common | {"metrics": _summary(figures)})
+        answers = as_labels(zero_shot, len(class_names), name="zero_shot", num_samples=len(classes))
+        add("zero_shot", 0, [train[:0]], [answers[test]])
+    for method in ladder.methods:
+        values = inputs[method]
+        for step, draws in ladder.draw(classes[train]):
+            rows = [train[drawn] for drawn in draws]
+            fitted = [_fit(method, values[r], classes[r], ladder.seed + draw) for draw, r in enumerate(rows)]
+            add(method, step, rows, [model.predict(values[test]) for model in fitted])
     return entries
 
 
@@ -151,7 +177,7 @@ def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any
 
 
 def _fit_probe(values: np.ndarray, classes: np.ndarray, counts: np.ndarray, seed: int) -> LogisticRegression:
-    """Classes weigh alike, as balanced accuracy has it and as zero-shot answers take them."""
+    """Fit a probe for which classes weigh alike, as balanced accuracy has it and as zero-shot answers take them."""
     probe = LogisticRegression(C=STRENGTHS[len(STRENGTHS) // 2], class_weight="balanced", max_iter=1_000)
     several = np.flatnonzero(counts > 1)
     if len(several) > 1:
@@ -173,50 +199,28 @@ def _as_inputs(embeds: ArrayLike, series: ArrayLike) -> dict[str, np.ndarray]:
     return {"knn": vectors, "linear_probe": vectors, "boosting": raw}
 
 
-def _usable(
-    labels: np.ndarray, num_samples: int, num_classes: int, train: np.ndarray, test: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Labels, training rows and test rows of known class, and the classes that have test rows only."""
-    as_labels(labels + 1, num_classes + 1, name="labels", num_samples=num_samples)
+def _usable(classes: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return training rows and test rows of known class, and the classes that have test rows only."""
     both = np.intersect1d(train, test)
     if len(both):
         raise ValueError(f"Row {both[0]} is in `train` and in `test`: what was trained on cannot judge.")
-    train, test = (rows[labels[rows] >= 0] for rows in (np.asarray(train), np.asarray(test)))
-    trained = np.unique(labels[train])
+    train, test = (rows[classes[rows] >= 0] for rows in (np.asarray(train), np.asarray(test)))
+    trained = np.unique(classes[train])
     if len(trained) < 2:
         raise ValueError(f"The training rows have {len(trained)} known classes: at least two are needed.")
-    left_out = np.setdiff1d(labels[test], trained)
-    test = test[np.isin(labels[test], trained)]
+    left_out = np.setdiff1d(classes[test], trained)
+    test = test[np.isin(classes[test], trained)]
     if not len(test):
         raise ValueError("No test row has a class that the training rows have: split again, or use smaller blocks.")
-    return labels, train, test, left_out
-
-
-def _steps(shots: Sequence[int | str], most: int) -> list[int | str]:
-    wrong = next((step for step in shots if step != ALL and (isinstance(step, str) or step < 1)), None)
-    if wrong is not None or not len(shots):
-        raise ValueError(f'`shots` must be numbers from 1 on or "{ALL}", got {wrong}.')
-    return [step for step in shots if step == ALL or int(step) <= most]
-
-
-def _check_options(methods: Sequence[str], draws: int) -> None:
-    unknown = next((method for method in methods if method not in METHODS), None)
-    if unknown is not None:
-        raise ValueError(f"`methods` must be of {', '.join(METHODS)}, got {unknown!r}.")
-    if draws < 1:
-        raise ValueError(f"`draws` must be at least 1, got {draws}.")
-
-
-def _draws_of(step: int | str, draws: int) -> int:
-    return 1 if step == ALL else draws
+    return train, test, left_out
 
 
 def _rank_in_class(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Place of each row in a random order of its class; the first k of each class are its k shots."""
+    """Rank each row in a random order of its class; the first k of each class are its k shots."""
     order = rng.permutation(len(classes))
     ranks = np.empty(len(classes), dtype=np.int64)
-    for place in np.unique(classes):
-        rows = order[classes[order] == place]
+    for label in np.unique(classes):
+        rows = order[classes[order] == label]
         ranks[rows] = np.arange(len(rows))
     return ranks
 

@@ -1,4 +1,4 @@
-"""Choosing among the prompts of each class without labels, and what the choice is worth on other points.
+"""Choose among the prompts of each class without labels, and measure what the choice is worth on other points.
 
 The weight of a prompt is SenCLIP's (arXiv 2412.08536): its mean similarity to the prompts of its own class, over its
 mean similarity to those of all classes. A prompt that says of many classes what it says of its own ("farmland" among
@@ -29,10 +29,10 @@ _PROMPTS_AT_ONCE = 128
 
 @dataclass(frozen=True)
 class EmbeddedSplit:
-    """Series, or photos, of one split.
+    """Hold the embeddings of series, or photos, of one split.
 
     Attributes:
-        point_ids: of the places, one an embedding.
+        point_ids: of the points, one an embedding.
         embeds: unit embeddings (N, projection_dim).
         labels: names of the true classes; a split that only selects needs none.
         blocks: number of the spatial block of each point, for the intervals; single points are drawn without.
@@ -44,7 +44,8 @@ class EmbeddedSplit:
     blocks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        sizes = [len(one) for one in (self.point_ids, self.embeds, self.labels, self.blocks) if one is not None]
+        columns = (self.point_ids, self.embeds, self.labels, self.blocks)
+        sizes = [len(column) for column in columns if column is not None]
         if len(set(sizes)) != 1 or not sizes[0]:
             raise ValueError(
                 f"A split must have one id, embedding, label and block for each point, got {sizes} of them."
@@ -52,7 +53,7 @@ class EmbeddedSplit:
 
 
 def text_similarity(prompt_embeds: torch.Tensor) -> np.ndarray:
-    """Cosines of prompts (P, projection_dim), made unit here; a negative one counts as 0. (P, P) float64."""
+    """Compute cosines of prompts (P, projection_dim), made unit here; a negative one counts as 0. (P, P) float64."""
     unit = torch.nn.functional.normalize(prompt_embeds.double(), dim=-1)
     return np.asarray((unit @ unit.T).clamp(min=0).numpy())
 
@@ -60,7 +61,7 @@ def text_similarity(prompt_embeds: torch.Tensor) -> np.ndarray:
 def image_similarity(
     prompt_embeds: torch.Tensor, image_embeds: torch.Tensor, class_of: np.ndarray, logit_scale: float
 ) -> np.ndarray:
-    """How much two prompts respond to the same images, from images without labels.
+    """Measure how much two prompts respond to the same images, from images without labels.
 
     The response of prompt p to image x is `exp(s <p, x>) / sum_c mean_{q in c} exp(s <q, x>)`: the probability that a
     zero-shot classifier with every prompt for an answer gives it, but that a class with many prompts claims no more
@@ -91,7 +92,7 @@ def image_similarity(
 
 
 def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
-    """Weight of each prompt: mean similarity within its class over the mean of its mean similarities to each class.
+    """Weigh each prompt: mean similarity within its class over the mean of its mean similarities to each class.
 
     Args:
         similarity: (P, P), not negative.
@@ -104,9 +105,9 @@ def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
     rows, sizes = np.arange(len(class_of)), np.bincount(class_of)
     sums = similarity @ np.eye(len(sizes))[class_of]
     others = np.maximum(sizes[class_of] - 1, 1)
-    own = sums[rows, class_of] - np.where(sizes[class_of] > 1, similarity[rows, rows], 0)
+    within = sums[rows, class_of] - np.where(sizes[class_of] > 1, similarity[rows, rows], 0)
     means = sums / sizes
-    means[rows, class_of] = own / others
+    means[rows, class_of] = within / others
     overall = means.mean(axis=1)
     weights = np.zeros(len(class_of))
     np.divide(means[rows, class_of], overall, out=weights, where=overall > 0)
@@ -121,7 +122,7 @@ def weigh_prompts(
     image_embeds: torch.Tensor | None = None,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """The weight of every prompt, by label, the highest first.
+    """Weigh every prompt, by label, the highest first.
 
     Args:
         model: with `get_text_features` and `logit_scale`.
@@ -138,8 +139,8 @@ def weigh_prompts(
     if len(prompts) < 2:
         raise ValueError(f"Prompts are weighed against those of other classes: give at least two, got {list(prompts)}.")
     unique = sorted({text for texts in prompts.values() for text in texts})
-    places = {text: place for place, text in enumerate(unique)}
-    rows = [places[text] for texts in prompts.values() for text in texts]
+    row_of = {text: row for row, text in enumerate(unique)}
+    rows = [row_of[text] for texts in prompts.values() for text in texts]
     embeds = _embed_prompts(model, processor, unique, hypothesis_template)[rows]
     class_of = np.repeat(np.arange(len(prompts)), [len(texts) for texts in prompts.values()])
     if image_embeds is None:
@@ -164,18 +165,51 @@ def select_prompts(
     image_embeds: torch.Tensor | None = None,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> dict[str, list[str]]:
-    """The `top_k` prompts of each class with the highest weights, the best first; all of a class that has fewer.
+    """Select the prompts of each class with the highest weights, the best first; all of a class that has fewer.
 
-    Arguments and errors are those of [`weigh_prompts`].
+    Args:
+        model: with `get_text_features` and `logit_scale`.
+        processor: the model's [`TimeSenCLIPProcessor`].
+        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
+        top_k: prompts to keep of each class.
+        image_embeds: unit embeddings of unlabelled series or photos (N, projection_dim), for image-mediated
+            similarity; similarity of the texts when left out.
+        hypothesis_template: that the prompts go into; the checkpoint's own when left out.
 
     Raises:
-        ValueError: `top_k` is not positive.
+        ValueError: `top_k` is not positive, fewer than two classes, a class with no prompt, or images that are none.
     """
-    _check_top_k(top_k)
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
     weights = weigh_prompts(
         model, processor, candidate_labels, image_embeds=image_embeds, hypothesis_template=hypothesis_template
     )
     return {label: list(ranked)[:top_k] for label, ranked in weights.items()}
+
+
+@dataclass(frozen=True)
+class SelectionOptions:
+    """Say how prompts are chosen and what the choice is compared with.
+
+    Attributes:
+        top_k: prompts to keep of each class.
+        hypothesis_template: that the prompts go into; the checkpoint's own when left out.
+        random_draws: choices by chance, at least one: what fewer prompts are worth by themselves.
+        seed: of these.
+
+    Raises:
+        ValueError: a number is not positive.
+    """
+
+    top_k: int = 5
+    hypothesis_template: str | Sequence[str] | None = None
+    random_draws: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "random_draws"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
 
 
 def prompt_selection_report(
@@ -185,24 +219,18 @@ def prompt_selection_report(
     selection: EmbeddedSplit,
     held_out: EmbeddedSplit,
     *,
-    top_k: int = 5,
-    hypothesis_template: str | Sequence[str] | None = None,
-    random_draws: int = 5,
-    seed: int = 0,
+    options: SelectionOptions = SelectionOptions(),
 ) -> dict[str, Any]:
-    """Zero-shot scores with all prompts, with the selected ones, and with as many taken by chance.
+    """Score held-out points with all prompts, with the selected ones, and with as many taken by chance.
 
     Args:
-        model: as for [`weigh_prompts`].
-        processor: as for [`weigh_prompts`].
-        candidate_labels: as for [`weigh_prompts`].
-        selection: points whose images select; their labels, where there are any, are not looked at.
+        model: with `get_text_features` and `logit_scale`.
+        processor: the model's [`TimeSenCLIPProcessor`].
+        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
+        selection: points whose images select; their labels, where there are any, are not read.
         held_out: other points, with labels, on which every choice is scored. Neighbours are alike: take both from
             a blocked split.
-        top_k: prompts to keep of each class.
-        hypothesis_template: as for [`weigh_prompts`].
-        random_draws: choices by chance, at least one: what fewer prompts are worth by themselves.
-        seed: of these.
+        options: how prompts are chosen.
 
     Returns:
         `top_k`; `samples` of both splits; the `prompts` of the choices "text" and "image" by label; `scores` with
@@ -210,47 +238,44 @@ def prompt_selection_report(
         prompts, in balanced accuracy on the same resamples; and `random`, mean and standard deviation by metric.
 
     Raises:
-        ValueError: the splits share a point, the held-out one has no labels or some that are no candidates, or what
-            [`select_prompts`] refuses.
+        ValueError: the splits share a point, the held-out one has no labels or some that are no candidates, there are
+            fewer than two classes, or one has no prompt.
     """
-    _check_top_k(top_k)
-    if random_draws < 1:
-        raise ValueError(f"`random_draws` must be at least 1, got {random_draws}.")
     texts = {label: sorted(set(prompts)) for label, prompts in read_labels(candidate_labels).items()}
-    truth = _check_splits(selection, held_out, list(texts))
-    choices = {
-        name: select_prompts(
-            model, processor, texts, top_k=top_k, image_embeds=images, hypothesis_template=hypothesis_template
+    truth, template = _check_splits(selection, held_out, list(texts)), options.hypothesis_template
+
+    def select(image_embeds: torch.Tensor | None) -> dict[str, list[str]]:
+        return select_prompts(
+            model, processor, texts, top_k=options.top_k, image_embeds=image_embeds, hypothesis_template=template
         )
-        for name, images in {"text": None, "image": selection.embeds}.items()
-    }
 
     def predict(prompts: Mapping[str, list[str]]) -> np.ndarray:
-        class_embeds = embed_labels(model, processor, prompts, hypothesis_template)[1]
+        class_embeds = embed_labels(model, processor, prompts, template)[1]
         return np.asarray(score(held_out.embeds.cpu(), class_embeds).argmax(dim=1))
 
+    choices = {"text": select(None), "image": select(selection.embeds)}
     predicted = {name: predict(prompts) for name, prompts in {"all": texts, **choices}.items()}
     scores = {
         name: bootstrap_classification(guesses, truth, len(texts), held_out.blocks)
         for name, guesses in predicted.items()
     }
-    rng = np.random.default_rng(seed)
-    draws = [predict({label: _draw(texts[label], top_k, rng) for label in texts}) for _ in range(random_draws)]
+    rng = np.random.default_rng(options.seed)
+    draws = [
+        predict({label: _draw(texts[label], options.top_k, rng) for label in texts})
+        for _ in range(options.random_draws)
+    ]
     return {
-        "top_k": top_k,
+        "top_k": options.top_k,
         "samples": {"selection": len(selection.embeds), "held_out": len(truth)},
         "prompts": choices,
         "scores": scores,
         "gain": {name: _gain(predicted[name], predicted["all"], truth, held_out.blocks) for name in choices},
-        "random": {
-            name: {"mean": float(np.mean(values)), "spread": float(np.std(values)), "draws": random_draws}
-            for name, values in _random_scores(draws, truth, len(texts)).items()
-        },
+        "random": _random_scores(draws, truth, len(texts)),
     }
 
 
 def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np.ndarray | None) -> dict[str, float]:
-    """Difference in balanced accuracy, with its interval."""
+    """Compute the difference in balanced accuracy, with its interval."""
     hits = (guesses == truth).astype(np.float64) - (others == truth)
 
     def difference(rows: np.ndarray) -> float:
@@ -261,10 +286,14 @@ def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np
     return bootstrap(difference, len(truth), blocks)
 
 
-def _random_scores(draws: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -> dict[str, list[float]]:
-    return {
+def _random_scores(draws: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -> dict[str, dict[str, float]]:
+    metrics = {
         "accuracy": [float(np.mean(guesses == truth)) for guesses in draws],
         "balanced_accuracy": [balanced_accuracy(guesses, truth, num_classes) for guesses in draws],
+    }
+    return {
+        name: {"mean": float(np.mean(values)), "spread": float(np.std(values)), "draws": len(draws)}
+        for name, values in metrics.items()
     }
 
 
@@ -276,12 +305,7 @@ def _embed_prompts(model: Any, processor: Any, texts: Sequence[str], template: A
 
 
 def _draw(texts: Sequence[str], number: int, rng: np.random.Generator) -> list[str]:
-    return [texts[place] for place in rng.permutation(len(texts))[:number]]
-
-
-def _check_top_k(top_k: int) -> None:
-    if top_k < 1:
-        raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
+    return [texts[index] for index in rng.permutation(len(texts))[:number]]
 
 
 def _check_images(image_embeds: torch.Tensor, size: int) -> None:
@@ -293,7 +317,7 @@ def _check_images(image_embeds: torch.Tensor, size: int) -> None:
 
 
 def _check_splits(selection: EmbeddedSplit, held_out: EmbeddedSplit, labels: Sequence[str]) -> np.ndarray:
-    """The class indices of the held-out points."""
+    """Return the class indices of the held-out points."""
     shared = sorted(set(selection.point_ids) & set(held_out.point_ids))
     if shared:
         raise ValueError(

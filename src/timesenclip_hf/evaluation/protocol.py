@@ -1,4 +1,4 @@
-"""What is evaluated, on what, and how."""
+"""Say which checkpoint is evaluated, on which samples, and how."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,14 @@ from .uncertainty import DEFAULT_RESAMPLING, Resampling
 
 # What the sets are asked: the paper's scores; and what needs photos, damage, labels to learn from, or half of them.
 SUITES = ("zero_shot", "retrieval", "robustness", "few_shot", "calibration")
-NUM_LOOKS = (12, 4, 1)
+# Months, quarters, the year.
+COMPOSITES = (12, 4, 1)
 Photos = Callable[[int], Sequence[Any]]
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Samples and what is asked of them.
+    """Hold samples and what is asked of them.
 
     Attributes:
         samples: labelled series.
@@ -45,11 +46,11 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Protocol:
-    """How samples are scored.
+    """Say how series are scored.
 
     Attributes:
         suites: of `SUITES`.
-        num_looks: looks a year to merge the series to; a set with fewer looks is scored with what it has.
+        composites: how many a year to merge each series to; a set with fewer is scored with what it has.
         missing: months to leave out, as [`parse_months`] reads them; each is scored by itself.
         prompts: of `PROMPTS`; all that every class of a task has when left out.
         centrings: of `CENTRINGS`; "none" gives raw scores, the others transductive ones.
@@ -63,7 +64,7 @@ class Protocol:
     """
 
     suites: Sequence[str] = ("zero_shot",)
-    num_looks: Sequence[int] = NUM_LOOKS
+    composites: Sequence[int] = COMPOSITES
     missing: Sequence[str | Sequence[int] | None] = (None,)
     prompts: Sequence[str] | None = None
     centrings: Sequence[str] = CENTRINGS
@@ -73,23 +74,30 @@ class Protocol:
     image_models: Sequence[ImageModel] = ()
 
     def __post_init__(self) -> None:
-        if not self.suites:
-            raise ValueError(f"There is no suite to run: name one of {', '.join(SUITES)}.")
-        allowed = {"suites": SUITES, "prompts": PROMPTS, "centrings": CENTRINGS}
-        for name, values in allowed.items():
-            wrong = next((one for one in getattr(self, name) or () if one not in values), None)
-            if wrong is not None:
-                raise ValueError(f"`{name}` must be of {', '.join(values)}, got {wrong!r}.")
-        wrong = next((one for one in self.num_looks if one < 1 or MONTHS_PER_YEAR % one), None)
-        if wrong is not None or not self.num_looks:
-            raise ValueError(f"`num_looks` must be divisors of 12, such as 12, 4 and 1, got {wrong}.")
+        check_values("suites", self.suites, SUITES)
+        check_values("centrings", self.centrings, CENTRINGS)
+        check_values("prompts", self.prompts or PROMPTS, PROMPTS)
+        wrong = next((number for number in self.composites if number < 1 or MONTHS_PER_YEAR % number), None)
+        if wrong is not None or not self.composites:
+            raise ValueError(f"`composites` must be divisors of 12, such as 12, 4 and 1, got {wrong}.")
         for months in self.missing:
             parse_months(months)
 
 
+def check_values(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    """Refuse an option that is empty or has a value that there is not.
+
+    Raises:
+        ValueError: with the values that there are.
+    """
+    wrong = next((value for value in values if value not in allowed), None)
+    if wrong is not None or not values:
+        raise ValueError(f"`{name}` must be of {', '.join(allowed)}, got {wrong!r}.")
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint that is evaluated."""
+    """Hold a checkpoint that is evaluated: its model and processor, and what to call it."""
 
     name: str
     model: Any
@@ -97,17 +105,17 @@ class Checkpoint:
 
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None) -> "Checkpoint":
-        """Reads a folder or Hub id; a folder goes by its last name.
+        """Read a folder or Hub id; a folder goes by its last name.
 
         Raises:
-            OSError: there is no checkpoint there.
+            OSError: it holds no checkpoint.
         """
         loaded = load_pipeline(name, device)
         shown = Path(name).resolve().name if Path(name).is_dir() else name
         return cls(shown, loaded.model.eval(), loaded.processor)
 
     def describe(self) -> dict[str, Any]:
-        """Name, hash of the weights, kind and size of the encoder."""
+        """Return name, hash of the weights, kind and size of the encoder."""
         pixel = self.model.pixel_model
         return {
             "name": self.name,

@@ -1,57 +1,41 @@
-"""The figures of an evaluation alone: to be read by a person, and to be kept and compared with."""
+"""Keep the figures of an evaluation alone: to be read by a person, and to be compared with."""
 
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..files import whole_file
 from .report.reading import drawn_entries, figure, runs_of
 
-# What an entry is of, and what it says; matrices, prompts and the recalls of entries not drawn are in the report only.
-_OF = ("task", "prompts", "num_looks", "missing", "scores")
-_SAYS = ("samples", "metrics", "baselines", "blocks")
-_DRAWN_SAYS = ("absent", "recall")
+# What an entry is of, and what it holds; matrices, prompts and the recalls of entries not drawn are in the report only.
+OF = ("task", "prompts", "composites", "missing", "scores")
+_HOLDS = ("samples", "metrics", "baselines", "blocks")
+_DRAWN_HOLDS = ("absent", "recall")
 _PARTS = ("model", "dataset", "notes", "retrieval", "robustness", "few_shot", "calibration", "not_run")
 
 
 def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Writes the figures of results as JSON, rounded to six digits, a line for each dictionary without another."""
+    """Write the figures of results as JSON, rounded to six digits, a line for each dictionary without another."""
     runs = []
     for run in runs_of(results):
         drawn = drawn_entries(run)
         tasks = [
-            {name: entry[name] for name in (*_OF, *_SAYS, *(_DRAWN_SAYS if entry in drawn else ()))}
+            {name: entry[name] for name in (*OF, *_HOLDS, *(_DRAWN_HOLDS if entry in drawn else ()))}
             for entry in run["tasks"]
         ]
         runs.append({part: run[part] for part in _PARTS} | {"tasks": tasks})
     text = json.dumps(_rounded({**results, "runs": runs}), indent=1, ensure_ascii=False)
-    text = re.sub(r"\{[^{}\[\]]*\}", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text)
+    text = re.sub(r"\{[^{}\[\]]*\}", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_text(text + "\n", encoding="utf-8")
-
-
-def largest_difference(results: Mapping[str, Any], recorded: Mapping[str, Any]) -> tuple[int, float]:
-    """Compares the metrics of task entries with recorded ones.
-
-    Returns:
-        How many values both have, and their largest difference.
-
-    Raises:
-        ValueError: an entry is not among those recorded.
-    """
-    known = dict(_values(recorded))
-    differences = []
-    for name, value in _values(results):
-        if name not in known:
-            raise ValueError(f"{', '.join(map(str, name))} is not among the recorded figures: record them again.")
-        differences.append(abs(value - known[name]))
-    return len(differences), max(differences)
+    with whole_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def summarise(results: Mapping[str, Any]) -> str:
-    """A line a data set and task: raw balanced accuracy with its interval, beside the lines to beat."""
+    """Write a line a data set and task: raw balanced accuracy with its interval, beside the lines to beat."""
     lines = []
     for run in runs_of(results):
         lines.append(f"{run['dataset']['name']} ({run['dataset']['samples']:,} samples), {run['model']['name']}")
@@ -71,16 +55,9 @@ def _figures(entry: Mapping[str, Any]) -> str:
     )
 
 
-def _values(results: Mapping[str, Any]) -> Iterator[tuple[tuple[Any, ...], float]]:
-    for run in runs_of(results):
-        for entry in run["tasks"]:
-            for metric, value in entry["metrics"].items():
-                yield (run["dataset"]["name"], *(entry[name] for name in _OF), metric), value["value"]
-
-
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_rounded(one) for one in value]
+        return [_rounded(inner) for inner in value]
     return round(value, 6) if isinstance(value, float) else value

@@ -1,10 +1,11 @@
-"""Retrieval: a series finds its photo, a photo its series, words the series of their class.
+"""Retrieve: a series finds its photo, a photo its series, words the series of their class.
 
-Two kinds of hits, never mixed: an instance hit is an item of the query's own place, a class hit an item of its class,
-which is the papers' Recall (arXiv 2508.11919) and much easier. Beside each figure stands what a gallery in random
-order would give.
+Two kinds of hits, never mixed: an instance hit is the query's own counterpart, a class hit an item of its class, which
+is the papers' Recall (arXiv 2508.11919) and much easier. Beside each figure stands what a gallery in random order
+would give.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ KS = (1, 5, 10)
 
 @dataclass(frozen=True)
 class _Side:
-    """Embeddings that ask or are asked for; a label below 0 is not known."""
+    """Hold embeddings that ask or are asked for; a label below 0 is not known."""
 
     embeds: torch.Tensor
     ids: np.ndarray
@@ -42,110 +43,79 @@ def retrieval_report(
     series_embeds: ArrayLike,
     photo_embeds: ArrayLike | None = None,
     *,
-    point_ids: Sequence[Any] | None = None,
-    photo_ids: Sequence[Any] | None = None,
     labels: ArrayLike | None = None,
     class_embeds: ArrayLike | None = None,
     class_names: Sequence[str] | None = None,
     blocks: ArrayLike | None = None,
-    ks: Sequence[int] = KS,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> dict[str, Any]:
-    """Recall of series to photos, photos to series and class names to series, by cosine.
+    """Measure recall of series to photos, photos to series and class names to series, by cosine.
 
     Args:
         series_embeds: (N, projection_dim).
-        photo_embeds: (M, projection_dim), one a photo, or one a place; NaN rows are places without a photo.
-        point_ids: of the series, each once; row numbers when left out.
-        photo_ids: the point that each photo shows; those of the series, row by row, when left out.
+        photo_embeds: (N, projection_dim) of the photos of the same points; NaN rows are points without a photo.
         labels: class index of each series (N,), -1 where it is not known; without it there are instance hits only.
         class_embeds: (classes, projection_dim) of the class names, from [`embed_labels`].
         class_names: of these.
         blocks: number of the spatial block of each series, for the intervals; single queries are drawn without.
-        ks: of Recall@k; those above the size of a gallery are left out.
         resampling: of the intervals.
 
     Returns:
         `{direction: {metric: figure}}` with the directions `series_to_photo` and `photo_to_series` (with photos) and
         `text_to_series` (with class names). Each has its number of `queries` and the size of its `gallery`; series
-        without a photo do not ask. `instance_recall@k` and `class_recall@k` are `{"value", "low", "high", "chance"}`.
-        Words, being few, get no intervals, but also `precision@k` and `mean_average_precision` with their `chance`,
-        `average_precision` by class, and the `absent` classes, which do not ask. Samples of unknown class take no
-        part in class hits.
+        without a photo do not ask. `instance_recall@k` and `class_recall@k`, with k of 1, 5 and 10 as far as the
+        gallery goes, are `{"value", "low", "high", "chance"}`. Words, being few, get no intervals, but also
+        `precision@k` and `mean_average_precision` with their `chance`, `average_precision` by class, and the `absent`
+        classes, which do not ask. Samples of unknown class take no part in class hits.
 
     Raises:
-        ValueError: nothing to retrieve, sizes or ids that do not fit, a photo of a point without series, or
-            embeddings as [`hit_ranks`] refuses them.
+        ValueError: nothing to retrieve, sizes that do not fit, or embeddings that are not finite or have no direction.
     """
     if photo_embeds is None and class_embeds is None:
         raise ValueError("There is nothing to retrieve: give `photo_embeds`, or `class_embeds` with `labels`.")
-    if not ks or min(ks) < 1:
-        raise ValueError(f"`ks` must be positive, such as (1, 5, 10), got {ks!r}.")
-    series = _series_side(series_embeds, point_ids, labels, blocks)
+    series = _series_side(series_embeds, labels, blocks)
     report: dict[str, Any] = {}
     if photo_embeds is not None:
-        photos = _photo_side(photo_embeds, photo_ids, series)
-        asking = series[np.isin(series.ids, photos.ids)]
-        report["series_to_photo"] = _recalls(asking, photos, ks, resampling)
-        report["photo_to_series"] = _recalls(photos, series, ks, resampling)
+        values = torch.as_tensor(photo_embeds)
+        if len(values) != len(series):
+            raise ValueError(f"{len(values)} photos for {len(series)} points: give one embedding for each point.")
+        rows = np.flatnonzero(~torch.isnan(values).all(dim=1).cpu().numpy())
+        if not len(rows):
+            raise ValueError("No photo has an embedding: all rows of `photo_embeds` are NaN.")
+        asking = series[rows]
+        photos = _Side(values[torch.from_numpy(rows)], asking.ids, asking.labels, asking.blocks)
+        report["series_to_photo"] = _recalls(asking, photos, resampling)
+        report["photo_to_series"] = _recalls(photos, series, resampling)
     if class_embeds is not None:
-        report["text_to_series"] = _text_to_series(torch.as_tensor(class_embeds), class_names, series, ks)
+        report["text_to_series"] = _text_to_series(torch.as_tensor(class_embeds), class_names, series)
     return report
 
 
-def _series_side(embeds: ArrayLike, ids: Any, labels: Any, blocks: Any) -> _Side:
+def _series_side(embeds: ArrayLike, labels: ArrayLike | None, blocks: ArrayLike | None) -> _Side:
     values = torch.as_tensor(embeds)
-    names = np.arange(len(values)) if ids is None else as_array(ids)
     classes = np.full(len(values), UNKNOWN) if labels is None else as_array(labels)
-    places = None if blocks is None else as_array(blocks)
-    sizes = [len(one) for one in (values, names, classes, places) if one is not None]
+    block_of = None if blocks is None else as_array(blocks)
+    sizes = [len(column) for column in (values, classes, block_of) if column is not None]
     if len(set(sizes)) != 1 or not sizes[0]:
-        raise ValueError(f"Give one embedding, id, label and block for each series, at least one, got {sizes} of them.")
-    unique, counts = np.unique(names, return_counts=True)
-    if counts.max() > 1:
-        raise ValueError(f"The id {unique[counts.argmax()]} stands for {counts.max()} series: add the year to it.")
-    return _Side(values, names, classes, places)
+        raise ValueError(f"Give one embedding, label and block for each series, at least one, got {sizes} of them.")
+    return _Side(values, np.arange(len(values)), classes, block_of)
 
 
-def _photo_side(embeds: ArrayLike, ids: Any, series: _Side) -> _Side:
-    """Photos that have an embedding, with the labels and blocks of their points."""
-    values = torch.as_tensor(embeds)
-    shown = series.ids if ids is None else as_array(ids)
-    if len(shown) != len(values):
-        raise ValueError(f"{len(values)} photos for {len(shown)} points: give `photo_ids`, the point that each shows.")
-    present = ~torch.isnan(values).all(dim=1).cpu().numpy()
-    strange = shown[present & ~np.isin(shown, series.ids)]
-    if len(strange):
-        raise ValueError(f"A photo shows the point {strange[0]}, which has no series: leave it out.")
-    if not present.any():
-        raise ValueError("No photo has an embedding: all rows of `photo_embeds` are NaN.")
-    order = np.argsort(series.ids)
-    rows = order[np.searchsorted(series.ids, shown[present], sorter=order)]
-    blocks = None if series.blocks is None else series.blocks[rows]
-    return _Side(values[torch.from_numpy(present)], shown[present], series.labels[rows], blocks)
-
-
-def _recalls(queries: _Side, gallery: _Side, ks: Sequence[int], resampling: Resampling) -> dict[str, Any]:
+def _recalls(queries: _Side, gallery: _Side, resampling: Resampling) -> dict[str, Any]:
     report: dict[str, Any] = {"queries": len(queries), "gallery": len(gallery)}
-    report |= _recall("instance_recall", queries, gallery, queries.ids, gallery.ids, ks, resampling)
+    report |= _recall("instance_recall", queries, gallery, (queries.ids, gallery.ids), resampling)
     queries, gallery = queries[queries.labels >= 0], gallery[gallery.labels >= 0]
     if len(queries) and len(gallery):
-        report |= _recall("class_recall", queries, gallery, queries.labels, gallery.labels, ks, resampling)
+        report |= _recall("class_recall", queries, gallery, (queries.labels, gallery.labels), resampling)
     return report
 
 
 def _recall(
-    name: str,
-    queries: _Side,
-    gallery: _Side,
-    wanted: np.ndarray,
-    offered: np.ndarray,
-    ks: Sequence[int],
-    resampling: Resampling,
+    name: str, queries: _Side, gallery: _Side, values: tuple[np.ndarray, np.ndarray], resampling: Resampling
 ) -> dict[str, Any]:
-    """Recall@k of what is wanted, beside that of a gallery in random order."""
-    ranks, hits = hit_ranks(queries.embeds, gallery.embeds, wanted, offered), _occurrences(wanted, offered)
-    fitting = [k for k in ks if k <= len(gallery)]
+    """Measure Recall@k of equal values, beside that of a gallery in random order."""
+    ranks, hits = hit_ranks(queries.embeds, gallery.embeds, *values), _occurrences(*values)
+    fitting = [k for k in KS if k <= len(gallery)]
     shares = bootstrap_shares({f"{name}@{k}": ranks < k for k in fitting}, queries.blocks, resampling=resampling)
     chances = [_chance(len(gallery), hits, k) for k in fitting]
     return {
@@ -154,20 +124,17 @@ def _recall(
 
 
 def _chance(items: int, hits: np.ndarray, k: int) -> float:
-    """Mean probability that k of the items, drawn without replacement, hold a hit."""
+    """Compute the mean probability that k of the items, drawn without replacement, hold a hit."""
     return float(np.mean(hypergeom.sf(0, items, hits, k)))
 
 
 def _occurrences(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """How often the gallery holds each query's value."""
-    values, counts = np.unique(gallery, return_counts=True)
-    places = np.minimum(np.searchsorted(values, queries), len(values) - 1)
-    return np.where(values[places] == queries, counts[places], 0)
+    """Count how often the gallery holds each query's value."""
+    counts = Counter(gallery.tolist())
+    return np.asarray([counts[value] for value in queries.tolist()])
 
 
-def _text_to_series(
-    class_embeds: torch.Tensor, class_names: Sequence[str] | None, series: _Side, ks: Sequence[int]
-) -> dict[str, Any]:
+def _text_to_series(class_embeds: torch.Tensor, class_names: Sequence[str] | None, series: _Side) -> dict[str, Any]:
     if class_names is None or len(class_names) != len(class_embeds):
         raise ValueError("Retrieval by words needs one of the `class_names` for each class embedding.")
     if series.labels.max() >= len(class_names):
@@ -185,12 +152,12 @@ def _text_to_series(
     nearest = np.take_along_axis(right, np.argsort(-as_array(cosines), axis=0, kind="stable"), axis=0)
     share = float(np.mean(counts[present] / len(gallery)))
     report: dict[str, Any] = {"queries": len(present), "gallery": len(gallery)}
-    for k in [k for k in ks if k <= len(gallery)]:
+    for k in [k for k in KS if k <= len(gallery)]:
         chance = _chance(len(gallery), counts[present], k)
         report[f"class_recall@{k}"] = {"value": float(np.mean(ranks < k)), "chance": chance}
         report[f"precision@{k}"] = {"value": float(np.mean(nearest[:k])), "chance": share}
     report["mean_average_precision"] = {"value": float(np.mean(precise)), "chance": share}
-    names = [class_names[place] for place in present.tolist()]
+    names = [class_names[index] for index in present.tolist()]
     report["average_precision"] = dict(zip(names, precise.tolist(), strict=True))
     report["absent"] = [name for name in class_names if name not in names]
     return report

@@ -1,4 +1,4 @@
-"""How accuracy falls when a series is damaged: months and bands lost, noise, haze, a wrong offset, wrong months.
+"""Measure how accuracy falls when series are damaged: months and bands lost, noise, haze, wrong offsets and months.
 
 Damage is done to the feature extractor's output, not to what it reads: that is what every source of samples has in
 common, and the extractor would mask or refuse some of the damage that is to be measured. Reflectance is added in the
@@ -10,7 +10,7 @@ are one draw times the level. Level 0 is the undamaged input itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,16 +23,25 @@ from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET, DN_PER_
 
 Features = dict[str, torch.Tensor]
 Level = float | str
-Change = Callable[[Features, Any, TimeSenCLIPFeatureExtractor, np.random.Generator], Features]
 
 # Northern months from the middle of winter outwards, January 0; from the end, from the middle of summer outwards.
 WINTER_FIRST = (0, 11, 1, 10, 2, 9, 3, 8, 4, 7, 5, 6)
 # Central wavelengths in nm, rounded (ESA, Sentinel-2 MSI user guide).
 WAVELENGTHS = dict(zip(BANDS, (490, 560, 665, 705, 740, 783, 842, 865, 1610, 2190), strict=True))
 # Optical depth of aerosol falls as wavelength ** -1.3 over land (Angstrom 1929), and so does, to first order, the
-# light that it scatters into view. That it veils nothing, and varies between looks as an exponential variable does,
-# are our approximations.
+# light that it scatters into view. That it veils nothing, and varies between time steps as an exponential
+# variable does, are our approximations.
 HAZE_EXPONENT = 1.3
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Hold what a change of series needs: the features, how much, the extractor that made them, and a random draw."""
+
+    features: Features
+    level: Any
+    extractor: TimeSenCLIPFeatureExtractor
+    rng: np.random.Generator
 
 
 def perturb(
@@ -43,28 +52,26 @@ def perturb(
     *,
     seed: int = 0,
 ) -> Features:
-    """Damages series.
+    """Damage series.
 
     Args:
         features: the feature extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height,
             width]), `series_mask` and `months` (series, time).
         perturbation: one of `PERTURBATIONS`. Months are hidden beside those that are missing already, and winter is
-            the northern one; a lost band is 0 at every look, the value that training drops bands with.
+            the northern one; a lost band is 0 at every time step, the value that training drops bands with.
         level: how much, in the unit of the perturbation; the name of a band for "band"; 0 for none.
         extractor: the one that made the features; it knows their bands and scaling.
         seed: of the draw; the same seed, number of series and perturbation, the same damage.
 
     Returns:
-        The three tensors, new where they changed; the given ones are left alone.
+        The three tensors, new where they changed; those of the caller are left alone.
 
     Raises:
         ValueError: no such perturbation, or a level that it does not have.
     """
     change = _checked(perturbation, level, extractor).change
-    given = {name: torch.as_tensor(features[name]) for name in extractor.model_input_names}
-    if level == 0:
-        return given
-    return given | change(given, level, extractor, np.random.default_rng(seed))
+    plain = {name: torch.as_tensor(features[name]) for name in extractor.model_input_names}
+    return plain if level == 0 else plain | change(Damage(plain, level, extractor, np.random.default_rng(seed)))
 
 
 def robustness_curves(
@@ -75,20 +82,20 @@ def robustness_curves(
     levels: Mapping[str, Sequence[Level]] | None = None,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Measures damaged series, one entry a perturbation and level.
+    """Measure damaged series, an entry for each perturbation and level.
 
     Args:
-        features: as [`perturb`] takes them.
+        features: the feature extractor's output: `pixel_series`, `series_mask` and `months`.
         measure: encodes and scores series; its metrics go into the entry as they are.
-        extractor: as [`perturb`] takes it.
+        extractor: the one that made the features.
         levels: of the perturbations to measure; all of `PERTURBATIONS` at their usual levels when left out.
         seed: of the draws.
 
     Returns:
-        `perturbation`, `level`, `unit` of the level, `mean_looks` that are left to a series, and `metrics`.
+        `perturbation`, `level`, `unit` of the level, `mean_composites` that are left to a series, and `metrics`.
 
     Raises:
-        ValueError: as [`perturb`], before anything is measured.
+        ValueError: no such perturbation, or a level that it does not have, before anything is measured.
     """
     wanted = usual_levels(extractor) if levels is None else levels
     steps = [(perturbation, level) for perturbation, several in wanted.items() for level in several]
@@ -104,7 +111,7 @@ def robustness_curves(
                 "perturbation": perturbation,
                 "level": level,
                 "unit": kind.unit,
-                "mean_looks": float(damaged["series_mask"].sum(dim=1).double().mean()),
+                "mean_composites": float(damaged["series_mask"].sum(dim=1).double().mean()),
                 "metrics": dict(metrics),
             }
         )
@@ -112,7 +119,7 @@ def robustness_curves(
 
 
 def usual_levels(extractor: TimeSenCLIPFeatureExtractor) -> dict[str, tuple[Level, ...]]:
-    """The levels of each perturbation, as far as the checkpoint's bands go."""
+    """Return the levels of each perturbation, as far as the checkpoint's bands go."""
     levels = {name: kind.levels for name, kind in PERTURBATIONS.items()}
     fewer = tuple(level for level in levels["bands_random"] if level in range(len(extractor.band_names)))
     return levels | {"band": (0, *extractor.band_names), "bands_random": fewer}
@@ -120,9 +127,9 @@ def usual_levels(extractor: TimeSenCLIPFeatureExtractor) -> dict[str, tuple[Leve
 
 @dataclass(frozen=True)
 class _Perturbation:
-    """A kind of damage: what does it, its usual levels and their unit; `most` bounds a level that counts."""
+    """Describe a kind of damage: what does it, its usual levels and their unit; `most` bounds a level that counts."""
 
-    change: Change
+    change: Callable[[Damage], Features]
     levels: tuple[Level, ...]
     unit: str
     most: int | None = None
@@ -143,108 +150,89 @@ def _checked(perturbation: str, level: Level, extractor: TimeSenCLIPFeatureExtra
     return kind
 
 
-def _hide_months(features: Features, count: int, turns: np.ndarray) -> Features:
-    """Hides the looks of `count` months; `turns` (series or 1, 12) are 0 for the month that goes first."""
-    mask, months = features["series_mask"], features["months"]
+def _hide_months(damage: Damage, turns: np.ndarray) -> Features:
+    """Hide as many months as the level says; `turns` (series or 1, 12) are 0 for the month that goes first."""
+    mask, months = damage.features["series_mask"], damage.features["months"]
     month = months.round().long() % MONTHS_PER_YEAR
     turn = torch.from_numpy(turns).expand(len(mask), -1).gather(1, month)
-    # A series without any look has no answer, so the look whose turn comes last stays.
+    # A series without any observation has no answer, so that the one whose turn comes last stays.
     last = turn.masked_fill(~mask, -1).amax(dim=1, keepdim=True)
-    return _masked(features, features["pixel_series"], mask & ((turn >= count) | (turn == last)))
+    kept = mask & ((turn >= int(damage.level)) | (turn == last))
+    return _masked(damage.features["pixel_series"], kept)
 
 
-def _hide_random_months(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _hide_months(features, int(level), _shuffled(len(features["months"]), MONTHS_PER_YEAR, rng))
+def _hide_random_months(damage: Damage) -> Features:
+    return _hide_months(damage, _shuffled(damage, MONTHS_PER_YEAR))
 
 
-def _hide_winter(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _hide_months(features, int(level), np.argsort(WINTER_FIRST)[None])
+def _hide_winter(damage: Damage) -> Features:
+    return _hide_months(damage, np.argsort(WINTER_FIRST)[None])
 
 
-def _hide_growing_season(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _hide_months(features, int(level), np.argsort(WINTER_FIRST[::-1])[None])
+def _hide_growing_season(damage: Damage) -> Features:
+    return _hide_months(damage, np.argsort(WINTER_FIRST[::-1])[None])
 
 
-def _lose_band(
-    features: Features, level: str, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _lose(features, np.asarray(extractor.band_names)[None] == level)
+def _lose_band(damage: Damage) -> Features:
+    return _lose(damage, np.asarray(damage.extractor.band_names)[None] == damage.level)
 
 
-def _lose_random_bands(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _lose(features, _shuffled(len(features["months"]), len(extractor.band_names), rng) < level)
+def _lose_random_bands(damage: Damage) -> Features:
+    return _lose(damage, _shuffled(damage, len(damage.extractor.band_names)) < damage.level)
 
 
-def _lose(features: Features, lost: np.ndarray) -> Features:
-    """Sets bands to 0, as training does; `lost` (series or 1, band)."""
-    series = features["pixel_series"]
+def _lose(damage: Damage, lost: np.ndarray) -> Features:
+    """Set bands to 0, as training does; `lost` (series or 1, band)."""
+    series = damage.features["pixel_series"]
     return {"pixel_series": series.masked_fill(_aligned(torch.from_numpy(lost)[:, None], series), 0)}
 
 
-def _add_noise(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    noise = rng.standard_normal(tuple(features["pixel_series"].shape), dtype=np.float32)
-    return _add(features, level * torch.from_numpy(noise), extractor)
+def _add_noise(damage: Damage) -> Features:
+    noise = damage.rng.standard_normal(tuple(damage.features["pixel_series"].shape), dtype=np.float32)
+    return _add(damage, damage.level * torch.from_numpy(noise))
 
 
-def _add_haze(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    """Adds `level * e * (490 nm / wavelength) ** 1.3`, with e of each look exponential of mean 1."""
-    wavelengths = np.asarray([WAVELENGTHS[name] for name in extractor.band_names])
+def _add_haze(damage: Damage) -> Features:
+    """Add `level * e * (490 nm / wavelength) ** 1.3`, with e of each time step exponential of mean 1."""
+    wavelengths = np.asarray([WAVELENGTHS[name] for name in damage.extractor.band_names])
     colour = (WAVELENGTHS["B02"] / wavelengths) ** HAZE_EXPONENT
-    looks = rng.standard_exponential(tuple(features["months"].shape))
-    return _add(features, torch.from_numpy(level * looks[:, :, None] * colour), extractor)
+    depths = damage.rng.standard_exponential(tuple(damage.features["months"].shape))
+    return _add(damage, torch.from_numpy(damage.level * depths[:, :, None] * colour))
 
 
-def _leave_offset(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _add(features, torch.full((1, 1, 1), level * BASELINE_OFFSET / DN_PER_REFLECTANCE), extractor)
+def _leave_offset(damage: Damage) -> Features:
+    return _add(damage, torch.full((1, 1, 1), damage.level * BASELINE_OFFSET / DN_PER_REFLECTANCE))
 
 
-def _take_offset_twice(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return _leave_offset(features, -level, extractor, rng)
+def _take_offset_twice(damage: Damage) -> Features:
+    return _leave_offset(replace(damage, level=-damage.level))
 
 
-def _shift_months(
-    features: Features, level: float, extractor: TimeSenCLIPFeatureExtractor, rng: np.random.Generator
-) -> Features:
-    return {"months": (features["months"] + level) % MONTHS_PER_YEAR}
+def _shift_months(damage: Damage) -> Features:
+    return {"months": (damage.features["months"] + damage.level) % MONTHS_PER_YEAR}
 
 
-def _add(features: Features, reflectance: torch.Tensor, extractor: TimeSenCLIPFeatureExtractor) -> Features:
-    """Adds reflectance (series, time, band[, height, width], or 1 in place of any) to what is observed."""
-    series = features["pixel_series"]
-    per_band = DN_PER_REFLECTANCE / torch.tensor(extractor.band_scale)
+def _add(damage: Damage, reflectance: torch.Tensor) -> Features:
+    """Add reflectance (series, time, band[, height, width], or 1 in place of any) to what is observed."""
+    series = damage.features["pixel_series"]
+    per_band = DN_PER_REFLECTANCE / torch.tensor(damage.extractor.band_scale)
     added = _aligned(reflectance.float(), series) * _aligned(per_band[None, None], series)
-    return _masked(features, (series + added).clamp(0, 1), features["series_mask"])
+    return _masked((series + added).clamp(0, 1), damage.features["series_mask"])
 
 
-def _masked(features: Features, series: torch.Tensor, mask: torch.Tensor) -> Features:
-    """The extractor's way to say "missing": False in the mask, 0 in the series."""
+def _masked(series: torch.Tensor, mask: torch.Tensor) -> Features:
+    """Mark what is missing as the extractor does: False in the mask, 0 in the series."""
     return {"pixel_series": series.masked_fill(~_aligned(mask, series), 0), "series_mask": mask}
 
 
 def _aligned(values: torch.Tensor, series: torch.Tensor) -> torch.Tensor:
-    """With axes of 1 at the end, as many as the series has more."""
+    """Add axes of 1 at the end, as many as the series has more."""
     return values.reshape(*values.shape, *(1,) * (series.ndim - values.ndim))
 
 
-def _shuffled(num_series: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Numbers 0 to count - 1 in an order of its own for each series."""
-    return rng.permuted(np.tile(np.arange(count), (num_series, 1)), axis=1)
+def _shuffled(damage: Damage, count: int) -> np.ndarray:
+    """Shuffle the numbers 0 to count - 1 anew for each series."""
+    return damage.rng.permuted(np.tile(np.arange(count), (len(damage.features["months"]), 1)), axis=1)
 
 
 _MONTHS = tuple(range(MONTHS_PER_YEAR))

@@ -1,4 +1,4 @@
-"""What a checkpoint is evaluated on: series, labels with their class names, places and photo embeddings.
+"""Hold what a checkpoint is evaluated on: series, labels with their class names, coordinates, photo embeddings.
 
 Series are kept as digital numbers, not as the model's inputs, so that several checkpoints with scalings of their own
 read the same samples, and so that months can be merged or taken away before the model sees them.
@@ -29,13 +29,13 @@ _COLUMNS = ("series", "observed", "months")
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled series.
+    """Hold labelled series.
 
     Attributes:
         name: of the data set.
         split: of it.
         series: digital numbers without offset (samples, time, band[, side, side]), float32, NaN where not observed.
-        months: place of each look in the year, (samples, time), 0 = January.
+        months: position of each time step in the year, (samples, time), 0 = January.
         point_ids: one for each sample.
         labels: class indices of each label column, int64 (samples,), -1 where the class is not known.
         class_names: names of the classes of each label column, in the order of the indices.
@@ -58,7 +58,7 @@ class Samples:
 
     @classmethod
     def from_dataset(cls, dataset: Any, *, name: str, split: str = "all", texts: Collection[str] = TEXTS) -> "Samples":
-        """Reads a dataset of the schema; its class columns become labels.
+        """Read a dataset of the schema; its class columns become labels.
 
         Args:
             dataset: a `datasets.Dataset` of composites of one length.
@@ -78,17 +78,17 @@ class Samples:
                 f"{name} has no column {absent!r}: its columns are {', '.join(dataset.column_names)}; import it with "
                 "`timesenclip import`."
             )
-        looks, length = (getattr(dataset.features[column], "length", -1) for column in ("observed", "series"))
-        if looks < 1:
+        num_times, length = (getattr(dataset.features[column], "length", -1) for column in ("observed", "series"))
+        if num_times < 1:
             raise ValueError(f"The series of {name} differ in length: import them as composites.")
-        side = round((length // (looks * len(BANDS))) ** 0.5)
+        side = round((length // (num_times * len(BANDS))) ** 0.5)
         table = dataset.with_format("arrow")[:]
         series = as_series(table, crop=side).astype(np.float32)
-        observed = _rows(table, "observed").reshape(-1, looks)
+        observed = _rows(table, "observed").reshape(-1, num_times)
         series[series == MISSING] = np.nan
         series[~observed] = np.nan
         labels, class_names = _labels(dataset, name, texts)
-        place = {
+        coordinates = {
             column: np.asarray(table[column].to_numpy(), dtype=np.float64)
             for column in ("longitude", "latitude")
             if column in dataset.column_names
@@ -98,24 +98,24 @@ class Samples:
             name=name,
             split=split,
             series=series,
-            months=_rows(table, "months").reshape(-1, looks),
-            point_ids=[str(one) for one in ids],
+            months=_rows(table, "months").reshape(-1, num_times),
+            point_ids=[str(name) for name in ids],
             labels=labels,
             class_names=class_names,
             photo_embeds=_photo_embeds(dataset),
-            **place,
+            **coordinates,
         )
 
     def __len__(self) -> int:
         return len(self.series)
 
     @property
-    def num_looks(self) -> int:
-        """T."""
+    def num_times(self) -> int:
+        """Return T."""
         return int(self.series.shape[1])
 
     def select(self, rows: np.ndarray | Sequence[int]) -> "Samples":
-        """Some of the samples, in the order given."""
+        """Take some of the samples, in the order of `rows`, numbers or booleans."""
         index = np.asarray(rows)
         index = np.flatnonzero(index) if index.dtype == bool else index
         return replace(
@@ -130,46 +130,46 @@ class Samples:
         )
 
     def features(
-        self, extractor: Any, num_looks: int | None = None, missing: Collection[int] = ()
+        self, extractor: Any, composites: int | None = None, missing: Collection[int] = ()
     ) -> dict[str, torch.Tensor]:
-        """The inputs of a checkpoint.
+        """Make the inputs of a checkpoint.
 
         Args:
             extractor: its [`TimeSenCLIPFeatureExtractor`].
-            num_looks: T to merge the looks to by medians over equal parts of the year: 4 for quarters, 1 for the
-                year; as they are when left out.
+            composites: T to merge the time steps to by medians over equal parts of the year: 4 for quarters, 1 for
+                the year; as they are when left out.
             missing: months to leave out first, 0 = January.
 
         Returns:
-            `pixel_series`, `series_mask` and `months`; a series without any look left has an empty mask.
+            `pixel_series`, `series_mask` and `months`; a series without any observation left has an empty mask.
 
         Raises:
-            ValueError: the samples have fewer looks than asked for, or these do not divide the year.
+            ValueError: the samples have fewer time steps than asked for, or these do not divide the year.
         """
         series, months = self.series, self.months
         if missing:
             hidden = np.isin(np.rint(months).astype(np.int64) % MONTHS_PER_YEAR, list(missing))
             series = np.where(hidden.reshape(*hidden.shape, *(1,) * (series.ndim - 2)), np.float32(np.nan), series)
-        if num_looks is not None and num_looks != self.num_looks:
-            series, months = _merge(series, months, num_looks, self.name)
+        if composites is not None and composites != self.num_times:
+            series, months = _merge(series, months, composites, self.name)
         features = extractor(
             series, months=months, units="dn", offset=0, bands=BANDS, allow_empty=True, return_tensors="pt"
         )
         return dict(features)
 
     def blocks(self, block_km: float = BLOCK_KM) -> np.ndarray | None:
-        """Number of the spatial block of each sample; `None` where a sample has no place."""
+        """Number the spatial block of each sample; return `None` where a sample has no coordinates."""
         if self.longitude is None or self.latitude is None or np.isnan(self.longitude + self.latitude).any():
             return None
         return block_of(self.longitude, self.latitude, block_km)
 
 
 def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple[int, ...]]:
-    """Months to leave out, by the name of a season or as a list, and what to call them.
+    """Read months to leave out, by the name of a season or as a list, and what to call them.
 
     Args:
         missing: "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or
-            `[1, 2, 12]`; `None` or "none" for all months there.
+            `[1, 2, 12]`; `None` or "none" to leave out nothing.
 
     Returns:
         The name, `None` where nothing is left out, and the months, 0 = January.
@@ -197,15 +197,15 @@ def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple
     return ", ".join(MONTH_NAMES[month] for month in months), months
 
 
-def _merge(series: np.ndarray, months: np.ndarray, num_looks: int, name: str) -> tuple[np.ndarray, np.ndarray]:
-    if num_looks < 1 or MONTHS_PER_YEAR % num_looks or num_looks > series.shape[1]:
+def _merge(series: np.ndarray, months: np.ndarray, composites: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    if composites < 1 or MONTHS_PER_YEAR % composites or composites > series.shape[1]:
         raise ValueError(
-            f"{name} has {series.shape[1]} looks a year, which cannot become {num_looks}: ask for a divisor of 12 that "
-            "is no larger."
+            f"{name} has {series.shape[1]} composites a year, which cannot become {composites}: ask for a divisor of "
+            "12 that is no larger."
         )
-    periods = (np.rint(months).astype(np.int64) % MONTHS_PER_YEAR) * num_looks // MONTHS_PER_YEAR
-    merged, _ = composite(series, ~np.isnan(series), periods, num_periods=num_looks)
-    return merged, np.broadcast_to(np.asarray(month_places(num_looks), dtype=np.float32), merged.shape[:2]).copy()
+    periods = (np.rint(months).astype(np.int64) % MONTHS_PER_YEAR) * composites // MONTHS_PER_YEAR
+    merged, _ = composite(series, ~np.isnan(series), periods, num_periods=composites)
+    return merged, np.broadcast_to(np.asarray(month_places(composites), dtype=np.float32), merged.shape[:2]).copy()
 
 
 def _rows(table: Any, column: str) -> np.ndarray:
@@ -213,11 +213,11 @@ def _rows(table: Any, column: str) -> np.ndarray:
 
 
 def _labels(dataset: Any, name: str, texts: Collection[str]) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Class columns by their own names, and columns of text by the values they have; empty text is not known."""
+    """Read class columns by their own names, and columns of text by the values they have; empty text is not known."""
     labels, class_names = {}, {}
     for column, feature in dataset.features.items():
         if hasattr(feature, "names"):
-            indices = np.asarray([UNKNOWN if one is None else one for one in dataset[column]], dtype=np.int64)
+            indices = np.asarray([UNKNOWN if index is None else index for index in dataset[column]], dtype=np.int64)
             wrong = np.flatnonzero((indices < UNKNOWN) | (indices >= len(feature.names)))
             if len(wrong):
                 raise ValueError(
@@ -226,16 +226,16 @@ def _labels(dataset: Any, name: str, texts: Collection[str]) -> tuple[dict[str, 
                 )
             labels[column], class_names[column] = indices, list(feature.names)
         elif column in texts:
-            said = np.asarray(["" if one is None else str(one).strip() for one in dataset[column]])
-            values = sorted(set(said.tolist()) - {""})
+            names = np.asarray(["" if text is None else str(text).strip() for text in dataset[column]])
+            values = sorted(set(names.tolist()) - {""})
             if values:
-                places = np.searchsorted(values, said)
-                labels[column], class_names[column] = np.where(said == "", UNKNOWN, places), values
+                indices = np.where(names == "", UNKNOWN, np.searchsorted(values, names))
+                labels[column], class_names[column] = indices, values
     return labels, class_names
 
 
 def _photo_embeds(dataset: Any) -> torch.Tensor | None:
-    """The mean of the unit embeddings of each row's photos."""
+    """Average the unit embeddings of each row's photos."""
     photos = dataset.features.get("photos")
     if photos is None or "embedding" not in photos.feature:
         return None

@@ -1,4 +1,4 @@
-"""The encoding of many series, shared among the processes that `accelerate launch` started."""
+"""Share the encoding of many series among the processes that `accelerate launch` started."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ from ..runtimes.plan import plan_of
 
 
 def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int | None = None) -> torch.Tensor:
-    """Unit embeddings of all series in every process, each of which encodes its share.
+    """Return the unit embeddings of all series in every process, each of which encodes its share.
 
     The batches are those of one process, dealt out in turn, so that every series meets the same others in the same
     matrix products and the result does not depend on the number of processes.
 
     Args:
-        model: as [`encode`] takes it.
-        features: as [`encode`] takes them; the same in every process.
+        model: with a pixel tower.
+        features: `pixel_series`, `series_mask` and `months`; the same in every process.
         batch_size: series a batch; what suits the model and the machine when left out.
 
     Returns:
@@ -30,23 +30,23 @@ def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_s
     total = len(features["pixel_series"])
     batches = torch.split(torch.arange(total), batch_size)[state.process_index :: state.num_processes]
     rows = torch.cat([torch.arange(0), *batches])
-    own = encode(model, {name: tensor[rows] for name, tensor in features.items()}, batch_size=batch_size)
+    share = encode(model, {name: tensor[rows] for name, tensor in features.items()}, batch_size=batch_size)
     if state.num_processes == 1:
-        return own
+        return share
     # Rows of the others are zero, and a sum with zero is exact.
-    every = torch.zeros(total, own.shape[1]).index_copy(0, rows, own)
+    every = torch.zeros(total, share.shape[1]).index_copy(0, rows, share)
     summed: torch.Tensor = reduce(every.to(state.device), reduction="sum")
     return summed.cpu()
 
 
 def own_device() -> torch.device:
-    """Where this process computes: its own graphics card where `accelerate launch` gave it one, else the CPU."""
+    """Return where this process computes: its graphics card where `accelerate launch` gave it one, else the CPU."""
     state = _state()
     return torch.device(state.device) if state.num_processes > 1 else torch.device("cpu")
 
 
 def is_main_process() -> bool:
-    """Whether this process writes what all have computed."""
+    """Tell whether this process writes what all have computed."""
     return bool(_state().is_main_process)
 
 

@@ -1,4 +1,4 @@
-"""A task: a column of labels, the label set that its classes are named by, and the prompts to score them with.
+"""Define a task: a column of labels, the label set that its classes are named by, and the prompts to score them with.
 
 Labels are matched by name or code, never by index, so that a column cannot be scored with another one's classes.
 """
@@ -24,7 +24,7 @@ _DEFAULT_TAXONOMIES = {**CLASS_TAXONOMIES, **_DETAILS, "country": "countries"}
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked of the samples.
+    """Say what is asked of the samples.
 
     Attributes:
         name: to call it.
@@ -38,12 +38,12 @@ class Task:
 
     @property
     def labels(self) -> list[str]:
-        """The candidates."""
+        """Return the names of the candidates."""
         return self.taxonomy.class_names
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Of `PROMPTS`, those that every class has."""
+        """Return those of `PROMPTS` that every class has."""
         return tuple(
             prompts
             for prompts in PROMPTS
@@ -51,7 +51,7 @@ class Task:
         )
 
     def truth(self, samples: Samples) -> np.ndarray:
-        """Index of each sample's class among the candidates, int64, -1 where it is not known.
+        """Return the index of each sample's class among the candidates, int64, -1 where it is not known.
 
         Raises:
             ValueError: there is no such column, none of its labels is known, or one of them is no class of the
@@ -69,24 +69,24 @@ class Task:
                 f"No label of the column {self.column!r} is known in the split {samples.split!r} of {samples.name}: "
                 "there is nothing to evaluate."
             )
-        # One place more than there are classes, so that the index -1 finds "not known".
-        places = np.full(len(names) + 1, UNKNOWN, dtype=np.int64)
+        # One entry more than there are classes, so that the index -1 finds "not known".
+        candidate_of = np.full(len(names) + 1, UNKNOWN, dtype=np.int64)
         for index in occurring:
             if not 0 <= index < len(names):
                 raise ValueError(
                     f"The column {self.column!r} of {samples.name} has {len(names)} classes and the label {index}: "
                     "labels count from 0, and -1 is not known."
                 )
-            place = self._place(names[index])
-            if place is None:
+            candidate = self._index(names[index])
+            if candidate is None:
                 raise ValueError(
                     f"The label {names[index]!r} of the column {self.column!r} is no class of "
                     f"{self.taxonomy.name!r}: score {samples.name} with the label set of its own labels."
                 )
-            places[index] = place
-        return np.asarray(places[indices])
+            candidate_of[index] = candidate
+        return np.asarray(candidate_of[indices])
 
-    def _place(self, name: str) -> int | None:
+    def _index(self, name: str) -> int | None:
         if name in self.labels:
             return self.labels.index(name)
         try:
@@ -95,7 +95,7 @@ class Task:
             return None
 
     def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
-        """The texts of each candidate.
+        """Return what the text tower reads of each candidate.
 
         Args:
             prompts: one of `PROMPTS`.
@@ -122,7 +122,7 @@ class Task:
 def tasks_of(
     samples: Samples, columns: Sequence[str] | None = None, taxonomies: Mapping[str, str] | None = None
 ) -> list[Task]:
-    """The tasks that the labels of a data set allow.
+    """List the tasks that the labels of a data set allow.
 
     Args:
         samples: with their label columns.
@@ -133,8 +133,8 @@ def tasks_of(
     Raises:
         ValueError: no such column or label set, or nothing to evaluate.
     """
-    given = dict(taxonomies or {})
-    absent = next((column for column in (*(columns or ()), *given) if column not in samples.labels), None)
+    named = dict(taxonomies or {})
+    absent = next((column for column in (*(columns or ()), *named) if column not in samples.labels), None)
     if absent is not None:
         raise ValueError(
             f"{samples.name} has no label column {absent!r}: its label columns are "
@@ -142,15 +142,15 @@ def tasks_of(
         )
     if columns is None:
         known = [column for column, indices in samples.labels.items() if (indices != UNKNOWN).any()]
-        columns = [column for column in known if column in given or column not in _DETAILS]
+        columns = [column for column in known if column in named or column not in _DETAILS]
         columns.sort(key=lambda column: column == "country")  # the other suites take the first, which a country is not
     if not columns:
         raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
-    return [Task(column, column, _taxonomy(column, samples, given)) for column in columns]
+    return [Task(column, column, _taxonomy(column, samples, named)) for column in columns]
 
 
-def _taxonomy(column: str, samples: Samples, given: Mapping[str, str]) -> Taxonomy:
-    name = given.get(column, _DEFAULT_TAXONOMIES.get(column))
+def _taxonomy(column: str, samples: Samples, named: Mapping[str, str]) -> Taxonomy:
+    name = named.get(column, _DEFAULT_TAXONOMIES.get(column))
     if name is not None:
         return load_taxonomy(name)
     names = list(read_labels(samples.class_names[column]))

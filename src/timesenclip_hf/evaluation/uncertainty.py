@@ -1,9 +1,11 @@
-"""How sure a figure is: bootstrap intervals by sample or by spatial block, and the spread over seeds of a training.
+"""Say how sure a figure is, by bootstrap intervals over samples or over spatial blocks.
 
-Neighbouring pixels are alike, so that the samples of a landscape are fewer than they look. Where coordinates exist,
+Written by hand: scipy's bootstrap draws single samples only, and computes every figure anew for each resample.
+
+Neighbouring pixels are alike, so that the samples of a landscape are fewer than they seem. Where coordinates exist,
 `blocks` (of `data.splits.block_of`) has whole blocks drawn with replacement in place of single samples; with fewer
 than some twenty blocks an interval is still too narrow. The intervals hold for the samples at hand and one
-checkpoint: what another training run would give is the spread over seeds.
+checkpoint: what another training run would give is the spread over seeds of [`average_runs`].
 
 Shares, balanced accuracy and F1 depend on how often each combination of truth, prediction and hits occurs and on
 nothing else, so that these counts are resampled: as sums over the blocks drawn or, by sample, from a multinomial
@@ -26,7 +28,7 @@ GAP_STEPS = 200
 
 @dataclass(frozen=True)
 class Resampling:
-    """How an interval is drawn.
+    """Say how an interval is drawn.
 
     Attributes:
         resamples: how many; a thousand give the bounds of a 95 % interval to about a tenth of its width.
@@ -45,7 +47,7 @@ class Resampling:
             raise ValueError(f"`level` must lie between 0 and 1, such as 0.95, got {self.level}.")
 
     def bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """The middle part of the resampled values, `level` of them."""
+        """Return the bounds of the middle part of the resampled values, `level` of them."""
         low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
         return float(low), float(high)
 
@@ -62,7 +64,7 @@ def bootstrap_classification(
     hits: Mapping[str, ArrayLike] | None = None,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> dict[str, Interval]:
-    """Accuracy, balanced accuracy and macro F1 with percentile intervals.
+    """Compute accuracy, balanced accuracy and macro F1 with percentile intervals.
 
     A class that a resample lacks is left out of that resample's means, as it is of the figure itself.
 
@@ -79,7 +81,7 @@ def bootstrap_classification(
         `{"value", "low", "high"}` of `accuracy`, `balanced_accuracy`, `macro_f1` and each of `hits`.
 
     Raises:
-        ValueError: as the metrics; hits that are no booleans; fewer than two blocks.
+        ValueError: labels outside the classes, hits that are no booleans, or fewer than two blocks.
     """
     classes = as_labels(truth, num_classes)
     guesses = as_labels(predicted, num_classes, name="predicted", num_samples=len(classes))
@@ -109,7 +111,7 @@ def bootstrap_shares(
     *,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> dict[str, Interval]:
-    """Shares of hits with percentile intervals, such as Recall@1 and Recall@5 from [`metrics.hit_ranks`].
+    """Compute shares of hits with percentile intervals, such as Recall@1 and Recall@5 from [`hit_ranks`].
 
     Args:
         hits: (samples,) booleans by name, all of the same samples.
@@ -126,7 +128,11 @@ def bootstrap_shares(
         raise ValueError("There are no hits to resample: give at least one row of booleans by its name.")
     shares = _as_hits(hits, len(as_array(next(iter(hits.values())))))
     cells, counts = _resample_cells(list(shares.values()), blocks, resampling)
-    return _shares(shares, cells, counts, resampling)
+    sizes = counts.sum(axis=1)
+    return {
+        name: _interval(float(values.mean()), counts @ hit / sizes, resampling)
+        for (name, values), hit in zip(shares.items(), cells, strict=True)
+    }
 
 
 def bootstrap_calibration(
@@ -137,7 +143,7 @@ def bootstrap_calibration(
     bins: int = 15,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> Interval:
-    """Expected calibration error with its interval, and the error that chance alone would show.
+    """Compute the expected calibration error with its interval, and the error that chance alone would show.
 
     The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of
     the same confidences would show on average (in each bin the mean absolute value of a normal deviate with the
@@ -150,31 +156,31 @@ def bootstrap_calibration(
         probabilities: (samples, classes), rows that sum to 1.
         truth: (samples,) class indices.
         blocks: (samples,) block of each; single samples are drawn when left out.
-        bins: of [`metrics.expected_calibration_error`].
+        bins: of confidence, of equal width.
         resampling: how many, seed and level.
 
     Returns:
         `{"value", "low", "high", "floor"}`.
 
     Raises:
-        ValueError: as [`metrics.expected_calibration_error`], or fewer than two blocks.
+        ValueError: rows that are no probabilities, labels outside the classes, or fewer than two blocks.
     """
-    places, gaps = calibration_gaps(probabilities, truth, bins)
-    value = float(np.abs(np.bincount(places, weights=gaps)).sum() / len(places))
+    bin_of, gaps = calibration_gaps(probabilities, truth, bins)
+    value = float(np.abs(np.bincount(bin_of, weights=gaps)).sum() / len(bin_of))
     confidence = as_array(probabilities).max(axis=1)
-    variance = np.bincount(places, weights=confidence * (1 - confidence))
+    variance = np.bincount(bin_of, weights=confidence * (1 - confidence))
     if blocks is None:
         steps = np.rint(GAP_STEPS * (gaps + 1)).astype(np.int64)
-        (bin_of, step_of), counts = _resample_cells([places, steps], None, resampling)
-        sums = counts @ (np.eye(bins)[bin_of] * (step_of / GAP_STEPS - 1)[:, None])
-        errors = np.abs(sums).sum(axis=1) / len(places)
+        (cell_bins, cell_steps), counts = _resample_cells([bin_of, steps], None, resampling)
+        sums = counts @ (np.eye(bins)[cell_bins] * (cell_steps / GAP_STEPS - 1)[:, None])
+        errors = np.abs(sums).sum(axis=1) / len(bin_of)
     else:
         # Equal seeds draw the same blocks, so that the sums and the sizes are of the same resamples.
-        sums = _resample_sums(places, gaps, blocks, resampling)
-        sizes = _resample_sums(np.zeros_like(places), None, blocks, resampling)
+        sums = _resample_sums(bin_of, gaps, blocks, resampling)
+        sizes = _resample_sums(np.zeros_like(bin_of), None, blocks, resampling)
         errors = np.abs(sums).sum(axis=1) / sizes[:, 0]
     low, high = resampling.bounds(np.maximum(errors - errors.mean() + value, 0))
-    floor = np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(places)
+    floor = np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(bin_of)
     return {"value": value, "low": low, "high": high, "floor": float(floor)}
 
 
@@ -185,7 +191,7 @@ def bootstrap(
     *,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> Interval:
-    """Any figure with its percentile interval, computed anew for each resample.
+    """Compute any figure with its percentile interval, anew for each resample.
 
     Example:
         `bootstrap(lambda rows: kendall_tau(predicted[rows], truth[rows]), len(truth))`
@@ -206,7 +212,7 @@ def bootstrap(
 def draw_rows(
     num_samples: int, blocks: ArrayLike | None = None, resampling: Resampling = DEFAULT_RESAMPLING
 ) -> Iterator[np.ndarray]:
-    """Row numbers of each resample; by block their number varies with the sizes of the blocks drawn.
+    """Draw the row numbers of each resample; by block their number varies with the sizes of the blocks drawn.
 
     Raises:
         ValueError: no samples, or fewer than two blocks.
@@ -217,49 +223,12 @@ def draw_rows(
     members = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
     rng = np.random.default_rng(resampling.seed)
     draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
-    return (drawn if blocks is None else np.concatenate([members[place] for place in drawn]) for drawn in draws)
-
-
-def average_over_seeds(runs: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float | dict[str, float]]]:
-    """Mean and standard deviation of each metric over several training runs that differ by their seed.
-
-    Args:
-        runs: the metrics of each run, by its seed or name.
-
-    Returns:
-        For each metric `mean`, `std` (of a sample: divided by the runs less one), and `values` by run.
-
-    Raises:
-        ValueError: fewer than two runs, or runs with other metrics than the first.
-    """
-    if len(runs) < 2:
-        raise ValueError(f"A spread over seeds needs at least 2 runs, got {len(runs)}.")
-    names = list(next(iter(runs.values())))
-    for run, metrics in runs.items():
-        odd = set(names) ^ set(metrics)
-        if odd:
-            raise ValueError(f"Run {run} and the first differ in the metric {min(odd)!r}: evaluate all runs alike.")
-    result: dict[str, dict[str, float | dict[str, float]]] = {}
-    for name in names:
-        values = {str(run): float(metrics[name]) for run, metrics in runs.items()}
-        column = np.asarray(list(values.values()))
-        result[name] = {"mean": float(column.mean()), "std": float(column.std(ddof=1)), "values": values}
-    return result
+    return (drawn if blocks is None else np.concatenate([members[block] for block in drawn]) for drawn in draws)
 
 
 def _interval(value: float, resampled: np.ndarray, resampling: Resampling) -> Interval:
     low, high = resampling.bounds(resampled)
     return {"value": float(value), "low": low, "high": high}
-
-
-def _shares(
-    shares: Mapping[str, np.ndarray], cells: Sequence[np.ndarray], counts: np.ndarray, resampling: Resampling
-) -> dict[str, Interval]:
-    sizes = counts.sum(axis=1)
-    return {
-        name: _interval(float(values.mean()), counts @ hit / sizes, resampling)
-        for (name, values), hit in zip(shares.items(), cells, strict=True)
-    }
 
 
 def _as_hits(hits: Mapping[str, ArrayLike], num_samples: int) -> dict[str, np.ndarray]:
@@ -274,7 +243,7 @@ def _as_hits(hits: Mapping[str, ArrayLike], num_samples: int) -> dict[str, np.nd
 
 
 def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, int]:
-    """Blocks numbered from 0, each sample its own where there are none, and how many there are."""
+    """Number the blocks from 0, each sample its own where there are none; return how many there are, too."""
     if blocks is None:
         return np.arange(num_samples), num_samples
     values = as_array(blocks)
@@ -292,7 +261,7 @@ def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, 
 def _resample_cells(
     columns: Sequence[np.ndarray], blocks: ArrayLike | None, resampling: Resampling
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Resamples how often each combination of values occurs.
+    """Resample how often each combination of values occurs.
 
     Args:
         columns: (samples,) whole numbers or booleans.
@@ -312,7 +281,7 @@ def _resample_cells(
 def _resample_sums(
     groups: np.ndarray, weights: np.ndarray | None, blocks: ArrayLike | None, resampling: Resampling
 ) -> np.ndarray:
-    """Sums of the weights (of ones without them) by group in each resample, (resamples, groups), float64.
+    """Sum the weights (ones without them) by group in each resample, (resamples, groups), float64.
 
     Args:
         groups: (samples,) numbers from 0, each of which occurs or is below one that does.
@@ -325,7 +294,7 @@ def _resample_sums(
     if blocks is None and weights is None:
         return rng.multinomial(num_samples, np.bincount(groups) / num_samples, size=resampling.resamples).astype(float)
     ones = np.ones(num_samples) if weights is None else weights
-    # What falls on the same place of the table is added up.
+    # What falls on the same cell of the table is added up.
     table = coo_array((ones, (groups, block_of)), shape=(int(groups.max()) + 1, num_blocks)).tocsr()
     draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
     return np.stack([table @ np.bincount(drawn, minlength=num_blocks) for drawn in draws])

@@ -9,7 +9,6 @@ from huggingface_hub.repocard_data import model_index_to_eval_results
 from PIL import Image
 
 from timesenclip_hf.evaluation.report import EvaluatedSamples, model_index, write_report
-from timesenclip_hf.evaluation.report.document import Picture, Points, Table, to_html, to_markdown
 from timesenclip_hf.evaluation.samples import Samples
 from timesenclip_hf.simulator import simulate
 
@@ -31,11 +30,11 @@ def metric(value):
     return {"value": value, "low": value - 0.05, "high": value + 0.05}
 
 
-def task(prompts="generic", num_looks=12, scores="raw", missing=None, value=0.75, name="land_cover"):
+def task(prompts="generic", composites=12, scores="raw", missing=None, value=0.75, name="land_cover"):
     return {
         "task": name,
         "prompts": prompts,
-        "num_looks": num_looks,
+        "composites": composites,
         "missing": missing,
         "scores": scores,
         "labels": LABELS,
@@ -68,7 +67,7 @@ def results():
         "tasks": [
             task("generic"),
             task("descriptive", value=0.99),
-            task("generic", num_looks=1, value=0.3),
+            task("generic", composites=1, value=0.3),
             task("generic", missing="winter", value=0.4),
             task("generic", scores="transductive (class_mean)", value=0.8125),
         ],
@@ -109,7 +108,7 @@ def results():
 @pytest.fixture
 def tables(results):
     """The same without what is drawn, which takes its time."""
-    tasks = [{**one, "recall": {}, "confusion": []} for one in results["tasks"]]
+    tasks = [{**entry, "recall": {}, "confusion": []} for entry in results["tasks"]]
     return {**results, "tasks": tasks, "robustness": [], "few_shot": []}
 
 
@@ -259,7 +258,7 @@ def test_a_baseline_that_reads_the_prompts_stands_once_for_each_and_the_others_o
     generic, descriptive = tables["tasks"][:2]
     for entry, value in ((generic, 0.2), (descriptive, 0.3)):
         entry["baselines"] = {"majority": {"accuracy": 0.5}, "clip": {"accuracy": value}}
-    tables["tasks"][2]["baselines"] = {"majority": {"accuracy": 0.9}}  # another number of looks, other samples
+    tables["tasks"][2]["baselines"] = {"majority": {"accuracy": 0.9}}  # another number of composites, other samples
     write_report(tables, tmp_path)
     beside = section(read(tmp_path)[1], "### Beside it")
     assert re.findall(r"^\| land cover \| (.+?) \| – \| (.+?) \|", beside, flags=re.MULTILINE) == [
@@ -350,7 +349,7 @@ def test_what_is_no_result_is_refused(broken, message, tmp_path):
 
 
 def test_samples_of_no_run_are_refused(samples, tmp_path):
-    with pytest.raises(ValueError, match="no run on 'points' for the samples given: the runs are on France"):
+    with pytest.raises(ValueError, match="no run on 'points' for these samples: the runs are on France"):
         write_report({"dataset": {"name": "France"}}, tmp_path, [samples])
 
 
@@ -383,15 +382,28 @@ def test_nothing_to_show_is_no_model_index():
     assert model_index({"tasks": [task(scores="transductive (series_mean)")]}) == {}
 
 
-def test_small_pictures_shrink_and_large_ones_scroll():
-    small, large = (to_html([Picture("a", b"", "", width)]) for width in (500, 900))
-    assert "min-width:900px" in large
-    assert "min-width:5" not in small
+def test_small_pictures_shrink_and_large_ones_scroll(tables, tmp_path):
+    """A matrix of three classes fits a telephone, one of thirty does not."""
+    for number in (3, 30):
+        labels = [f"class {index}" for index in range(number)]
+        sized = {"labels": labels, "confusion": np.eye(number, dtype=int), "absent": [], "recall": {}}
+        write_report({**tables, "tasks": [task() | sized]}, tmp_path / str(number))
+    small, large = ((tmp_path / number / "report.html").read_text() for number in ("3", "30"))
+    assert re.search(r'style="width:(\d+)px;min-width:\1px"', large)
+    assert 'style="width:' in small
+    assert "min-width:" not in small.split("</style>")[1]
 
 
-def test_folded_points_and_tables_are_written_both_ways():
-    blocks = [Points(["a", "b"], "Versions"), Table(("", "x"), [("row", "1|2")])]
-    assert to_markdown(blocks, "figures") == (
-        "<details><summary>Versions</summary>\n\n- a\n- b\n\n</details>\n\n|  | x |\n| --- | --- |\n| row | 1\\|2 |\n"
-    )
-    assert '<th scope="row">row</th><td>1|2</td>' in to_html(blocks)
+def test_folded_points_and_tables_are_written_both_ways(tmp_path):
+    write_report({"versions": {"a": "1|2", "b": "<3>"}, "calibration": {"x|y": "1|2"}}, tmp_path)
+    page, markdown = (tmp_path / "report.html").read_text(), (tmp_path / "report.md").read_text()
+    assert "<details><summary>Versions</summary>\n\n- a 1\\|2\n- b &lt;3&gt;\n\n</details>\n\n## " in markdown
+    assert "|  | value |\n| --- | --- |\n| x\\|y | 1\\|2 |\n\n" in markdown
+    assert "<li>a 1|2</li><li>b &lt;3&gt;</li></ul>" in page
+    assert '<th scope="row">x|y</th><td>1|2</td>' in page
+
+
+def test_samples_that_were_not_scored_are_drawn_as_none(tables, samples, tmp_path):
+    unscored = EvaluatedSamples(samples.samples, "land_cover", LABELS, np.full(24, -1), samples.predicted)
+    write_report(tables, tmp_path, [unscored])
+    assert "up to 3 series named right and 3 named wrong" in section(read(tmp_path)[1], "### Sample series")

@@ -1,4 +1,4 @@
-"""Measure classification, retrieval, calibration and correlation on arrays or tensors.
+"""Measure classification, retrieval and calibration on arrays or tensors.
 
 scikit-learn and scipy do the mathematics where they have it. What is written here is what they lack (expected
 calibration error, Recall@k) or decide otherwise (the tie of `top_k_accuracy`). Ties never help: among equals the
@@ -8,7 +8,6 @@ answer does.
 
 from .arrays import ArrayLike, as_array, as_labels, as_scores
 from .confidence import calibration_gaps, expected_calibration_error
-from .correlation import kendall_tau, pearson_r
 from .labels import (
     absent_classes,
     average_precision,
@@ -32,10 +31,8 @@ __all__ = [
     "expected_calibration_error",
     "hit_ranks",
     "instance_recall_at_k",
-    "kendall_tau",
     "macro_f1",
     "mean_average_precision",
-    "pearson_r",
     "recall_at_k",
     "top_k_accuracy",
     "top_k_hits",

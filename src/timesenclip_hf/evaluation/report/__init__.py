@@ -1,4 +1,4 @@
-"""Results of an evaluation as a page that a person can judge by, and as metadata for model cards."""
+"""Write results of an evaluation as a page that a person can judge by, and as metadata for model cards."""
 
 from .card import model_index
 from .pictures import EvaluatedSamples

@@ -1,13 +1,12 @@
-"""Results as the metadata of a model card, which the Hub shows beside the model."""
+"""Turn results into the metadata of a model card, which the Hub shows beside the model."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
-from .figures import interval_of
-from .pictures import slug
-from .reading import ResultEntry, dataset_of, drawn_entries, looks, runs_of, words
+from .reading import ResultEntry, composites, dataset_of, drawn_entries, interval_of, runs_of, slug, words
 
 # Of the Hub's tasks the one that our pipeline is nearest to.
 TASK = "zero-shot-classification"
@@ -15,7 +14,7 @@ DIGITS = 4
 
 
 def model_index(results: ResultEntry) -> dict[str, Any]:
-    """The `model-index` of a card: the raw metrics of one entry a task and data set.
+    """Write the `model-index` of a card: the raw metrics of one entry a task and data set.
 
     Transductive scores are left out: the Hub shows a figure without its conditions.
 
@@ -29,32 +28,28 @@ def model_index(results: ResultEntry) -> dict[str, Any]:
     Raises:
         ValueError: not results of an evaluation.
     """
-    found = [result for run in runs_of(results) for entry in drawn_entries(run) for result in _results(run, entry)]
-    if not found:
-        return {}
-    names = [(run.get("model") or {}).get("name") for run in runs_of(results)]
-    name = str(next(filter(None, names), "TimeSenCLIP"))
-    return {"model-index": eval_results_to_model_index(name, found)}
+    runs = runs_of(results)
+    shown = [result for run in runs for entry in drawn_entries(run) for result in _results(run, entry)]
+    names = [name for run in runs if (name := (run.get("model") or {}).get("name"))]
+    name = str(next(iter(names), "TimeSenCLIP"))
+    return {"model-index": eval_results_to_model_index(name, shown)} if shown else {}
 
 
-def _results(run: ResultEntry, entry: ResultEntry) -> list[EvalResult]:
-    dataset, results = dataset_of(run), []
+def _results(run: ResultEntry, entry: ResultEntry) -> Iterator[EvalResult]:
+    dataset = dataset_of(run)
     for name, metric in (entry.get("metrics") or {}).items():
         value, low, high = interval_of(metric)
         if value != value:
             continue
         interval = f" (95 % interval {low:.3f} to {high:.3f})" if low == low and high == high else ""
-        results.append(
-            EvalResult(
-                task_type=TASK,
-                task_name=f"{words(entry['task'])}, {words(entry.get('prompts'))} prompts, {looks(entry)} looks",
-                dataset_type=slug(dataset.get("name")),
-                dataset_name=str(dataset.get("name", "unnamed data set")),
-                dataset_config=slug(f"{entry['task']} {entry.get('prompts')}"),
-                dataset_split=dataset.get("split"),
-                metric_type=name,
-                metric_name=f"{words(name)}{interval}",
-                metric_value=round(value, DIGITS),
-            )
+        yield EvalResult(
+            task_type=TASK,
+            task_name=f"{words(entry['task'])}, {words(entry.get('prompts'))} prompts, {composites(entry)} composites",
+            dataset_type=slug(dataset.get("name")),
+            dataset_name=str(dataset.get("name", "unnamed data set")),
+            dataset_config=slug(f"{entry['task']} {entry.get('prompts')}"),
+            dataset_split=dataset.get("split"),
+            metric_type=name,
+            metric_name=f"{words(name)}{interval}",
+            metric_value=round(value, DIGITS),
         )
-    return results

@@ -1,6 +1,6 @@
-"""The pictures of a run, with what each shows."""
+"""Draw the pictures of a run, with what each shows."""
 
-import re
+import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +13,10 @@ from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..samples import Samples
-from .document import Block, Heading, Picture, Text
-from .figures import (
-    DPI,
-    MOST_POINTS,
-    class_bars,
-    confusion_figure,
-    error_map,
-    few_shot_figure,
-    interval_of,
-    reliability_figure,
-    robustness_figure,
-    series_figure,
-    to_png,
-)
-from .reading import ResultEntry, drawn_entries, looks, support, words
-from .tables import confusions, prompts
+from .curves import few_shot_figure, reliability_figure, robustness_figure
+from .figures import DPI, class_bars, confusion_figure, to_png
+from .reading import ResultEntry, chance_of, composites, drawn_entries, interval_of, slug, support, words
+from .sample_figures import MOST_POINTS, error_map, series_figure
 
 with needs_extra("eval"):
     from matplotlib.figure import Figure
@@ -43,14 +31,14 @@ CSS_DPI = 96 * DPI / 144
 
 @dataclass(frozen=True)
 class EvaluatedSamples:
-    """What one entry of a run says of each sample.
+    """Hold what an entry of a run answers for each sample.
 
     Attributes:
         samples: the data set; its name is that of the run.
         task: of the entry.
         labels: of the entry.
         truth: index of each sample's label, -1 where it was not scored, (samples,).
-        predicted: index of the label it was given, (samples,).
+        predicted: index of the label it was named, (samples,).
         confidence: probability of that label, (samples,), for the reliability diagram.
         photos: ground photos of a row, at most four are shown: pictures, arrays, or paths of files.
     """
@@ -65,119 +53,113 @@ class EvaluatedSamples:
 
     @property
     def scored(self) -> np.ndarray:
-        """Rows that were."""
+        """Return the rows that were scored."""
         return np.flatnonzero(np.asarray(self.truth) >= 0)
 
     @property
     def right(self) -> np.ndarray:
-        """Whether each of the scored rows is named right."""
+        """Tell whether each of the scored rows is named right."""
         return np.asarray(np.equal(self.truth, self.predicted)[self.scored])
 
 
-def draw_tasks(run: ResultEntry, prefix: str) -> list[Block]:
-    """Matrix, bars and prompts of one entry a task."""
-    blocks: list[Block] = []
-    for entry in drawn_entries(run):
-        if not entry.get("labels"):
-            continue
-        task, chance = words(entry["task"]), (entry.get("baselines") or {}).get("chance")
-        how = f"{words(entry.get('prompts'))} prompts, {looks(entry)} looks, raw scores"
-        blocks.append(Heading(3, f"{task}: class by class"))
-        name, counts = f"{prefix}-{slug(entry['task'])}", support(entry)
-        if entry.get("confusion"):
-            shares = confusion_figure(entry["confusion"], entry["labels"])
-            caption = f"{task}, {how}: where the samples of each class went, in shares of the class. Grey: no sample."
-            blocks.append(_picture(f"{name}-confusion", shares, caption))
-        recalls = {label: interval_of(value)[0] for label, value in (entry.get("recall") or {}).items()}
-        recall = {label: value for label, value in recalls.items() if not np.isnan(value)}
-        if recall:
-            mean = interval_of((entry.get("metrics") or {}).get(METRIC))[0]
-            bars = class_bars(recall, counts, mean=None if np.isnan(mean) else mean, chance=chance)
-            blocks.append(
-                _picture(f"{name}-recall", bars, f"{task}, {how}: recall of each class, and its number of samples.")
-            )
-        blocks += [*confusions(entry), *prompts(entry)]
-    return blocks
+@dataclass(frozen=True)
+class Picture:
+    """Hold a PNG with what it shows; `name` is that of its file."""
+
+    name: str
+    png: bytes
+    caption: str
+
+    @classmethod
+    def draw(cls, name: str, figure: Figure, caption: str) -> "Picture":
+        """Draw a figure."""
+        return cls(name, to_png(figure), caption)
+
+    @property
+    def width(self) -> int:
+        """Return the width in CSS pixels, from the header of the PNG."""
+        return round(int.from_bytes(self.png[16:20], "big") * CSS_DPI / DPI)
+
+    @property
+    def base64(self) -> str:
+        """Return the PNG as a page holds it."""
+        return base64.b64encode(self.png).decode()
 
 
-def draw_robustness(run: ResultEntry, prefix: str) -> list[Block]:
-    """Curves of accuracy against damage."""
+def draw_task(entry: ResultEntry, prefix: str) -> Iterator[Picture]:
+    """Draw the matrix and the bars of an entry."""
+    how = f"{words(entry.get('prompts'))} prompts, {composites(entry)} composites, raw scores"
+    task, name, counts = words(entry["task"]), f"{prefix}-{slug(entry['task'])}", support(entry)
+    if entry.get("confusion"):
+        shares = confusion_figure(entry["confusion"], entry["labels"])
+        caption = f"{task}, {how}: where the samples of each class went, in shares of the class. Grey: no sample."
+        yield Picture.draw(f"{name}-confusion", shares, caption)
+    recalls = {label: interval_of(value)[0] for label, value in (entry.get("recall") or {}).items()}
+    recall = {label: value for label, value in recalls.items() if not np.isnan(value)}
+    if recall:
+        mean = interval_of((entry.get("metrics") or {}).get(METRIC))[0]
+        bars = class_bars(recall, counts, mean=None if np.isnan(mean) else mean, chance=chance_of(entry))
+        yield Picture.draw(f"{name}-recall", bars, f"{task}, {how}: recall of each class, and its number of samples.")
+
+
+def draw_robustness(run: ResultEntry, prefix: str) -> Picture:
+    """Draw curves of accuracy against damage."""
     entries = run["robustness"]
     metric = _metric_of(entries)
-    chances = [(entry.get("baselines") or {}).get("chance") for entry in drawn_entries(run)[:1]]
+    chances = [chance_of(entry) for entry in drawn_entries(run)[:1]]
     curves = robustness_figure(entries, metric, chance=chances[0] if chances else None)
-    return [_picture(f"{prefix}-robustness", curves, f"{words(metric)} of damaged series; bands are 95 % intervals.")]
+    return Picture.draw(f"{prefix}-robustness", curves, f"{words(metric)} of damaged series; bands are 95 % intervals.")
 
 
-def draw_few_shot(run: ResultEntry, prefix: str) -> list[Block]:
-    """The ladder of labelled samples."""
-    metric = _metric_of(run["few_shot"])
-    unlabelled = [entry for entry in run["few_shot"] if entry["method"] == "zero_shot"]
+def draw_few_shot(entries: Sequence[ResultEntry], prefix: str) -> Picture | None:
+    """Draw the ladder of labelled samples; None where no method was trained."""
+    metric = _metric_of(entries)
+    unlabelled = [entry for entry in entries if entry["method"] == "zero_shot"]
     zero_shot = interval_of(unlabelled[0]["metrics"].get(metric))[0] if unlabelled else None
-    trained = [entry for entry in run["few_shot"] if entry["method"] != "zero_shot"]
+    trained = [entry for entry in entries if entry["method"] != "zero_shot"]
     if not trained:
-        return [Text("No method was trained.")]
+        return None
     caption = "Classifiers on frozen embeddings and on the raw series; bars are the spread over draws, or intervals."
-    return [_picture(f"{prefix}-few-shot", few_shot_figure(trained, metric, zero_shot=zero_shot), caption)]
+    return Picture.draw(f"{prefix}-few-shot", few_shot_figure(trained, metric, zero_shot=zero_shot), caption)
 
 
-def draw_reliability(evaluated: EvaluatedSamples, prefix: str) -> list[Block]:
-    """How sure against how right."""
-    if evaluated.confidence is None:
-        return []
-    diagram = reliability_figure(np.asarray(evaluated.confidence)[evaluated.scored], evaluated.right)
-    caption = f"{words(evaluated.task)}: confidence of the answers against the share that is right, in 15 bins."
-    return [_picture(f"{prefix}-{slug(evaluated.task)}-reliability", diagram, caption)]
+def draw_reliability(evaluated: EvaluatedSamples, prefix: str) -> Iterator[Picture]:
+    """Draw how sure against how right, where the probabilities are known."""
+    if evaluated.confidence is not None:
+        diagram = reliability_figure(np.asarray(evaluated.confidence)[evaluated.scored], evaluated.right)
+        caption = f"{words(evaluated.task)}: confidence of the answers against the share that is right, in 15 bins."
+        yield Picture.draw(f"{prefix}-{slug(evaluated.task)}-reliability", diagram, caption)
 
 
-def draw_map(evaluated: EvaluatedSamples, prefix: str) -> list[Block]:
-    """Where the errors are; nothing where no sample has a place."""
+def draw_map(evaluated: EvaluatedSamples, prefix: str) -> Iterator[Picture]:
+    """Draw where the errors are; nothing where no sample has coordinates."""
     samples, rows = evaluated.samples, evaluated.scored
     if samples.longitude is None or samples.latitude is None:
-        return []
+        return
     longitude, latitude = samples.longitude[rows], samples.latitude[rows]
-    placed = ~np.isnan(longitude + latitude)
-    if not placed.any():
-        return []
-    drawn = error_map(longitude[placed], latitude[placed], evaluated.right[placed])
-    what = "share named wrong in each cell" if placed.sum() > MOST_POINTS else "each sample, named right or wrong"
-    caption = f"{words(evaluated.task)}: {what}; no map lies underneath."
-    return [_picture(f"{prefix}-{slug(evaluated.task)}-map", drawn, caption)]
+    located = ~np.isnan(longitude + latitude)
+    if located.any():
+        drawn = error_map(longitude[located], latitude[located], evaluated.right[located])
+        what = "share named wrong in each cell" if located.sum() > MOST_POINTS else "each sample, named right or wrong"
+        caption = f"{words(evaluated.task)}: {what}; no map lies underneath."
+        yield Picture.draw(f"{prefix}-{slug(evaluated.task)}-map", drawn, caption)
 
 
-def draw_samples(evaluated: EvaluatedSamples, prefix: str) -> list[Block]:
-    """Some series named right and some named wrong, drawn by lot."""
-    blocks: list[Block] = [
-        Text(
-            f"{words(evaluated.task)}: up to {SHOWN_SAMPLES} series named right and {SHOWN_SAMPLES} named wrong, drawn "
-            "by lot (seed 0), not chosen."
-        )
-    ]
-    for row in _drawn_rows(evaluated):
-        truth, named = (evaluated.labels[place[row]] for place in (evaluated.truth, evaluated.predicted))
+def draw_samples(evaluated: EvaluatedSamples, prefix: str) -> Iterator[Picture]:
+    """Draw some series named right and some named wrong, chosen by lot."""
+    samples, rng = evaluated.samples, np.random.default_rng(0)
+    drawn = [rng.permutation(evaluated.scored[evaluated.right == wanted])[:SHOWN_SAMPLES] for wanted in (True, False)]
+    for row in np.concatenate(drawn).tolist():
+        truth, named = (evaluated.labels[indices[row]] for indices in (evaluated.truth, evaluated.predicted))
         sure = "" if evaluated.confidence is None else f" ({evaluated.confidence[row]:.2f})"
-        said = f"right: {truth}{sure}" if truth == named else f"wrong: it is {truth}, named {named}{sure}"
-        samples = evaluated.samples
+        verdict = f"right: {truth}{sure}" if truth == named else f"wrong: it is {truth}, named {named}{sure}"
         series = samples.series[row]
         if series.ndim == 4:
             series = series[:, :, series.shape[2] // 2, series.shape[3] // 2]
         photos = [] if evaluated.photos is None else [_pixels(photo) for photo in list(evaluated.photos(row))[:4]]
-        drawn = series_figure(series / DN_PER_REFLECTANCE, samples.months[row], BANDS, said, photos)
-        caption = f"Point {samples.point_ids[row]}, {said}."
-        blocks.append(_picture(f"{prefix}-{slug(evaluated.task)}-sample-{row}", drawn, caption))
-    return blocks
-
-
-def slug(text: Any) -> str:
-    """What is left of a name in that of a file."""
-    return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-") or "unnamed"
-
-
-def _drawn_rows(evaluated: EvaluatedSamples) -> Iterator[int]:
-    rng = np.random.default_rng(0)
-    for wanted in (True, False):
-        rows = evaluated.scored[evaluated.right == wanted]
-        yield from rng.permutation(rows)[:SHOWN_SAMPLES].tolist()
+        year = series_figure(series / DN_PER_REFLECTANCE, samples.months[row], BANDS, verdict, photos)
+        caption = f"Point {samples.point_ids[row]}, {verdict}."
+        yield Picture.draw(f"{prefix}-{slug(evaluated.task)}-sample-{row}", year, caption)
 
 
 def _metric_of(entries: Sequence[ResultEntry]) -> str:
@@ -190,9 +172,3 @@ def _pixels(photo: Any) -> np.ndarray:
         with Image.open(photo) as image:
             return np.asarray(image.convert("RGB"))
     return np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)
-
-
-def _picture(name: str, figure: Figure, caption: str) -> Picture:
-    png = to_png(figure)
-    # The width stands in the header of every PNG file.
-    return Picture(name, png, caption, round(int.from_bytes(png[16:20], "big") * CSS_DPI / DPI))

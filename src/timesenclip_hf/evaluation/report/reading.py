@@ -1,10 +1,8 @@
-"""Results as the harness gives them: their runs, the entries to draw, and figures in words."""
+"""Read results as the harness writes them: their runs, the entries to draw, and figures in words."""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from .figures import interval_of
 
 ResultEntry = Mapping[str, Any]
 NONE = "–"
@@ -16,51 +14,50 @@ NAMES = {
 
 
 def runs_of(results: ResultEntry) -> list[ResultEntry]:
-    """The runs of the results, one a data set; results of a single run may be given as they are.
+    """Return the runs of the results, one a data set; results of a single run may come as they are.
 
     Raises:
-        ValueError: not results of an evaluation, or an entry that says not how it was scored.
+        ValueError: not results of an evaluation, or an entry that does not tell how it was scored.
     """
     if not isinstance(results, Mapping) or not isinstance(results.get("runs", []), Sequence):
         raise ValueError(
             f"Results are a dictionary of one run, or with a list of `runs`, got {type(results).__name__}."
         )
     runs = list(results["runs"]) if "runs" in results else [results]
-    for run in runs:
-        for entry in run.get("tasks") or ():
-            if not entry.get("task"):
-                raise ValueError(
-                    f"Every entry must name its `task`, got one with {', '.join(map(str, entry)) or 'nothing'}."
-                )
-            scores = entry.get("scores")
-            if not isinstance(scores, str) or not (scores == "raw" or scores.startswith("transductive")):
-                raise ValueError(
-                    f"An entry of the task {entry.get('task')!r} must say how it was scored, `raw` or `transductive "
-                    f"(...)`, got {scores!r}: scores of two kinds never stand together."
-                )
+    for entry in (entry for run in runs for entry in run.get("tasks") or ()):
+        if not entry.get("task"):
+            raise ValueError(
+                f"Every entry must name its `task`, got one with {', '.join(map(str, entry)) or 'nothing'}."
+            )
+        scores = entry.get("scores")
+        if not isinstance(scores, str) or not (scores == "raw" or scores.startswith("transductive")):
+            raise ValueError(
+                f"An entry of the task {entry.get('task')!r} must say how it was scored, `raw` or `transductive "
+                f"(...)`, got {scores!r}: scores of two kinds never stand together."
+            )
     return runs
 
 
 def dataset_of(run: ResultEntry) -> ResultEntry:
-    """Name, split and size of a run's data set."""
+    """Return name, split and size of a run's data set."""
     dataset: ResultEntry = run.get("dataset") or {}
     return dataset
 
 
 def title_of(run: ResultEntry) -> str:
-    """A run's data set with its split."""
+    """Name a run's data set with its split."""
     dataset = dataset_of(run)
     name, split = dataset.get("name", "unnamed data set"), dataset.get("split")
     return f"{name}, {split}" if split else str(name)
 
 
 def entries_of(run: ResultEntry, scores: str) -> list[ResultEntry]:
-    """The entries of a run that are "raw" or "transductive"."""
+    """List the entries of a run that are "raw" or "transductive"."""
     return [entry for entry in run.get("tasks") or () if entry["scores"].startswith(scores)]
 
 
 def drawn_entries(run: ResultEntry) -> list[ResultEntry]:
-    """One raw entry a task: the first with the most looks and no month left out, whatever its score."""
+    """Choose one raw entry a task: the first with the most composites and no month left out, whatever its score."""
     tasks: dict[str, ResultEntry] = {}
     for entry in entries_of(run, "raw"):
         best = tasks.get(entry["task"])
@@ -69,15 +66,36 @@ def drawn_entries(run: ResultEntry) -> list[ResultEntry]:
     return list(tasks.values())
 
 
+def chance_of(entry: ResultEntry) -> float | None:
+    """Return the accuracy of a blind guess, where the entry has it."""
+    chance: float | None = (entry.get("baselines") or {}).get("chance")
+    return chance
+
+
+def interval_of(metric: Any) -> tuple[float, float, float]:
+    """Return value, low and high of a metric; NaN for those that it lacks.
+
+    Args:
+        metric: a number, or `value` with `low` and `high`, or with a `spread` to both sides.
+    """
+    nan = float("nan")
+    if not isinstance(metric, Mapping):
+        return (nan if metric is None else float(metric)), nan, nan
+    value, low, high, spread = (
+        nan if metric.get(key) is None else float(metric[key]) for key in ("value", "low", "high", "spread")
+    )
+    return value, value - spread if low != low else low, value + spread if high != high else high
+
+
 def words(name: Any) -> str:
-    """A key as a person reads it."""
+    """Write a key as a person reads it."""
     if name is None:
         return NONE
     return NAMES.get(str(name), re.sub(r"^top (\d+) ", r"top-\1 ", str(name).replace("_", " ")))
 
 
 def figure(metric: Any, digits: int = 3) -> str:
-    """A metric with its interval and its spread over seeds or draws, as far as it has them."""
+    """Write a metric with its interval and its spread over seeds or draws, as far as it has them."""
     value, low, high = interval_of(metric)
     if value != value:
         return NONE
@@ -92,19 +110,33 @@ def figure(metric: Any, digits: int = 3) -> str:
     return text
 
 
+def cell(value: Any) -> str:
+    """Write a metric, a number or a text."""
+    if isinstance(value, Mapping) or value is None:
+        return figure(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def count(number: Any) -> str:
-    """A whole number with commas."""
+    """Write a whole number with commas."""
     return NONE if number is None else f"{number:,}"
 
 
-def looks(entry: ResultEntry) -> str:
-    """How many looks a series had, and what was left out."""
-    number = count(entry.get("num_looks"))
+def composites(entry: ResultEntry) -> str:
+    """Write how many composites a series had, and what was left out."""
+    number = count(entry.get("composites"))
     return f"{number}, {entry['missing']} missing" if entry.get("missing") else number
 
 
+def slug(text: Any) -> str:
+    """Reduce a name to what the name of a file may hold."""
+    return re.sub(r"[^a-z0-9]+", "-", str(text).lower()).strip("-") or "unnamed"
+
+
 def support(entry: ResultEntry) -> dict[str, float]:
-    """Samples of each label.
+    """Count the samples of each label.
 
     Raises:
         ValueError: a matrix of another size than the labels.
@@ -119,4 +151,4 @@ def support(entry: ResultEntry) -> dict[str, float]:
 
 
 def _fullness(entry: ResultEntry) -> tuple[bool, int]:
-    return not entry.get("missing"), entry.get("num_looks") or 0
+    return not entry.get("missing"), entry.get("composites") or 0

@@ -1,43 +1,45 @@
-"""Results to a folder: as they are, as markdown, and as one HTML page."""
+"""Write results to a folder: as they are, as markdown, and as one HTML page."""
 
-import json
+import html
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from .document import Block, Heading, Picture, Points, to_html, to_markdown
+from ...files import whole_file, write_json
+from . import pictures, tables
 from .paper import beside_the_papers
-from .pictures import (
-    EvaluatedSamples,
-    draw_few_shot,
-    draw_map,
-    draw_reliability,
-    draw_robustness,
-    draw_samples,
-    draw_tasks,
-    slug,
-)
-from .reading import ResultEntry, dataset_of, runs_of, title_of
-from .tables import calibration, evaluated, retrieval, scores, selected_prompts, summary
+from .pictures import EvaluatedSamples, Picture
+from .reading import ResultEntry, dataset_of, drawn_entries, runs_of, slug, title_of, words
 
 PICTURES = "figures"
+SUITES = {
+    "retrieval": "Retrieval",
+    "robustness": "Robustness",
+    "few_shot": "Few-shot ladder",
+    "calibration": "Calibration",
+    "prompt_selection": "Prompt selection",
+}
+OF_SAMPLES = {"reliability": "Reliability", "map": "Map of errors", "samples": "Sample series"}
 
 
 def write_report(
     results: ResultEntry, folder: str | os.PathLike[str], samples: Sequence[EvaluatedSamples] = ()
 ) -> Path:
-    """Writes `results.json`, `report.md` with its pictures in `figures/`, and `report.html` with everything inside.
+    """Write `results.json`, `report.md` with its pictures in `figures/`, and `report.html` with everything inside.
 
     What was not run is named so; nothing is left out in silence.
 
     Args:
         results: of the harness: one run, or several under `runs`.
         folder: made where it is absent; files of an earlier report are replaced.
-        samples: what entries say of each sample, for maps of errors, sample series and reliability diagrams.
+        samples: what entries answer for each sample, for maps of errors, sample series and reliability diagrams.
 
     Returns:
         The path of `report.html`.
@@ -48,72 +50,117 @@ def write_report(
     results = _plain(results)
     runs = runs_of(results)
     names = [dataset_of(run).get("name") for run in runs]
-    lost = next((one.samples.name for one in samples if one.samples.name not in names), None)
+    lost = next((each.samples.name for each in samples if each.samples.name not in names), None)
     if lost is not None:
         raise ValueError(
-            f"There is no run on {lost!r} for the samples given: the runs are on {', '.join(map(str, names))}."
+            f"There is no run on {lost!r} for these samples: the runs are on {', '.join(map(str, names))}."
         )
-    blocks = [*_head(runs), *evaluated(results), *summary(runs)]
-    for number, run in enumerate(runs, start=1):
-        own = [one for one in samples if _is_of(one, run)]
-        blocks += _run(run, own, f"{number}-{slug(dataset_of(run).get('name'))}")
-    blocks += beside_the_papers(runs)
+    content = {
+        **tables.evaluated(results, runs),
+        "summary": tables.summary(runs),
+        "several": words(tables.SEVERAL),
+        "runs": [
+            _run(run, [each for each in samples if _is_of(each, run)], number) for number, run in enumerate(runs, 1)
+        ],
+        "papers": list(beside_the_papers(runs)),
+        "folder": PICTURES,
+        "shown_samples": pictures.SHOWN_SAMPLES,
+    }
     target = Path(folder)
     (target / PICTURES).mkdir(parents=True, exist_ok=True)
-    for picture in (block for block in blocks if isinstance(block, Picture)):
+    for picture in _pictures_of(content):
         (target / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
-    stored = json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)
-    (target / "results.json").write_text(stored + "\n", encoding="utf-8")
-    (target / "report.md").write_text(to_markdown(blocks, PICTURES), encoding="utf-8")
-    page = target / "report.html"
-    page.write_text(to_html(blocks), encoding="utf-8")
-    return page
+    write_json(target / "results.json", results)
+    markdown = _environment().get_template("report.j2").render(content, syntax="markdown.j2")
+    page = _environment().get_template("page.html").render(content, syntax="html.j2")
+    for name, text in (("report.md", re.sub(r"\n{3,}", "\n\n", markdown).strip() + "\n"), ("report.html", page)):
+        with whole_file(target / name) as partial:
+            partial.write_text(text, encoding="utf-8")
+    return target / "report.html"
 
 
-def _head(runs: Sequence[ResultEntry]) -> list[Block]:
-    models = list(dict.fromkeys(str(run["model"].get("name")) for run in runs if run.get("model")))
-    return [Heading(1, f"Evaluation of {', '.join(models) or 'a checkpoint'}")]
+def _environment() -> Environment:
+    """Make templates that escape everything they are handed: labels and names come from data."""
+    folder = FileSystemLoader(Path(__file__).parent)
+    templates = Environment(
+        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    templates.filters["plain"] = _escape_markdown
+    return templates
 
 
-def _is_of(one: EvaluatedSamples, run: ResultEntry) -> bool:
+def _escape_markdown(text: str) -> Markup:
+    """Write text that markdown shows as it is, on one line."""
+    return Markup(re.sub(r"([\\`*|\[\]$~#])", r"\\\1", html.escape(" ".join(text.split()), quote=False)))
+
+
+def _is_of(samples: EvaluatedSamples, run: ResultEntry) -> bool:
     dataset = dataset_of(run)
-    return (one.samples.name, one.samples.split) == (
+    return (samples.samples.name, samples.samples.split) == (
         dataset.get("name"),
-        dataset.get("split", one.samples.split),
+        dataset.get("split", samples.samples.split),
     )
 
 
-def _run(run: ResultEntry, samples: Sequence[EvaluatedSamples], prefix: str) -> list[Block]:
-    notes, reasons = run.get("notes") or (), run.get("not_run") or {}
-    blocks: list[Block] = [Heading(2, title_of(run)), *([Points(notes)] if notes else [])]
-    blocks += [*scores(run), *draw_tasks(run, prefix)]
-    parts = {title: draw(run, prefix) if run.get(key) else [] for key, (title, draw) in _SUITES.items()}
-    parts |= {title: draw(samples, prefix) for title, draw in _PICTURES.items()}
-    for title, drawn in parts.items():
-        blocks += [Heading(3, title), *drawn] if drawn else []
-    why = {title: reasons[key] for key, (title, _) in _SUITES.items() if reasons.get(key)}
-    why |= {"Map of errors": "the samples have no places"} if samples else {}
-    missing = [f"{title}: {why[title]}" if title in why else title for title, drawn in parts.items() if not drawn]
-    return [*blocks, Heading(3, "Not run on this data set"), Points(missing)] if missing else blocks
+def _run(run: ResultEntry, samples: Sequence[EvaluatedSamples], number: int) -> dict[str, Any]:
+    """Gather what the chapter of a run shows."""
+    prefix = f"{number}-{slug(dataset_of(run).get('name'))}"
+    parts: dict[str, Any] = {
+        "retrieval": run.get("retrieval") and tables.retrieval(run["retrieval"]),
+        "robustness": run.get("robustness") and pictures.draw_robustness(run, prefix),
+        "few_shot": run.get("few_shot") and {"picture": pictures.draw_few_shot(run["few_shot"], prefix)},
+        "calibration": run.get("calibration") and list(tables.flat(run["calibration"])),
+        "prompt_selection": run.get("prompt_selection") and tables.selected_prompts(run["prompt_selection"]),
+        "reliability": [picture for each in samples for picture in pictures.draw_reliability(each, prefix)],
+        "map": [picture for each in samples for picture in pictures.draw_map(each, prefix)],
+        # Sample series are those of the first task: more of them would bury the rest.
+        "samples": [
+            {"task": words(each.task), "pictures": list(pictures.draw_samples(each, prefix))} for each in samples[:1]
+        ],
+    }
+    reasons = {suite: (run.get("not_run") or {}).get(suite) for suite in SUITES}
+    reasons |= {"map": "the samples have no places"} if samples else {}
+    titles = SUITES | OF_SAMPLES
+    return {
+        "title": title_of(run),
+        "notes": run.get("notes") or (),
+        "scores": {kind: tables.scores(run, kind) for kind in tables.KINDS},
+        "is_scored": bool(run.get("tasks")),
+        "absent": tables.absent(run),
+        "baselines": tables.baselines(run),
+        "tasks": [_task(entry, prefix) for entry in drawn_entries(run) if entry.get("labels")],
+        "titles": titles,
+        "parts": parts,
+        "missing": [
+            f"{title}: {reasons[part]}" if reasons.get(part) else title
+            for part, title in titles.items()
+            if not parts[part]
+        ],
+    }
 
 
-_SUITES: dict[str, tuple[str, Callable[[ResultEntry, str], list[Block]]]] = {
-    "retrieval": ("Retrieval", lambda run, prefix: retrieval(run["retrieval"])),
-    "robustness": ("Robustness", draw_robustness),
-    "few_shot": ("Few-shot ladder", draw_few_shot),
-    "calibration": ("Calibration", lambda run, prefix: calibration(run["calibration"])),
-    "prompt_selection": ("Prompt selection", lambda run, prefix: selected_prompts(run)),
-}
-# Sample series are those of the first task: more of them would bury the rest.
-_PICTURES: dict[str, Callable[[Sequence[EvaluatedSamples], str], list[Block]]] = {
-    "Reliability": lambda samples, prefix: [block for one in samples for block in draw_reliability(one, prefix)],
-    "Map of errors": lambda samples, prefix: [block for one in samples for block in draw_map(one, prefix)],
-    "Sample series": lambda samples, prefix: draw_samples(samples[0], prefix) if samples else [],
-}
+def _task(entry: ResultEntry, prefix: str) -> dict[str, Any]:
+    """Gather what is shown of a task class by class."""
+    return {
+        "title": words(entry["task"]),
+        "pictures": list(pictures.draw_task(entry, prefix)),
+        "confusions": tables.confusions(entry),
+        "prompts": tables.prompts(entry),
+        "view": words(entry.get("prompts")),
+    }
+
+
+def _pictures_of(content: Any) -> Iterator[Picture]:
+    """Find the pictures in nested content."""
+    if isinstance(content, Picture):
+        yield content
+    elif isinstance(content, Mapping | list):
+        for inner in content.values() if isinstance(content, Mapping) else content:
+            yield from _pictures_of(inner)
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: no arrays, and null for what is no number."""
+    """Bring results to what JSON holds: no arrays, and null for what is no number."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, np.ndarray | np.generic):

@@ -1,4 +1,4 @@
-"""Labelled satellite images: EuroSAT, BigEarthNet, or any dataset with a column of them."""
+"""Open labelled satellite images: EuroSAT, BigEarthNet, or any dataset with a column of them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ ENOUGH_BLOCKS = 20
 def open_image_sets(
     names: Sequence[str], *, split: str = "all", column: str | None = None, num_images: int | None = None
 ) -> Iterator[ImageSet]:
-    """The image sets that names stand for, made one after the other as they are asked for.
+    """Open the image sets that names stand for, one after the other as they are asked for.
 
     Args:
         names: "simulated"; "eurosat:SOURCE" or "bigearthnet:FOLDER", as their readers take it; or folder or Hub id of
@@ -53,10 +53,10 @@ def open_image_sets(
 
 
 def eurosat_set(source: str, *, num_images: int | None = None, seed: int = 0) -> ImageSet:
-    """EuroSAT, from what [`read_eurosat`] reads.
+    """Open EuroSAT.
 
     Args:
-        source: as there.
+        source: folder, archive or Hub id, as [`read_eurosat`] takes it.
         num_images: at most so many, drawn at random; all when left out.
         seed: of the draw.
     """
@@ -69,10 +69,10 @@ def eurosat_set(source: str, *, num_images: int | None = None, seed: int = 0) ->
 
 
 def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
-    """BigEarthNet with its 19 classes, from what [`read_bigearthnet`] reads.
+    """Open BigEarthNet with its 19 classes.
 
     Args:
-        folder: as there.
+        folder: of the archive, as [`read_bigearthnet`] takes it.
         num_images: at most so many, the first; all when left out.
     """
     problems: list[Problem] = []
@@ -89,24 +89,24 @@ def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
 
 
 def dataset_images(rows: Any, name: str, split: str, column: str) -> ImageSet:
-    """A dataset with the column `image` and one of classes.
+    """Open a dataset with the column `image` and one of classes.
 
     Raises:
         ValueError: one of the columns is not there, or the second holds no classes.
     """
-    absent = next((one for one in ("image", column) if one not in rows.column_names), None)
+    absent = next((wanted for wanted in ("image", column) if wanted not in rows.column_names), None)
     if absent is not None:
         raise ValueError(f"{name} has no column {absent!r}: its columns are {', '.join(rows.column_names)}.")
     names = getattr(rows.features[column], "names", None)
     if names is None:
         raise ValueError(f"The column {column!r} of {name} holds no classes: name one of a ClassLabel.")
-    taxonomy = Taxonomy(f"the column {column!r}", name, "", tuple(Label(one, one) for one in names))
+    taxonomy = Taxonomy(f"the column {column!r}", name, "", tuple(Label(label, label) for label in names))
     task = Task(column, column, taxonomy)
     return ImageSet(name, split, ImageColumn(rows), [task], {column: _indices(rows, task)}, (), _blocks(rows))
 
 
 def _indices(rows: Any, task: Task) -> np.ndarray:
-    """Class indices, which count the classes of the task in its order."""
+    """Return class indices, which count the classes of the task in its order."""
     names = rows.features[task.column].names
     if names != task.labels:
         raise ValueError(f"The classes of the column {task.column!r} are {', '.join(names)}, not those of its task.")
@@ -114,7 +114,7 @@ def _indices(rows: Any, task: Task) -> np.ndarray:
 
 
 def _blocks(rows: Any) -> np.ndarray | None:
-    """Blocks of land, where every image has its place and there are blocks enough."""
+    """Number the blocks of land, where every image has coordinates and there are blocks enough."""
     if not {"longitude", "latitude"} <= set(rows.column_names):
         return None
     longitude, latitude = (np.asarray(rows[name], dtype=np.float64) for name in ("longitude", "latitude"))

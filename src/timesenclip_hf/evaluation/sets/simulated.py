@@ -1,4 +1,4 @@
-"""Simulated points that nothing was trained on."""
+"""Simulate points that nothing was trained on, with their photos and patches."""
 
 from typing import Any
 
@@ -25,10 +25,12 @@ NOTES = (
 
 
 def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, images: bool = False) -> EvaluationSet:
-    """Held-out simulated points: ten covers in plain words, all covers by their names, and the LUCAS land cover.
+    """Simulate held-out points with three tasks.
+
+    Ten covers in plain words, all covers by their names, and the LUCAS land cover.
 
     Args:
-        num_points: to simulate; those without a clear look are left out.
+        num_points: to simulate; those without a clear observation are left out.
         seed: of the simulation.
         images: draw the patch around each point too, for image models.
     """
@@ -36,7 +38,7 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, im
     covers = np.asarray(CLASS_NAMES)[points.class_index]
     ten, plain = load_taxonomy("simulated_ten"), [Label(name, name) for name in CLASS_NAMES]
     columns = {
-        "point_id": [str(place) for place in range(num_points)],
+        "point_id": [str(row) for row in range(num_points)],
         "lc1": [SIMULATED_CLASSES[index].lc1[0] for index in points.class_index],
         "cover": covers.tolist(),
         "ten": [cover if cover in ten.names else "" for cover in covers],
@@ -49,19 +51,20 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, im
         Task("all_covers", "cover", Taxonomy("Covers of the simulator", source, "MIT", tuple(plain))),
         Task("land_cover", "land_cover", load_taxonomy("lucas_lc")),
     ]
-    kept = np.asarray([int(one) for one in samples.point_ids])
+    kept = np.asarray([int(name) for name in samples.point_ids])
     patches = simulate_patches(points, seed=seed)[kept] if images else None
     return EvaluationSet(samples, tasks, NOTES, photos=_Photos(points, kept, seed), images=patches)
 
 
 class _Photos:
-    """The four drawn photos of a sample, as arrays (4, side, side, 3)."""
+    """Draw the four photos of a sample, as arrays (4, side, side, 3)."""
 
     def __init__(self, points: SimulatedPoints, kept: np.ndarray, seed: int) -> None:
         self._points, self._kept, self._seed = points, kept, seed
         self._states = visit_states(points.ground)
 
     def __call__(self, row: int) -> Any:
-        place = int(self._kept[row])
-        one = slice(place, place + 1)
-        return draw_photos(self._points.class_index[one], self._states[one], seed=self._seed, first=place, workers=1)[0]
+        index = int(self._kept[row])
+        point = slice(index, index + 1)
+        classes, states = self._points.class_index[point], self._states[point]
+        return draw_photos(classes, states, seed=self._seed, first=index, workers=1)[0]

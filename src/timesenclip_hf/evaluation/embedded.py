@@ -1,0 +1,174 @@
+"""Embed a data set with a checkpoint, once for each number of composites and each set of missing months."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ..data.schema import UNKNOWN
+from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score, words_not_in
+from .probing import split_rows_by_place
+from .protocol import Checkpoint, EvaluationSet, Protocol
+from .samples import BLOCK_KM
+from .tasks import Task
+
+# Sides of blocks in km, and how many blocks there must be: with fewer than some twenty an interval is too narrow, so
+# that a set of a small area is cut into smaller ones.
+BLOCK_SIDES = (BLOCK_KM, 10.0, 2.0, 0.5, 0.1)
+ENOUGH_BLOCKS = 20
+PHOTOS_AT_ONCE = 64
+
+Encode = Callable[..., torch.Tensor]
+
+
+class EmbeddedSet:
+    """Hold a data set as one checkpoint embeds it, with its classes, its blocks of land and its halves.
+
+    Args:
+        checkpoint: that embeds.
+        dataset: samples and tasks.
+        protocol: its batch size, resampling and number of samples.
+        encode: what turns features into embeddings.
+
+    Attributes:
+        notes: of the data set, and what was noticed on the way.
+        truth: by the name of the task, class indices (samples,), -1 where not known.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, dataset: EvaluationSet, protocol: Protocol, encode: Encode) -> None:
+        self.model, self.processor = checkpoint.model, checkpoint.processor
+        self.name = checkpoint.name
+        self.dataset, self.samples, self.protocol, self._encode = dataset, dataset.samples, protocol, encode
+        self.notes = list(dataset.notes)
+        self.truth = {task.name: task.truth(dataset.samples) for task in dataset.tasks}
+        self._classes: dict[tuple[str, str], torch.Tensor] = {}
+
+    @cached_property
+    def block_km(self) -> float | None:
+        """Choose the largest side of blocks that gives enough of them; None where a sample has no coordinates."""
+        counts = {
+            side: len(np.unique(blocks)) for side in BLOCK_SIDES if (blocks := self.samples.blocks(side)) is not None
+        }
+        if not counts:
+            return None
+        return next(
+            (side for side, count in counts.items() if count >= ENOUGH_BLOCKS), max(counts, key=counts.__getitem__)
+        )
+
+    @cached_property
+    def _blocks(self) -> np.ndarray | None:
+        return None if self.block_km is None else self.samples.blocks(self.block_km)
+
+    def blocks_of(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the blocks of some rows to draw from; None where they are one only, which says nothing of others."""
+        blocks = None if self._blocks is None else self._blocks[rows]
+        return None if blocks is None or len(np.unique(blocks)) < 2 else blocks
+
+    @cached_property
+    def plain(self) -> tuple[torch.Tensor, np.ndarray]:
+        """Embed all samples as they are; tell which of them have an observation."""
+        return self.embed(self.samples.num_times)
+
+    def embed(self, composites: int, months: Sequence[int] = ()) -> tuple[torch.Tensor, np.ndarray]:
+        """Embed all samples, merged to so many composites and without some months.
+
+        Returns:
+            Unit embeddings (samples, projection_dim), and booleans (samples,): whether any observation is left.
+        """
+        features = self.samples.features(self.processor.feature_extractor, composites, months)
+        return self.encode(features), features["series_mask"].any(dim=1).numpy()
+
+    def encode(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Encode features into unit embeddings (series, projection_dim).
+
+        Raises:
+            ValueError: the checkpoint gives NaN.
+        """
+        embeds = self._encode(self.model, features, batch_size=self.protocol.batch_size)
+        wrong = ~torch.isfinite(embeds).all(dim=1)
+        if wrong.any():
+            first = int(wrong.int().argmax())
+            raise ValueError(
+                f"{self.name} gives NaN for {int(wrong.sum())} of {len(embeds)} series of {self.samples.name}, the "
+                f"first at row {first}: its weights, or these series, are damaged."
+            )
+        return embeds
+
+    def texts(self, task: Task, prompts: str) -> dict[str, list[str]]:
+        """Return what the text tower reads of each class."""
+        return task.prompts(prompts, self.processor.hypothesis_template)
+
+    def class_embeds(self, task: Task, prompts: str) -> torch.Tensor:
+        """Embed the classes of a task, (classes, projection_dim); words that training never saw are noted."""
+        key = (task.name, prompts)
+        if key not in self._classes:
+            texts = self.texts(task, prompts)
+            self._note_unknown_words(task, prompts, texts)
+            self._classes[key] = embed_classes(self.model, self.processor.tokenizer, texts).cpu()
+        return self._classes[key]
+
+    def logits(self, embeds: torch.Tensor, task: Task, prompts: str, centring: str = "none") -> torch.Tensor:
+        """Score embeddings for the classes of a task, (samples, classes)."""
+        scale = self.model.score_scale.detach().float().cpu()
+        return score(embeds, self.class_embeds(task, prompts), logit_scale=scale, centring=centring)
+
+    def scored_rows(self, task: Task) -> tuple[np.ndarray, torch.Tensor]:
+        """Draw labelled rows with an observation; return them and their logits with generic prompts."""
+        embeds, observed = self.plain
+        rows = self.some_rows(np.flatnonzero((self.truth[task.name] != UNKNOWN) & observed))
+        return rows, self.logits(embeds[torch.from_numpy(rows)], task, "generic")
+
+    def some_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Draw as many rows as the protocol takes, in their order."""
+        if len(rows) <= self.protocol.most_samples:
+            return rows
+        random = np.random.default_rng(self.protocol.resampling.seed)
+        return np.sort(random.choice(rows, self.protocol.most_samples, replace=False))
+
+    def halves(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Split indices into `rows` in two, whole blocks to one half or the other.
+
+        Raises:
+            ValueError: there are too few samples or blocks.
+        """
+        if len(rows) < 2:
+            raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
+        known = self.block_km is not None
+        return split_rows_by_place(
+            [self.samples.point_ids[row] for row in rows],
+            self.samples.longitude[rows] if known and self.samples.longitude is not None else None,
+            self.samples.latitude[rows] if known and self.samples.latitude is not None else None,
+            block_km=self.block_km or BLOCK_KM,
+            seed=self.protocol.resampling.seed,
+        )
+
+    @torch.no_grad()
+    def photo_embeds(self, rows: np.ndarray) -> torch.Tensor | None:
+        """Return one embedding a sample, of its photos: the dataset's own, or by the checkpoint's vision tower."""
+        if self.samples.photo_embeds is not None:
+            return self.samples.photo_embeds[torch.from_numpy(rows)]
+        if self.dataset.photos is None or self.model.vision_model is None:
+            return None
+        means = []
+        for start in range(0, len(rows), PHOTOS_AT_ONCE):
+            photos = [list(self.dataset.photos(int(row))) for row in rows[start : start + PHOTOS_AT_ONCE]]
+            values = self.processor.image_processor(
+                [photo for shown in photos for photo in shown], return_tensors="pt"
+            )["pixel_values"]
+            features = self.model.get_image_features(pixel_values=values.to(self.model.device)).pooler_output
+            unit = torch.nn.functional.normalize(features.float().cpu(), dim=-1)
+            means += [part.mean(dim=0) for part in torch.split(unit, [len(shown) for shown in photos])]
+        return torch.nn.functional.normalize(torch.stack(means), dim=-1)
+
+    def _note_unknown_words(self, task: Task, prompts: str, texts: Mapping[str, Sequence[str]]) -> None:
+        """Write a line for the report in place of a warning for each of hundreds of words."""
+        if not self.processor.known_words:
+            return
+        unknown = words_not_in([text for of_class in texts.values() for text in of_class], self.processor.known_words)
+        if unknown:
+            some = ", ".join(unknown[:5])
+            self.notes.append(
+                f"{len(unknown)} words of the {prompts.replace('_', ' ')} prompts of {task.name!r} occur in none of "
+                f"the training captions of {self.name}, such as {some}: their scores mean little."
+            )
