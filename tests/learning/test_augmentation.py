@@ -16,11 +16,11 @@ ONLY = {
 }
 
 
-def a_batch(rows: int = 6, looks: int = 12, observed: float = 0.7, side: int | None = None) -> dict[str, torch.Tensor]:
-    mask = torch.rand(rows, looks) < observed
-    series = torch.rand(rows, looks, 10, *([] if side is None else [side, side]))
+def a_batch(rows: int = 6, times: int = 12, observed: float = 0.7, side: int | None = None) -> dict[str, torch.Tensor]:
+    mask = torch.rand(rows, times) < observed
+    series = torch.rand(rows, times, 10, *([] if side is None else [side, side]))
     series[~mask] = 0
-    months = torch.arange(12.0).expand(rows, 12) if looks == 12 else 12 * torch.rand(rows, looks)
+    months = torch.arange(12.0).expand(rows, 12) if times == 12 else 12 * torch.rand(rows, times)
     return {"pixel_series": series, "series_mask": mask, "months": months, "photo_embeds": torch.rand(rows, 3)}
 
 
@@ -36,7 +36,7 @@ seeds = st.integers(0, 2**31)
 shapes = st.fixed_dictionaries(
     {
         "rows": st.integers(0, 5),
-        "looks": st.sampled_from([1, 2, 3, 12, 30]),
+        "times": st.sampled_from([1, 2, 3, 12, 30]),
         "observed": st.sampled_from([0, 0.2, 0.7, 1]),
     }
 )
@@ -51,7 +51,7 @@ def test_the_median_year_is_the_nanmedian_of_what_was_observed_in_one_look(side,
     values = batch["pixel_series"].numpy().copy()
     values[~batch["series_mask"].numpy()] = np.nan
     with warnings.catch_warnings():
-        # A series without a look: its median is the zero of a missing one.
+        # A series without an observation: its median is the zero of a missing one.
         warnings.simplefilter("ignore", RuntimeWarning)
         expected = np.nan_to_num(np.nanmedian(values, axis=1, keepdims=True))
     np.testing.assert_allclose(augmented["pixel_series"].numpy(), expected, rtol=1e-6)
@@ -78,7 +78,7 @@ def test_a_quarter_across_new_year_is_dropped_as_often_as_any_other():
 def test_a_dropped_quarter_goes_by_dates_and_not_by_places_in_the_array(shape, seed):
     torch.manual_seed(seed)
     batch = a_batch(**shape)
-    order = torch.randperm(shape["looks"])
+    order = torch.randperm(shape["times"])
     shuffled = batch | {name: batch[name][:, order] for name in ("pixel_series", "series_mask", "months")}
     torch.manual_seed(seed)
     kept = augment(batch, **ONLY["drop_quarter"])["series_mask"]
@@ -92,7 +92,7 @@ def test_a_dropped_quarter_goes_by_dates_and_not_by_places_in_the_array(shape, s
 
 
 @given(shape=shapes, seed=seeds)
-def test_a_random_subset_is_two_looks_or_more_of_those_observed(shape, seed):
+def test_a_random_subset_is_two_composites_or_more_of_those_observed(shape, seed):
     torch.manual_seed(seed)
     batch = a_batch(**shape)
     kept = augment(batch, **ONLY["random_subset"])["series_mask"]
@@ -110,7 +110,7 @@ def test_random_subsets_have_every_size_and_every_month_alike():
 
 
 @given(shape=shapes, seed=seeds, share=st.sampled_from([0.1, 0.5, 1.0]))
-def test_whatever_is_dropped_two_looks_stay_or_all_that_there_were(shape, seed, share):
+def test_whatever_is_dropped_two_composites_stay_or_all_that_there_were(shape, seed, share):
     torch.manual_seed(seed)
     batch = a_batch(**shape)
     kept = augment(batch, median=0, month_dropout=share)["series_mask"]
@@ -121,7 +121,7 @@ def test_whatever_is_dropped_two_looks_stay_or_all_that_there_were(shape, seed, 
 
 def test_half_of_the_series_lose_up_to_twice_the_share_of_their_months():
     torch.manual_seed(0)
-    batch = a_batch(rows=20_000, looks=30, observed=1)
+    batch = a_batch(rows=20_000, times=30, observed=1)
     lost = 1 - augment(batch, 0, month_dropout=0.3)["series_mask"].float().mean(dim=1)
     # A uniform share to 0.6 in half of the series, none in the others: a mean of 0.15, a second moment of 0.06
     # and the 1/30 (E[share] - E[share squared]) of 30 draws on top.
@@ -132,7 +132,7 @@ def test_half_of_the_series_lose_up_to_twice_the_share_of_their_months():
 
 @pytest.mark.parametrize("side", [None, 3])
 @given(seed=seeds, probability=st.sampled_from([0.1, 0.5, 1.0]))
-def test_a_dropped_band_is_zero_in_every_look_and_half_of_the_bands_stay(side, seed, probability):
+def test_a_dropped_band_is_zero_in_every_composite_and_half_of_the_bands_stay(side, seed, probability):
     torch.manual_seed(seed)
     batch = a_batch(observed=1, side=side)
     augmented = augment(batch, 0, band_dropout=probability)["pixel_series"]
@@ -146,7 +146,7 @@ def test_a_dropped_band_is_zero_in_every_look_and_half_of_the_bands_stay(side, s
 
 def test_bands_are_dropped_as_often_as_asked_and_each_alike():
     torch.manual_seed(0)
-    dropped = augment(a_batch(rows=20_000, looks=2, observed=1), 0, band_dropout=0.1)["pixel_series"].eq(0).all(dim=1)
+    dropped = augment(a_batch(rows=20_000, times=2, observed=1), 0, band_dropout=0.1)["pixel_series"].eq(0).all(dim=1)
     np.testing.assert_allclose(dropped.float().mean(dim=0), 0.1, atol=0.01)
 
 
@@ -185,8 +185,8 @@ def test_the_same_seed_gives_the_same_augmentation():
     for _ in range(2):
         torch.manual_seed(3)
         runs.append([augmentation(batch) for _ in range(20)])
-    for one, other in zip(*runs, strict=True):
-        assert all(torch.equal(one[name], other[name]) for name in batch)
+    for first, second in zip(*runs, strict=True):
+        assert all(torch.equal(first[name], second[name]) for name in batch)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_setting_out_of_range_is_an_error_that_names_it(options, message):
 def all_ways(image: torch.Tensor) -> list[torch.Tensor]:
     """The eight symmetries of a square, by numpy."""
     turned = [np.rot90(image.numpy(), quarters, axes=(1, 2)).copy() for quarters in range(4)]
-    return [torch.from_numpy(one) for one in turned] + [torch.from_numpy(one[:, :, ::-1].copy()) for one in turned]
+    return [torch.from_numpy(image) for image in [*turned, *(image[:, :, ::-1].copy() for image in turned)]]
 
 
 def test_an_image_is_laid_in_one_of_the_eight_ways_and_each_is_as_likely():
@@ -242,7 +242,7 @@ ALL_PERTURBATIONS = {"blending": 1.0, "calendar_shift": 1.0, "gain_noise": 0.1, 
 
 @pytest.mark.parametrize("side", [None, 3])
 @given(shape=shapes, seed=seeds)
-def test_a_perturbed_series_keeps_its_looks_and_stays_in_range(side, shape, seed):
+def test_a_perturbed_series_keeps_its_composites_and_stays_in_range(side, shape, seed):
     torch.manual_seed(seed)
     batch = a_batch(**shape, side=side)
     before = {name: tensor.clone() for name, tensor in batch.items()}
@@ -262,14 +262,14 @@ def test_a_blend_lies_between_two_series_where_both_were_seen():
     assert (blended >= low.amin(dim=0)).logical_or(~batch["series_mask"][..., None]).all()
     assert (blended <= high.amax(dim=0)).logical_or(~batch["series_mask"][..., None]).all()
     assert not torch.equal(blended, batch["pixel_series"])
-    # A look that no other series has is kept as it is.
+    # A time step that no other series has is kept as it is.
     alone = {**batch, "series_mask": torch.eye(50, 12, dtype=torch.bool)}
     alone["pixel_series"] = batch["pixel_series"].clamp(0, 1)
-    own = SeriesPerturbation(blending=1.0)({name: value[:12] for name, value in alone.items()})["pixel_series"]
-    assert torch.equal(own, alone["pixel_series"][:12])
+    kept = SeriesPerturbation(blending=1.0)({name: value[:12] for name, value in alone.items()})["pixel_series"]
+    assert torch.equal(kept, alone["pixel_series"][:12])
 
 
-def test_a_shifted_year_keeps_the_distances_of_its_looks():
+def test_a_shifted_year_keeps_the_distances_of_its_composites():
     torch.manual_seed(0)
     batch = a_batch()
     months = SeriesPerturbation(calendar_shift=1.0)(batch)["months"]
@@ -278,7 +278,7 @@ def test_a_shifted_year_keeps_the_distances_of_its_looks():
     assert ((moved >= 1) & (moved <= 11)).all()
 
 
-def test_gains_are_a_band_s_times_a_look_s():
+def test_gains_are_a_band_s_times_a_composite_s():
     torch.manual_seed(0)
     batch = a_batch()
     batch["pixel_series"] = torch.full((6, 12, 10), 0.25)

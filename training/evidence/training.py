@@ -20,7 +20,7 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
 
-from tests.learning.test_objectives import OVER_PROCESSES, half_of_the_batch, train_one_step
+from tests.learning.test_contrastive import OVER_PROCESSES, half_of_the_batch, train_one_step
 from tests.support.training_runs import ROOT, kill, newest_step, outcome, train, weights_hash
 from tests.training.test_train import EVENTFUL, TOWER_ALONE
 from timesenclip_hf import DEFAULT_CHECKPOINT

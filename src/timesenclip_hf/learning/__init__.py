@@ -1,6 +1,5 @@
-"""The objectives: bring the two views of one place together and push those of other places apart; match a teacher."""
+"""Train by objectives: two views of a place are drawn together, those of other places apart; a teacher is matched."""
 
-from ..models.senclip.pooling_senclip import PhotoPooling
 from .contrastive import MAX_LOGIT_SCALE, CrossViewContrastiveLoss
 from .gathering import gather_rows
 from .matching import EmbeddingMatchingLoss
@@ -11,7 +10,6 @@ __all__ = [
     "CrossViewContrastiveLoss",
     "EmbeddingMatchingLoss",
     "MemoryBank",
-    "PhotoPooling",
     "bank_keys",
     "gather_rows",
 ]

@@ -1,4 +1,4 @@
-"""Augmentation in training: of series by months of the year, not by places in an array, and of images."""
+"""Augment in training: series by months of the year, not by indices of an array, and images."""
 
 import math
 from collections.abc import Mapping
@@ -13,29 +13,29 @@ MIDDLE_OF_YEAR = (MONTHS_PER_YEAR - 1) / 2
 
 
 class TemporalAugmentation(nn.Module):
-    """Shows the model shorter, sparser years than it was given, so that it can do with them.
+    """Show the model shorter, sparser years than the data has, so that it can do with them.
 
     With `probability`, one of three happens to a whole batch, each as often as its weight says:
 
-    - `median`: the year becomes one look, the median of the observed ones, in the middle of the year.
-    - `drop_quarter`: each series loses the looks of three consecutive months, anywhere on the circle of the year.
-    - `random_subset`: each series keeps two of its observed looks, or more, up to all but one.
+    - `median`: the year becomes one time step, the median of the observed ones, in the middle of the year.
+    - `drop_quarter`: each series loses the time steps of three consecutive months, anywhere on the circle of the year.
+    - `random_subset`: each series keeps two of its observed time steps, or more, up to all but one.
 
     Then each series may lose months (`month_dropout`) and bands (`band_dropout`). A series of which fewer than two
-    looks would remain keeps what it had. Dropped looks stay in the tensor with `series_mask` False. In evaluation, and
-    where every probability is 0, nothing is touched and nothing drawn. All randomness is torch's global generator's.
+    time steps would remain keeps what it had. Dropped ones stay in the tensor with `series_mask` False. In evaluation,
+    and where every probability is 0, nothing is touched and nothing drawn. Randomness is torch's global generator's.
 
     The paper (arXiv 2508.11919) has `probability` 0.5. Upstream's code works on embedded months instead of
-    reflectance, takes the lower of two middle values as the median, drops no quarter across new year, keeps one look
-    or more, and leaves every series of a batch the same months.
+    reflectance, takes the lower of two middle values as the median, drops no quarter across new year, keeps one
+    time step or more, and leaves every series of a batch the same months.
 
     Args:
         probability: of one of the three, for a batch.
         median: weight of the first.
         drop_quarter: weight of the second.
         random_subset: weight of the third.
-        month_dropout: half of the series, drawn anew for each batch, lose up to twice this share of their looks.
-        band_dropout: probability of a band of a series to be 0 in all looks; at least half of the bands stay.
+        month_dropout: half of the series, drawn anew for each batch, lose up to twice this share of their time steps.
+        band_dropout: probability of a band of a series to be 0 at all times; at least half of the bands stay.
 
     Raises:
         ValueError: a probability is outside 0 to 1, a weight is negative, or all are 0 though `probability` is not.
@@ -51,10 +51,7 @@ class TemporalAugmentation(nn.Module):
         band_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        shares = {"probability": probability, "month_dropout": month_dropout, "band_dropout": band_dropout}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+        _check_probabilities(probability=probability, month_dropout=month_dropout, band_dropout=band_dropout)
         weights = {"median": median, "drop_quarter": drop_quarter, "random_subset": random_subset}
         for name, weight in weights.items():
             if not 0 <= weight < math.inf:
@@ -67,7 +64,7 @@ class TemporalAugmentation(nn.Module):
         self.band_dropout = band_dropout
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Augments a batch.
+        """Augment a batch.
 
         Args:
             batch: `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool (batch, time) and
@@ -96,13 +93,13 @@ class TemporalAugmentation(nn.Module):
 
 
 class SeriesPerturbation(nn.Module):
-    """Shows series that no simulator made and no label fits, for a student that only has to say what its teacher says.
+    """Show series that no simulator made and no label fits, for a student that only has to say what its teacher says.
 
     Each of these happens to a series by chance, one after the other:
 
-    - `blending`: it becomes a weighted mean of itself and another series of the batch, in the looks that both have.
+    - `blending`: it becomes a weighted mean of itself and another series of the batch, at the times that both have.
     - `calendar_shift`: its year begins in another month, as south of the equator.
-    - `gain_noise`: its bands, and its looks, are brighter or darker than they were.
+    - `gain_noise`: its bands, and its time steps, are brighter or darker than they were.
     - `value_noise`: every value is a little off.
 
     How far is drawn for each series between nothing and twice what is given, so that some stay nearly as they were.
@@ -112,7 +109,7 @@ class SeriesPerturbation(nn.Module):
     Args:
         blending: probability that a series is blended.
         calendar_shift: probability that the year of a series is shifted, by whole months.
-        gain_noise: standard deviation of the log of a band's gain, and of a look's.
+        gain_noise: standard deviation of the log of a band's gain, and of a time step's.
         value_noise: standard deviation of what is added to a scaled value.
 
     Raises:
@@ -127,9 +124,7 @@ class SeriesPerturbation(nn.Module):
         value_noise: float = 0.0,
     ) -> None:
         super().__init__()
-        for name, share in {"blending": blending, "calendar_shift": calendar_shift}.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+        _check_probabilities(blending=blending, calendar_shift=calendar_shift)
         for name, deviation in {"gain_noise": gain_noise, "value_noise": value_noise}.items():
             if not 0 <= deviation < math.inf:
                 raise ValueError(f"`{name}` is a standard deviation and must be 0 or more, got {deviation}.")
@@ -139,7 +134,15 @@ class SeriesPerturbation(nn.Module):
         self.value_noise = value_noise
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Perturbs a batch, given and returned as by [`TemporalAugmentation`]."""
+        """Perturb a batch.
+
+        Args:
+            batch: `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool (batch, time) and
+                `months` (batch, time), 0 = January; other entries pass through.
+
+        Returns:
+            A new dict; the tensors of `batch` are not changed.
+        """
         perturbed = dict(batch)
         if not self.training:
             return perturbed
@@ -152,14 +155,13 @@ class SeriesPerturbation(nn.Module):
             series = torch.where(both, torch.lerp(series, series[other], share), series)
         if self.calendar_shift:
             moved = torch.randint(1, MONTHS_PER_YEAR, rows[:2], device=months.device)
-            perturbed["months"] = (
-                months + moved * _chosen(rows[:2], self.calendar_shift, months.device)
-            ) % MONTHS_PER_YEAR
+            moved = moved * _chosen(rows[:2], self.calendar_shift, months.device)
+            perturbed["months"] = (months + moved) % MONTHS_PER_YEAR
         if self.gain_noise:
             bands = torch.randn(len(series), 1, *series.shape[2:3], *rows[3:], device=series.device)
-            looks = torch.randn(*mask.shape, *rows[2:], device=series.device)
+            times = torch.randn(*mask.shape, *rows[2:], device=series.device)
             far = 2 * self.gain_noise * torch.rand(rows, device=series.device)
-            series = series * (far * bands).exp() * (far * looks).exp()
+            series = series * (far * bands).exp() * (far * times).exp()
         if self.value_noise:
             far = 2 * self.value_noise * torch.rand(rows, device=series.device)
             series = series + far * torch.randn_like(series)
@@ -168,7 +170,7 @@ class SeriesPerturbation(nn.Module):
 
 
 class ImageAugmentation(nn.Module):
-    """Shows each image in one of the eight ways to lay a square on itself: turned by quarters, mirrored or not.
+    """Show each image in one of the eight ways to lay a square on itself: turned by quarters, mirrored or not.
 
     From above no direction is upright. Pixels only change places, so that nothing is interpolated or filled in;
     SenCLIP's paper turns by any angle, its released code uses RandAugment. In evaluation nothing is touched. All
@@ -183,7 +185,7 @@ class ImageAugmentation(nn.Module):
         self.enabled = enabled
 
     def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Augments a batch.
+        """Augment a batch.
 
         Args:
             batch: `pixel_values` (batch, channel, side, side); other entries pass through.
@@ -209,13 +211,19 @@ class ImageAugmentation(nn.Module):
         return augmented
 
 
+def _check_probabilities(**shares: float) -> None:
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+
+
 def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> dict[str, torch.Tensor]:
     observed = mask.reshape(*mask.shape, *[1] * (series.ndim - 2))
     in_order = torch.where(observed, series, torch.inf).sort(dim=1).values
     num_observed = observed.sum(dim=1, keepdim=True)
-    # The middle value, or the mean of the middle two; of none at all, zero, as missing looks are.
+    # The middle value, or the mean of the middle two; of none at all, zero, as missing time steps are.
     middle = torch.stack([(num_observed - 1).clamp(min=0) // 2, num_observed // 2])
-    pair = [in_order.take_along_dim(place.clamp(max=mask.shape[1] - 1), dim=1) for place in middle]
+    pair = [in_order.take_along_dim(index.clamp(max=mask.shape[1] - 1), dim=1) for index in middle]
     median = torch.where(num_observed > 0, (pair[0] + pair[1]) / 2, 0)
     return {
         "pixel_series": median.to(series.dtype),
@@ -232,7 +240,7 @@ def _drop_quarter(mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
 def _keep_subset(mask: torch.Tensor) -> torch.Tensor:
     num_observed = mask.sum(dim=1, keepdim=True)
     num_kept = 2 + (torch.rand(len(mask), 1, device=mask.device) * (num_observed - 2)).floor()
-    # Looks in random order, the missing ones last: the first of them stay.
+    # Time steps in random order, the missing ones last: the first of them stay.
     order = torch.where(mask, torch.rand(mask.shape, device=mask.device), torch.inf).argsort(dim=1).argsort(dim=1)
     return _unless_too_few(mask, order < num_kept)
 

@@ -1,4 +1,4 @@
-"""InfoNCE over the batch of all processes."""
+"""Contrast two views of places over the batch of all processes (InfoNCE)."""
 
 import math
 
@@ -13,7 +13,7 @@ MAX_LOGIT_SCALE = 100.0
 
 
 class CrossViewContrastiveLoss(nn.Module):
-    """InfoNCE between two views of the same places, with the other places of the batch as negatives.
+    """Compute InfoNCE between two views of places, with the other places of the batch as negatives.
 
     `loss_i = -log softmax_i(s <anchor_i, target_j>)`, averaged over i, with `s = exp(logit_scale)` clamped to 100:
     the positive of a row is its own counterpart, every other row of the batch a negative (van den Oord et al.,
@@ -55,7 +55,7 @@ class CrossViewContrastiveLoss(nn.Module):
 
     @torch.no_grad()
     def clamp_logit_scale(self) -> None:
-        """Puts a `logit_scale` above the clamp back onto it."""
+        """Put a `logit_scale` above the clamp back onto it."""
         self.logit_scale.clamp_(max=math.log(MAX_LOGIT_SCALE))
 
     def forward(
@@ -65,7 +65,7 @@ class CrossViewContrastiveLoss(nn.Module):
         ids: torch.Tensor | None = None,
         bank: MemoryBank | None = None,
     ) -> torch.Tensor:
-        """Contrasts the rows of two batches.
+        """Contrast the rows of two batches.
 
         Args:
             anchors: embeddings (batch, dim) of one view; made unit here. Under several processes, the rows of this
@@ -75,7 +75,7 @@ class CrossViewContrastiveLoss(nn.Module):
             bank: keys of earlier batches, with ids of the same numbering.
 
         Returns:
-            A scalar, computed in float32 whatever the precision of the rest.
+            A scalar, computed in float32 whatever the precision of the rest, or in float64 for embeddings in float64.
 
         Raises:
             ValueError: the shapes differ, or `ids` are missing for a bank or for soft positives.
@@ -95,7 +95,7 @@ class CrossViewContrastiveLoss(nn.Module):
     def _contrast(
         self, rows: torch.Tensor, columns: torch.Tensor, ids: torch.Tensor | None, bank: MemoryBank | None = None
     ) -> torch.Tensor:
-        scale = self.logit_scale.float().clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
+        scale = self.logit_scale.to(rows.dtype).clamp(max=math.log(MAX_LOGIT_SCALE)).exp()
         own_column = torch.arange(len(rows), device=rows.device) + rank() * len(rows)
         if ids is None:
             return nn.functional.cross_entropy(scale * rows @ columns.T, own_column)

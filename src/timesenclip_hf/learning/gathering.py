@@ -1,4 +1,4 @@
-"""The rows of every process as one batch, with gradient."""
+"""Gather the rows of every process as one batch, with gradient."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ class _GatherRows(torch.autograd.Function):
 
 
 def gather_rows(tensor: torch.Tensor) -> torch.Tensor:
-    """The rows of all processes in the order of their ranks, with gradient.
+    """Gather the rows of all processes in the order of their ranks, with gradient.
 
     Backward sums the gradients of all processes, so every process must call both directions alike.
 
@@ -40,10 +40,10 @@ def gather_rows(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def num_processes() -> int:
-    """Processes that train together; 1 where `torch.distributed` is not initialised."""
+    """Count the processes that train together; 1 where `torch.distributed` is not initialised."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
 
 
 def rank() -> int:
-    """Place of this process among them."""
+    """Return the index of this process among those that train together."""
     return distributed.get_rank() if num_processes() > 1 else 0

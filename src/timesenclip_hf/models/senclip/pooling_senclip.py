@@ -44,7 +44,7 @@ class PhotoPooling(nn.Module):
             photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
 
         Returns:
-            (batch, dim) in float32, not made unit.
+            (batch, dim) in float32, or float64 where the embeddings are, not made unit.
 
         Raises:
             ValueError: the shapes do not fit, or a row has no photo.
@@ -61,9 +61,10 @@ class PhotoPooling(nn.Module):
             row = int(has_photo.int().argmin())
             raise ValueError(f"Row {row} of the batch has no photo: leave out the points that have none.")
         photo_mask = photo_mask[..., None]
-        photo_embeds = photo_embeds.float().masked_fill(~photo_mask, 0)
+        precision = torch.promote_types(photo_embeds.dtype, torch.float32)
+        photo_embeds = photo_embeds.to(precision).masked_fill(~photo_mask, 0)
         if self.method == "average":
             return nn.functional.normalize(photo_embeds, dim=-1).sum(dim=1) / photo_mask.sum(dim=1)
         scores: torch.Tensor = self.score(photo_embeds)
-        weights = scores.float().masked_fill(~photo_mask, -torch.inf).softmax(dim=1)
+        weights = scores.to(precision).masked_fill(~photo_mask, -torch.inf).softmax(dim=1)
         return (weights * photo_embeds).sum(dim=1)

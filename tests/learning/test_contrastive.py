@@ -10,16 +10,11 @@ from hypothesis import strategies as st
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from timesenclip_hf.learning import (
-    CrossViewContrastiveLoss,
-    EmbeddingMatchingLoss,
-    MemoryBank,
-    PhotoPooling,
-    bank_keys,
-    gather_rows,
-)
+from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank, bank_keys, gather_rows
+from timesenclip_hf.models.senclip.pooling_senclip import PhotoPooling
 
-METHODS = ["average", "attention_per_image", "attention_per_dimension"]
+# A thousand times what float64 loses on the way: float32 loses more on processors that sum in blocks.
+ROUNDING = 1e-12
 
 
 def written_out(anchors, targets, ids, bank=None, *, scale, soft=False, bidirectional=False) -> float:
@@ -45,7 +40,7 @@ def written_out(anchors, targets, ids, bank=None, *, scale, soft=False, bidirect
 
 def a_bank(num_keys: int, dim: int, ids: torch.Tensor | None = None, size: int = 64) -> MemoryBank:
     bank = MemoryBank(size, dim)
-    bank.fill(torch.randn(num_keys, dim), 1_000 + torch.arange(num_keys) if ids is None else ids)
+    bank.enqueue(torch.randn(num_keys, dim), 1_000 + torch.arange(num_keys) if ids is None else ids)
     return bank
 
 
@@ -83,11 +78,11 @@ def test_rows_that_share_an_id_are_left_out_or_share_the_weight_by_hand():
     anchors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
     targets = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
     ids = torch.tensor([4, 4, 9])
-    own, other, stranger = (math.exp(2 * cosine) for cosine in (1.0, 0.0, 0.6))
-    everyone = own + other + stranger
+    same, other, stranger = (math.exp(2 * cosine) for cosine in (1.0, 0.0, 0.6))
+    everyone = same + other + stranger
     third = -math.log(stranger / everyone)
-    left_out = [-math.log(own / (own + stranger)), -math.log(other / (other + stranger)), third]
-    shared = [-(math.log(own / everyone) + math.log(other / everyone)) / 2] * 2 + [third]
+    left_out = [-math.log(same / (same + stranger)), -math.log(other / (other + stranger)), third]
+    shared = [-(math.log(same / everyone) + math.log(other / everyone)) / 2] * 2 + [third]
     hard, soft = (
         CrossViewContrastiveLoss(logit_scale_init_value=math.log(2), soft_positives=soft) for soft in (False, True)
     )
@@ -129,7 +124,7 @@ def test_the_gradients_are_those_of_the_definition(soft, bidirectional):
         return written_out(at[0], at[1], ids, bank, scale=at[2].exp().item(), soft=soft, bidirectional=bidirectional)
 
     for moved in range(3):
-        direction = [torch.randn_like(x) if place == moved else torch.zeros_like(x) for place, x in enumerate(inputs)]
+        direction = [torch.randn_like(x) if number == moved else torch.zeros_like(x) for number, x in enumerate(inputs)]
         slope = (loss_at(1e-5, direction) - loss_at(-1e-5, direction)) / 2e-5
         assert (inputs[moved].grad * direction[moved]).sum().item() == pytest.approx(slope, abs=1e-5)
 
@@ -141,8 +136,8 @@ def test_a_key_of_the_row_s_own_place_is_never_a_negative():
     # Only keys of one place: what they hold makes no difference to its row.
     banks = [a_bank(6, 8, torch.full((6,), 5)) for _ in range(2)]
     rows = [slice(1, 2), slice(0, 1)]
-    own, strange = ([objective(anchors[row], targets[row], ids[row], bank) for bank in banks] for row in rows)
-    assert own[0] == own[1] == 0
+    known, strange = ([objective(anchors[row], targets[row], ids[row], bank) for bank in banks] for row in rows)
+    assert known[0] == known[1] == 0
     assert strange[0] != strange[1]
     assert objective(anchors, targets, ids, banks[0]) > without
 
@@ -200,103 +195,6 @@ def test_a_loss_without_the_ids_it_needs_or_of_unlike_shapes_is_an_error():
         CrossViewContrastiveLoss()(rows, rows, torch.arange(5))
 
 
-@given(size=st.integers(1, 9), batches=st.lists(st.integers(0, 12), max_size=6), filled=st.integers(0, 12))
-def test_when_the_bank_is_full_then_the_oldest_keys_leave(size, batches, filled):
-    bank, expected, count = MemoryBank(size, 2), [], 0
-    for place, num_keys in enumerate([filled, *batches]):
-        ids = torch.arange(count, count + num_keys)
-        # An angle for a key, so that each tells its id.
-        (bank.fill if place == 0 else bank.enqueue)(5 * torch.stack([ids.cos(), ids.sin()], dim=1), ids)
-        expected, count = [*expected, *ids.tolist()][-size:], count + num_keys
-        assert bank.ids.tolist() == expected
-        assert len(bank) == len(expected)
-        torch.testing.assert_close(bank.keys, torch.stack([bank.ids.cos(), bank.ids.sin()], dim=1))
-
-
-def test_filling_replaces_what_the_bank_held():
-    bank = a_bank(5, 3)
-    bank.fill(torch.randn(2, 3), torch.tensor([8, 9]))
-    assert bank.ids.tolist() == [8, 9]
-
-
-def test_keys_are_unit_float32_and_without_gradient():
-    bank, keys = MemoryBank(4, 8), torch.randn(3, 8, dtype=torch.bfloat16, requires_grad=True)
-    bank.enqueue(keys, torch.tensor([1, 2, 3], dtype=torch.int32))
-    assert (bank.keys.dtype, bank.ids.dtype, bank.keys.requires_grad) == (torch.float32, torch.int64, False)
-    torch.testing.assert_close(bank.keys.norm(dim=1), torch.ones(3))
-
-
-@pytest.mark.parametrize("num_keys", [0, 3, 6])
-def test_a_bank_is_saved_and_read_bit_by_bit(tmp_path, num_keys):
-    bank, again = a_bank(num_keys, 8, size=6), MemoryBank(6, 8)
-    torch.save(bank.state_dict(), tmp_path / "bank.pt")
-    again.load_state_dict(torch.load(tmp_path / "bank.pt", weights_only=True))
-    assert torch.equal(again.keys, bank.keys)
-    assert torch.equal(again.ids, bank.ids)
-
-
-def test_a_bank_of_another_shape_or_with_unlike_keys_is_an_error():
-    with pytest.raises(ValueError, match="must be positive, got 0 and 8"):
-        MemoryBank(0, 8)
-    with pytest.raises(ValueError, match=r"keys \(batch, 8\).* got \(3, 7\) and \(3,\)"):
-        MemoryBank(4, 8).enqueue(torch.randn(3, 7), torch.arange(3))
-    with pytest.raises(ValueError, match=r"got .* and \(2,\)"):
-        MemoryBank(4, 8).enqueue(torch.randn(3, 8), torch.arange(2))
-    for size, dim in [(4, 8), (6, 7)]:
-        with pytest.raises(ValueError, match="continue with the size"):
-            MemoryBank(size, dim).load_state_dict(a_bank(6, 8, size=6).state_dict())
-
-
-def pooled_by_numpy(method: str, photos: np.ndarray, mask: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    rows = []
-    for row, present in zip(photos, mask, strict=True):
-        seen = row[present]
-        if method == "average":
-            rows.append((seen / np.linalg.norm(seen, axis=1, keepdims=True)).mean(axis=0))
-        else:
-            scores = np.exp(seen @ weight.T)
-            rows.append((scores / scores.sum(axis=0) * seen).sum(axis=0))
-    return np.stack(rows)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_photos_are_pooled_as_numpy_pools_them_one_place_at_a_time(method):
-    pooling = PhotoPooling(method, 5).double()
-    photos, mask = torch.randn(6, 4, 5), torch.rand(6, 4) < 0.6
-    mask[:, 1] = True
-    weight = None if method == "average" else pooling.score.weight.detach().float().numpy()
-    expected = pooled_by_numpy(method, photos.numpy(), mask.numpy(), weight)
-    photos[~mask] = math.nan
-    np.testing.assert_allclose(pooling.float()(photos, mask).detach().numpy(), expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_missing_photo_leaves_no_trace_in_the_gradient(method):
-    pooling = PhotoPooling(method, 5)
-    photos = torch.randn(2, 3, 5)
-    photos[0, 2] = math.nan
-    photos.requires_grad_()
-    mask = torch.tensor([[True, True, False], [True, True, True]])
-    pooling(photos, mask).sum().backward()
-    assert photos.grad[0, 2].eq(0).all()
-    assert all(tensor.grad.isfinite().all() for tensor in [photos, *pooling.parameters()])
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_place_with_one_photo_is_that_photo(method):
-    photos = nn.functional.normalize(torch.randn(3, 1, 5), dim=-1)
-    torch.testing.assert_close(PhotoPooling(method, 5)(photos), photos[:, 0])
-
-
-def test_a_place_without_a_photo_an_unknown_method_and_unlike_shapes_are_errors():
-    with pytest.raises(ValueError, match="Row 1 of the batch has no photo"):
-        PhotoPooling("average", 5)(torch.randn(2, 3, 5), torch.tensor([[True, True, True], [False, False, False]]))
-    with pytest.raises(ValueError, match="got 'max'"):
-        PhotoPooling("max", 5)
-    with pytest.raises(ValueError, match=r"got \(2, 3, 5\) and \(3, 2\)"):
-        PhotoPooling("average", 5)(torch.randn(2, 3, 5), torch.ones(3, 2, dtype=torch.bool))
-
-
 class Task(nn.Module):
     """A pixel tower, the pooling of photos and the objective, as training puts them together."""
 
@@ -323,8 +221,8 @@ OVER_PROCESSES = {
 def train_one_step(case: str, part: slice) -> tuple[nn.Module, torch.Tensor]:
     (method,), with_ids, with_bank, options = OVER_PROCESSES[case]
     torch.manual_seed(5)
-    task: nn.Module = Task(method, **options)
-    series, photos, mask = torch.randn(8, 6), torch.randn(8, 3, 8), torch.rand(8, 3) < 0.6
+    task: nn.Module = Task(method, **options).double()
+    series, photos, mask = torch.randn(8, 6).double(), torch.randn(8, 3, 8).double(), torch.rand(8, 3) < 0.6
     mask[:, 0] = True
     # Places of two rows, within a process and across both, and keys of the bank.
     ids = torch.tensor([0, 0, 2, 3, 3, 5, 2, 7]) if with_ids else None
@@ -362,11 +260,11 @@ def two_processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
 
 @pytest.mark.parametrize("case", OVER_PROCESSES)
 def test_two_processes_with_half_the_batch_are_one_with_the_whole(two_processes, case):
-    task, whole = train_one_step(case, slice(None))
+    task, together = train_one_step(case, slice(None))
     (first, first_grads), (second, second_grads) = (results[case] for results in two_processes)
-    torch.testing.assert_close((first + second) / 2, whole, rtol=0, atol=1e-6)
+    torch.testing.assert_close((first + second) / 2, together, rtol=0, atol=ROUNDING)
     for name, parameter in task.named_parameters():
-        torch.testing.assert_close(first_grads[name], parameter.grad, rtol=0, atol=1e-6)
+        torch.testing.assert_close(first_grads[name], parameter.grad, rtol=0, atol=ROUNDING)
         assert torch.equal(first_grads[name], second_grads[name])
     assert ("objective.logit_scale" in first_grads) == (case != "fixed temperature")
 
@@ -384,12 +282,3 @@ def test_rows_are_gathered_in_the_order_of_the_processes(two_processes):
 def test_one_process_gathers_nothing():
     rows = torch.randn(3, 2, requires_grad=True)
     assert gather_rows(rows) is rows
-
-
-def test_matching_costs_two_minus_two_cosines_whatever_the_lengths():
-    anchors = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]], requires_grad=True)
-    targets = torch.tensor([[0.5, 0.0], [4.0, 0.0], [-2.0, -2.0]])
-    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((0 + 2 + 4) / 3)
-    anchors, targets = torch.randn(16, 8), torch.randn(16, 8)
-    cosines = torch.cosine_similarity(anchors, targets)
-    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((2 - 2 * cosines).mean().item(), abs=1e-6)
