@@ -14,7 +14,6 @@ with needs_extra("map"):
     import pystac
     import pystac_client
     from pystac_client.exceptions import APIError
-    from requests.exceptions import RequestException
 
 STAC_ERRORS = (pystac.STACError, pystac.STACTypeError)
 # Name of the collection in Earth Search, in Planetary Computer and in the Copernicus Data Space.
@@ -123,9 +122,9 @@ def _search(url: str, query: StacQuery) -> list[pystac.Item]:
         period = f"{first}T00:00:00Z/{last}T23:59:59Z"
         collection = query.collection or DEFAULT_COLLECTION
         return list(client.search(collections=[collection], bbox=query.box, datetime=period).items())
-    except (APIError, RequestException, ValueError, LookupError, *STAC_ERRORS) as error:
+    except (APIError, ValueError, LookupError, *STAC_ERRORS) as error:
         reason = first_line(error)[:100]
-        if isinstance(error, (APIError, RequestException)):  # what requests says of a lost connection is a paragraph
+        if isinstance(error, APIError):  # what requests says of a lost connection is a paragraph
             status = getattr(error, "status_code", None)
             reason = f"status {status}" if status else "no connection"
         raise ConnectionError(f"{url} does not answer as a STAC API ({reason}): check the address.") from None
