@@ -13,16 +13,16 @@ from typer.testing import CliRunner
 from tests.support.openai_clip import KEY_FORMS, OpenAICLIP, beside, random_openai_clip, random_texts
 from tests.support.reference import random_upstream_encoder, under
 from timesenclip_hf.cli import app
-from timesenclip_hf.conversion import SenCLIPConversionReport, convert, convert_senclip, files
+from timesenclip_hf.conversion import ConversionReport, convert, convert_senclip, files
 from timesenclip_hf.files import read_tensors
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts
 
 
 @pytest.fixture
-def converted(tmp_path: Path, tiny_clip: Path) -> Callable[..., SenCLIPConversionReport]:
+def converted(tmp_path: Path, tiny_clip: Path) -> Callable[..., ConversionReport]:
     """Saves a state dict and converts it to `tmp_path / "converted"`."""
 
-    def _convert(content: Any, clip: Path = tiny_clip) -> SenCLIPConversionReport:
+    def _convert(content: Any, clip: Path = tiny_clip) -> ConversionReport:
         torch.save(content, tmp_path / "upstream.ckpt")
         return convert_senclip(tmp_path / "upstream.ckpt", clip, tmp_path / "converted")
 
@@ -49,7 +49,7 @@ def test_every_key_form_gives_the_features_of_openais_clip(form, converted, tmp_
     report = converted(KEY_FORMS[form](clip.state_dict()))
     assert_same_features(tmp_path / "converted", clip)
     assert len(report.converted) == len(clip.state_dict())
-    assert report.own_text_tower
+    assert report.description[1].startswith("text tower: its own;")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_training_added_is_listed_with_its_reason(converted):
 def test_without_a_text_tower_that_of_the_clip_is_taken(converted, tmp_path, tiny_clip):
     clip = random_openai_clip(joint=32)
     report = converted({key: tensor for key, tensor in clip.state_dict().items() if key.startswith("visual.")})
-    assert not report.own_text_tower
+    assert report.description[1].startswith(f"text tower: {tiny_clip};")
     model, tiny = CLIPModel.from_pretrained(tmp_path / "converted"), CLIPModel.from_pretrained(tiny_clip)
     texts, images = torch.randint(500, (4, 9)), torch.randn(2, 3, 32, 32)
     texts[:, -1] = 513

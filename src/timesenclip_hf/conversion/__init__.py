@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .files import read_upstream
-from .senclip import SenCLIPConversionReport, convert_senclip, holds_clip
-from .timesenclip import ConversionReport, convert_timesenclip, holds_encoder, read_upstream_encoder
+from .keys import ConversionReport
+from .senclip import convert_senclip, holds_clip
+from .timesenclip import convert_timesenclip, holds_encoder, read_upstream_encoder
 
 __all__ = [
     "ConversionReport",
-    "SenCLIPConversionReport",
     "convert",
     "convert_senclip",
     "convert_timesenclip",
@@ -25,7 +25,7 @@ def convert(
     band_order: Sequence[str] | None = None,
     vision_tower: bool = True,
     revision: str | None = None,
-) -> ConversionReport | SenCLIPConversionReport:
+) -> ConversionReport:
     """Convert a checkpoint of either paper, told by its keys.
 
     Args:

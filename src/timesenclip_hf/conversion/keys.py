@@ -1,41 +1,77 @@
-"""Map upstream's keys to ours: the table, the weights that it moves, and the lines of a report."""
+"""Map upstream's keys to ours: the table, the weights that it moves, and the report of a conversion."""
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+KEYS_FILE = Path(__file__).with_name("upstream_keys.json")
 
-@dataclass(frozen=True)
+
 class KeyTable:
-    """Name the same weights in both worlds.
+    """Name the same weights in upstream's files and in our models, as `upstream_keys.json` has them.
+
+    Args:
+        paper: "timesenclip" or "senclip".
 
     Attributes:
-        entries: upstream's key to ours, `{}` standing for the number of a layer; a weight that goes to several is cut
-            into as many equal parts along its first axis.
-        numbered: finds the number of a layer in a key of upstream's.
-        transposed: upstream's keys of matrices that are ours turned.
+        groups: for each tower upstream's key to ours, `{}` standing for the number of a layer; a weight that goes to
+            several is cut into as many equal parts along its first axis.
+        reasons: part of a key that is not needed to the reason why.
     """
 
-    entries: Mapping[str, tuple[str, ...]]
-    numbered: re.Pattern[str]
-    transposed: frozenset[str] = frozenset()
+    def __init__(self, paper: str) -> None:
+        content = json.loads(KEYS_FILE.read_text(encoding="utf-8"))[paper]
+        self.groups: dict[str, dict[str, list[str]]] = content["groups"]
+        self.reasons: dict[str, str] = content["reasons"]
+        self._entries = {key: names for group in self.groups.values() for key, names in group.items()}
+        self._axes: dict[str, int] = content["axes"]
+        self._transposed = set(content["transposed"])
+        self._layer = re.compile(content["layer"])
 
     def pattern(self, key: str) -> str:
         """Put `{}` for the number of a key's layer."""
-        return self.numbered.sub("{}", key)
+        return self._layer.sub("{}", key)
 
-    def num_layers(self, keys: Iterable[str]) -> int:
-        """Count the layers that the keys name: the highest number and one; 1 where none is named."""
-        return 1 + max((int(match[0]) for match in map(self.numbered.search, keys) if match), default=0)
+    def __contains__(self, key: str) -> bool:
+        return self.pattern(key) in self._entries
+
+    def num_layers(self, keys: Iterable[str], group: str) -> int:
+        """Count the layers of a tower that the keys name: the highest number and one; 1 where none is named."""
+        numbers = [self._layer.search(key) for key in keys if self.pattern(key) in self.groups[group]]
+        return 1 + max((int(match[0]) for match in numbers if match), default=0)
+
+    def missing(self, keys: Iterable[str], group: str) -> list[str]:
+        """List the keys of a tower that are not among the keys."""
+        present = set(keys)
+        layers = range(self.num_layers(present, group))
+        wanted = [key.format(layer) for key in self.groups[group] for layer in (layers if "{}" in key else [0])]
+        return [key for key in wanted if key not in present]
 
     def ours(self, key: str) -> tuple[str, ...]:
         """Return our names of a key of upstream's."""
-        layer = self.numbered.search(key)
-        return tuple(name.format(layer[0] if layer else "") for name in self.entries[self.pattern(key)])
+        layer = self._layer.search(key)
+        return tuple(name.format(layer[0] if layer else "") for name in self._entries[self.pattern(key)])
+
+    def reason(self, key: str) -> str | None:
+        """Say why a key is not needed, where that is known."""
+        return next((reason for part, reason in self.reasons.items() if part in key), None)
+
+    def check_axes(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Hold the weights that sizes are read from against their number of axes.
+
+        Raises:
+            ValueError: a weight has another number of axes.
+        """
+        for key, axes in self._axes.items():
+            if key in weights and weights[key].ndim != axes:
+                raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(weights[key].shape)}.")
 
     @torch.no_grad()
     def copy(self, weights: Mapping[str, torch.Tensor], model: nn.Module) -> None:
@@ -51,7 +87,7 @@ class KeyTable:
         parameters = model.state_dict()
         for key, tensor in weights.items():
             targets = [parameters[name] for name in self.ours(key)]
-            turned = self.pattern(key) in self.transposed
+            turned = self.pattern(key) in self._transposed
             first = targets[0].T if turned else targets[0]
             expected = tuple(first.shape) if len(targets) == 1 else (len(targets) * first.shape[0], *first.shape[1:])
             # TimeSenCLIP's positions and class token carry further axes of 1 in front.
@@ -62,12 +98,44 @@ class KeyTable:
                 target.copy_(part)
 
 
-def key_lines(prefix: str, converted: Mapping[str, tuple[str, ...]], left_out: Mapping[str, str]) -> list[str]:
-    """Say in a line what became of each key."""
-    width = max(map(len, [*converted, *left_out]))
-    return [
-        f"{len(converted)} keys converted, found under {prefix or 'no prefix'}:",
-        *(f"  {old:<{width}}  {', '.join(new)}" for old, new in converted.items()),
-        f"{len(left_out)} keys left out{':' if left_out else ''}",
-        *(f"  {old:<{width}}  {reason}" for old, reason in left_out.items()),
-    ]
+@dataclass(frozen=True)
+class ConversionReport:
+    """Say what became of every key of a checkpoint; `str()` is the text for people.
+
+    Attributes:
+        checkpoint: the file or Hub id that was read.
+        clip: the CLIP checkpoint that gave what the file has not.
+        output: the folder that was written.
+        prefix: where the converted part sat among the file's keys.
+        config: of what was converted.
+        num_parameters: of it.
+        description: sizes and sources, a line each.
+        converted: upstream's key to ours.
+        left_out: upstream's key to the reason why it was not converted.
+        notes: what remains to be said, a line each.
+    """
+
+    checkpoint: str
+    clip: str
+    output: Path
+    prefix: str
+    config: Any
+    num_parameters: int
+    description: tuple[str, ...]
+    converted: Mapping[str, tuple[str, ...]]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        width = max(map(len, [*self.converted, *self.left_out]))
+        return "\n".join(
+            [
+                f"{self.checkpoint} -> {self.output}",
+                *self.description,
+                f"{len(self.converted)} keys converted, found under {self.prefix or 'no prefix'}:",
+                *(f"  {old:<{width}}  {', '.join(new)}" for old, new in self.converted.items()),
+                f"{len(self.left_out)} keys left out{':' if self.left_out else ''}",
+                *(f"  {old:<{width}}  {reason}" for old, reason in self.left_out.items()),
+                *self.notes,
+            ]
+        )

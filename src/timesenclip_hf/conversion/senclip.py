@@ -1,9 +1,7 @@
 """Convert upstream SenCLIP checkpoints, CLIPs in OpenAI's layout, to a folder of transformers' `CLIPModel`."""
 
 import math
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,128 +11,18 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, C
 from ..files import first_line
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from .files import UpstreamFile, read_upstream
-from .keys import KeyTable, key_lines
+from .keys import ConversionReport, KeyTable
 
-_OF_A_BLOCK = {
-    "attn.in_proj_weight": ("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"),
-    "attn.in_proj_bias": ("self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias"),
-    "attn.out_proj.weight": ("self_attn.out_proj.weight",),
-    "attn.out_proj.bias": ("self_attn.out_proj.bias",),
-    "ln_1.weight": ("layer_norm1.weight",),
-    "ln_1.bias": ("layer_norm1.bias",),
-    "mlp.c_fc.weight": ("mlp.fc1.weight",),
-    "mlp.c_fc.bias": ("mlp.fc1.bias",),
-    "mlp.c_proj.weight": ("mlp.fc2.weight",),
-    "mlp.c_proj.bias": ("mlp.fc2.bias",),
-    "ln_2.weight": ("layer_norm2.weight",),
-    "ln_2.bias": ("layer_norm2.bias",),
-}
-
-
-def _blocks(theirs: str, ours: str) -> dict[str, tuple[str, ...]]:
-    """Map the keys of the blocks of a tower, which begins so in their layout and so in ours."""
-    return {
-        f"{theirs}transformer.resblocks.{{}}.{key}": tuple(f"{ours}encoder.layers.{{}}.{name}" for name in names)
-        for key, names in _OF_A_BLOCK.items()
-    }
-
-
-# OpenAI's key (openai/CLIP, `clip/model.py`) to that of `CLIPModel`.
-_VISION = {
-    "visual.class_embedding": ("vision_model.embeddings.class_embedding",),
-    "visual.conv1.weight": ("vision_model.embeddings.patch_embedding.weight",),
-    "visual.positional_embedding": ("vision_model.embeddings.position_embedding.weight",),
-    "visual.ln_pre.weight": ("vision_model.pre_layrnorm.weight",),
-    "visual.ln_pre.bias": ("vision_model.pre_layrnorm.bias",),
-    **_blocks("visual.", "vision_model."),
-    "visual.ln_post.weight": ("vision_model.post_layernorm.weight",),
-    "visual.ln_post.bias": ("vision_model.post_layernorm.bias",),
-    "visual.proj": ("visual_projection.weight",),
-}
-_TEXT = {
-    "token_embedding.weight": ("text_model.embeddings.token_embedding.weight",),
-    "positional_embedding": ("text_model.embeddings.position_embedding.weight",),
-    **_blocks("", "text_model."),
-    "ln_final.weight": ("text_model.final_layer_norm.weight",),
-    "ln_final.bias": ("text_model.final_layer_norm.bias",),
-    "text_projection": ("text_projection.weight",),
-    "logit_scale": ("logit_scale",),
-}
-KEY_TABLE = KeyTable(
-    _VISION | _TEXT,
-    re.compile(r"(?<=transformer\.resblocks\.)\d+"),
-    transposed=frozenset({"visual.proj", "text_projection"}),
-)
-# Part of a key outside the CLIP to the reason why it is not needed.
-REASONS = {
-    "projection_head.": "the projection head: in training only, the paper evaluates without it",
-    "pooling_layer.": "pools ground photos, in training only",
-    "queue": "negatives of the training run",
-    "logit_scale": "the temperature against photos; CLIP's own, which its texts were trained with, is kept",
-    "input_resolution": "a size, read from the shapes",
-    "context_length": "a size, read from the shapes",
-    "vocab_size": "a size, read from the shapes",
-}
+KEY_TABLE = KeyTable("senclip")
 # Every ViT of OpenAI's has heads of this width, in both towers; the shapes do not tell.
 HEAD_WIDTH = 64
 # What only the first file of a tower has: of a ViT, and of a ResNet.
 _VIT, _RESNET = "visual.conv1.weight", "visual.layer1.0.conv1.weight"
-# Keys whose shapes tell the sizes of a tower, with their number of axes.
-_AXES = {
-    "visual.conv1.weight": 4,
-    "visual.positional_embedding": 2,
-    "visual.transformer.resblocks.0.mlp.c_fc.weight": 2,
-    "visual.proj": 2,
-    "token_embedding.weight": 2,
-    "positional_embedding": 2,
-    "transformer.resblocks.0.mlp.c_fc.weight": 2,
-    "text_projection": 2,
-}
-
-
-@dataclass(frozen=True)
-class SenCLIPConversionReport:
-    """Say what became of every key of a checkpoint; `str()` is the text for people.
-
-    Attributes:
-        checkpoint: the file or Hub id that was read.
-        clip: the CLIP checkpoint that gave the tokenizer, and the text tower where the file has none.
-        output: the folder that was written.
-        prefix: where the CLIP sat among the file's keys.
-        config: of the CLIP that was written.
-        num_parameters: of it.
-        own_text_tower: whether the text tower is the file's own.
-        converted: upstream's key to ours.
-        left_out: upstream's key to the reason why it was not converted.
-    """
-
-    checkpoint: str
-    clip: str
-    output: Path
-    prefix: str
-    config: CLIPConfig
-    num_parameters: int
-    own_text_tower: bool
-    converted: Mapping[str, tuple[str, ...]]
-    left_out: Mapping[str, str]
-
-    def __str__(self) -> str:
-        vision = self.config.vision_config
-        return "\n".join(
-            [
-                f"{self.checkpoint} -> {self.output}",
-                f"CLIPModel: {self.num_parameters:,} parameters; ViT of {vision.num_hidden_layers} layers of width "
-                f"{vision.hidden_size}, {vision.image_size} pixels in patches of {vision.patch_size} -> "
-                f"{self.config.projection_dim}; {vision.hidden_act}",
-                f"text tower: {'its own' if self.own_text_tower else self.clip}; tokenizer: {self.clip}",
-                *key_lines(self.prefix, self.converted, self.left_out),
-            ]
-        )
 
 
 def convert_senclip(
     checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path, *, revision: str | None = None
-) -> SenCLIPConversionReport:
+) -> ConversionReport:
     """Write a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
 
     Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU. Keys
@@ -174,14 +62,20 @@ def convert_senclip(
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
     SenCLIPImageProcessor.for_clip(model).to_clip().save_pretrained(output)
-    return SenCLIPConversionReport(
+    vision = model.config.vision_config
+    return ConversionReport(
         checkpoint=file.name,
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
         config=model.config,
         num_parameters=model.num_parameters(),
-        own_text_tower=upstream.has_text,
+        description=(
+            f"CLIPModel: {model.num_parameters():,} parameters; ViT of {vision.num_hidden_layers} layers of width "
+            f"{vision.hidden_size}, {vision.image_size} pixels in patches of {vision.patch_size} -> "
+            f"{model.config.projection_dim}; {vision.hidden_act}",
+            f"text tower: {'its own' if upstream.has_text else clip}; tokenizer: {clip}",
+        ),
         converted={upstream.prefix + key: KEY_TABLE.ours(key) for key in upstream.weights},
         left_out=upstream.left_out,
     )
@@ -197,7 +91,7 @@ class UpstreamCLIP(NamedTuple):
     @property
     def has_text(self) -> bool:
         """Tell whether it has a text tower."""
-        return any(KEY_TABLE.pattern(key) in _TEXT for key in self.weights)
+        return any(KEY_TABLE.pattern(key) in KEY_TABLE.groups["text"] for key in self.weights)
 
 
 def _find_clip(file: UpstreamFile) -> UpstreamCLIP:
@@ -207,10 +101,10 @@ def _find_clip(file: UpstreamFile) -> UpstreamCLIP:
     weights, left_out = {}, {}
     for key, tensor in state.items():
         bare = key.removeprefix(prefix)
-        if key.startswith(prefix) and KEY_TABLE.pattern(bare) in KEY_TABLE.entries:
+        if key.startswith(prefix) and bare in KEY_TABLE:
             weights[bare] = tensor
         else:
-            reason = next((why for part, why in REASONS.items() if part in key), None)
+            reason = KEY_TABLE.reason(key)
             if reason is None and key.startswith((f"{prefix}visual.", f"{prefix}transformer.")):
                 raise ValueError(f"{name} has a key that no CLIP of OpenAI's has: {key}.")
             left_out[key] = reason or "outside the CLIP"
@@ -246,16 +140,11 @@ def _prefix_of(state: Mapping[str, torch.Tensor], name: str) -> str:
 
 def _check_keys(upstream: UpstreamCLIP, name: str) -> None:
     """Refuse a CLIP with a key missing, or a weight with another number of axes."""
-    weights, wanted = upstream.weights, []
-    for entries in (_VISION, *([_TEXT] if upstream.has_text else [])):
-        layers = KEY_TABLE.num_layers(key for key in weights if KEY_TABLE.pattern(key) in entries)
-        wanted += [key.format(layer) for key in entries for layer in (range(layers) if "{}" in key else [0])]
-    missing = [upstream.prefix + key for key in wanted if key not in weights]
+    groups = ["vision", *(["text"] if upstream.has_text else [])]
+    missing = [upstream.prefix + key for group in groups for key in KEY_TABLE.missing(upstream.weights, group)]
     if missing:
         raise ValueError(f"{name} lacks keys of the CLIP: {', '.join(missing)}.")
-    for key, axes in _AXES.items():
-        if key in weights and weights[key].ndim != axes:
-            raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(weights[key].shape)}.")
+    KEY_TABLE.check_axes(upstream.weights)
 
 
 def _build_clip(upstream: UpstreamCLIP, donor: CLIPModel | None, donor_name: str) -> CLIPModel:
@@ -290,7 +179,7 @@ def _vision_config(weights: Mapping[str, torch.Tensor]) -> CLIPVisionConfig:
     return CLIPVisionConfig(
         hidden_size=width,
         intermediate_size=len(weights["visual.transformer.resblocks.0.mlp.c_fc.weight"]),
-        num_hidden_layers=KEY_TABLE.num_layers(key for key in weights if key.startswith("visual.")),
+        num_hidden_layers=KEY_TABLE.num_layers(weights, "vision"),
         num_attention_heads=width // HEAD_WIDTH,
         num_channels=channels,
         image_size=side * patch,
@@ -309,7 +198,7 @@ def _text_config(weights: Mapping[str, torch.Tensor]) -> CLIPTextConfig:
         vocab_size=tokens,
         hidden_size=width,
         intermediate_size=len(weights["transformer.resblocks.0.mlp.c_fc.weight"]),
-        num_hidden_layers=KEY_TABLE.num_layers(key for key in weights if not key.startswith("visual.")),
+        num_hidden_layers=KEY_TABLE.num_layers(weights, "text"),
         num_attention_heads=width // HEAD_WIDTH,
         max_position_embeddings=len(weights["positional_embedding"]),
         projection_dim=weights["text_projection"].shape[1],

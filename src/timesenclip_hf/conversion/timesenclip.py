@@ -1,11 +1,9 @@
 """Convert upstream TimeSenCLIP checkpoints to this package's format: a key table, strict, and a report of keys."""
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoImageProcessor, AutoTokenizer
@@ -22,108 +20,13 @@ from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
 from .files import UpstreamFile, read_upstream
-from .keys import KeyTable, key_lines
+from .keys import ConversionReport, KeyTable
 
-# Upstream's key (released code, commit a48994f) to ours. `nn.MultiheadAttention` keeps queries, keys and values in
-# one matrix, which is cut in three. The class token is `time_token` in the release, `class_token` before it.
-_ENTRIES: dict[str, tuple[str, ...]] = {
-    "spectral_embedding.1.weight": ("embeddings.band_projection.weight",),
-    "spectral_embedding.1.bias": ("embeddings.band_projection.bias",),
-    "time_pos_encoding": ("embeddings.position_embedding",),
-    "time_token": ("embeddings.class_embedding",),
-    "class_token": ("embeddings.class_embedding",),
-    "transformer.layers.{}.self_attn.in_proj_weight": (
-        "layers.{}.self_attn.q_proj.weight",
-        "layers.{}.self_attn.k_proj.weight",
-        "layers.{}.self_attn.v_proj.weight",
-    ),
-    "transformer.layers.{}.self_attn.in_proj_bias": (
-        "layers.{}.self_attn.q_proj.bias",
-        "layers.{}.self_attn.k_proj.bias",
-        "layers.{}.self_attn.v_proj.bias",
-    ),
-    "transformer.layers.{}.self_attn.out_proj.weight": ("layers.{}.self_attn.out_proj.weight",),
-    "transformer.layers.{}.self_attn.out_proj.bias": ("layers.{}.self_attn.out_proj.bias",),
-    "transformer.layers.{}.linear1.weight": ("layers.{}.fc1.weight",),
-    "transformer.layers.{}.linear1.bias": ("layers.{}.fc1.bias",),
-    "transformer.layers.{}.linear2.weight": ("layers.{}.fc2.weight",),
-    "transformer.layers.{}.linear2.bias": ("layers.{}.fc2.bias",),
-    "transformer.layers.{}.norm1.weight": ("layers.{}.layer_norm1.weight",),
-    "transformer.layers.{}.norm1.bias": ("layers.{}.layer_norm1.bias",),
-    "transformer.layers.{}.norm2.weight": ("layers.{}.layer_norm2.weight",),
-    "transformer.layers.{}.norm2.bias": ("layers.{}.layer_norm2.bias",),
-    "mlp_head.0.weight": ("post_layernorm.weight",),
-    "mlp_head.0.bias": ("post_layernorm.bias",),
-    "mlp_head.1.weight": ("projection.weight",),
-    "mlp_head.1.bias": ("projection.bias",),
-}
 # Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for
 # validation, and the one that was trained, under `learner.`, goes first.
 PREFIXES = ("learner.ts_encoder.", "learner.TS_ViT.", "ts_encoder.", "TS_ViT.", "")
-# Part of a key outside the encoder to the reason why it is not needed.
-REASONS = {
-    "clip_model.": "a frozen CLIP tower: taken from the CLIP checkpoint",
-    "queue": "negatives of the training run",
-    "pooling_layer.": "pools ground photos, in training only",
-    "logit_scale": "the temperature against photos; CLIP's own, which its texts were trained with, is kept",
-}
-KEY_TABLE = KeyTable(_ENTRIES, re.compile(r"(?<=transformer\.layers\.)\d+"))
-# Keys whose shapes tell the sizes of the encoder, with their number of axes.
-_SIZES_FROM = {
-    "spectral_embedding.1.weight": 2,
-    "time_pos_encoding": 3,
-    "transformer.layers.0.linear1.weight": 2,
-    "mlp_head.1.weight": 2,
-}
-
-
-@dataclass(frozen=True)
-class ConversionReport:
-    """Say what became of every key of a checkpoint; `str()` is the text for people.
-
-    Attributes:
-        checkpoint: the file or Hub id that was read.
-        clip: the CLIP checkpoint whose towers were added.
-        output: the folder that was written.
-        prefix: where the encoder sat among the file's keys.
-        config: the pixel tower's configuration, read from the shapes.
-        num_parameters: parameters of the pixel tower.
-        converted: upstream's key to ours.
-        left_out: upstream's key to the reason why it was not converted.
-        band_order: bands of the encoder's input, in order.
-        band_order_given: whether the caller said so, or the default was taken.
-    """
-
-    checkpoint: str
-    clip: str
-    output: Path
-    prefix: str
-    config: TimeSenCLIPPixelConfig
-    num_parameters: int
-    converted: Mapping[str, tuple[str, ...]]
-    left_out: Mapping[str, str]
-    band_order: tuple[str, ...]
-    band_order_given: bool
-
-    def __str__(self) -> str:
-        config = self.config
-        height, width = config.patch_shape
-        return "\n".join(
-            [
-                f"{self.checkpoint} -> {self.output}",
-                f"pixel tower: {self.num_parameters:,} parameters; {config.num_hidden_layers} layers of width "
-                f"{config.hidden_size}, {config.num_attention_heads} heads, feed-forward "
-                f"{config.intermediate_size}; {config.num_months} months x {config.num_bands} bands x "
-                f"{height} x {width} pixels -> {config.projection_dim}",
-                f"text and vision towers: {self.clip}",
-                f"band order: {' '.join(self.band_order)}"
-                + ("" if self.band_order_given else " (the default; see the note)"),
-                *key_lines(self.prefix, self.converted, self.left_out),
-                *([] if self.band_order_given else [_BAND_ORDER_NOTE]),
-            ]
-        )
-
-
+KEY_TABLE = KeyTable("timesenclip")
+CLASS_TOKENS = ("time_token", "class_token")
 _BAND_ORDER_NOTE = (
     "Note: the band order of the released weights cannot be settled from the released code (older defaults began "
     "with B04 B03 B02); if labels come out wrong, convert again with another band order."
@@ -175,17 +78,27 @@ def convert_timesenclip(
         raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
     model.save_pretrained(output)
     processor.save_pretrained(output)
+    config: Any = upstream.pixel_model.config
+    height, width = config.patch_shape
+    num_parameters = upstream.pixel_model.num_parameters()
     return ConversionReport(
         checkpoint=file.name,
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
-        config=upstream.pixel_model.config,
-        num_parameters=upstream.pixel_model.num_parameters(),
+        config=config,
+        num_parameters=num_parameters,
+        description=(
+            f"pixel tower: {num_parameters:,} parameters; {config.num_hidden_layers} layers of width "
+            f"{config.hidden_size}, {config.num_attention_heads} heads, feed-forward "
+            f"{config.intermediate_size}; {config.num_months} months x {config.num_bands} bands x "
+            f"{height} x {width} pixels -> {config.projection_dim}",
+            f"text and vision towers: {clip}",
+            f"band order: {' '.join(bands)}" + (" (the default; see the note)" if band_order is None else ""),
+        ),
         converted={upstream.prefix + key: KEY_TABLE.ours(key) for key in upstream.keys},
         left_out=upstream.left_out,
-        band_order=bands,
-        band_order_given=band_order is not None,
+        notes=(_BAND_ORDER_NOTE,) if band_order is None else (),
     )
 
 
@@ -229,7 +142,9 @@ def holds_encoder(keys: Iterable[str]) -> bool:
 def _prefix_of(keys: Iterable[str]) -> str | None:
     """Find the prefix under which the keys are those of an encoder."""
     held = set(keys)
-    return next((prefix for prefix in PREFIXES if any(prefix + key in held for key in _ENTRIES)), None)
+    return next(
+        (prefix for prefix in PREFIXES if any(prefix + key in held for key in KEY_TABLE.groups["encoder"])), None
+    )
 
 
 def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
@@ -243,7 +158,7 @@ def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[
         )
     encoder, left_out = {}, {}
     for key, tensor in state.items():
-        reason = next((why for part, why in REASONS.items() if part in key), None)
+        reason = KEY_TABLE.reason(key)
         if key.startswith(prefix) and reason is None:
             encoder[key.removeprefix(prefix)] = tensor
         else:
@@ -257,29 +172,21 @@ def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[
 
 def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> None:
     """Refuse an encoder with a key unknown, missing or double."""
-    unknown = [prefix + key for key in encoder if KEY_TABLE.pattern(key) not in _ENTRIES]
+    unknown = [prefix + key for key in encoder if key not in KEY_TABLE]
     if unknown:
         raise ValueError(f"{name} has keys that no TimeSenCLIP encoder has: {', '.join(unknown)}.")
-    tokens = [key for key in ("time_token", "class_token") if key in encoder]
+    tokens = [key for key in CLASS_TOKENS if key in encoder]
     if len(tokens) == 2:
         raise ValueError(f"{name} has two class tokens, {prefix}time_token and {prefix}class_token: remove one.")
-    token = tokens[0] if tokens else "time_token"
-    wanted = [
-        key.format(layer)
-        for key in _ENTRIES
-        if key not in ("time_token", "class_token")
-        for layer in (range(KEY_TABLE.num_layers(encoder)) if "{}" in key else [0])
-    ]
-    missing = [prefix + key for key in [token, *wanted] if key not in encoder]
+    other = "time_token" if "class_token" in tokens else "class_token"
+    missing = [prefix + key for key in KEY_TABLE.missing(encoder, "encoder") if key != other]
     if missing:
         raise ValueError(f"{name} lacks keys of the encoder: {', '.join(missing)}.")
 
 
 def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
     """Read the sizes of an encoder from the shapes."""
-    for key, axes in _SIZES_FROM.items():
-        if encoder[key].ndim != axes:
-            raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(encoder[key].shape)}.")
+    KEY_TABLE.check_axes(encoder)
     width, inputs = encoder["spectral_embedding.1.weight"].shape
     side = math.isqrt(inputs // num_bands)
     if side * side * num_bands != inputs:
@@ -292,7 +199,7 @@ def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) 
         num_months=encoder["time_pos_encoding"].shape[1],
         patch_size=side,
         hidden_size=width,
-        num_hidden_layers=KEY_TABLE.num_layers(encoder),
+        num_hidden_layers=KEY_TABLE.num_layers(encoder, "encoder"),
         num_attention_heads=heads,
         intermediate_size=len(encoder["transformer.layers.0.linear1.weight"]),
         projection_dim=len(encoder["mlp_head.1.weight"]),

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
+from ..models.timesenclip.transformer_timesenclip import check_series
 from .onnx_model import INPUTS
-from .tower import PooledTower
 
 # Arrays of the inputs, in the order of `INPUTS`, to the pooled output.
 Run = Callable[[list[np.ndarray]], np.ndarray]
@@ -18,7 +18,7 @@ Run = Callable[[list[np.ndarray]], np.ndarray]
 SERIES_OF_THREAD = 64
 
 
-class RuntimeTower(PooledTower):
+class RuntimeTower:
     """Compute pooled outputs with an exported tower, for [`encode`].
 
     Args:
@@ -38,9 +38,11 @@ class RuntimeTower(PooledTower):
         self._of_thread = local()
         self._open = _open_onnx if runtime == "onnx" else _open_openvino
 
-    def _run(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    def __call__(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
     ) -> torch.Tensor:
+        """Return the pooled output, as [`PixelTower`] describes it."""
+        check_series(self.config, pixel_series, series_mask, months)
         shape = pixel_series.shape[:2]
         if self.config.patch_shape == (1, 1):
             pixel_series = pixel_series.flatten(2)

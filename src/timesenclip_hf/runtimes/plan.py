@@ -17,10 +17,9 @@ from torch import nn
 from ..models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
 from ..models.timesenclip.encoding_timesenclip import PixelTower, PlainTower
 from ..models.timesenclip.precision_timesenclip import PRECISIONS, check_precision, precision_name
-from ..models.timesenclip.transformer_timesenclip import month_shares
+from ..models.timesenclip.transformer_timesenclip import check_series, month_shares
 from .folding import Affine, affine_of, fold
 from .products import Product, engine_of, make_product
-from .tower import PooledTower
 
 # Bytes of the widest activations of a chunk, the queries, keys and values of all its tokens, on a processor and on a
 # graphics card. Measured on two cores with 32 MB of cache, where twice as many were up to 15 % slower: 128 series of
@@ -29,7 +28,7 @@ CHUNK_BYTES = 10_300_000
 CHUNK_BYTES_GPU = 64 * CHUNK_BYTES
 
 
-class InferencePlan(PooledTower):
+class InferencePlan:
     """Compute a pixel tower in bulk, from a copy of its weights in the form that is fastest here.
 
     Args:
@@ -65,8 +64,21 @@ class InferencePlan(PooledTower):
         """Count the numbers of a series in its widest activations."""
         return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
 
+    def __call__(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the pooled output, as [`PixelTower`] describes it."""
+        check_series(self.config, pixel_series, series_mask, months)
+        return self._run(pixel_series, series_mask, months)
+
     def _build(self, tower: Any) -> None:
         """Take over the weights."""
+        raise NotImplementedError
+
+    def _run(
+        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Compute what was checked."""
         raise NotImplementedError
 
     def _product(self, weights: Affine, rows: int, activation: str = "none") -> Product:

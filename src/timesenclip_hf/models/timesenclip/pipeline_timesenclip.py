@@ -204,7 +204,7 @@ def _as_input(inputs: Any, num_bands: int) -> Any:
 
 
 def _is_time_step(item: Any, num_bands: int) -> bool:
-    """Tell a time step from a series: it is as many plain numbers as there are bands."""
+    """Tell a time step from a series: it has a plain number for each band."""
     return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(np.ndim(value) for value in item)
 
 
