@@ -10,6 +10,7 @@ from timesenclip_hf.data.schema import (
     classes_of_codes,
     month_places,
     pack_series,
+    photo_feature,
     taxonomy_of,
 )
 
@@ -41,10 +42,10 @@ def test_native_acquisitions_have_dates_and_any_length():
 
 def test_a_photo_has_an_embedding_where_one_is_asked_for():
     assert "embedding" not in build_features()["photos"].feature
-    assert build_features(embedding_size=512)["photos"].feature["embedding"].length == 512
+    assert photo_feature(512).feature["embedding"].length == 512
 
 
-@pytest.mark.parametrize("sizes", [{"num_times": 0}, {"crop": 0}, {"embedding_size": 0}])
+@pytest.mark.parametrize("sizes", [{"num_times": 0}, {"crop": 0}])
 def test_a_size_below_one_is_refused(sizes):
     with pytest.raises(ValueError, match="must be positive"):
         build_features(**sizes)

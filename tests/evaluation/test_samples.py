@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.collate import SeriesRows
-from timesenclip_hf.data.schema import build_features
+from timesenclip_hf.data.schema import photo_feature
 from timesenclip_hf.data.sources.arrays import dataset_from_series
 from timesenclip_hf.evaluation.samples import SEASONS, Samples, parse_months
 from timesenclip_hf.simulator import simulate

@@ -40,7 +40,6 @@ def build_features(
     native: bool = False,
     crop: int = 1,
     photos: bool = True,
-    embedding_size: int | None = None,
 ) -> Features:
     """Build the features of a dataset of series.
 
@@ -49,15 +48,12 @@ def build_features(
         native: acquisitions as they were, each row with its own number of them and their dates.
         crop: pixels along a side; a patch is kept as (time, band, crop, crop), flattened.
         photos: with the column of ground photos.
-        embedding_size: of the frozen embedding beside each photo; none when left out.
 
     Raises:
         ValueError: a size is not positive.
     """
-    if num_times < 1 or crop < 1 or (embedding_size is not None and embedding_size < 1):
-        raise ValueError(
-            f"`num_times`, `crop` and `embedding_size` must be positive, got {num_times}, {crop} and {embedding_size}."
-        )
+    if num_times < 1 or crop < 1:
+        raise ValueError(f"`num_times` and `crop` must be positive, got {num_times} and {crop}.")
     times = -1 if native else num_times
     features = {
         **_place_features(),
@@ -69,7 +65,7 @@ def build_features(
         features["dates"] = List(Value("string"))
     features |= _class_features()
     if photos:
-        features["photos"] = photo_feature(embedding_size)
+        features["photos"] = photo_feature()
     return Features(features)
 
 

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -127,7 +127,7 @@ def download_photos(
     """Fetch photos into a folder; call it again to go on, or to try the failed ones again.
 
     Args:
-        photos: what to fetch, such as [`lucas.photo_requests`] gives; may be a generator.
+        photos: what to fetch, such as [`lucas.photo_requests`] gives; a path that is named twice is fetched once.
         folder: where the photos and their checksums go.
         options: how the server is asked.
         verify: compute the checksums of the photos that are there, and fetch the changed ones again.
@@ -136,11 +136,12 @@ def download_photos(
     Raises:
         ValueError: an address that is not http(s), or a path that leaves the folder.
     """
+    wanted = {photo.path: photo for photo in map(_check_request, photos)}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    total = len(photos) if isinstance(photos, Sized) else None
-    with ChecksumFile(folder) as checksums, tqdm(total=total, desc="photos", unit="photo", disable=not progress) as bar:
-        work = _Download(iter(photos), folder, checksums, options, verify, bar)
+    bar = tqdm(wanted.values(), desc="photos", unit="photo", disable=not progress)
+    with ChecksumFile(folder) as checksums, bar:
+        work = _Download(iter(bar), folder, checksums, options, verify)
         with ThreadPoolExecutor(options.workers) as executor:
             futures = [executor.submit(work.run) for _ in range(options.workers)]
             try:
@@ -149,6 +150,15 @@ def download_photos(
             finally:
                 work.stop.set()
     return work.report
+
+
+def _check_request(photo: PhotoRequest) -> PhotoRequest:
+    parts = PurePosixPath(photo.path).parts
+    if not parts or ".." in parts or parts[0] == "/":
+        raise ValueError(f"The path of a photo must stay within its folder, got {photo.path!r}.")
+    if not photo.url.startswith(("http://", "https://")):
+        raise ValueError(f"The address of a photo must begin with http:// or https://, got {photo.url!r}.")
+    return photo
 
 
 class _Download:
@@ -161,19 +171,16 @@ class _Download:
         checksums: ChecksumFile,
         options: DownloadOptions,
         verify: bool,
-        bar: "tqdm[object]",
     ) -> None:
         self.photos = photos
         self.folder = folder
         self.checksums = checksums
         self.options = options
         self.verify = verify
-        self.bar = bar
         self.connections = Connections(options.workers, options.timeout)
         self.report = DownloadReport()
         self.stop = threading.Event()
         self.lock = threading.Lock()
-        self.under_way: set[str] = set()
         self.closed_until = 0.0
         self.failures_in_a_row = 0
 
@@ -182,25 +189,13 @@ class _Download:
         try:
             while (photo := self._next()) is not None:
                 self._bring(photo)
-                with self.lock:
-                    self.under_way.discard(photo.path)
-                    self.bar.update()
         except BaseException:
             self.stop.set()
             raise
 
     def _next(self) -> PhotoRequest | None:
         with self.lock:
-            while not self.stop.is_set() and (photo := next(self.photos, None)) is not None:
-                parts = PurePosixPath(photo.path).parts
-                if not parts or ".." in parts or parts[0] == "/":
-                    raise ValueError(f"The path of a photo must stay within its folder, got {photo.path!r}.")
-                if not photo.url.startswith(("http://", "https://")):
-                    raise ValueError(f"The address of a photo must begin with http:// or https://, got {photo.url!r}.")
-                if photo.path not in self.under_way:  # else asked for twice, and another worker is at it
-                    self.under_way.add(photo.path)
-                    return photo
-        return None
+            return None if self.stop.is_set() else next(self.photos, None)
 
     def _bring(self, photo: PhotoRequest) -> None:
         target = self.folder / photo.path

@@ -26,6 +26,7 @@ with needs_extra("data"):
 
 PLAN_FILE, REPORT_FILE = "plan.json", "report.json"
 _KEYS = ("point_id", "year", "direction")
+_SCHEMA = pa.schema({"point_id": pa.string(), "year": pa.int32(), "country": pa.string(), "direction": pa.string()})
 
 
 class PhotoFile(NamedTuple):
@@ -99,14 +100,9 @@ def write_shard(
         skipped: photos without one, and why.
     """
     problems = [asdict(Problem(reason, photo.point_id, photo.path)) for photo, reason in skipped]
-    columns = {
-        "point_id": pa.array([photo.point_id for photo in photos], pa.string()),
-        "year": pa.array([photo.year for photo in photos], pa.int32()),
-        "country": pa.array([photo.country for photo in photos], pa.string()),
-        "direction": pa.array([photo.direction for photo in photos], pa.string()),
-        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1]),
-    }
-    table = pa.table(columns).replace_schema_metadata({"problems": json.dumps(problems)})
+    table = pa.Table.from_pylist([photo._asdict() for photo in photos], schema=_SCHEMA)
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    table = table.append_column("embedding", column).replace_schema_metadata({"problems": json.dumps(problems)})
     with whole_file(file) as partial:
         pq.write_table(table, partial, row_group_size=10_000)
 

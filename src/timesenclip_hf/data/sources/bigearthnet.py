@@ -7,7 +7,6 @@ its labels beside them, `<patch>_labels_metadata.json`; version 2 in one table, 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from ...extras import needs_extra
 from ...taxonomies import Taxonomy, load_taxonomy
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import Row
-from .images import BadImageError, Raster, check_size, encode_rgb, read_raster
-from .pictures import PictureReader, check_bands, existing_folder
+from .images import BadImageError, check_size, encode_rgb, pack_bands, read_raster
+from .pictures import Picture, PictureReader, check_bands, existing_folder
 
 with needs_extra("data"):
     import pyarrow.parquet as pq
@@ -33,18 +32,8 @@ SIDES = {
 }
 """Pixels along a side of each band: 1.2 km at 10, 20 and 60 m. L2A has no B10."""
 
-DROPPED = (
-    "Road and rail networks and associated land",
-    "Port areas",
-    "Airports",
-    "Mineral extraction sites",
-    "Dump sites",
-    "Construction sites",
-    "Green urban areas",
-    "Sport and leisure facilities",
-    "Bare rock",
-    "Burnt areas",
-    "Intertidal flats",
+DROPPED: tuple[str, ...] = tuple(
+    json.loads(Path(__file__).with_name("bigearthnet_dropped.json").read_text(encoding="utf-8"))
 )
 """The classes of version 1 that the 19-class nomenclature leaves out (Sumbul et al. 2021, BigEarthNet-MM)."""
 
@@ -114,7 +103,7 @@ def import_bigearthnet(
     patches = _find_patches(Path(folder), metadata)
     identity = {"kind": "bigearthnet", "folder": str(folder), "patches": len(patches)}
     identity |= {"bands": list(reader.bands), "located": located}
-    return reader.write(patches, output, identity=identity, workers=workers, progress=progress)
+    return reader.write(patches, output, identity, workers, progress)
 
 
 def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -123,7 +112,7 @@ def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises:
         ValueError: a band is missing, cannot be read, or is of another size.
     """
-    return {name: raster.values[0] for name, raster in _read_bands(Path(folder), tuple(SIDES), located=False).items()}
+    return _read_bands(Path(folder), tuple(SIDES), located=False)[0]
 
 
 def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -141,26 +130,16 @@ def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     return hot, dropped
 
 
-@dataclass(frozen=True)
-class _Patch:
-    """Hold a folder, and what the table of version 2 says of it; `None` where its own JSON is to be read."""
-
-    folder: Path
-    labels: tuple[str, ...] | None
-    split: str
-
-
 @cache
 def _taxonomy() -> Taxonomy:
     return load_taxonomy("bigearthnet19")
 
 
-class _Reader(PictureReader[_Patch]):
-    """Read folders of patches."""
+class _Reader(PictureReader):
+    """Read folders of patches; a label of None stands in the patch's own JSON."""
 
     side = SIDE
-    unit = "patches"
-    items_per_part = 500
+    pictures_per_part = 500
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -168,12 +147,9 @@ class _Reader(PictureReader[_Patch]):
         text = Value("string")
         return {"point_id": text, "image": Image(), "labels": labels, "date": text, "split": text}
 
-    def name_of(self, item: _Patch) -> tuple[str, str]:
-        return item.folder.name, item.folder.name
-
-    def read_item(self, item: _Patch) -> Iterator[Row | Problem]:
-        name = item.folder.name
-        labels, date = (item.labels, "") if item.labels is not None else _read_labels(item.folder)
+    def read(self, picture: Picture) -> Iterator[Row | Problem]:
+        name = picture.path.name
+        labels, date = (picture.label, "") if picture.label is not None else _read_labels(picture.path)
         try:
             hot, dropped = multi_hot(labels)
         except ValueError as error:
@@ -183,24 +159,24 @@ class _Reader(PictureReader[_Patch]):
         if not hot.any():
             raise BadImageError("no label of the 19 classes", ", ".join(labels))
         wanted = tuple(dict.fromkeys(("B02", "B03", "B04", *self.bands)))
-        rasters = _read_bands(item.folder, wanted, self.located)
-        bands = {band: raster.values[0] for band, raster in rasters.items()}
+        bands, location = _read_bands(picture.path, wanted, self.located)
         yield {
             "point_id": name,
             "image": encode_rgb(bands),
             "labels": hot.tolist(),
             "date": date or _date_of(name),
-            "split": item.split,
-            **self.locate(rasters["B02"], bands),
+            "split": picture.split,
+            **location,
+            **pack_bands(bands, self.bands, SIDE),
         }
 
 
-def _find_patches(folder: Path, metadata: str | os.PathLike[str] | None) -> list[_Patch]:
+def _find_patches(folder: Path, metadata: str | os.PathLike[str] | None) -> list[Picture]:
     folders = sorted(file.parent for file in existing_folder(folder).rglob("*_B02.tif"))
     if not folders:
         raise FileNotFoundError(f"{folder} holds no patch of BigEarthNet: folders with files such as <patch>_B02.tif.")
     table = _read_metadata(folder, metadata)
-    return [_Patch(path, *table.get(path.name, (None, ""))) for path in folders]
+    return [Picture(path, *table.get(path.name, (None, ""))) for path in folders]
 
 
 def _read_metadata(
@@ -239,14 +215,16 @@ def _date_of(patch: str) -> str:
     return f"{day[:4]}-{day[4:6]}-{day[6:]}" if day else ""
 
 
-def _read_bands(folder: Path, bands: Sequence[str], located: bool) -> dict[str, Raster]:
-    rasters = {}
+def _read_bands(folder: Path, bands: Sequence[str], located: bool) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Read bands (y, x) by name, and the place of the first."""
+    layers, locations = {}, []
     for band in bands:
         path = folder / f"{folder.name}_{band}.tif"
         if not path.is_file():
             raise BadImageError("band is missing", path.name)
-        raster = read_raster(path, located=located)
-        _, height, width = raster.values.shape
+        values, location = read_raster(path, located=located)
+        _, height, width = values.shape
         check_size(width, height, SIDES[band], f"{path.name}: BigEarthNet's {band}")
-        rasters[band] = raster
-    return rasters
+        layers[band] = values[0]
+        locations.append(location)
+    return layers, locations[0]

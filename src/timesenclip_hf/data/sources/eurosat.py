@@ -19,8 +19,8 @@ from ...taxonomies import load_taxonomy
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import Row
 from .arrays import write_dataset
-from .images import BadImageError, check_picture, check_size, encode_rgb, read_raster
-from .pictures import PictureReader, check_bands, existing_folder
+from .images import NOWHERE, BadImageError, check_picture, check_size, encode_rgb, pack_bands, read_raster
+from .pictures import Picture, PictureReader, check_bands, existing_folder
 
 with needs_extra("data"):
     from datasets import ClassLabel, Dataset, Image, Value, concatenate_datasets, load_dataset
@@ -107,48 +107,44 @@ def import_eurosat(
         return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + len(problems))
     reader = _Reader(check_bands(bands, BANDS), located, embed=True)
     files = _find_files(Path(source), reader)
-    return reader.write(files, output, identity=identity | {"files": len(files)}, workers=workers, progress=progress)
+    return reader.write(files, output, identity | {"files": len(files)}, workers, progress)
 
 
 @dataclass(frozen=True)
-class _Reader(PictureReader[tuple[int, Path]]):
+class _Reader(PictureReader):
     """Read files of which the class is known; `embed`: with the bytes of pictures, not their paths."""
 
     embed: bool = False
 
     side = SIDE
-    unit = "images"
-    items_per_part = 1_000
+    pictures_per_part = 1_000
 
     @property
     def columns(self) -> dict[str, Any]:
         label = ClassLabel(names=load_taxonomy("eurosat").class_names)
         return {"image": Image(), "label": label, "path": Value("string")}
 
-    def name_of(self, item: tuple[int, Path]) -> tuple[str, str]:
-        return item[1].stem, item[1].name
-
-    def read_item(self, item: tuple[int, Path]) -> Iterator[Row]:
-        label, path = item
+    def read(self, picture: Picture) -> Iterator[Row]:
+        path = picture.path
         row = self._read_raster(path) if path.suffix.lower() in _RASTERS else self._read_picture(path)
-        yield {"label": label, "path": f"{path.parent.name}/{path.name}", **row}
+        yield {"label": picture.label, "path": f"{path.parent.name}/{path.name}", **row}
 
     def _read_picture(self, path: Path) -> Row:
         check_picture(path, SIDE, _OWNER)
         image = {"bytes": path.read_bytes(), "path": path.name} if self.embed else {"bytes": None, "path": str(path)}
-        return {"image": image, "longitude": np.nan, "latitude": np.nan}
+        return {"image": image, **NOWHERE}
 
     def _read_raster(self, path: Path) -> Row:
-        raster = read_raster(path, located=self.located)
-        count, height, width = raster.values.shape
+        values, location = read_raster(path, located=self.located)
+        count, height, width = values.shape
         check_size(width, height, SIDE, _OWNER)
         if count != len(BANDS):
             raise BadImageError("GeoTIFF of other bands", f"{count} bands, EuroSAT's have {len(BANDS)}")
-        bands = dict(zip(BANDS, raster.values, strict=True))
-        return {"image": encode_rgb(bands), **self.locate(raster, bands)}
+        bands = dict(zip(BANDS, values, strict=True))
+        return {"image": encode_rgb(bands), **location, **pack_bands(bands, self.bands, SIDE)}
 
 
-def _find_files(folder: Path, reader: _Reader) -> list[tuple[int, Path]]:
+def _find_files(folder: Path, reader: _Reader) -> list[Picture]:
     """List every image with the index of its class, sorted by class and name."""
     taxonomy = load_taxonomy("eurosat")
     files = []
@@ -161,11 +157,11 @@ def _find_files(folder: Path, reader: _Reader) -> list[tuple[int, Path]]:
                 f"{', '.join(taxonomy.names)}, or some of them."
             ) from None
         images = [file for file in entry.iterdir() if file.suffix.lower() in (*_PICTURES, *_RASTERS)]
-        files += [(taxonomy.indices[label.code], file) for file in images]
+        files += [Picture(file, taxonomy.indices[label.code]) for file in images]
     if not files:
         raise FileNotFoundError(f"{folder} holds no image in folders named {', '.join(taxonomy.names)}.")
-    files.sort()
-    picture = next((file for _, file in files if file.suffix.lower() in _PICTURES), None)
+    files.sort(key=lambda file: (file.label, file.path))
+    picture = next((file.path for file in files if file.path.suffix.lower() in _PICTURES), None)
     if picture is not None and (reader.bands or reader.located):
         raise ValueError(f"{picture.name} has neither bands nor a georeference: give the folder of 13-band GeoTIFFs.")
     return files

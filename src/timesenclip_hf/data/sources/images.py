@@ -3,7 +3,6 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ RGB_BANDS = ("B04", "B03", "B02")
 """Red, green and blue."""
 
 UNREADABLE = "image cannot be read"
+# The columns of a place without a georeference.
+NOWHERE = {"longitude": np.nan, "latitude": np.nan}
 
 
 class BadImageError(ValueError):
@@ -35,27 +36,15 @@ class BadImageError(ValueError):
         self.reason, self.detail = reason, detail
 
 
-@dataclass(frozen=True)
-class Raster:
-    """Hold a GeoTIFF in memory.
-
-    Attributes:
-        values: (band, y, x) as they are in the file.
-        longitude: of its middle, WGS84; NaN without a georeference.
-        latitude: of its middle.
-    """
-
-    values: np.ndarray
-    longitude: float
-    latitude: float
-
-
-def read_raster(path: Path, *, located: bool = False) -> Raster:
+def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[str, float]]:
     """Read all bands of a GeoTIFF.
 
     Args:
         path: of the file.
         located: it must have a georeference.
+
+    Returns:
+        Its values (band, y, x), and `longitude` and `latitude` of its middle, WGS84, NaN without a georeference.
 
     Raises:
         BadImageError: it cannot be read, or has no georeference where one is needed.
@@ -77,9 +66,9 @@ def read_raster(path: Path, *, located: bool = False) -> Raster:
     if not placed:
         if located:
             raise BadImageError("no georeference", "give a GeoTIFF with a coordinate reference system and a transform")
-        return Raster(values, np.nan, np.nan)
+        return values, dict(NOWHERE)
     longitude, latitude = transform(crs, "EPSG:4326", [x], [y])
-    return Raster(values, float(longitude[0]), float(latitude[0]))
+    return values, {"longitude": float(longitude[0]), "latitude": float(latitude[0])}
 
 
 def check_size(width: int, height: int, side: int, owner: str) -> None:
@@ -132,15 +121,14 @@ def encode_picture(picture: np.ndarray) -> dict[str, Any]:
     return {"bytes": buffer.getvalue(), "path": None}
 
 
-def pack_bands(bands: Mapping[str, np.ndarray], names: Sequence[str], side: int) -> np.ndarray:
+def pack_bands(bands: Mapping[str, np.ndarray], names: Sequence[str], side: int) -> dict[str, np.ndarray]:
     """Pack some bands into a flat column `reflectance`, times 10,000, of which [`as_series`] makes one time step.
 
     Args:
         bands: (y, x) each, by name; coarser ones are laid on the finest grid by nearest neighbour.
-        names: of the bands to pack.
+        names: of the bands to pack; without any there is no such column.
         side: of the finest grid.
     """
     planes = [bands[name].astype(np.float32) for name in names]
-    return pack_series(
-        np.stack([plane.repeat(side // len(plane), 0).repeat(side // len(plane), 1) for plane in planes])
-    ).ravel()
+    planes = [plane.repeat(side // len(plane), 0).repeat(side // len(plane), 1) for plane in planes]
+    return {"reflectance": pack_series(np.stack(planes)).ravel()} if planes else {}

@@ -1,7 +1,7 @@
 """Cut Sentinel-2 RGB patches around points out of a cube: one picture a point, of its clearest acquisition."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ CLOUDED = "clouds in the window"
 # SenCLIP's images are of the month of the photo, give or take two.
 MONTHS_AROUND = 2
 PATCH_SIZE = 64
+_PROCESSOR = SenCLIPImageProcessor()
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def patches_from_cube(
     _check_cube(cube)
     columns, longitude, latitude = read_points(points)
     remarks: list[Problem] = [] if problems is None else problems
-    draw = _picture_of(options_of(cube, reading or SeriesOptions()))
+    reading = options_of(cube, reading or SeriesOptions())
     wanted = columns.get("date", [""] * len(longitude))
     kept: list[int] = []
     images, dates = [], []
@@ -101,7 +102,7 @@ def patches_from_cube(
             remarks.append(Problem(error.reason, str(columns["point_id"][index]), detail=detail))
             continue
         kept.append(index)
-        images.append(draw(window, time))
+        images.append(_draw(window, time, reading))
         dates.append(str(cube["time"].values[time])[:10])
     if not kept:
         first = f", the first because of: {remarks[0].reason} ({remarks[0].detail})" if remarks else ""
@@ -160,21 +161,14 @@ def _check_cube(cube: xr.Dataset) -> None:
         raise ValueError("The time steps of the cube have months but no dates, which a picture needs: give them dates.")
 
 
-def _picture_of(reading: SeriesOptions) -> Callable[[xr.Dataset, int], dict[str, Any]]:
-    """Make a function that encodes one acquisition of a window."""
-    processor = SenCLIPImageProcessor()
-    names = ("units", "nodata", "processing_baseline", "offset")
-    settings = {name: getattr(reading, name) for name in names}
-
-    def draw(window: xr.Dataset, time: int) -> dict[str, Any]:
-        values = window["reflectance"].sel(band=list(RGB_BANDS)).values[time]
-        offset = settings["offset"] if np.ndim(settings["offset"]) == 0 else settings["offset"][time]
-        [picture] = processor.to_pictures(
-            values, bands=RGB_BANDS, input_data_format="channels_first", **{**settings, "offset": offset}
-        )
-        return encode_picture(picture)
-
-    return draw
+def _draw(window: xr.Dataset, time: int, reading: SeriesOptions) -> dict[str, Any]:
+    """Encode one acquisition of a window as a picture."""
+    values = window["reflectance"].sel(band=list(RGB_BANDS)).values[time]
+    settings = {name: getattr(reading, name) for name in ("units", "nodata", "processing_baseline", "offset")}
+    if isinstance(reading.offset, np.ndarray):
+        settings["offset"] = reading.offset[time]
+    [picture] = _PROCESSOR.to_pictures(values, bands=RGB_BANDS, input_data_format="channels_first", **settings)
+    return encode_picture(picture)
 
 
 def _cut(cube: xr.Dataset, row: int, column: int, size: int) -> xr.Dataset:

@@ -5,41 +5,44 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import canonical_band
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, Row, import_parts
-from .images import BadImageError, Raster, pack_bands
+from .images import BadImageError
 
 with needs_extra("data"):
     from datasets import Dataset, Features, List, Value
 
-Item = TypeVar("Item")
+
+class Picture(NamedTuple):
+    """Name a picture by its file, or by the folder of its bands, with its label and split where they are known."""
+
+    path: Path
+    label: Any = None
+    split: str = ""
 
 
 @dataclass(frozen=True)
-class PictureReader(ABC, Generic[Item]):
-    """Turn items, files or folders of files, into rows; a subclass says how one item becomes a row.
+class PictureReader(ABC):
+    """Turn pictures into rows; a subclass says how one is read.
 
     Attributes:
         bands: kept as digital numbers in a column `reflectance`, by the names that the source has.
         located: every picture must have a georeference.
+        side: pixels along a side of a picture.
+        pictures_per_part: that a process takes at a time.
     """
 
     bands: tuple[str, ...] = ()
     located: bool = False
 
     side: ClassVar[int]
-    """Pixels along a side of a picture."""
-    unit: ClassVar[str]
-    """The word for the items, for the bar."""
-    items_per_part: ClassVar[int]
-    """Items that a process takes at a time."""
+    pictures_per_part: ClassVar[int]
 
     @property
     @abstractmethod
@@ -47,12 +50,8 @@ class PictureReader(ABC, Generic[Item]):
         """Give the columns of a row, but for its place and its bands."""
 
     @abstractmethod
-    def name_of(self, item: Item) -> tuple[str, str]:
-        """Name an item in a report: the point, and the file or folder."""
-
-    @abstractmethod
-    def read_item(self, item: Item) -> Iterator[Row | Problem]:
-        """Yield the row of an item, after what is wrong with it though it can be used.
+    def read(self, picture: Picture) -> Iterator[Row | Problem]:
+        """Yield the row of a picture, after what is wrong with it though it can be used.
 
         Raises:
             BadImageError: it cannot be used.
@@ -66,38 +65,29 @@ class PictureReader(ABC, Generic[Item]):
             features["reflectance"] = List(Value("int16"), length=len(self.bands) * self.side**2)
         return Features(features)
 
-    def locate(self, raster: Raster, bands: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Return the columns of a row's place and of its bands.
-
-        Args:
-            raster: that tells the place.
-            bands: digital numbers (y, x) by name.
-        """
-        kept = {"reflectance": pack_bands(bands, self.bands, self.side)} if self.bands else {}
-        return {"longitude": raster.longitude, "latitude": raster.latitude, **kept}
-
-    def rows(self, items: Sequence[Item]) -> Iterator[Row | Problem]:
-        """Yield the rows of items, and what is wrong with some."""
-        for item in items:
+    def rows(self, pictures: Sequence[Picture]) -> Iterator[Row | Problem]:
+        """Yield the rows of pictures, and what is wrong with some."""
+        for picture in pictures:
             try:
-                yield from self.read_item(item)
+                yield from self.read(picture)
             except BadImageError as error:
-                yield Problem(error.reason, *self.name_of(item), error.detail)
+                path = picture.path
+                yield Problem(error.reason, path.name if path.is_dir() else path.stem, path.name, error.detail)
 
-    def load(self, items: Sequence[Item], problems: list[Problem] | None, progress: bool) -> Dataset:
-        """Read items into a dataset in memory.
+    def load(self, pictures: Sequence[Picture], problems: list[Problem] | None, progress: bool) -> Dataset:
+        """Read pictures into a dataset in memory.
 
         Args:
-            items: to read.
-            problems: takes what is wrong; where it is None, the first item that must be left out ends the reading.
+            pictures: to read.
+            problems: takes what is wrong; where it is None, the first picture that must be left out ends the reading.
             progress: show a bar.
 
         Raises:
-            ValueError: an item must be left out and `problems` is None, or nothing is left.
+            ValueError: a picture must be left out and `problems` is None, or nothing is left.
         """
         kept: list[Row] = []
-        for item in logging.tqdm(items, unit=f" {self.unit}", disable=not progress):
-            for row in self.rows([item]):
+        for picture in logging.tqdm(pictures, unit=" images", disable=not progress):
+            for row in self.rows([picture]):
                 if not isinstance(row, Problem):
                     kept.append(row)
                 elif problems is not None:
@@ -113,27 +103,26 @@ class PictureReader(ABC, Generic[Item]):
 
     def write(
         self,
-        items: Sequence[Item],
+        pictures: Sequence[Picture],
         output: str | os.PathLike[str],
-        *,
         identity: Mapping[str, Any],
         workers: int,
         progress: bool,
     ) -> ImportReport:
-        """Write items as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
+        """Write pictures as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
 
         Args:
-            items: to read.
+            pictures: to read.
             output: folder to write.
             identity: what is imported, and how.
             workers: processes.
             progress: show a bar.
 
         Raises:
-            ValueError: no item can be used, or the folder holds another import.
+            ValueError: no picture can be used, or the folder holds another import.
         """
-        size = self.items_per_part
-        chunks = [items[start : start + size] for start in range(0, len(items), size)]
+        size = self.pictures_per_part
+        chunks = [pictures[start : start + size] for start in range(0, len(pictures), size)]
         parts = [ImportPart(chunk, len(chunk)) for chunk in chunks]
         return import_parts(
             output, parts, self.rows, self.features, identity=identity, workers=workers, progress=progress
@@ -143,12 +132,8 @@ class PictureReader(ABC, Generic[Item]):
 def check_bands(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     """Give names of bands in any common spelling as a source has them.
 
-    Args:
-        names: wanted.
-        known: that the source has.
-
     Raises:
-        ValueError: the source has no such band.
+        ValueError: it is none of the bands that the source has, `known`.
     """
     wanted = []
     for name in names:
