@@ -223,17 +223,15 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
 
 
 def _label_sets(texts: list[str]) -> dict[str, Any]:
-    named = [_named(text) for text in texts]
-    if len(sets := dict(named)) < len(named):
-        raise ValueError(f"Give each label set a name of its own, got {', '.join(name for name, _ in named)}.")
-    return sets
-
-
-def _named(text: str) -> tuple[str, Any]:
-    name, _, labels = text.partition("=")
-    if not name or not labels:
-        raise ValueError(f"{text!r} must be NAME=LABELS, such as crops=maize,wheat.")
-    return name, read_label_option(labels)
+    parts = [text.partition("=") for text in texts]
+    if wrong := next(
+        (text for text, (name, _, labels) in zip(texts, parts, strict=True) if not (name and labels)), None
+    ):
+        raise ValueError(f"{wrong!r} must be NAME=LABELS, such as crops=maize,wheat.")
+    names = [name for name, _, _ in parts]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Give each label set a name of its own, got {', '.join(names)}.")
+    return {name: read_label_option(labels) for name, _, labels in parts}
 
 
 def _shares(mapped: Any) -> str:

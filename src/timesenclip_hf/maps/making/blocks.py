@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ...classification import class_probabilities
 from ...extras import needs_extra
@@ -21,27 +20,24 @@ with needs_extra("map"):
 Layers = dict[str, np.ndarray]
 
 
-def map_block(block: xr.Dataset, recipe: Recipe, bar: "tqdm[None] | None" = None) -> Layers:
+def map_block(block: xr.Dataset, recipe: Recipe) -> Layers:
     """Compute the layers of a block in memory: above this function everything decides, below it everything computes.
 
     Args:
         block: of a cube, or of a map with stored embeddings.
         recipe: of the map.
-        bar: counts the pixels that were encoded.
 
     Returns:
         The arrays of [`layer_types`], (y, x) or (y, x, feature).
     """
     if "reflectance" in block:
         scl = block["scl"].values if "scl" in block else None
-        return classify_block(block["reflectance"].values, scl, recipe, bar)
+        return classify_block(block["reflectance"].values, scl, recipe)
     scale = block["embedding_scale"].values if "embedding_scale" in block else None
     return relabel_block(block["embeddings"].values, scale, block["clear_months"].values, recipe)
 
 
-def classify_block(
-    values: np.ndarray, scl: np.ndarray | None, recipe: Recipe, bar: "tqdm[None] | None" = None
-) -> Layers:
+def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -> Layers:
     """Compute the layers (y, x[, feature]) of reflectance (time, band, y, x) and scene classes (time, y, x)."""
     encoder = recipe.model.encoder()
     shape, count = values.shape[2:], values.shape[2] * values.shape[3]
@@ -64,8 +60,6 @@ def classify_block(
             scores[name][part] = class_probabilities(embeds, observed, names.class_embeds, recipe.score_scale)
         if stored is not None:
             stored[part][observed] = embeds.numpy()
-        if bar is not None:
-            bar.update(part.stop - start)
     layers = _score_layers(scores, shape, recipe)
     layers["clear_months"] = clear_months.reshape(shape)
     if stored is not None:

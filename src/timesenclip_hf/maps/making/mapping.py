@@ -35,7 +35,6 @@ def map_cube(
     options: MapOptions = DEFAULT_OPTIONS,
     reading: SeriesOptions = DEFAULT_READING,
     compute: ComputeOptions = DEFAULT_COMPUTE,
-    crs: str | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Name the land cover of every pixel of a cube: at once if it is in memory, lazily if it is made of Dask arrays.
@@ -44,16 +43,16 @@ def map_cube(
     [`MapRun`] writes what is finished and goes on where it was stopped.
 
     Args:
-        cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
+        cube: files or xarray objects, as [`open_cube`] reads them; or what it returned, where files must be told their
+            bands or CRS.
         labels: class names in words: a list, a string with commas, or `{label: [phrases]}`; left out where a hierarchy
             names them.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
             processes need a folder or an id.
         options: hierarchy, prompts, smoothing, and whether embeddings are kept.
-        reading: `year`; `offset` or `processing_baseline` where the files do not say them; `bands` that the files
-            leave unnamed. All else is the cube's own.
+        reading: `year`, and `offset` or `processing_baseline` where the files do not say them; all else is the cube's
+            own.
         compute: how to compute; no map depends on the sizes of its pieces.
-        crs: where the files name none.
         progress: show a progress bar, for a cube in memory.
 
     Returns:
@@ -71,7 +70,7 @@ def map_cube(
     """
     if options.label_sets is not None:
         raise ValueError("`label_sets` are several maps: call `map_label_sets`.")
-    opened, reading = _open(cube, reading, crs)
+    opened = open_cube(cube)
     recipe = make_recipe(opened, labels, model, options=options, reading=reading, compute=compute)
     return _map(opened, recipe, progress)[""]
 
@@ -84,7 +83,6 @@ def map_label_sets(
     options: MapOptions = DEFAULT_OPTIONS,
     reading: SeriesOptions = DEFAULT_READING,
     compute: ComputeOptions = DEFAULT_COMPUTE,
-    crs: str | None = None,
     progress: bool = True,
 ) -> dict[str, xr.Dataset]:
     """Map a cube by several sets of class names in one pass: each pixel is encoded once.
@@ -94,9 +92,8 @@ def map_label_sets(
         label_sets: class names by the name of their set.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: prompts, smoothing, and whether embeddings are kept.
-        reading: `year`, `offset`, `processing_baseline` and `bands`, where the files do not say them.
+        reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
         compute: how to compute.
-        crs: where the files name none.
         progress: show a progress bar, for a cube in memory.
 
     Returns:
@@ -105,17 +102,10 @@ def map_label_sets(
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    opened, reading = _open(cube, reading, crs)
+    opened = open_cube(cube)
     options = replace(options, label_sets=label_sets)
     recipe = make_recipe(opened, None, model, options=options, reading=reading, compute=compute)
     return _map(opened, recipe, progress)
-
-
-def _open(
-    cube: CubeSource | Sequence[CubeSource], reading: SeriesOptions, crs: str | None
-) -> tuple[xr.Dataset, SeriesOptions]:
-    """Open a cube; return it and how to read it, but for its bands, which it names from now on."""
-    return open_cube(cube, bands=reading.bands, crs=crs), replace(reading, bands=None)
 
 
 def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:

@@ -6,14 +6,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...extras import needs_extra
 from .blocks import map_block
-from .options import RunOptions
 from .recipe import Recipe, layer_types
 from .windows import GridWindow, cut
+
+if TYPE_CHECKING:
+    from .run import MapRun
 
 with needs_extra("map"):
     import psutil
@@ -118,44 +121,29 @@ def chunk_side(cube: xr.Dataset, chunk: int | None) -> tuple[int, int]:
     return side, side
 
 
-def plan_run(
-    cube: xr.Dataset,
-    recipe: Recipe,
-    windows: Sequence[GridWindow],
-    left: Sequence[GridWindow],
-    *,
-    side: tuple[int, int],
-    store: Path,
-    run: RunOptions,
-    timed: bool,
-) -> Plan:
-    """Estimate what a run takes; its time from some pixels of real chunks, unless there are few.
+def plan_run(run: "MapRun", *, timed: bool = True) -> Plan:
+    """Estimate what is left of a run.
 
     Args:
-        cube: what is mapped.
-        recipe: of every chunk.
-        windows: every chunk.
-        left: the chunks still to do.
-        side: rows and columns of a chunk.
-        store: where the run will be.
-        run: where it computes.
-        timed: estimate the time too.
+        run: what is done of it is not counted.
+        timed: estimate its time too, from some pixels of real chunks, unless few are left.
     """
+    left, workers = list(run.left.values()), run.run_options.workers
     pixels_left = sum(window.pixels for window in left)
-    seconds = _seconds(cube, recipe, left, pixels_left) if timed and pixels_left > FEW_PIXELS else None
-    bytes_of_pixel = sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
+    seconds = _seconds(run.cube, run.recipe, left, pixels_left) if timed and pixels_left > FEW_PIXELS else None
+    bytes_of_pixel = sum(kind.bytes_of_pixel for kind in layer_types(run.recipe).values())
     return Plan(
-        pixels=sum(window.pixels for window in windows),
-        chunks=len(windows),
+        pixels=sum(window.pixels for window in run.windows.values()),
+        chunks=len(run.windows),
         chunks_left=len(left),
-        side=side,
+        side=run.side,
         pixels_per_second=pixels_left / seconds if seconds else None,
-        seconds=seconds / run.workers if seconds else None,
-        output_bytes=(bytes_of_pixel + EXPORTED_BYTES * len(recipe.label_sets)) * pixels_left,
-        free_bytes=shutil.disk_usage(_existing(store)).free,
-        memory_bytes=_memory(cube, recipe, side),
-        workers=run.workers,
-        usable_memory=psutil.virtual_memory().available if run.is_local else 0,
+        seconds=seconds / workers if seconds else None,
+        output_bytes=(bytes_of_pixel + EXPORTED_BYTES * len(run.recipe.label_sets)) * pixels_left,
+        free_bytes=shutil.disk_usage(_existing(run.store.path)).free,
+        memory_bytes=_memory(run.cube, run.recipe, run.side),
+        workers=workers,
+        usable_memory=psutil.virtual_memory().available if run.run_options.is_local else 0,
     )
 
 

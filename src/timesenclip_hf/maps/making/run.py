@@ -105,16 +105,7 @@ class MapRun:
             timed: estimate the time too, which maps some pixels.
         """
         with _threads_kept():
-            return plan_run(
-                self.cube,
-                self.recipe,
-                list(self.windows.values()),
-                list(self.left.values()),
-                side=self.side,
-                store=self.store.path,
-                run=self.run_options,
-                timed=timed,
-            )
+            return plan_run(self, timed=timed)
 
     def execute(self, *, progress: bool = True) -> dict[str, xr.Dataset]:
         """Compute what is left and open the maps.
