@@ -19,7 +19,6 @@ from timesenclip_hf.evaluation.calibration import (
     fit_calibration,
     fit_reject_threshold,
     fit_temperature,
-    is_rejected,
     store_calibration,
 )
 
@@ -132,7 +131,7 @@ def test_the_threshold_is_the_smallest_whose_bound_reaches_the_precision(seed, p
             fit_reject_threshold(probabilities, truth, precision, confidence=confidence)
         return
     rule = fit_reject_threshold(probabilities, truth, precision, confidence=confidence)
-    kept = ~is_rejected(probabilities, rule.threshold)
+    kept = probabilities.max(axis=1) >= rule.threshold
     assert rule.threshold == min(allowed)
     assert rule.coverage == kept.mean()
     assert rule.precision == pytest.approx((truth[kept] == 0).mean())
@@ -149,12 +148,6 @@ def test_the_threshold_is_the_smallest_whose_bound_reaches_the_precision(seed, p
 def test_a_precision_that_no_bound_reaches_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         fit_reject_threshold(*confident([True] * 50), **options)
-
-
-def test_without_a_threshold_nothing_is_rejected():
-    probabilities = np.array([[0.6, 0.4], [0.9, 0.1]])
-    assert is_rejected(probabilities, None).tolist() == [False, False]
-    assert is_rejected(probabilities, 0.9).tolist() == [True, False]
 
 
 def test_the_reject_rule_is_fitted_on_calibrated_probabilities_and_judged_on_other_samples():

@@ -164,12 +164,6 @@ def fit_reject_threshold(
     )
 
 
-def is_rejected(probabilities: ArrayLike, threshold: float | None) -> np.ndarray:
-    """Tell whether each answer counts as none, (samples,) booleans; nothing is rejected without a threshold."""
-    values = as_scores(probabilities, "probabilities")
-    return np.asarray(values.max(axis=1) < (0.0 if threshold is None else threshold))
-
-
 def calibration_report(calibration: Calibration, logits: ArrayLike, truth: ArrayLike) -> dict[str, Any]:
     """Measure what a calibration does on a split that it was not fitted on.
 
@@ -218,7 +212,7 @@ def store_calibration(model: Any, calibration: Calibration) -> None:
 
 
 def _reject_report(rule: RejectRule, probabilities: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    kept = ~is_rejected(probabilities, rule.threshold)
+    kept = probabilities.max(axis=1) >= rule.threshold
     right = probabilities.argmax(axis=1) == classes
     return {
         "threshold": rule.threshold,

@@ -9,7 +9,7 @@ A stronger level does the same damage, only more of it: what one level hides, th
 are one draw times the level. Level 0 is the undamaged input itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,30 +79,23 @@ def robustness_curves(
     measure: Callable[[Features], Mapping[str, Any]],
     extractor: TimeSenCLIPFeatureExtractor,
     *,
-    levels: Mapping[str, Sequence[Level]] | None = None,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Measure damaged series, an entry for each perturbation and level.
+    """Measure damaged series, an entry for each of `PERTURBATIONS` and each of its usual levels.
 
     Args:
         features: the feature extractor's output: `pixel_series`, `series_mask` and `months`.
         measure: encodes and scores series; its metrics go into the entry as they are.
         extractor: the one that made the features.
-        levels: of the perturbations to measure; all of `PERTURBATIONS` at their usual levels when left out.
         seed: of the draws.
 
     Returns:
         `perturbation`, `level`, `unit` of the level, `mean_composites` that are left to a series, and `metrics`.
-
-    Raises:
-        ValueError: no such perturbation, or a level that it does not have, before anything is measured.
     """
-    wanted = usual_levels(extractor) if levels is None else levels
-    steps = [(perturbation, level) for perturbation, several in wanted.items() for level in several]
-    kinds = [_checked(perturbation, level, extractor) for perturbation, level in steps]
     undamaged: Mapping[str, Any] | None = None  # the same at level 0 of every perturbation, and measured once
     entries = []
-    for (perturbation, level), kind in zip(steps, kinds, strict=True):
+    levels = usual_levels(extractor)
+    for perturbation, level in ((name, level) for name, several in levels.items() for level in several):
         damaged = perturb(features, perturbation, level, extractor, seed=seed)
         metrics = undamaged if level == 0 and undamaged is not None else measure(damaged)
         undamaged = metrics if level == 0 else undamaged
@@ -110,7 +103,7 @@ def robustness_curves(
             {
                 "perturbation": perturbation,
                 "level": level,
-                "unit": kind.unit,
+                "unit": PERTURBATIONS[perturbation].unit,
                 "mean_composites": float(damaged["series_mask"].sum(dim=1).double().mean()),
                 "metrics": dict(metrics),
             }

@@ -158,7 +158,7 @@ class Samples:
         return dict(features)
 
     def blocks(self, block_km: float = BLOCK_KM) -> np.ndarray | None:
-        """Number the spatial block of each sample; return `None` where a sample has no coordinates."""
+        """Return the number of each sample's spatial block; `None` where a sample has no coordinates."""
         if self.longitude is None or self.latitude is None or np.isnan(self.longitude + self.latitude).any():
             return None
         return block_of(self.longitude, self.latitude, block_km)

@@ -85,7 +85,7 @@ def bootstrap_classification(
     """
     classes = as_labels(truth, num_classes)
     guesses = as_labels(predicted, num_classes, name="predicted", num_samples=len(classes))
-    shares = {"accuracy": guesses == classes, **_as_hits(hits or {}, len(classes))}
+    shares: dict[str, ArrayLike] = {"accuracy": guesses == classes, **(hits or {})}
     # Each interval stands by itself, so that the shares need not be drawn together with the classes.
     cells, counts = _resample_cells([classes, guesses], blocks, resampling)
     true_class, guess = (np.eye(num_classes)[column] for column in cells)
@@ -243,7 +243,7 @@ def _as_hits(hits: Mapping[str, ArrayLike], num_samples: int) -> dict[str, np.nd
 
 
 def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, int]:
-    """Number the blocks from 0, each sample its own where there are none; return how many there are, too."""
+    """Count the blocks from 0, each sample its own where there are none; return how many there are, too."""
     if blocks is None:
         return np.arange(num_samples), num_samples
     values = as_array(blocks)

@@ -146,7 +146,7 @@ def _as_unit(embeds: ArrayLike, name: str) -> torch.Tensor:
 def _as_codes(
     query_values: Any, gallery_values: Any, name: str, queries: torch.Tensor, gallery: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Number labels or ids of both sides, so that numbers are equal where those are."""
+    """Turn labels or ids of both sides into numbers that are equal where those are."""
     left, right = as_array(query_values), as_array(gallery_values)
     if left.shape != (len(queries),) or right.shape != (len(gallery),):
         raise ValueError(

@@ -114,7 +114,7 @@ def _indices(rows: Any, task: Task) -> np.ndarray:
 
 
 def _blocks(rows: Any) -> np.ndarray | None:
-    """Number the blocks of land, where every image has coordinates and there are blocks enough."""
+    """Find the block of land of each image, where all have coordinates and there are blocks enough."""
     if not {"longitude", "latitude"} <= set(rows.column_names):
         return None
     longitude, latitude = (np.asarray(rows[name], dtype=np.float64) for name in ("longitude", "latitude"))
