@@ -45,8 +45,8 @@ def test_every_config_of_the_repository_is_read_and_says_how_it_is_run(file):
 
 def test_the_embedded_default_writes_the_defaults_out_but_for_the_size_of_its_tower():
     defaults = {name: value for group in parse_arguments([]) for name, value in asdict(group).items()}
-    own = config_of("embedded_default")
-    differing = {name for name, value in own.items() if value != defaults[name]}
+    settings = config_of("embedded_default")
+    differing = {name for name, value in settings.items() if value != defaults[name]}
     sizes = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "dropout"}
     assert differing == sizes | {"results_file"}
 

@@ -23,9 +23,9 @@ def test_columns_of_different_lengths_are_an_error():
 @given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 9), st.integers(0, 30))
 def test_a_run_that_goes_on_sees_what_it_would_have_seen(num_rows, batch_size, seed, start):
     batch_size = min(batch_size, num_rows)
-    whole = list(StepBatches(num_rows, batch_size, seed=seed, steps=range(40)))
+    uninterrupted = list(StepBatches(num_rows, batch_size, seed=seed, steps=range(40)))
     rest = list(StepBatches(num_rows, batch_size, seed=seed, steps=range(start, 40)))
-    assert rest == whole[start:]
+    assert rest == uninterrupted[start:]
 
 
 @given(st.integers(4, 60), st.integers(1, 5), st.sampled_from([2, 4]))

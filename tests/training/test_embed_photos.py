@@ -35,7 +35,7 @@ def run(monkeypatch):
     def run_script(*arguments):
         spec = importlib.util.spec_from_file_location("embed_photos_script", SCRIPT)
         script = importlib.util.module_from_spec(spec)
-        # The dataclasses of the script look their module up.
+        # The dataclasses of the script search for their module.
         monkeypatch.setitem(sys.modules, spec.name, script)
         monkeypatch.setattr(sys, "argv", command([], *arguments))
         spec.loader.exec_module(script)

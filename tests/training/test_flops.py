@@ -8,22 +8,22 @@ from training.flops import count_flops
 SIZES = {"hidden_size": 32, "num_hidden_layers": 3, "intermediate_size": 48, "projection_dim": 24}
 
 
-def transformer(looks, bands, width, depth, inner, dim):
+def transformer(num_times, bands, width, depth, inner, dim):
     """By hand: two for each multiply-add, the last layer for the class token alone."""
-    tokens = looks + 1
+    tokens = num_times + 1
     # Queries and the output, keys and values, scores and their sums, the feed-forward block; of so many queries.
     layers = [
         2 * queries * width * width * 2 + 2 * tokens * width * width * 2 + 2 * queries * tokens * width * 2
         + 2 * queries * width * inner * 2
         for queries in [*[tokens] * (depth - 1), 1]
     ]  # fmt: skip
-    return 2 * looks * bands * width + sum(layers) + 2 * width * dim
+    return 2 * num_times * bands * width + sum(layers) + 2 * width * dim
 
 
-@pytest.mark.parametrize("looks", [1, 12, 73])
-def test_the_operations_of_a_transformer_are_those_counted_by_hand(looks):
+@pytest.mark.parametrize("num_times", [1, 12, 73])
+def test_the_operations_of_a_transformer_are_those_counted_by_hand(num_times):
     config = TimeSenCLIPPixelConfig(num_attention_heads=4, **SIZES)
-    assert count_flops(config, looks) == transformer(looks, 10, 32, 3, 48, 24)
+    assert count_flops(config, num_times) == transformer(num_times, 10, 32, 3, 48, 24)
 
 
 def test_the_published_tower_needs_188_million_operations_a_pixel():
@@ -33,7 +33,7 @@ def test_the_published_tower_needs_188_million_operations_a_pixel():
 def test_the_operations_of_the_other_encoders_are_those_counted_by_hand():
     mlp = TimeSenCLIPPixelConfig(encoder_type="mlp", **SIZES)
     assert count_flops(mlp) == 2 * (12 * 11 * 32 + 2 * 32 * 32 + 32 * 24)
-    # The grid of months is the same, however many looks are put on it.
+    # The grid of months is the same, however many time steps are put on it.
     assert count_flops(mlp, 5) == count_flops(mlp)
     # Five months a filter, the dense layer over all months.
     convolutions = 12 * 5 * (11 * 32 + 2 * 32 * 32)

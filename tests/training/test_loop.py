@@ -95,7 +95,7 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(new_fit, parts):
     bank = MemoryBank(20, 8)
     bank.enqueue(torch.randn(20, 8), torch.arange(100, 120))
     objective = {"bidirectional": True}
-    whole = gradients(new_fit("whole", objective=CrossViewContrastiveLoss(**objective), parts={"bank": bank}))
+    at_once = gradients(new_fit("whole", objective=CrossViewContrastiveLoss(**objective), parts={"bank": bank}))
     cut = gradients(
         new_fit(
             "cut",
@@ -104,8 +104,8 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(new_fit, parts):
             gradient_accumulation_steps=parts,
         )
     )
-    assert set(whole) == set(cut)
-    for name, gradient in whole.items():
+    assert set(at_once) == set(cut)
+    for name, gradient in at_once.items():
         torch.testing.assert_close(cut[name], gradient, rtol=0, atol=1e-6)
 
 
@@ -126,8 +126,8 @@ def test_a_stopped_stage_ends_as_if_it_had_never_stopped(new_fit):
     class Killed(BaseException):
         pass
 
-    whole = build("whole")
-    wanted = whole.run()
+    uninterrupted = build("whole")
+    wanted = uninterrupted.run()
     for stop in (6, 15):  # between two checkpoints, then again
         fit = build("cut")
         step = fit._step
@@ -143,8 +143,8 @@ def test_a_stopped_stage_ends_as_if_it_had_never_stopped(new_fit):
     fit = build("cut")
     got = fit.run()
     assert (got.curve, got.evaluations) == (wanted.curve, wanted.evaluations)
-    assert torch.equal(fit.views.map[0].weight, whole.views.map[0].weight)
-    assert torch.equal(fit.bank.keys, whole.bank.keys)
+    assert torch.equal(fit.views.map[0].weight, uninterrupted.views.map[0].weight)
+    assert torch.equal(fit.bank.keys, uninterrupted.bank.keys)
 
 
 def test_a_finished_stage_is_not_trained_again(new_fit):

@@ -125,11 +125,16 @@ def test_the_recipe_of_senclip_moves_the_last_block_the_norm_and_the_projection(
 def test_the_recipe_has_the_published_towers(encoder, sizes):
     config = str(ROOT / "training" / "configs" / "timesenclip_vitb32.yaml")
     tower = build_tower(parse_arguments([config, "--encoder_type", encoder])[1], 512)
-    own = tower.config
-    assert (own.hidden_size, own.num_hidden_layers, own.intermediate_size, own.hidden_dropout_prob) == sizes
+    published = tower.config
+    assert (
+        published.hidden_size,
+        published.num_hidden_layers,
+        published.intermediate_size,
+        published.hidden_dropout_prob,
+    ) == sizes
     if encoder == "transformer":
         # What the released weights hold.
-        assert (tower.num_parameters(), own.num_attention_heads) == (8_169_472, 8)
+        assert (tower.num_parameters(), published.num_attention_heads) == (8_169_472, 8)
 
 
 def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_clip, recipe_run, tmp_path):

@@ -176,8 +176,8 @@ def test_a_column_of_the_schema_with_other_classes_has_no_prompts_of_the_schema(
         )
         return without.cast_column("land_cover", kinds)
 
-    own = changed(places, tmp_path / "own", simplify)
-    labels = dataset_source(own, "train", extractor, label_columns=["land_cover"]).labels
+    simplified = changed(places, tmp_path / "own", simplify)
+    labels = dataset_source(simplified, "train", extractor, label_columns=["land_cover"]).labels
     assert labels["land_cover"].prompts == {"wet": ["wet"], "dry": ["dry"]}
 
 

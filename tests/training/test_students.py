@@ -59,11 +59,11 @@ def test_a_lesson_is_what_the_teacher_says_of_the_augmented_series(rows):
     teacher, batch = lessons(rows, *augmentations)
     assert {len(column) for column in batch.values()} == {96}
     assert batch["source"].max() < len(rows)
-    own = rows.columns["pixel_series"][batch["source"]]
-    assert not torch.allclose(own, batch["pixel_series"].float(), atol=1e-2)
+    drawn = rows.columns["pixel_series"][batch["source"]]
+    assert not torch.allclose(drawn, batch["pixel_series"].float(), atol=1e-2)
     with torch.no_grad():
-        said = teacher(batch["pixel_series"].float(), batch["series_mask"], batch["months"].float()).pooler_output
-    cosines = torch.cosine_similarity(said, batch["teacher_embeds"].float())
+        embeds = teacher(batch["pixel_series"].float(), batch["series_mask"], batch["months"].float()).pooler_output
+    cosines = torch.cosine_similarity(embeds, batch["teacher_embeds"].float())
     assert cosines.min() > 0.9999
 
 
@@ -73,8 +73,8 @@ def test_the_median_of_a_year_is_a_lesson_among_whole_years(rows):
     assert batch["pixel_series"].shape == (96, 12, 10)
     assert batch["series_mask"].sum(dim=1).tolist() == [1] * 96
     with torch.no_grad():
-        said = teacher(batch["pixel_series"][:, :1].float(), months=batch["months"][:, :1].float()).pooler_output
-    assert torch.cosine_similarity(said, batch["teacher_embeds"].float()).min() > 0.9999
+        embeds = teacher(batch["pixel_series"][:, :1].float(), months=batch["months"][:, :1].float()).pooler_output
+    assert torch.cosine_similarity(embeds, batch["teacher_embeds"].float()).min() > 0.9999
 
 
 def test_the_same_seed_gives_the_same_lessons_whatever_was_drawn_before(rows):
@@ -147,16 +147,16 @@ def test_the_one_loop_brings_a_student_to_its_teacher(rows, tmp_path):
 def test_a_trained_student_is_its_teacher_s_checkpoint_with_a_smaller_tower(student_run):
     student, teacher = (AutoModel.from_pretrained(folder) for folder in (student_run / "model", DEFAULT_CHECKPOINT))
     assert student.config.pixel_config.encoder_type == "mlp"
-    own, theirs = student.state_dict(), teacher.state_dict()
+    state, theirs = student.state_dict(), teacher.state_dict()
     others = {name for name in theirs if not name.startswith("pixel_model.")}
-    assert others == {name for name in own if not name.startswith("pixel_model.")}
-    assert all(torch.equal(own[name], theirs[name]) for name in others)
+    assert others == {name for name in state if not name.startswith("pixel_model.")}
+    assert all(torch.equal(state[name], theirs[name]) for name in others)
     for name in ("calibration_temperature", "reject_threshold", "projection_dim"):
         assert getattr(student.config, name) == getattr(teacher.config, name)
-    kept, given = (
+    kept, wanted = (
         AutoProcessor.from_pretrained(folder).to_dict() for folder in (student_run / "model", DEFAULT_CHECKPOINT)
     )
-    assert kept == given
+    assert kept == wanted
     classify = pipeline("zero-shot-pixel-classification", model=str(student_run / "model"), device="cpu")
     assert len(classify(simulate(2, seed=0).series, candidate_labels=["maize", "water"])) == 2
 

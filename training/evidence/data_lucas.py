@@ -166,19 +166,19 @@ def downloads(ledger: Ledger) -> None:
         _wait_for(lambda: len(list(folder.glob("*.jpg"))) >= count // 2)
         process.kill()
         process.wait()
-        there = len(list(folder.glob("*.jpg")))
+        fetched_before = len(list(folder.glob("*.jpg")))
         asked = _asked(server, {file.name for file in folder.glob("*.jpg")})
         requests = [PhotoRequest(f"{server.url}/{number}.jpg", f"{number}.jpg") for number in range(count)]
         report = download_photos(requests, folder, DownloadOptions(workers, pause=0.05), progress=False)
         again = _asked(server, {f"{number}.jpg" for number in range(count)}) - asked
-        whole = [(folder / path).read_bytes() == photo.content for path, photo in server.photos.items()]
-        note = f"killed at {there} of {count}; then {report.fetched} fetched, {again} requests"
-        ledger.add("photos that arrived whole after a kill half-way, of 120", sum(whole), "==", count, note)
+        intact = [(folder / path).read_bytes() == photo.content for path, photo in server.photos.items()]
+        note = f"killed at {fetched_before} of {count}; then {report.fetched} fetched, {again} requests"
+        ledger.add("photos that arrived whole after a kill half-way, of 120", sum(intact), "==", count, note)
         lines = [line.split("  ") for line in (folder / CHECKSUM_FILE).read_text().splitlines()]
         sums = {path: digest for digest, path in lines}
         right = [sums.get(path) == hashlib.sha256(photo.content).hexdigest() for path, photo in server.photos.items()]
         ledger.add("photos with their SHA-256 in the manifest, of 120", sum(right), "==", count)
-        ledger.add("photos fetched twice", there + report.fetched - count, "==", 0)
+        ledger.add("photos fetched twice", fetched_before + report.fetched - count, "==", 0)
         ledger.add(f"most requests at a time, {workers} allowed", server.busiest, "<=", workers)
 
 
@@ -209,17 +209,17 @@ def photo_embeddings(ledger: Ledger) -> None:
         _wait_for(lambda: len(list((work / "out").glob("*.parquet"))) >= 30)
         killed.kill()
         killed.wait()
-        there = len(list((work / "out").glob("*.parquet")))
+        shards = len(list((work / "out").glob("*.parquet")))
         two = [str(Path(sys.executable).parent / "torchrun"), "--standalone", "--nproc-per-node", "2"]
         for launcher, output in ((python, "out"), (python, "whole"), (two, "two")):
             subprocess.run(_embed(launcher, work, clip, output), check=True, capture_output=True)
         hashes = {name: finish_embeddings(work / name).content_hash for name in ("out", "whole", "two")}
-        note = f"killed after {there} of 75 shards"
+        note = f"killed after {shards} of 75 shards"
         ledger.add(
             "embeddings after a kill equal uninterrupted ones", hashes["out"] == hashes["whole"], "==", True, note
         )
         ledger.add("embeddings of two processes equal those of one", hashes["two"] == hashes["whole"], "==", True)
-        vectors = {f"BE_{38_023_000 + place}{side}": torch.randn(1, 512) for place in range(250) for side in "WENS"}
+        vectors = {f"BE_{38_023_000 + point}{side}": torch.randn(1, 512) for point in range(250) for side in "WENS"}
         torch.save(vectors, work / "lucas.pt")
         import_upstream_embeddings(work / "lucas.pt", work / "upstream")
         rows = read_embeddings(work / "upstream", cache_dir=str(work / "cache")).with_format("torch")

@@ -56,17 +56,21 @@ def sen4map(ledger: Ledger, raw_points: int = RAW_POINTS, derived_points: int = 
             started = time.perf_counter()
             peak = _run(source, folder / "whole")
             seconds = time.perf_counter() - started
-            whole = ImportReport.read(folder / "whole")
+            uninterrupted = ImportReport.read(folder / "whole")
             points = derived_points if "derived" in layout else raw_points
-            note = f"{size}; {seconds:.0f} s with the start of Python; left out {len(whole.skipped)}"
-            ledger.add(f"Sen4Map {layout}: points imported in two processes", whole.rows, "==", points, note)
+            note = f"{size}; {seconds:.0f} s with the start of Python; left out {len(uninterrupted.skipped)}"
+            ledger.add(f"Sen4Map {layout}: points imported in two processes", uninterrupted.rows, "==", points, note)
             ledger.add(f"Sen4Map {layout}: peak memory of a process, MB", round(peak / 1e6), "<=", 1_000)
             done = _run_and_kill(source, folder / "killed", points)
             _run(source, folder / "killed")
             again = ImportReport.read(folder / "killed")
             name = f"Sen4Map {layout}: ended by SIGKILL half-way and run again, the content hash is the same"
             ledger.add(
-                name, again.content_hash == whole.content_hash, "==", True, f"ended at {done} of {points} points"
+                name,
+                again.content_hash == uninterrupted.content_hash,
+                "==",
+                True,
+                f"ended at {done} of {points} points",
             )
 
 
@@ -119,8 +123,8 @@ def _run(source: Path, output: Path) -> int:
     process = _start(source, output)
     peaks: dict[int, int] = {}
     while process.poll() is None:
-        for one in (process.pid, *_children(process.pid)):
-            peaks[one] = max(peaks.get(one, 0), _peak(one))
+        for child in (process.pid, *_children(process.pid)):
+            peaks[child] = max(peaks.get(child, 0), _peak(child))
         time.sleep(0.02)
     if process.returncode:
         raise RuntimeError(f"the import ended with {process.returncode}")
@@ -154,7 +158,7 @@ def _points_done(output: Path) -> int:
 
 def _children(process: int) -> list[int]:
     try:
-        return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
     except FileNotFoundError:
         return []
 

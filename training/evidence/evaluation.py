@@ -59,7 +59,7 @@ def recorded(ledger: Ledger) -> None:
     ledger.add("pages of the report that it wrote, of 2", sum(pages), "==", 2)
     left_out = set(results["left_out"])
     evaluated = len(results["runs"]) - 1
-    note = "; ".join(f"{one} left out: {reason}" for one, reason in results["left_out"].items())
+    note = "; ".join(f"{dataset} left out: {reason}" for dataset, reason in results["left_out"].items())
     ledger.add(
         "folders of real samples evaluated, of those not left out", evaluated, "==", len(folders - left_out), note
     )
@@ -113,7 +113,7 @@ def encoder_share(ledger: Ledger) -> None:
     samples = replace(
         simulated_set(ENCODED).samples, labels={"habitat": habitats}, class_names={"habitat": labels.class_names}
     )
-    given, spent = EvaluationSet(samples, [Task("habitat", "habitat", labels)]), []
+    evaluated, spent = EvaluationSet(samples, [Task("habitat", "habitat", labels)]), []
 
     def timed(*arguments: Any, **options: Any) -> torch.Tensor:
         started = time.perf_counter()
@@ -122,16 +122,20 @@ def encoder_share(ledger: Ledger) -> None:
         return embeds
 
     started = time.perf_counter()
-    results = evaluate([checkpoint], [given], Protocol(), encode=timed).results
-    whole = time.perf_counter() - started
+    results = evaluate([checkpoint], [evaluated], Protocol(), encode=timed).results
+    elapsed = time.perf_counter() - started
     entries = results["runs"][0]["tasks"]
     note = (
         f"{ENCODED:,} series, {len(labels.labels)} classes, {model.pixel_model.num_parameters():,} "
         f"parameters; {len(entries)} entries of 12, 4 and 1 composites, five kinds of prompts, raw and transductive, "
-        f"with their intervals; {whole:.0f} s in all, {sum(spent):.0f} s in the encoder"
+        f"with their intervals; {elapsed:.0f} s in all, {sum(spent):.0f} s in the encoder"
     )
     ledger.add(
-        "share of an evaluation's time that the base-size encoder takes", round(sum(spent) / whole, 3), ">=", 0.9, note
+        "share of an evaluation's time that the base-size encoder takes",
+        round(sum(spent) / elapsed, 3),
+        ">=",
+        0.9,
+        note,
     )
 
 
@@ -147,7 +151,7 @@ def _labelled(column: str, names: list[str]) -> Samples:
     """Return a sample of each class, without series."""
     count = len(names)
     empty = np.zeros((count, 12, 10), dtype=np.float32)
-    ids = [str(place) for place in range(count)]
+    ids = [str(index) for index in range(count)]
     return Samples("labels", "test", empty, empty[:, :, 0], ids, {column: np.arange(count)}, {column: names})
 
 

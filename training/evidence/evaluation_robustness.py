@@ -71,7 +71,7 @@ def temperature(ledger: Ledger) -> None:
     truth = np.concatenate([np.repeat(np.arange(3), counts) for counts in shares])
     logits = np.log(np.repeat(shares, 10, axis=0) / 10)
     known = np.geomspace(1e-3, 1e3, 25)
-    errors = [abs(fit_temperature(logits * one, truth) / one - 1) for one in known]
+    errors = [abs(fit_temperature(logits * true, truth) / true - 1) for true in known]
     ledger.add("largest relative error of a known temperature, 0.001 to 1,000", max(errors), "<=", 1e-9)
     rng = np.random.default_rng(0)
     drawn = rng.normal(size=(100_000, 10)) * 3
@@ -83,24 +83,26 @@ def temperature(ledger: Ledger) -> None:
 def calibration(ledger: Ledger) -> None:
     """Measure the error before and after, what the reject threshold keeps, and the checkpoint that has both."""
     _calibrate(ledger, "ten_covers")
-    found, judge, fitted = _calibrate(ledger, "land_cover")
-    store_calibration(found.model, fitted)
+    scores, judge, fitted = _calibrate(ledger, "land_cover")
+    store_calibration(scores.model, fitted)
     with tempfile.TemporaryDirectory() as folder:
-        for part in (found.model, found.processor):
+        for part in (scores.model, scores.processor):
             part.save_pretrained(folder)
-        classifier = PixelClassifier(found.task.taxonomy.prompts, Path(folder))
-    series = found.samples.series[judge]
-    said = classifier.probabilities(series, SeriesOptions(months=found.samples.months[judge], units="dn", offset=0))[0]
-    expected = softmax(found.logits[judge].double().numpy() / fitted.temperature, axis=1)
+        classifier = PixelClassifier(scores.task.taxonomy.prompts, Path(folder))
+    series = scores.samples.series[judge]
+    probabilities = classifier.probabilities(
+        series, SeriesOptions(months=scores.samples.months[judge], units="dn", offset=0)
+    )[0]
+    expected = softmax(scores.logits[judge].double().numpy() / fitted.temperature, axis=1)
     claim = "largest difference of a saved and loaded checkpoint's probabilities from the fitted ones"
-    ledger.add(claim, float(np.abs(said - expected).max()), "<=", 1e-5)
+    ledger.add(claim, float(np.abs(probabilities - expected).max()), "<=", 1e-5)
 
 
 def _calibrate(ledger: Ledger, task_name: str) -> tuple[Scored, np.ndarray, Calibration]:
-    found = scored(task_name)
-    fit, judge = split_rows_by_place(found.samples.point_ids)
-    fitted = fit_calibration(found.logits[fit], found.truth[fit], precision=WANTED_PRECISION)
-    report = calibration_report(fitted, found.logits[judge], found.truth[judge])
+    scores = scored(task_name)
+    fit, judge = split_rows_by_place(scores.samples.point_ids)
+    fitted = fit_calibration(scores.logits[fit], scores.truth[fit], precision=WANTED_PRECISION)
+    report = calibration_report(fitted, scores.logits[judge], scores.truth[judge])
     error, reject = report["expected_calibration_error"], report["reject"]
     where = f"held-out simulated pixels, {task_name}, the half that was not fitted on"
     note = f"before {error['before']:.4f}; temperature {fitted.temperature:.3f}; {len(judge)} samples"
@@ -109,21 +111,21 @@ def _calibrate(ledger: Ledger, task_name: str) -> tuple[Scored, np.ndarray, Cali
     note = f"threshold {reject['threshold']:.3f} keeps {reject['coverage']:.1%} of the answers"
     claim = f"precision of what the reject threshold keeps, {where}"
     ledger.add(claim, round(reject["precision"], 3), ">=", WANTED_PRECISION, note)
-    return found, judge, fitted
+    return scores, judge, fitted
 
 
 def robustness(ledger: Ledger) -> None:
     """Curves of the ten covers; level 0 against the plain evaluation."""
-    found = scored("ten_covers", CURVE_SAMPLES)
+    scores = scored("ten_covers", CURVE_SAMPLES)
 
     def judged(embeds: torch.Tensor) -> dict[str, float]:
-        predicted = score(embeds, found.class_embeds).argmax(dim=1)
-        return {"balanced_accuracy": balanced_accuracy(predicted, found.truth, len(found.task.labels))}
+        predicted = score(embeds, scores.class_embeds).argmax(dim=1)
+        return {"balanced_accuracy": balanced_accuracy(predicted, scores.truth, len(scores.task.labels))}
 
     entries = robustness_curves(
-        found.features, lambda damaged: judged(encode(found.model, damaged)), found.processor.feature_extractor
+        scores.features, lambda damaged: judged(encode(scores.model, damaged)), scores.processor.feature_extractor
     )
-    plain = judged(found.embeds)["balanced_accuracy"]
+    plain = judged(scores.embeds)["balanced_accuracy"]
     curves: dict[str, dict[Any, float]] = {}
     for entry in entries:
         curves.setdefault(entry["perturbation"], {})[entry["level"]] = entry["metrics"]["balanced_accuracy"]
@@ -133,7 +135,7 @@ def robustness(ledger: Ledger) -> None:
     }
     claim = f"largest difference of level 0 from the plain evaluation, {len(curves)} curves"
     others = "; ".join(f"{name} {notes[name]}" for name in ("band", "bands_random", "offset_taken_twice"))
-    ledger.add(claim, worst, "==", 0.0, f"balanced accuracy {plain:.3f}, {len(found.truth)} samples; {others}")
+    ledger.add(claim, worst, "==", 0.0, f"balanced accuracy {plain:.3f}, {len(scores.truth)} samples; {others}")
     for name, level, what in (
         ("missing_random", 3, "three random months hidden"),
         ("missing_winter_first", 3, "the three months of winter hidden"),
@@ -152,15 +154,15 @@ def robustness(ledger: Ledger) -> None:
 
 def few_shot(ledger: Ledger) -> None:
     """Climb the ladder on the ten covers, half of the points to draw from and half to judge on."""
-    found = scored("ten_covers")
+    scores = scored("ten_covers")
     entries = few_shot_ladder(
-        found.embeds,
-        found.samples.series,
-        found.truth,
-        found.task.labels,
-        split_rows_by_place(found.samples.point_ids),
+        scores.embeds,
+        scores.samples.series,
+        scores.truth,
+        scores.task.labels,
+        split_rows_by_place(scores.samples.point_ids),
         Ladder(draws=3),
-        zero_shot=found.logits.argmax(dim=1),
+        zero_shot=scores.logits.argmax(dim=1),
     )
     value: dict[tuple[str, int], float] = {}
     notes: dict[str, list[str]] = {}

@@ -54,21 +54,23 @@ def inputs(ledger: Ledger) -> None:
     extract = AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT).feature_extractor
     tower = TimeSenCLIPPixelModel.from_pretrained(DEFAULT_CHECKPOINT).eval()
     series = np.nan_to_num(simulate(256, seed=11).series, nan=0.2)
-    whole = extract(series, return_tensors="pt")
+    complete = extract(series, return_tensors="pt")
     changes = []
     for month in range(12):
         holed = series.copy()
         holed[:, month] = np.nan
         others = [other for other in range(12) if other != month]
         features = extract(holed, return_tensors="pt")
-        changes.append((features["pixel_series"] - whole["pixel_series"])[:, others].abs().max().item())
+        changes.append((features["pixel_series"] - complete["pixel_series"])[:, others].abs().max().item())
     ledger.add("largest change of the other months' inputs when a month is removed", max(changes), "==", 0.0)
-    given = tower(whole["pixel_series"], months=torch.arange(12)).pooler_output
-    implied = tower(whole["pixel_series"]).pooler_output
-    ledger.add("largest change of the output when months are given as integers", _largest(given, implied), "==", 0.0)
+    with_months = tower(complete["pixel_series"], months=torch.arange(12)).pooler_output
+    implied = tower(complete["pixel_series"]).pooler_output
+    ledger.add(
+        "largest change of the output when months are given as integers", _largest(with_months, implied), "==", 0.0
+    )
     order = np.random.default_rng(0).permutation(10)
     named = extract(series[:, :, order], bands=[extract.band_names[band] for band in order], return_tensors="pt")
-    change = _largest(encode(tower, named), encode(tower, whole))
+    change = _largest(encode(tower, named), encode(tower, complete))
     ledger.add("largest change of the embeddings under a permuted, named band order", change, "==", 0.0)
 
 
@@ -131,8 +133,8 @@ def fresh_clone(ledger: Ledger) -> None:
             ledger.add(f"exit status of `make {target}` in a fresh clone", done.returncode, "==", 0)
             if target == "demo":
                 ledger.add("`make demo` leaves a picture", (clone / "demo.png").exists(), "==", True)
-            elif found := re.search(r" in ([\d.]+)s", done.stdout):
-                ledger.add("minutes of the tests alone", round(float(found.group(1)) / 60, 1), "<=", 6)
+            elif match := re.search(r" in ([\d.]+)s", done.stdout):
+                ledger.add("minutes of the tests alone", round(float(match.group(1)) / 60, 1), "<=", 6)
 
 
 def _largest(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -136,15 +136,15 @@ def round_trip(ledger: Ledger) -> None:
         for script, arguments in everything(folder).values():
             published(server, folder, script, *arguments)
         series = simulate(50, seed=12).series
-        metrics = {name: {key: plain(value) for key, value in one.items()} for name, (one, _) in cases().items()}
-        there = read(server, folder, MODEL, series, places=PLACES, metrics=json.dumps(metrics))
+        metrics = {name: {key: plain(value) for key, value in values.items()} for name, (values, _) in cases().items()}
+        remote = read(server, folder, MODEL, series, places=PLACES, metrics=json.dumps(metrics))
         note = "in a process without the package"
-        ledger.add("modules of pipeline and processor", there["modules"], "==", ["transformers_modules"], note)
-        compare(ledger, "the model", DEFAULT_CHECKPOINT, series, there)
+        ledger.add("modules of pipeline and processor", remote["modules"], "==", ["transformers_modules"], note)
+        compare(ledger, "the model", DEFAULT_CHECKPOINT, series, remote)
         original = load_from_disk(str(folder / "places")).to_list()
-        same = sum(one == other for one, other in zip(there["rows"], original, strict=True))
+        same = sum(values == other for values, other in zip(remote["rows"], original, strict=True))
         ledger.add(f"rows of the published dataset that are as they were, of {POINTS}", same, "==", POINTS, note)
-        equal = sum(there["metrics"][name] == expected for name, (_, expected) in cases().items())
+        equal = sum(remote["metrics"][name] == expected for name, (_, expected) in cases().items())
         ledger.add(f"metrics that say the same, of {len(metrics)}", equal, "==", len(metrics), note)
 
 
@@ -157,7 +157,7 @@ def read(
 
 
 @torch.no_grad()
-def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarray, there: dict[str, Any]) -> None:
+def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarray, remote: dict[str, Any]) -> None:
     """Embeddings and scores there against those of the package here."""
     model, processor = AutoModel.from_pretrained(checkpoint), AutoProcessor.from_pretrained(checkpoint)
     embeds = model.get_series_features(**processor(series, return_tensors="pt")).pooler_output
@@ -165,10 +165,10 @@ def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarra
     here: Any = classify(series, candidate_labels=LABELS)
     apart = max(
         abs(mine["score"] - theirs["score"]) if mine["label"] == theirs["label"] else 1.0
-        for one, other in zip(here, there["scores"], strict=True)
-        for mine, theirs in zip(one, other, strict=True)
+        for local, other in zip(here, remote["scores"], strict=True)
+        for mine, theirs in zip(local, other, strict=True)
     )
-    difference = float((embeds - torch.tensor(there["embeds"])).abs().max())
+    difference = float((embeds - torch.tensor(remote["embeds"])).abs().max())
     for name, value in (("an embedding", difference), ("a score", apart)):
         claim = f"{what}, published and read without the package: largest difference of {name}"
         ledger.add(claim, value, "<=", 1e-6)
@@ -177,8 +177,8 @@ def compare(ledger: Ledger, what: str, checkpoint: str | Path, series: np.ndarra
 def twice(ledger: Ledger) -> None:
     """Push the same a second time."""
     with workplace() as (server, folder):
-        for place, (script, arguments) in everything(folder).items():
-            kind, name = place.split()
+        for repository, (script, arguments) in everything(folder).items():
+            kind, name = repository.split()
             published(server, folder, script, *arguments)
             before = [commit.oid for commit in server.repository(kind, name).log("main")]
             published(server, folder, script, *arguments)
@@ -272,11 +272,11 @@ def converted(ledger: Ledger) -> None:
         name = "tester/converted"
         published(server, folder, "push_model", folder / "converted", name, *LICENCES)
         series = simulate(20, seed=13).series
-        there = read(server, folder, name, series)
-        compare(ledger, "a converted checkpoint", folder / "converted", series, there)
+        remote = read(server, folder, name, series)
+        compare(ledger, "a converted checkpoint", folder / "converted", series, remote)
         ledger.add(
             "a converted checkpoint, published: largest difference of an embedding from upstream's encoder",
-            apart_from(encoder, folder / "converted", series, there),
+            apart_from(encoder, folder / "converted", series, remote),
             "<=",
             1e-4,
         )
@@ -294,17 +294,17 @@ def converted_senclip(ledger: Ledger) -> None:
         pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
         picture = str(folder / "patch.png")
         Image.fromarray(pixels).save(picture)
-        there = server.run(folder / "another_home", SEE.format(picture=picture, labels=LABELS))
+        remote = server.run(folder / "another_home", SEE.format(picture=picture, labels=LABELS))
         here = pipeline("zero-shot-image-classification", model=str(folder / "converted"))
         claim = "a converted SenCLIP, published and read without the package: scores of a picture are the same"
-        ledger.add(claim, there == here(picture, candidate_labels=LABELS), "==", True)
+        ledger.add(claim, remote == here(picture, candidate_labels=LABELS), "==", True)
 
 
 @torch.no_grad()
-def apart_from(encoder: UpstreamEncoder, checkpoint: Path, series: np.ndarray, there: dict[str, Any]) -> float:
+def apart_from(encoder: UpstreamEncoder, checkpoint: Path, series: np.ndarray, remote: dict[str, Any]) -> float:
     batch = AutoProcessor.from_pretrained(checkpoint)(series, return_tensors="pt")
     expected = encoder(batch["pixel_series"], batch["series_mask"].bool())
-    return float((expected - torch.tensor(there["embeds"])).abs().max())
+    return float((expected - torch.tensor(remote["embeds"])).abs().max())
 
 
 def refusals(ledger: Ledger) -> None:
@@ -356,7 +356,7 @@ def refused(server: HubStub, folder: Path, arguments: tuple[object, ...], enviro
 
 
 def snapshot(server: HubStub) -> dict[tuple[str, str], str]:
-    return {place: repository.branches["main"] for place, repository in server.repositories.items()}
+    return {name: repository.branches["main"] for name, repository in server.repositories.items()}
 
 
 def somebody_publishes(server: HubStub) -> None:

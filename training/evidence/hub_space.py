@@ -96,18 +96,18 @@ def visitors(ledger: Ledger) -> None:
         start = space.memory()
         before = pass_through(space, files, MOST_SESSIONS, together=VISITORS)
         full = space.memory()
-        found = visit_together(space, files, VISITORS, MINUTE)
+        visits = visit_together(space, files, VISITORS, MINUTE)
         end = space.memory()
         alive = space.process.poll() is None
-    took = sorted(found.seconds)
+    took = sorted(visits.seconds)
     note = (
-        f"{len(took)} actions, {found.refusals} of them a bad file that was refused in a sentence; half took at most "
+        f"{len(took)} actions, {visits.refusals} of them a bad file that was refused in a sentence; half took at most "
         f"{statistics.median(took):.1f} s, 95 % at most {took[int(0.95 * len(took))]:.1f} s; {note}"
     )
     name = f"{VISITORS} visitors at the same time for {MINUTE} s"
-    problems = [*before, *found.errors, *([] if alive else ["the Space ended"])]
+    problems = [*before, *visits.errors, *([] if alive else ["the Space ended"])]
     ledger.add(f"{name}: errors", len(problems), "==", 0, "; ".join([note, *dict.fromkeys(problems)]))
-    peak = max(*found.memory, end)
+    peak = max(*visits.memory, end)
     memory = (
         f"{start:.0f} at the start, {full:.0f} with {MOST_SESSIONS} visitors' cubes kept, {peak:.0f} at most, "
         f"{end:.0f} at the end"
@@ -125,7 +125,7 @@ def screenshots(ledger: Ledger) -> None:
             with visit(running, space.url, width) as page:
                 for name in views(page):
                     path = SCREENSHOTS / f"{name}-{width}.png"
-                    overhanging += [f"{path.name}: {one}" for one in keep(page, path)]
+                    overhanging += [f"{path.name}: {element}" for element in keep(page, path)]
                     with Image.open(path) as picture:
                         overhanging += [] if picture.width == width else [f"{path.name} is {picture.width} wide"]
                     pictures.append(path.name)

@@ -55,28 +55,28 @@ def end_to_end(ledger: Ledger) -> None:
         ),
     }
     _add_flanders(ledger, cubes["Flanders, 118 dates"])
-    for name, given in cubes.items():
-        whole = map_cube(given, LABELS, DEFAULT_CHECKPOINT, progress=False)
+    for name, source in cubes.items():
+        at_once = map_cube(source, LABELS, DEFAULT_CHECKPOINT, progress=False)
         different, ties, compared = 0, 0, 0
         with tempfile.TemporaryDirectory() as runs:
             variants = [(17, 1, "threads", False), (32, 2, "threads", True), (40, 2, "processes", False)]
             for chunk, workers, scheduler, backwards in variants:
-                cube = open_cube(given, chunks=chunk)
+                cube = open_cube(source, chunks=chunk)
                 options = RunOptions(scheduler, workers)
                 run = MapRun(cube, Path(runs) / f"{chunk}", LABELS, DEFAULT_CHECKPOINT, run=options)
                 if backwards:
                     run.left = dict(reversed(run.left.items()))
                 mapped = run.execute(progress=False)[""]
-                changed = mapped["class"].values != whole["class"].values
-                near = whole["margin"].values < TIE
+                changed = mapped["class"].values != at_once["class"].values
+                near = at_once["margin"].values < TIE
                 different += int((changed & ~near).sum())
                 ties += int((changed & near).sum())
                 compared += changed.size
         note = (
             f"{compared} pixels, in chunks of 17, of 32 (two threads, backwards) and of 40 (two processes), against "
-            f"the cube in memory; {ties} of {int((whole['margin'].values < TIE).sum())} ties within {TIE} turned; year "
-            f"{whole.attrs['year']}, {int(whole['clear_months'].max())} months at most, "
-            f"{whole.attrs['pixels_without_data']} pixels without data"
+            f"the cube in memory; {ties} of {int((at_once['margin'].values < TIE).sum())} ties within {TIE} turned; "
+            f"year {at_once.attrs['year']}, {int(at_once['clear_months'].max())} months at most, "
+            f"{at_once.attrs['pixels_without_data']} pixels without data"
         )
         ledger.add(f"{name}: classes that depend on chunks, workers or order", different, "==", 0, note)
 
@@ -90,8 +90,8 @@ def _add_flanders(ledger: Ledger, series: list[Path]) -> None:
         call += ["--labels", "maize,grassland,built-up", "--output", f"{folder}/map.tif", "--reference", str(labels)]
         call += ["--reference-codes", codes, "--reference-variable", "LC"]
         done = subprocess.run(call, env=_environment(), capture_output=True, text=True, check=False)
-    found = [line for line in done.stdout.splitlines() if line.startswith("balanced accuracy")]
-    note = found[0] if found else done.stderr[-300:]
+    lines = [line for line in done.stdout.splitlines() if line.startswith("balanced accuracy")]
+    note = lines[0] if lines else done.stderr[-300:]
     ledger.add("exit status of one command on the three NetCDFs of Flanders", done.returncode, "==", 0, note)
 
 
@@ -183,7 +183,7 @@ def kills(ledger: Ledger) -> None:
         count = len(journal.read_bytes().splitlines())
         again = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
         _command(folder, "once", path, "--scheduler", "processes", "--workers", "2", "--chunk", "32")
-        exported = [hashlib.sha256((folder / f"{one}.tif").read_bytes()).hexdigest() for one in ("whole", "once")]
+        exported = [hashlib.sha256((folder / f"{stem}.tif").read_bytes()).hexdigest() for stem in ("whole", "once")]
         note = f"killed with status {ended} after {count} of 64 chunks; {again.stdout.splitlines()[0]}"
         ledger.add(
             "SIGKILL of a whole run, then the same command: files of the map that differ from one that was not killed",
@@ -219,7 +219,7 @@ def scaling(ledger: Ledger) -> None:
                 started = time.perf_counter()
                 run.execute(progress=False)
                 times[count].append(time.perf_counter() - started)
-    ratio = float(np.median([one / two for one, two in zip(times[1][1:], times[2][1:], strict=True)]))
+    ratio = float(np.median([alone / two for alone, two in zip(times[1][1:], times[2][1:], strict=True)]))
     note = (
         f"16 chunks of 128 x 128, seconds {_rounded(times[1][1:])} and {_rounded(times[2][1:])}; {os.cpu_count()} cores"
     )
@@ -252,7 +252,7 @@ def tile(ledger: Ledger) -> None:
             f"{hours:.2f} h extrapolated, {planned:.2f} h planned",
         )
         speeds = encoder_shares(save_base_size(Path(folder) / "base"))
-    ratio = float(np.median([whole / bare for bare, whole, _ in speeds]))
+    ratio = float(np.median([mapped / bare for bare, mapped, _ in speeds]))
     busy = float(np.median([share for *_, share in speeds]))
     pairs = [_rounded(pair[:2]) for pair in speeds]
     note = f"pixels/s of the bare encoder and of whole runs, in turn: {pairs}; {busy:.3f} of the processor time"
@@ -312,11 +312,11 @@ def _add_one_line(ledger: Ledger, what: str, done: subprocess.CompletedProcess[s
     )
 
 
-def _differing(one: Path, other: Path) -> int:
+def _differing(first: Path, other: Path) -> int:
     """Files of two maps whose bytes differ, or that only one has."""
     contents = [
         {path.relative_to(folder): path.read_bytes() for path in (folder / "map.zarr").rglob("*") if path.is_file()}
-        for folder in (one, other)
+        for folder in (first, other)
     ]
     return sum(contents[0].get(path) != contents[1].get(path) for path in contents[0].keys() | contents[1].keys())
 

@@ -78,7 +78,7 @@ def gdalinfo(ledger: Ledger) -> None:
         alone = json.loads(_run("gdalinfo", "-json", str(Path(folder) / "map.tif")))
         text = _run("gdalinfo", str(Path(folder) / "map.tif"))
     labels, band = mapped.attrs["labels"], told["bands"][0]
-    shown = sum(one == label for one, label in zip(band["categories"][1:], labels, strict=True))
+    shown = sum(category == label for category, label in zip(band["categories"][1:], labels, strict=True))
     ledger.add(names, shown, "==", 44, version)
     table = {row["f"][0]: row["f"][1] for row in told["rat"]["row"]}
     expected = {**dict(enumerate(["no data", *labels])), 255: "uncertain"}
@@ -159,14 +159,14 @@ def whole_tile(ledger: Ledger) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
         call = [sys.executable, "-m", "training.evidence.mapping_outputs", folder]
         done = subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
+        written = json.loads(done.stdout.splitlines()[-1])
         valid = _run("rio", "cogeo", "validate", "--strict", str(Path(folder) / "tile.tif"))
         with rasterio.open(Path(folder) / "tile.tif") as raster:
             overviews = raster.overviews(1)
             right = _is_right(raster)
         size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file()) / GIGABYTE
-    note = f"{found['seconds']:.0f} s, {size:.2f} GB of files, overviews {overviews}"
-    ledger.add("peak memory of exporting a lazy map of 10,980 x 10,980 pixels, GB", found["gigabytes"], "<=", 2, note)
+    note = f"{written['seconds']:.0f} s, {size:.2f} GB of files, overviews {overviews}"
+    ledger.add("peak memory of exporting a lazy map of 10,980 x 10,980 pixels, GB", written["gigabytes"], "<=", 2, note)
     ledger.add("its classes are a valid COG", "is a valid cloud optimized GeoTIFF" in valid, "==", True)
     ledger.add("its classes read back at 1,000 random pixels", right, "==", 1000)
 

@@ -44,17 +44,17 @@ def stac(ledger: Ledger) -> None:
     with tempfile.TemporaryDirectory() as folder:
         items = list(_mixed_items(Path(folder), cube))
         path = save_items(Path(folder), items)
-        found = open_stac(path)
-        offsets = acquisition_offsets(found)
+        opened = open_stac(path)
+        offsets = acquisition_offsets(opened)
         assert offsets is not None
         ledger.add(
             "acquisitions with and without the offset in one collection", np.unique(offsets).tolist(), "==", [0, 1000]
         )
         ledger.add(
-            "of its acquisitions, those of the cube that was corrected by hand", found.sizes["time"], "==", len(items)
+            "of its acquisitions, those of the cube that was corrected by hand", opened.sizes["time"], "==", len(items)
         )
         for name, mapped in (
-            ("a saved collection of COGs of mixed baselines", _map(found)),
+            ("a saved collection of COGs of mixed baselines", _map(opened)),
             ("the same read by pieces", _map(open_stac(path, chunks=24)).compute()),
         ):
             _compare(ledger, name, mapped, expected)
@@ -62,7 +62,7 @@ def stac(ledger: Ledger) -> None:
             searched = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
         cut = searched.sel(y=cube["y"], x=cube["x"])  # a box in degrees is a little wider than the square
         _compare(ledger, "the same found by an API", _map(cut), expected)
-        wrong = _differing(_map(found, SeriesOptions(offset=0)), expected)
+        wrong = _differing(_map(opened, SeriesOptions(offset=0)), expected)
         note = f"of {SIDE * SIDE}; what the offset of each acquisition is for"
         ledger.add("pixels of another class where every offset is ignored", wrong, ">=", 1, note)
 

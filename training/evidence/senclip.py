@@ -62,10 +62,10 @@ def small_senclip() -> ImageModel:
 def learning(ledger: Ledger) -> None:
     """Images with their own photos, and with photos shuffled, against the CLIP that both start from."""
     with ThreadPoolExecutor(2) as pool:
-        own, shuffled = pool.map(trained, (False, True))
-    results = [json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in (own, shuffled)]
+        aligned, shuffled = pool.map(trained, (False, True))
+    results = [json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in (aligned, shuffled)]
     points = results[0]["arguments"]["held_out_points"]
-    before = simulated_images(load_image_model(str(own / "clip")), points)["ten_covers"]["balanced_accuracy"]
+    before = simulated_images(load_image_model(str(aligned / "clip")), points)["ten_covers"]["balanced_accuracy"]
     after, control = (result["zero_shot"]["ten_covers"]["balanced_accuracy"] for result in results)
     minutes = max(result["minutes"] for result in results)
     note = (
@@ -77,9 +77,9 @@ def learning(ledger: Ledger) -> None:
     ledger.add(
         f"{name}: points gained with photos shuffled between points", round(100 * (control - before), 1), "<=", 10, note
     )
-    classify = pipeline("zero-shot-image-classification", model=str(own / "model"), device="cpu")
-    said = classify(str(_first_picture(own)), candidate_labels=["maize", "water"])
-    loads = type(classify.model).__name__ == "CLIPModel" and len(said) == 2
+    classify = pipeline("zero-shot-image-classification", model=str(aligned / "model"), device="cpu")
+    answers = classify(str(_first_picture(aligned)), candidate_labels=["maize", "water"])
+    loads = type(classify.model).__name__ == "CLIPModel" and len(answers) == 2
     ledger.add("a trained SenCLIP loads as the stock CLIPModel of a zero-shot image pipeline", loads, "==", True)
 
 
@@ -133,9 +133,9 @@ def mean_average_precision(ledger: Ledger) -> None:
         [task],
         {task.name: rng.random((200, len(task.labels))) < 0.2},
     )
-    for given, what in ((patches, "three real BigEarthNet patches"), (chance, "200 pictures of chance, 19 classes")):
-        [run] = evaluate_images([model], [given], ImageProtocol(centrings=("none",)))["runs"]
-        truth, embeds = given.truth[task.name], embed_images(model, given.images)
+    for embedded, what in ((patches, "three real BigEarthNet patches"), (chance, "200 pictures of chance, 19 classes")):
+        [run] = evaluate_images([model], [embedded], ImageProtocol(centrings=("none",)))["runs"]
+        truth, embeds = embedded.truth[task.name], embed_images(model, embedded.images)
         worst, shown = 0.0, []
         for view, known in VIEWS.items():
             logits = score_images(model, embeds, task.prompts(known, model.hypothesis_template))
@@ -154,7 +154,7 @@ def prompts(ledger: Ledger) -> None:
     model = _starting_clip()
     rng = np.random.default_rng(0)
     every = load_taxonomy("eurosat").prompts_of("ground", "aerial")
-    uneven = {label: texts[: 2 + place % (len(texts) - 1)] for place, (label, texts) in enumerate(every.items())}
+    uneven = {label: texts[: 2 + index % (len(texts) - 1)] for index, (label, texts) in enumerate(every.items())}
     images = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(300, 128))).float(), dim=-1)
     for kind, embeds in (("text", None), ("images", images)):
         first, same = _choose(model, uneven, embeds), 0

@@ -59,7 +59,7 @@ def eurosat(ledger: Ledger) -> None:
     numbers = as_series(rasters.with_format("arrow")[:]["reflectance"], num_bands=3, crop=64)[:, 0]
     reflected = processor.to_pictures(list(numbers), bands=RGB_BANDS, units="dn", offset=0)
     pairs = zip(reflected, rasters["image"], strict=True)
-    different = sum(int((np.abs(one.astype(int) - image) > 1).any(axis=2).sum()) for one, image in pairs)
+    different = sum(int((np.abs(raster.astype(int) - image) > 1).any(axis=2).sum()) for raster, image in pairs)
     note = "reflectance above 2 is no data to the processor, white in the picture"
     ledger.add(by_name, different, "<=", names[by_name], note)
 
@@ -78,7 +78,7 @@ def bigearthnet(ledger: Ledger) -> None:
     patches = folder / "bigearthnet_3patches"
     dataset = read_bigearthnet(patches, located=True)
     read = {name: read_patch(patches / name) for name in dataset["point_id"]}
-    complete = sum({band: len(one) for band, one in patch.items()} == SIDES for patch in read.values())
+    complete = sum({band: len(values) for band, values in patch.items()} == SIDES for patch in read.values())
     ledger.add(bands, complete, "==", names[bands])
     taxonomy = load_taxonomy("bigearthnet19")
     expected = [
@@ -91,8 +91,8 @@ def bigearthnet(ledger: Ledger) -> None:
             "Transitional woodland, shrub",
         },
     ]
-    found = [{taxonomy.class_names[place] for place in np.flatnonzero(row)} for row in dataset["labels"]]
-    ledger.add(labels, sum(a == b for a, b in zip(found, expected, strict=True)), "==", names[labels])
+    named = [{taxonomy.class_names[index] for index in np.flatnonzero(row)} for row in dataset["labels"]]
+    ledger.add(labels, sum(a == b for a, b in zip(named, expected, strict=True)), "==", names[labels])
     largest = 0.0
     for row in dataset:
         numbers = np.stack([read[row["point_id"]][band] for band in ("B04", "B03", "B02")], axis=-1)

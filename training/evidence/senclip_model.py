@@ -54,7 +54,7 @@ def parity(ledger: Ledger) -> None:
 def _converted(clip: OpenAICLIP, form: Callable[..., Any], folder: Path) -> CLIPModel:
     words = clip.token_embedding.num_embeddings - 2
     tokens = [*map(str, range(words)), "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: place for place, token in enumerate(tokens)}
+    vocabulary = {token: index for index, token in enumerate(tokens)}
     CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(folder / "tokenizer")
     torch.save(form(clip.state_dict()), folder / "upstream.ckpt")
     convert(folder / "upstream.ckpt", folder / "tokenizer", folder / "converted")
@@ -77,7 +77,7 @@ def swapped_bands(ledger: Ledger) -> None:
         return
     pictures = [np.asarray(Image.open(file)) for file in sorted(folder.glob("eurosat_rgb_2000/*/*.jpg"))]
     order = np.random.default_rng(0).permutation(len(pictures))
-    shuffled = [[pictures[place] for place in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
+    shuffled = [[pictures[index] for index in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
     textured = [picture for picture in pictures if picture[..., 1].std() >= 4]
     shares = [
         _share([[picture] for picture in pictures]),

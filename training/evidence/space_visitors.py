@@ -207,7 +207,7 @@ def _bad_file(client: Client, chance: random.Random, file: Path, visits: Visits)
 
 def _check(answer: Sequence[Any], words: Sequence[str]) -> None:
     """Raises where an answer is not about the words that were asked for: another visitor's, or an old one."""
-    rows = [re.findall(r'data-label="([^"]*)"', one) for one in answer if isinstance(one, str)]
-    found = {unescape(label) for row in rows for label in row} - {NO_CLEAR_MONTH}
-    if answer[0] or found != set(words):
-        raise ValueError(f"{sorted(words)} were asked for, answered were {sorted(found)} {answer[0]}")
+    rows = [re.findall(r'data-label="([^"]*)"', part) for part in answer if isinstance(part, str)]
+    labels = {unescape(label) for row in rows for label in row} - {NO_CLEAR_MONTH}
+    if answer[0] or labels != set(words):
+        raise ValueError(f"{sorted(words)} were asked for, answered were {sorted(labels)} {answer[0]}")

@@ -137,13 +137,13 @@ def add_fidelity(ledger: Ledger, name: str, embeds: list[torch.Tensor], pixels: 
     """Cosines with float32's embeddings, and how often the likeliest class is the same."""
     model, _ = base_size()
     exact = [encode(model, features) for features, _ in pixels]
-    cosines = torch.cat([(one * other).sum(dim=1) for one, other in zip(embeds, exact, strict=True)])
+    cosines = torch.cat([(rounded * other).sum(dim=1) for rounded, other in zip(embeds, exact, strict=True)])
     figures = {"smallest": float(cosines.min()), "mean": float(cosines.mean())}
     note = f"{len(cosines):,} real pixels; {', '.join(f'{key} {value:.5f}' for key, value in figures.items())}"
     ledger.add(f"{name}, {kind} cosine with float32 on real pixels", round(figures[kind], 5), ">=", bar, note)
     same = [
-        ((one @ classes.T).argmax(dim=1) == (other @ classes.T).argmax(dim=1))
-        for one, other, (_, tasks) in zip(embeds, exact, pixels, strict=True)
+        ((rounded @ classes.T).argmax(dim=1) == (other @ classes.T).argmax(dim=1))
+        for rounded, other, (_, tasks) in zip(embeds, exact, pixels, strict=True)
         for classes in tasks
     ]
     answers = torch.cat(same).float()
@@ -160,14 +160,14 @@ def add_fidelity(ledger: Ledger, name: str, embeds: list[torch.Tensor], pixels: 
 def real_pixels() -> list[tuple[dict[str, torch.Tensor], list[torch.Tensor]]]:
     """Features of each labelled real set, and the class embeddings of each of its tasks."""
     model, processor = base_size()
-    found = []
-    for given in real_sets(real_data_folder()):
-        features = given.samples.features(processor.feature_extractor)
+    agreements = []
+    for dataset in real_sets(real_data_folder()):
+        features = dataset.samples.features(processor.feature_extractor)
         seen = features["series_mask"].any(dim=1)
-        texts = [task.prompts("generic", processor.hypothesis_template) for task in given.tasks]
+        texts = [task.prompts("generic", processor.hypothesis_template) for task in dataset.tasks]
         classes = [embed_classes(model, processor.tokenizer, prompts) for prompts in texts]
-        found.append(({name: values[seen] for name, values in features.items()}, classes))
-    return found
+        agreements.append(({name: values[seen] for name, values in features.items()}, classes))
+    return agreements
 
 
 def around(ledger: Ledger) -> None:
@@ -231,9 +231,9 @@ def gpu(ledger: Ledger) -> None:
         return
     benchmark.test_the_encoder_on_a_graphics_card()
     rows = json.loads((ROOT / "runs" / "bench" / "encoder_gpu.json").read_text())["rows"]
-    (found,) = [row for row in rows if row["precision"] == "bfloat16"]
-    ledger.add(claim, found["of the card's product speed"], ">=", 0.5, json.dumps(found))
-    ledger.add("its time with copying over without", found["time with copying over without"], "<=", 1.05)
+    (row_of_bfloat16,) = [row for row in rows if row["precision"] == "bfloat16"]
+    ledger.add(claim, row_of_bfloat16["of the card's product speed"], ">=", 0.5, json.dumps(row_of_bfloat16))
+    ledger.add("its time with copying over without", row_of_bfloat16["time with copying over without"], "<=", 1.05)
 
 
 def refusals(ledger: Ledger) -> None:
@@ -255,9 +255,9 @@ def refusals(ledger: Ledger) -> None:
             call = [sys.executable, "-c", code]
             done = subprocess.run(call, env=_environment(), capture_output=True, text=True, check=False)
             lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-            one = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
-            said = lines[0] if lines else done.stderr[-200:]
-            ledger.add(f"{name}: one line", one, "==", True, said)
+            in_a_line = done.returncode == 1 and len(lines) == 1 and "Traceback" not in done.stderr
+            message = lines[0] if lines else done.stderr[-200:]
+            ledger.add(f"{name}: one line", in_a_line, "==", True, message)
 
 
 def _environment() -> dict[str, str]:

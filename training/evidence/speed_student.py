@@ -108,10 +108,12 @@ def _accuracy(ledger: Ledger, folder: str) -> None:
         reports = {name: report | real(name) for name, report in reports.items()}
     except FileNotFoundError as error:
         ledger.skip("student on real pixels, points from the teacher", ">=", -2, str(error))
-    own, theirs = reports.values()
-    points = {name: 100 * (own[name]["balanced_accuracy"] - theirs[name]["balanced_accuracy"]) for name in own}
-    for name in [name for name in points if own[name]["samples"] >= FEWEST]:
-        mine, of_teacher = own[name], theirs[name]
+    measured, theirs = reports.values()
+    points = {
+        name: 100 * (measured[name]["balanced_accuracy"] - theirs[name]["balanced_accuracy"]) for name in measured
+    }
+    for name in [name for name in points if measured[name]["samples"] >= FEWEST]:
+        mine, of_teacher = measured[name], theirs[name]
         ledger.add(
             f"student, {name}: points of balanced accuracy from its teacher",
             round(points[name], 2),
@@ -120,7 +122,7 @@ def _accuracy(ledger: Ledger, folder: str) -> None:
             f"{mine['balanced_accuracy']:.3f} against {of_teacher['balanced_accuracy']:.3f}, a blind guess "
             f"{of_teacher['chance']:.3f}, {mine['samples']} pixels",
         )
-    others = {name: round(value, 1) for name, value in points.items() if own[name]["samples"] < FEWEST}
+    others = {name: round(value, 1) for name, value in points.items() if measured[name]["samples"] < FEWEST}
     print(f"fewer than {FEWEST} pixels, not judged, points from the teacher: {others}")
 
 

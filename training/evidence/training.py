@@ -97,9 +97,9 @@ def processes(ledger: Ledger) -> None:
         halves = [torch.load(Path(folder) / f"{rank}.pt") for rank in range(2)]
     losses, gradients = [0.0], [0.0]
     for case in OVER_PROCESSES:
-        task, whole = train_one_step(case, slice(None))
+        task, loss = train_one_step(case, slice(None))
         (first, first_gradients), (second, _) = (half[case] for half in halves)
-        losses.append(abs((first + second).item() / 2 - whole.item()))
+        losses.append(abs((first + second).item() / 2 - loss.item()))
         gradients += [
             (first_gradients[name] - parameter.grad).abs().max().item() for name, parameter in task.named_parameters()
         ]
@@ -122,8 +122,8 @@ def accumulation(ledger: Ledger) -> None:
     """Compute a batch in eight parts, against the batch in one."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / RUN_FILE).write_text("{}", encoding="utf-8")
-        whole, parts = (_gradients(Path(folder) / str(count), count) for count in (1, 8))
-    worst = max((whole[name] - parts[name]).abs().max().item() for name in whole)
+        at_once, parts = (_gradients(Path(folder) / str(count), count) for count in (1, 8))
+    worst = max((at_once[name] - parts[name]).abs().max().item() for name in at_once)
     ledger.add("a batch of 64 in 8 parts, with a bank: largest difference of loss and gradients", worst, "<=", 1e-6)
 
 
@@ -169,10 +169,10 @@ def learning(ledger: Ledger) -> None:
             results = json.loads((Path(folder) / "results.json").read_text(encoding="utf-8"))
         report = results["zero_shot"]["ten_covers"]
         figures.append(report["balanced_accuracy"])
-    own, shuffled = figures
-    note = f"{own:.3f} with their own photos, {shuffled:.3f} with another point's; chance {report['chance']:.2f}"
+    aligned, shuffled = figures
+    note = f"{aligned:.3f} with their own photos, {shuffled:.3f} with another point's; chance {report['chance']:.2f}"
     name = "zero-shot balanced accuracy over ten covers"
-    ledger.add(f"{name}: points gained over shuffled photos", round(100 * (own - shuffled), 1), ">=", 20, note)
+    ledger.add(f"{name}: points gained over shuffled photos", round(100 * (aligned - shuffled), 1), ">=", 20, note)
     ledger.add(f"{name}, photos shuffled between points", round(shuffled, 3), "<=", 2 * report["chance"], note)
 
 
