@@ -12,7 +12,7 @@ import mmap
 import pickletools
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ SECRETS: dict[str, RegexBasedDetector] = {
     "a key of SendGrid": SendGridDetector(),
     "a secret of Square": SquareOAuthDetector(),
     "a key of Twilio": TwilioKeyDetector(),
+}
+PATTERNS = {
+    kind: [re.compile(pattern.pattern.encode(), pattern.flags & ~re.UNICODE) for pattern in detector.denylist]
+    for kind, detector in SECRETS.items()
 }
 
 
@@ -177,13 +181,11 @@ def find_secret(path: Path) -> str | None:
     if not path.stat().st_size:
         return None
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return next((kind for kind, detector in SECRETS.items() if _detects(detector, content)), None)
+        kinds = (kind for kind, detector in SECRETS.items() if _detects(detector, PATTERNS[kind], content))
+        return next(kinds, None)
 
 
-def _detects(detector: RegexBasedDetector, content: mmap.mmap) -> bool:
+def _detects(detector: RegexBasedDetector, patterns: Iterable[re.Pattern[bytes]], content: mmap.mmap) -> bool:
     """Search bytes by a detector's patterns, and let it confirm each match by what else it knows."""
-    for pattern in detector.denylist:
-        in_bytes = re.compile(pattern.pattern.encode(), pattern.flags & ~re.UNICODE)
-        if any(any(detector.analyze_string(match[0].decode("latin-1"))) for match in in_bytes.finditer(content)):
-            return True
-    return False
+    matches = (match[0].decode("latin-1") for pattern in patterns for match in pattern.finditer(content))
+    return any(any(detector.analyze_string(match)) for match in matches)

@@ -42,11 +42,18 @@ def real_data() -> Path:
         pytest.skip(str(error))
 
 
-@pytest.fixture
-def hub() -> Iterator[HubStub]:
-    """An empty Hub on loopback; `hub.run` talks to it from a process of its own."""
+@pytest.fixture(scope="session")
+def hub_server() -> Iterator[HubStub]:
+    """Run a Hub on loopback, with one client, for all tests."""
     with HubStub() as server:
         yield server
+
+
+@pytest.fixture
+def hub(hub_server: HubStub) -> HubStub:
+    """Empty the Hub on loopback; `hub.run` talks to it from a process beside this one."""
+    hub_server.empty()
+    return hub_server
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The scripts of hub/, imported as they import each other, and their client sent to the stand-in Hub."""
+"""Call the scripts of hub/ in this process, their client sent to the stand-in Hub."""
 
 import importlib
 from collections.abc import Callable
@@ -20,13 +20,13 @@ CARD = "---\nlicense: mit\n---\n\n# A thing\n\nWhat it is.\n"
 
 @pytest.fixture
 def script() -> Callable[[str], ModuleType]:
-    """Imports a module of hub/ by its name."""
+    """Import a module of hub/ by its name."""
     return lambda name: importlib.import_module(f"hub.{name}")
 
 
 @pytest.fixture
 def command(script: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """Calls a script by its name with arguments, in this process and in the test's folder."""
+    """Call a script by its name with arguments, in this process and in the test's folder."""
     monkeypatch.chdir(tmp_path)
 
     def call(name: str, *arguments: object) -> Result:
@@ -39,7 +39,7 @@ def command(script: Callable[[str], Any], tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture
 def logged_in(script: Callable[[str], Any], hub: HubStub, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sends the scripts' client to the stand-in Hub with a token, or another: a process each would take minutes."""
+    """Send the scripts' client to the stand-in Hub with a token, or another: a process each would take minutes."""
 
     def log_in(token: str | None = TOKEN) -> None:
         monkeypatch.setattr(script("publishing"), "HfApi", partial(HfApi, endpoint=hub.url, token=token))
@@ -55,7 +55,7 @@ def logged_in(script: Callable[[str], Any], hub: HubStub, monkeypatch: pytest.Mo
 
 
 def last_line(result: Result) -> str:
-    """The one line of an error."""
+    """Read the only line of an error."""
     assert result.exit_code == 1, result.output
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     return line

@@ -1,20 +1,14 @@
-import importlib
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pytest
-import typer
 from click.testing import Result
 from datasets import ClassLabel, Dataset, load_dataset
 from PIL import Image
-from typer.testing import CliRunner
 
-from tests.conftest import ROOT
 from timesenclip_hf.data.engine.reports import ImportReport, Problem
 from timesenclip_hf.data.schema import build_features
 from timesenclip_hf.data.splits import check_blocks, read_manifest, write_manifest
@@ -44,31 +38,31 @@ print(json.dumps({
 def make_rows(number: int, photo: Path) -> list[dict[str, Any]]:
     generator = np.random.default_rng(0)
     rows = []
-    for place in range(number):
+    for index in range(number):
         image = {"bytes": None, "path": str(photo)}
         photos = [
-            {"direction": "N", "url": f"https://photos.example/{place}N.jpg", "image": image, "licence": RESERVED},
+            {"direction": "N", "url": f"https://photos.example/{index}N.jpg", "image": image, "licence": RESERVED},
             {"direction": "E", "url": "", "image": image, "licence": FREE},
-            {"direction": "S", "url": f"https://photos.example/{place}S.jpg", "image": None, "licence": FREE},
+            {"direction": "S", "url": f"https://photos.example/{index}S.jpg", "image": None, "licence": FREE},
         ]
         rows.append(
             {
-                "point_id": f"{place:08}",
+                "point_id": f"{index:08}",
                 "year": 2018,
-                "longitude": 4.0 + place / 10,
-                "latitude": 50.0 + place / 20,
+                "longitude": 4.0 + index / 10,
+                "latitude": 50.0 + index / 20,
                 "country": "BE",
                 "series": generator.integers(1, 9_000, 120).tolist(),
                 "observed": [month != 3 for month in range(12)],
                 "months": [float(month) for month in range(12)],
                 "lc1": "B11",
                 "lu1": "U111",
-                "land_cover": place % 8,
+                "land_cover": index % 8,
                 "land_use": 0,
                 "crop": -1,
                 "habitat": -1,
                 "bioregion": 1,
-                "photos": photos if place % 4 == 0 else [],
+                "photos": photos if index % 4 == 0 else [],
             }
         )
     return rows
@@ -76,7 +70,7 @@ def make_rows(number: int, photo: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """A folder as an import leaves it."""
+    """Write a folder as an import leaves it."""
     photo = tmp_path / "north.jpg"
     Image.fromarray(np.full((8, 8, 3), 90, dtype=np.uint8)).save(photo)
     folder = tmp_path / "imported"
@@ -91,18 +85,15 @@ def dataset(tmp_path: Path) -> Path:
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "splits.csv"
-    write_manifest(path, {f"{place:08}": "train" if place < 15 else "test" for place in range(20)})
+    write_manifest(path, {f"{index:08}": "train" if index < 15 else "test" for index in range(20)})
     return path
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """The script in this process, which cannot reach any Hub."""
+def run(command, tmp_path, monkeypatch) -> Callable[..., Result]:
+    """Call the script in this process."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    monkeypatch.chdir(tmp_path)
-    app = typer.Typer()
-    app.command()(importlib.import_module("hub.push_dataset").main)
-    return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return lambda *arguments: command("push_dataset", *arguments)
 
 
 def staged_card(result: Result, tmp_path: Path) -> str:
@@ -152,7 +143,7 @@ def test_a_dry_run_writes_all_that_would_be_pushed_and_needs_no_hub(run, tmp_pat
 
 def test_a_dataset_in_one_piece_is_cut_by_blocks_and_other_classes_are_counted_too(run, tmp_path, dataset):
     rows = load_dataset(str(dataset), split="train")
-    labels = [place % 2 for place in range(20)]
+    labels = [index % 2 for index in range(20)]
     rows.add_column("label", labels).cast_column("label", ClassLabel(names=["no crop", "crop"])).save_to_disk(
         "labelled"
     )
@@ -167,17 +158,12 @@ def test_a_dataset_in_one_piece_is_cut_by_blocks_and_other_classes_are_counted_t
     assert check_blocks(homes, rows["point_id"], rows["longitude"], rows["latitude"], block_km=5) == 20
 
 
-def test_what_was_pushed_loads_with_the_same_rows_at_once_and_streaming(hub, tmp_path, dataset, manifest):
+def test_what_was_pushed_loads_with_the_same_rows_at_once_and_streaming(
+    run, logged_in, hub, tmp_path, dataset, manifest
+):
     options = ["--manifest", manifest, "--embed-licence", FREE, "--series-licence", "Copernicus", "--push"]
-    done = subprocess.run(
-        [sys.executable, "-m", "hub.push_dataset", dataset, REPO, *map(str, options)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **hub.environment(tmp_path / "home")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(dataset, REPO, *options)
+    assert done.exit_code == 0, done.output
     assert f"pushed: {hub.url}/datasets/{REPO}/commit/" in done.stdout
     answer = hub.run(tmp_path / "another_home", CONTENT)
     assert answer["splits"] == {"train": 15, "test": 5}
@@ -197,32 +183,13 @@ def test_what_was_pushed_loads_with_the_same_rows_at_once_and_streaming(hub, tmp
     assert all(str(tmp_path).encode() not in content for content in hub.files("datasets", REPO).values())
 
 
-AGAIN = """
-import sys
-from pathlib import Path
-
-root, dataset, manifest = map(Path, {paths!r})
-sys.path.insert(0, str(root))
-from hub.publishing import find_destination, new_folder, publish
-from hub.push_dataset import About, read_splits, stage
-
-about, repo = About("tester/places"), "tester/places"
-def push(*cut):
-    staged = stage(read_splits(dataset, *cut), new_folder(Path("staged"), repo), about)
-    return publish(staged, find_destination(repo, "dataset"))
-
-print(json.dumps([push(manifest), push(manifest), push()]))
-"""
-
-
-def test_an_equal_push_changes_nothing_and_another_leaves_no_file_of_the_first(
-    hub, tmp_path, dataset, manifest, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    paths = [str(ROOT), str(dataset), str(manifest)]
-    first, same, other = hub.run(tmp_path / "home", AGAIN.format(paths=paths))
-    assert same is None
-    assert first != other
+def test_an_equal_push_changes_nothing_and_another_leaves_no_file_of_the_first(run, logged_in, hub, dataset, manifest):
+    for options, answer in (
+        (["--manifest", manifest], f"pushed: {hub.url}/datasets/{REPO}/commit/"),
+        (["--manifest", manifest], f"nothing to push: {REPO} has it all"),
+        ([], f"pushed: {hub.url}/datasets/{REPO}/commit/"),
+    ):
+        assert answer in run(dataset, REPO, *options, "--push").stdout
     log = hub.repository("datasets", REPO).log("main")
     assert [len([path for path in state.files if path.startswith("data/")]) for state in log] == [1, 2, 0]
 

@@ -40,7 +40,7 @@ def card(tmp_path: Path) -> str:
 
 @pytest.fixture
 def trained(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    """A checkpoint with its run's results beside it, as training leaves them."""
+    """Write a checkpoint with its run's results beside it, as training leaves them."""
     folder = tmp_path / "run" / "model"
     shutil.copytree(tiny_checkpoint, folder)
     run = {"arguments": {"steps": 7, "dataset_name_or_path": "/home/me/paired", "seed": None}, "code": {"torch": "2"}}
@@ -50,17 +50,17 @@ def trained(tiny_checkpoint: Path, tmp_path: Path) -> Path:
 
 
 def evaluation(folder: Path, path: Path) -> Path:
-    """Results of an evaluation of these weights, and of others."""
+    """Write results of an evaluation of these weights, and of others."""
     metric = {"value": 0.5, "low": 0.4, "high": 0.6}
     entry = {
-        "task": "covers", "prompts": "generic", "num_looks": 12, "missing": "none", "scores": "raw", "samples": 9,
+        "task": "covers", "prompts": "generic", "composites": 12, "missing": "none", "scores": "raw", "samples": 9,
         "metrics": {"balanced_accuracy": metric}, "recall": {"maize": 0.5}, "absent": [], "blocks": None,
         "baselines": {"majority": {"balanced_accuracy": 0.3}, "chance": 0.2},
     }  # fmt: skip
     hashes = [weights_hash(AutoModel.from_pretrained(folder).state_dict()), "0" * 16]
     runs = [
-        {"model": {"name": f"model {place}", "weights_hash": one}, "dataset": {"name": "Fields"}, "tasks": [entry]}
-        for place, one in enumerate(hashes)
+        {"model": {"name": f"model {index}", "weights_hash": weights}, "dataset": {"name": "Fields"}, "tasks": [entry]}
+        for index, weights in enumerate(hashes)
     ]
     path.write_text(json.dumps({"runs": runs}))
     return path
@@ -131,15 +131,18 @@ def test_what_is_published_classifies_alike_where_the_package_is_not_installed(
     assert f"pushed: {hub.url}/{REPO}/commit/" in done.stdout
     series = np.random.default_rng(0).integers(200, 4_000, (3, 12, 10))
     np.save(tmp_path / "series.npy", series)
-    there, arrays, module = hub.run(
+    without, arrays, module = hub.run(
         tmp_path / "home",
         WITHOUT_THE_PACKAGE.format(series=str(tmp_path / "series.npy"), repo=REPO, labels=LABELS),
     )
-    model, processor = (one.from_pretrained(tiny_checkpoint) for one in (AutoModel, AutoProcessor))
-    here = ZeroShotPixelClassificationPipeline(model=model, processor=processor)(series, candidate_labels=LABELS)
+    model, processor = (auto.from_pretrained(tiny_checkpoint) for auto in (AutoModel, AutoProcessor))
+    with_it = ZeroShotPixelClassificationPipeline(model=model, processor=processor)(series, candidate_labels=LABELS)
     assert module == "transformers_modules"
-    assert [[one["label"] for one in rows] for rows in there] == [[one["label"] for one in rows] for rows in here]
-    scores = [[[one["score"] for one in rows] for rows in results] for results in (there, here)]
+    labels, scores = (
+        [[[entry[key] for entry in rows] for rows in results] for results in (without, with_it)]
+        for key in ("label", "score")
+    )
+    assert labels[0] == labels[1]
     np.testing.assert_allclose(*scores, rtol=1e-5)
     np.testing.assert_array_equal(np.float32(arrays), processor(series)["pixel_series"])
     again = command("push_model", tiny_checkpoint, REPO, *LICENCES, *ORIGIN, "--push")

@@ -1,15 +1,12 @@
-import os
-import subprocess
-import sys
-
 import yaml
 
 from tests.conftest import ROOT
 from timesenclip_hf import __version__
 
-# What a Space's machine does: the script's folder comes first, and nothing else of ours is there.
+# What a Space's machine does: the script's folder comes first, and nothing of ours was imported before.
 START = """
-import json, pathlib, sys
+import pathlib, sys
+assert "timesenclip_hf" not in sys.modules
 sys.path.insert(0, "")
 from importlib.metadata import version
 import timesenclip_hf
@@ -21,7 +18,9 @@ print(json.dumps([timesenclip_hf.__file__, version("timesenclip_hf"), (checkpoin
 """
 
 
-def test_the_space_carries_the_package_its_checkpoint_and_what_to_install(command, logged_in, hub, tmp_path):
+def test_the_space_carries_the_package_its_checkpoint_and_what_to_install(
+    command, logged_in, hub, tmp_path, monkeypatch
+):
     done = command("push_space", "tester/timesenclip", "--push")
     assert f"pushed: {hub.url}/spaces/tester/timesenclip/commit/" in done.stdout, done.output
     files = hub.files("spaces", "tester/timesenclip")
@@ -40,15 +39,7 @@ def test_the_space_carries_the_package_its_checkpoint_and_what_to_install(comman
     again = command("push_space", "tester/timesenclip", "--push")
     assert "nothing to push: tester/timesenclip has it all" in again.stdout
     folder = tmp_path / "runs" / "push" / "timesenclip"
-    started = subprocess.run(
-        [sys.executable, "-I", "-c", START],
-        cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert started.returncode == 0, started.stderr
-    place, version, whole = yaml.safe_load(started.stdout.splitlines()[-1])
-    assert place == str(folder / "timesenclip_hf" / "__init__.py")
-    assert (version, whole) == (__version__, True)
+    monkeypatch.chdir(folder)
+    file, installed, is_complete = hub.run(tmp_path / "home", START)
+    assert file == str(folder / "timesenclip_hf" / "__init__.py")
+    assert (installed, is_complete) == (__version__, True)

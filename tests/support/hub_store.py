@@ -1,4 +1,4 @@
-"""What the stand-in Hub keeps: files, commits, and the names that point to them."""
+"""Keep what the stand-in Hub holds: files, commits, and the names that point to them."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 
 class HubError(Exception):
-    """An answer that is not a success; `code` is the header by which the client tells its exceptions apart."""
+    """Answer without success; `code` is the header by which the client tells its exceptions apart."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str, commit: str | None = None) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class HubError(Exception):
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One version of a file."""
+    """Hold one version of a file."""
 
     content: bytes
     lfs: bool
@@ -30,7 +30,7 @@ class StoredFile:
 
     @property
     def pointer(self) -> bytes:
-        """What git itself keeps."""
+        """Return what git itself keeps."""
         if not self.lfs:
             return self.content
         return b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n" % (
@@ -49,7 +49,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class Commit:
-    """A state of a repository."""
+    """Hold a state of a repository."""
 
     oid: str
     title: str
@@ -60,7 +60,7 @@ class Commit:
 
 @dataclass
 class Repository:
-    """Commits and the names that point to them."""
+    """Hold commits and the names that point to them."""
 
     kind: str
     name: str
@@ -81,7 +81,7 @@ class Repository:
         return commit
 
     def at(self, revision: str) -> Commit:
-        """The commit of a branch, tag, pull request or hash."""
+        """Find the commit of a branch, tag, pull request or hash."""
         for names in (self.branches, self.tags, self.pull_requests):
             if revision in names:
                 return self.commits[names[revision]]
@@ -90,14 +90,14 @@ class Repository:
         raise HubError(HTTPStatus.NOT_FOUND, "RevisionNotFound", f"Invalid rev id: {revision}")
 
     def log(self, revision: str) -> list[Commit]:
-        """The commits up to a revision, the newest first."""
+        """List the commits up to a revision, the newest first."""
         commits = [self.at(revision)]
         while commits[-1].parent is not None:
             commits.append(self.commits[commits[-1].parent])
         return commits
 
     def apply(self, revision: str, body: bytes, large: Mapping[str, bytes], pull_request: bool) -> tuple[Commit, int]:
-        """Applies the lines of a commit, all or none; the commit, and the number of its pull request or 0."""
+        """Apply the lines of a commit, all or none; return the commit, and the number of its pull request or 0."""
         parent = self.at(revision)
         files, title = dict(parent.files), ""
         for line in body.splitlines():

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on loopback, for tests and evidence that must not reach the network.
+"""Stand in for the Hugging Face Hub on loopback, for tests and evidence that must not reach the network.
 
 It speaks the protocol of `huggingface_hub` over plain LFS: repositories of all kinds, commits, branches, tags, pull
 requests, and files with ranges. It keeps everything in memory, wants any token for what changes something, lets that
@@ -7,16 +7,13 @@ token write under its user's name only, and lists every request, so that a test 
     with HubStub() as hub:
         sha = hub.run(tmp_path, "print(json.dumps(HfApi().model_info('tester/model').sha))")
 
-The libraries read their settings once, at import, and the tests have set them to offline by then: a client is a
-process of its own.
+`run` starts a client at its first call, a process beside this one, as `hub_client` says, which lives as long as the
+server.
 """
 
 import hashlib
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.support.hub_client import HubClient
 from tests.support.hub_store import Commit, HubError, Repository, StoredFile
 
 USER = "tester"
@@ -35,22 +33,28 @@ LARGEST_REGULAR_FILE = 10_000_000
 
 
 class HubStub:
-    """The server; use it as a context manager."""
+    """Serve repositories; use it as a context manager."""
 
     def __init__(self) -> None:
+        self.empty()
+        self._client: HubClient | None = None
+        self.lock = threading.RLock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def empty(self) -> None:
+        """Forget every repository and request."""
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.large: dict[str, bytes] = {}
         self.requests: list[str] = []
         # What happens before a request, "METHOD /path", that a pattern names, is answered: somebody else's commit, an
         # error, or a `ConnectionError`, which cuts the line.
         self.meanwhile: dict[str, Callable[[], None]] = {}
-        self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def url(self) -> str:
+        """Give the address that takes the place of https://huggingface.co."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -58,12 +62,14 @@ class HubStub:
         return self
 
     def __exit__(self, *error: object) -> None:
+        if self._client is not None:
+            self._client.close()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def environment(self, home: Path, *, token: str | None = TOKEN) -> dict[str, str]:
-        """Variables under which a new process takes this for the Hub."""
+        """Return variables under which a new process takes this for the Hub."""
         return {
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(home),
@@ -81,7 +87,7 @@ class HubStub:
         }
 
     def run(self, home: Path, code: str, *, token: str | None = TOKEN) -> Any:
-        """Runs Python that knows this Hub alone, and reads the JSON of the last line it prints.
+        """Run Python that knows this Hub alone, and read the JSON of the last line it prints.
 
         Args:
             home: folder of its cache.
@@ -92,23 +98,17 @@ class HubStub:
             RuntimeError: the code failed; with what it wrote to stderr.
         """
         imports = "import json\nfrom huggingface_hub import HfApi, hf_hub_download\n"
-        done = subprocess.run(
-            [sys.executable, "-c", imports + code],
-            env={**os.environ, **self.environment(home, token=token)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else None
+        if self._client is None:
+            self._client = HubClient(self.environment(home))
+        printed = self._client.run(home, imports + code, token)
+        return json.loads(printed.splitlines()[-1]) if printed.strip() else None
 
     def changes(self) -> list[str]:
-        """The requests that would have changed something."""
+        """List the requests that would have changed something."""
         return [request for request in self.requests if not request.startswith(("GET", "HEAD"))]
 
     def files(self, kind: str, name: str, revision: str = "main") -> dict[str, bytes]:
-        """What a repository holds; `kind` is "models", "datasets" or "spaces"."""
+        """Read what a repository holds; `kind` is "models", "datasets" or "spaces"."""
         return {path: file.content for path, file in self.repository(kind, name).at(revision).files.items()}
 
     def repository(self, kind: str, name: str) -> Repository:
@@ -133,13 +133,13 @@ class HubStub:
         return {}
 
     def commit(self, repository: Repository, revision: str, body: bytes, pull_request: bool) -> dict[str, Any]:
-        place = f"{self.url}/{'' if repository.kind == 'models' else f'{repository.kind}/'}{repository.name}"
+        address = f"{self.url}/{'' if repository.kind == 'models' else f'{repository.kind}/'}{repository.name}"
         commit, number = repository.apply(revision, body, self.large, pull_request)
         return {
             "success": True,
             "commitOid": commit.oid,
-            "commitUrl": f"{place}/commit/{commit.oid}",
-            "pullRequestUrl": f"{place}/discussions/{number}" if number else None,
+            "commitUrl": f"{address}/commit/{commit.oid}",
+            "pullRequestUrl": f"{address}/discussions/{number}" if number else None,
             "hookOutput": "",
         }
 
@@ -172,13 +172,15 @@ def _folder_entry(path: str) -> dict[str, Any]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One request: finds its route, answers in JSON or with a file."""
+    """Answer one request: find its route, send JSON or a file."""
 
     hub: HubStub
     protocol_version = "HTTP/1.1"
+    # Head and body go in two pieces, of which the second would wait 40 ms for an answer to the first.
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing is printed; `HubStub.requests` has it all."""
+        """Print nothing; `HubStub.requests` has it all."""
 
     def _serve(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -208,11 +210,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str) -> Any:
         for methods, pattern, act in _ROUTES:
-            found = re.fullmatch(pattern, path)
-            if found and self.command in methods.split():
+            match = re.fullmatch(pattern, path)
+            if match and self.command in methods.split():
                 self._check_token(path)
                 # Segments are decoded one by one: a revision may contain a slash.
-                return act(self, *(unquote(part or "") for part in found.groups()))
+                return act(self, *(unquote(part or "") for part in match.groups()))
         raise HubError(HTTPStatus.NOT_FOUND, "", f"No route for {self.command} {path}")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve
@@ -342,8 +344,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def commits(self, kind: str, name: str, revision: str) -> list[dict[str, Any]]:
         return [
-            {"id": one.oid, "title": one.title, "message": "", "date": one.date, "authors": [{"user": USER}]}
-            for one in self.hub.repository(kind, name).log(revision)
+            {"id": commit.oid, "title": commit.title, "message": "", "date": commit.date, "authors": [{"user": USER}]}
+            for commit in self.hub.repository(kind, name).log(revision)
         ]
 
     def settings(self, kind: str, name: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ print(json.dumps({
 """,
     )
     assert answer["same"]
-    assert answer["middle"] == [(1000 + place) % 256 for place in range(10)]
+    assert answer["middle"] == [(1000 + index) % 256 for index in range(10)]
     assert (answer["size"], answer["large"], answer["private"], answer["unchanged"]) == (25_600, 25_600, True, True)
     assert answer["listed"] == ["README.md", "data/a.parquet"]
     assert answer["tree"] == [["data", "RepoFolder"], ["README.md", "RepoFile"]]
