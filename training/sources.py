@@ -26,7 +26,7 @@ with needs_extra("data"):
 VIEWS = DIRECTIONS[:4]
 # Images or pictures to what a model takes, (images, 3, height, width).
 Prepare = Callable[[Sequence[Any]], torch.Tensor]
-HOW_TO_EMBED = "embed the photos with training.embed_photos and add them with data.embedding_shards.add_embeddings"
+HOW_TO_EMBED = "embed the photos with training.embed_photos and join them with `timesenclip import join`"
 
 
 class PairedRows(TensorRows):
