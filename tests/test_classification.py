@@ -35,12 +35,12 @@ def test_a_loaded_pipeline_serves_too(classifier, series, tiny_checkpoint):
 
 
 def test_a_series_without_an_observation_is_nan_and_changes_no_other(classifier, series):
-    whole, _ = classifier.probabilities(series)
+    complete, _ = classifier.probabilities(series)
     series[4] = 65535
     series[2, :5] = 65535
     holed, clear_months = classifier.probabilities(series)
     assert np.isnan(holed[4]).all()
-    np.testing.assert_allclose(np.delete(holed, (2, 4), axis=0), np.delete(whole, (2, 4), axis=0), atol=1e-6)
+    np.testing.assert_allclose(np.delete(holed, (2, 4), axis=0), np.delete(complete, (2, 4), axis=0), atol=1e-6)
     assert clear_months.tolist() == [12, 12, 7, 12, 0, 12, 12, 12, 12]
 
 
@@ -50,11 +50,11 @@ def test_months_are_counted_once_however_often_they_were_seen(classifier, series
 
 
 def test_a_list_is_classified_alike_in_chunks_of_any_size(classifier, series, tiny_checkpoint):
-    items = [{"series": one} for one in series]
-    whole = classifier.probabilities_of_items(items)
-    assert whole.shape == (9, 3)
+    items = [{"series": values} for values in series]
+    complete = classifier.probabilities_of_items(items)
+    assert complete.shape == (9, 3)
     small = PixelClassifier(LABELS, tiny_checkpoint, compute=ComputeOptions(chunk_size=2))
-    np.testing.assert_allclose(small.probabilities_of_items(items), whole, atol=1e-6)
+    np.testing.assert_allclose(small.probabilities_of_items(items), complete, atol=1e-6)
     assert classifier.probabilities_of_items([]).shape == (0, 3)
 
 

@@ -94,7 +94,7 @@ def series() -> np.ndarray:
 def elsewhere(
     exported: Path, other_exported: Path, series: np.ndarray, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the other process prints."""
+    """Run the script in another process and return what it prints."""
     folder = tmp_path_factory.mktemp("elsewhere")
     np.save(folder / "series.npy", series)
     # -I keeps the working folder, PYTHONPATH and the user's site-packages out of the module search.
@@ -139,9 +139,9 @@ def test_the_pipeline_agrees_with_that_of_the_package(name, elsewhere, exported,
         model=AutoModel.from_pretrained(exported), processor=AutoProcessor.from_pretrained(exported)
     )
     here = classify(series, candidate_labels=LABELS)
-    there = elsewhere[name]
-    assert [[r["label"] for r in rows] for rows in there] == [[r["label"] for r in rows] for rows in here]
-    scores = [[[r["score"] for r in rows] for rows in results] for results in (there, here)]
+    remote = elsewhere[name]
+    assert [[r["label"] for r in rows] for rows in remote] == [[r["label"] for r in rows] for rows in here]
+    scores = [[[r["score"] for r in rows] for rows in results] for results in (remote, here)]
     np.testing.assert_allclose(*scores, rtol=1e-4, atol=1e-6)
 
 

@@ -178,8 +178,8 @@ def test_many_threads_use_one_plan_and_get_what_one_gets():
     inputs = inputs_of(200)
     expected = encode(TOWER, inputs, batch_size=50)
     with ThreadPoolExecutor(4) as threads:
-        for found in threads.map(lambda _: encode(TOWER, inputs, batch_size=50), range(8)):
-            assert torch.equal(found, expected)
+        for embeds in threads.map(lambda _: encode(TOWER, inputs, batch_size=50), range(8)):
+            assert torch.equal(embeds, expected)
 
 
 @pytest.mark.slow

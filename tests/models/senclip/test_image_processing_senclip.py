@@ -171,7 +171,7 @@ def test_the_stock_processor_gives_the_same_values_of_pictures_and_remembers_the
     again = SenCLIPImageProcessor.from_pretrained(tmp_path)
     assert (again.stretch, again.crop) == ("per_image", 12)
     pictures = processor.to_pictures([land(20), land(30)])
-    ours, theirs = (one(pictures, return_tensors="pt")["pixel_values"] for one in (processor, stock))
+    ours, theirs = (each(pictures, return_tensors="pt")["pixel_values"] for each in (processor, stock))
     assert ours.shape == (2, 3, 32, 32)
     assert torch.equal(ours, theirs)
 

@@ -54,10 +54,10 @@ ALWAYS = ("vision_model.post_layernorm.", "visual_projection.", "pooling.", "pro
 def test_the_gradient_reaches_exactly_the_chosen_blocks(blocks, prefixes, senclip, tmp_path):
     model = senclip(trainable_blocks=blocks, pooling="attention_per_image", ground_tower=True)
     model.save_pretrained(tmp_path)
-    for one in (model, AutoModel.from_pretrained(tmp_path).train()):
-        contrast(one).backward()
-        expected = {name for name, _ in one.named_parameters() if name.startswith(prefixes)}
-        assert learning(one) == expected
+    for each in (model, AutoModel.from_pretrained(tmp_path).train()):
+        contrast(each).backward()
+        expected = {name for name, _ in each.named_parameters() if name.startswith(prefixes)}
+        assert learning(each) == expected
 
 
 @torch.no_grad()
@@ -93,7 +93,7 @@ def test_after_training_the_clip_inside_has_the_trained_features_and_what_was_fr
     pooling, senclip, tiny_clip, tmp_path
 ):
     model, before = senclip(pooling=pooling), CLIPModel.from_pretrained(tiny_clip)
-    optimizer = torch.optim.AdamW([one for one in model.parameters() if one.requires_grad], lr=1e-2)
+    optimizer = torch.optim.AdamW([values for values in model.parameters() if values.requires_grad], lr=1e-2)
     losses = []
     for _ in range(8):
         loss = contrast(model)
@@ -109,9 +109,9 @@ def test_after_training_the_clip_inside_has_the_trained_features_and_what_was_fr
     with torch.no_grad():
         trained = model.eval().get_image_features(IMAGES).pooler_output
         assert not torch.allclose(trained, before.get_image_features(IMAGES).pooler_output, atol=1e-2)
-        for one in (clip, CLIPModel.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
-            assert_same(one.get_image_features(IMAGES).pooler_output, trained)
-            assert_same(one.get_text_features(texts).pooler_output, before.get_text_features(texts).pooler_output)
+        for each in (clip, CLIPModel.from_pretrained(tmp_path), AutoModel.from_pretrained(tmp_path)):
+            assert_same(each.get_image_features(IMAGES).pooler_output, trained)
+            assert_same(each.get_text_features(texts).pooler_output, before.get_text_features(texts).pooler_output)
     frozen = "vision_model.encoder.layers.0.", "vision_model.embeddings.", "text_", "logit_scale"
     for name, weight in before.state_dict().items():
         assert torch.equal(clip.state_dict()[name], weight) == name.startswith((*frozen, "vision_model.pre_")), name
@@ -137,7 +137,7 @@ def test_a_saved_model_loads_to_the_same_views(senclip, tmp_path):
     assert isinstance(loaded, SenCLIPModel)
     assert loaded.config.to_diff_dict() == model.config.to_diff_dict()
     photos = torch.randn(4, 2, 3, 32, 32)
-    ours, theirs = (one(IMAGES, photo_pixel_values=photos) for one in (model, loaded))
+    ours, theirs = (each(IMAGES, photo_pixel_values=photos) for each in (model, loaded))
     assert_same(ours.image_embeds, theirs.image_embeds)
     assert_same(ours.photo_embeds, theirs.photo_embeds)
 
@@ -147,7 +147,7 @@ def test_the_ground_tower_sees_as_the_clip_did_and_reads_no_missing_photo(sencli
     model, clip = senclip(ground_tower=True), CLIPModel.from_pretrained(tiny_clip)
     photos, mask = torch.randn(4, 3, 3, 32, 32), torch.tensor([[True, False, True]] * 4)
     photos[:, 1] = torch.nan
-    embeds = torch.stack([clip.get_image_features(photos[:, one]).pooler_output for one in (0, 2)], dim=1)
+    embeds = torch.stack([clip.get_image_features(photos[:, index]).pooler_output for index in (0, 2)], dim=1)
     torch.testing.assert_close(model.embed_photos(photos, mask)[:, [0, 2]], embeds)
     pooled = model(IMAGES, photo_mask=mask, photo_pixel_values=photos).photo_embeds
     torch.testing.assert_close(pooled, nn.functional.normalize(embeds, dim=-1).mean(dim=1))

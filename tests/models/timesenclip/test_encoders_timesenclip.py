@@ -218,10 +218,10 @@ def test_beside_a_clip_it_is_saved_and_loaded_whole_and_alone(tower, tiny_clip: 
     full = TimeSenCLIPModel.from_clip(tower, str(tiny_clip))
     full.save_pretrained(tmp_path)
     series = torch.rand(2, 12, 10)
-    whole, alone = AutoModel.from_pretrained(tmp_path), TimeSenCLIPPixelModel.from_pretrained(tmp_path)
-    assert torch.equal(embed(whole.pixel_model, series), embed(tower, series))
+    complete, alone = AutoModel.from_pretrained(tmp_path), TimeSenCLIPPixelModel.from_pretrained(tmp_path)
+    assert torch.equal(embed(complete.pixel_model, series), embed(tower, series))
     assert torch.equal(embed(alone, series), embed(tower, series))
-    assert whole(pixel_series=series).series_embeds.shape == (2, 32)
+    assert complete(pixel_series=series).series_embeds.shape == (2, 32)
 
 
 def test_bulk_encoding_takes_it_as_any_tower(tower):

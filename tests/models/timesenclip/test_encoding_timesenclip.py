@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
+from timesenclip_hf.models.timesenclip.encoding_timesenclip import PlainTower, fastest_tower
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,10 @@ def test_no_series_give_no_embeddings(tower):
 def test_a_batch_size_of_zero_is_refused(tower, features):
     with pytest.raises(ValueError, match="`batch_size` must be at least 1, got 0"):
         encode(tower, features, batch_size=0)
+
+
+def test_where_the_package_is_not_installed_the_plain_model_computes_the_same(tower, features, monkeypatch):
+    expected = encode(tower, features)
+    monkeypatch.setitem(sys.modules, "timesenclip_hf.runtimes.plan", None)
+    assert type(fastest_tower(tower)) is PlainTower
+    torch.testing.assert_close(encode(tower, features), expected, atol=1e-5, rtol=0)

@@ -100,7 +100,7 @@ def test_digital_numbers_and_reflectance_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "described",
     [
         {"processing_baseline": "04.00"},
         {"processing_baseline": "N0511"},
@@ -109,23 +109,25 @@ def test_digital_numbers_and_reflectance_are_told_apart():
         {"offset": -1000},
     ],
 )
-def test_the_offset_is_removed_from_the_baseline_or_as_said(said):
+def test_the_offset_is_removed_from_the_baseline_or_as_said(described):
     numbers = np.round(reflectance(2, 12, 10) * 10_000).astype(np.uint16)
-    shifted = EXTRACT(numbers + 1000, **said)
+    shifted = EXTRACT(numbers + 1000, **described)
     np.testing.assert_allclose(shifted["pixel_series"], EXTRACT(numbers)["pixel_series"], atol=1e-6)
 
 
-@pytest.mark.parametrize("said", [{"processing_baseline": "03.01"}, {"processing_baseline": "N0214"}, {"offset": 0}])
-def test_older_baselines_have_no_offset(said):
+@pytest.mark.parametrize(
+    "described", [{"processing_baseline": "03.01"}, {"processing_baseline": "N0214"}, {"offset": 0}]
+)
+def test_older_baselines_have_no_offset(described):
     numbers = np.round(reflectance(2, 12, 10) * 10_000).astype(np.uint16)
-    np.testing.assert_array_equal(EXTRACT(numbers, **said)["pixel_series"], EXTRACT(numbers)["pixel_series"])
+    np.testing.assert_array_equal(EXTRACT(numbers, **described)["pixel_series"], EXTRACT(numbers)["pixel_series"])
 
 
 OFFSETS = [0, 1000] * 6
 
 
 @pytest.mark.parametrize(
-    "said",
+    "described",
     [
         {"offset": OFFSETS},
         {"offset": np.array(OFFSETS) * -1.0},
@@ -134,23 +136,24 @@ OFFSETS = [0, 1000] * 6
         {"processing_baseline": [["03.01", 5.09] * 6] * 3},
     ],
 )
-def test_each_acquisition_may_have_its_own_offset(said):
+def test_each_acquisition_may_have_its_own_offset(described):
     numbers = np.round(reflectance(3, 12, 10) * 10_000).astype(np.uint16)
     numbers[1, 3] = 65_535
     numbers[2, 5] = 77
     raised = np.where(np.isin(numbers, (65_535, 77)), numbers, numbers + np.array(OFFSETS)[:, None])
     raised = raised.astype(np.uint16)
     expected = EXTRACT(numbers, nodata=77)
-    items = [{"series": one, **dict(zip(said, own, strict=True))} for one, own in zip(raised, _each(said), strict=True)]
-    for found in (EXTRACT(raised, nodata=77, **said), EXTRACT(items, nodata=77)):
-        for name, values in expected.items():
-            np.testing.assert_array_equal(found[name], values)
+    (name,) = described
+    items = [{"series": values, name: setting} for values, setting in zip(raised, _each(described), strict=True)]
+    for features in (EXTRACT(raised, nodata=77, **described), EXTRACT(items, nodata=77)):
+        for feature, values in expected.items():
+            np.testing.assert_array_equal(features[feature], values)
 
 
-def _each(said):
-    """What is said of all three series, for each of them."""
-    (values,) = said.values()
-    return [[own] for own in (values if np.ndim(values) == 2 else [values] * 3)]
+def _each(described):
+    """Return what is described of all three series, for each of them."""
+    (values,) = described.values()
+    return values if np.ndim(values) == 2 else [values] * 3
 
 
 def test_series_of_a_list_may_have_offsets_of_their_own_kinds():
@@ -158,9 +161,9 @@ def test_series_of_a_list_may_have_offsets_of_their_own_kinds():
     raised = np.stack(
         [numbers[0], numbers[1] + 1000, numbers[2] + np.array(OFFSETS, np.uint16)[:, None], numbers[3] + 1000]
     )
-    said = [{"offset": 0}, {"offset": 1000}, {"offset": OFFSETS}, {"processing_baseline": "05.10"}]
-    found = EXTRACT([{"series": one, **how} for one, how in zip(raised, said, strict=True)])
-    np.testing.assert_array_equal(found["pixel_series"], EXTRACT(numbers)["pixel_series"])
+    described = [{"offset": 0}, {"offset": 1000}, {"offset": OFFSETS}, {"processing_baseline": "05.10"}]
+    features = EXTRACT([{"series": values, **how} for values, how in zip(raised, described, strict=True)])
+    np.testing.assert_array_equal(features["pixel_series"], EXTRACT(numbers)["pixel_series"])
 
 
 def test_patches_are_read_with_the_offset_of_each_acquisition():
@@ -182,7 +185,7 @@ def test_only_acquisitions_without_an_offset_are_judged(log):
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("described", "sentence"),
     [
         (
             {"offset": [0, 1000]},
@@ -193,9 +196,9 @@ def test_only_acquisitions_without_an_offset_are_judged(log):
         ({"offset": ["none"] * 12}, r"`offset` must be a number such as 1000, got 'none'"),
     ],
 )
-def test_offsets_that_do_not_fit_are_refused_in_one_sentence(said, sentence):
+def test_offsets_that_do_not_fit_are_refused_in_one_sentence(described, sentence):
     with pytest.raises(ValueError, match=sentence) as caught:
-        EXTRACT(np.full((2, 12, 10), 3000, np.uint16), **said)
+        EXTRACT(np.full((2, 12, 10), 3000, np.uint16), **described)
     assert "\n" not in str(caught.value)
 
 
@@ -341,7 +344,7 @@ def test_lists_tensors_and_arrays_are_read_alike():
         series.tolist(),
         list(series),
         torch.from_numpy(series),
-        [{"series": one} for one in series],
+        [{"series": values} for values in series],
     ):
         np.testing.assert_allclose(EXTRACT(form)["pixel_series"], expected, atol=1e-7)
     assert EXTRACT(series, return_tensors="pt")["series_mask"].dtype == torch.bool
@@ -351,7 +354,7 @@ def test_lists_tensors_and_arrays_are_read_alike():
 def test_a_flat_series_is_read_in_the_shape_that_its_times_and_bands_leave(shape):
     values = np.random.default_rng(0).integers(100, 4000, shape)
     extract = TimeSenCLIPFeatureExtractor()
-    flat, shaped = (extract({"series": one, "months": range(12)}) for one in (values.ravel(), values))
+    flat, shaped = (extract({"series": array, "months": range(12)}) for array in (values.ravel(), values))
     np.testing.assert_array_equal(flat["pixel_series"], shaped["pixel_series"])
 
 

@@ -72,7 +72,7 @@ def test_one_series_gives_one_result(classify, series, expected):
         lambda series: torch.from_numpy(series),
         lambda series: list(series),
         lambda series: series.tolist(),
-        lambda series: [{"series": one, "months": range(12)} for one in series],
+        lambda series: [{"series": values, "months": range(12)} for values in series],
         lambda series: tuple(series),
         lambda series: Dataset.from_dict({"series": series.tolist(), "label": ["x"] * len(series)}),
         lambda series: Dataset.from_dict({"series": series.tolist()})["series"],
@@ -103,8 +103,8 @@ def test_every_form_of_many_series_gives_as_many_results_and_the_same(classify, 
 @pytest.mark.parametrize(
     "form",
     [
-        lambda series: (one for one in series),
-        lambda series: ({"series": one} for one in series),
+        lambda series: (values for values in series),
+        lambda series: ({"series": values} for values in series),
         lambda series: iter(list(series)),
         lambda series: Dataset.from_dict({"series": series.tolist(), "label": range(7)}).to_iterable_dataset(),
     ],
@@ -120,9 +120,9 @@ def test_a_stream_is_read_no_further_than_its_results_are(classify, series):
     read = []
 
     def stream():
-        for number, one in enumerate(series):
+        for number, values in enumerate(series):
             read.append(number)
-            yield one
+            yield values
 
     results = classify(stream(), LABELS, batch_size=2)
     assert not read

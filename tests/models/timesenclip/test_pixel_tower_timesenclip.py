@@ -171,8 +171,8 @@ def test_asked_for_the_pooled_output_only_it_gives_the_same_output_and_gradients
     assert outputs[0].last_hidden_state.shape == (8, 13, 32)
     assert outputs[1].last_hidden_state is None
     torch.testing.assert_close(outputs[1].pooler_output, outputs[0].pooler_output, atol=1e-6, rtol=0)
-    for one, other in zip(*(tower.parameters() for tower in towers), strict=True):
-        torch.testing.assert_close(other.grad, one.grad, atol=1e-5, rtol=1e-4)
+    for plain, other in zip(*(tower.parameters() for tower in towers), strict=True):
+        torch.testing.assert_close(other.grad, plain.grad, atol=1e-5, rtol=1e-4)
 
 
 def test_asked_for_the_pooled_output_only_it_records_the_class_token_of_the_last_layer():
@@ -180,10 +180,10 @@ def test_asked_for_the_pooled_output_only_it_records_the_class_token_of_the_last
     eager.set_attn_implementation("eager")
     series, mask = torch.rand(2, 12, 10), torch.rand(2, 12) > 0.4
     asked = {"output_hidden_states": True, "output_attentions": True}
-    whole, pooled = eager(series, mask, **asked), eager(series, mask, pooled_only=True, **asked)
+    complete, pooled = eager(series, mask, **asked), eager(series, mask, pooled_only=True, **asked)
     assert [tuple(state.shape) for state in pooled.hidden_states] == [(2, 13, 32), (2, 13, 32), (2, 1, 32)]
-    torch.testing.assert_close(pooled.hidden_states[-1][:, 0], whole.hidden_states[-1][:, 0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(pooled.attentions[-1], whole.attentions[-1][:, :, :1], atol=1e-6, rtol=0)
+    torch.testing.assert_close(pooled.hidden_states[-1][:, 0], complete.hidden_states[-1][:, 0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(pooled.attentions[-1], complete.attentions[-1][:, :, :1], atol=1e-6, rtol=0)
 
 
 def test_activation_checkpointing_changes_no_gradient():

@@ -51,9 +51,9 @@ def test_labels_and_templates_that_say_nothing_are_refused(labels, template, mes
 
 
 def test_unknown_words_are_named_with_the_nearest_known():
-    found = unknown_words(["a photo of wheats", "airport"], ["photo", "wheat", "a", "of", "port"])
-    assert list(found) == ["wheats", "airport"]
-    assert found["wheats"] == ["wheat"]
+    nearest = unknown_words(["a photo of wheats", "airport"], ["photo", "wheat", "a", "of", "port"])
+    assert list(nearest) == ["wheats", "airport"]
+    assert nearest["wheats"] == ["wheat"]
 
 
 def test_a_word_outside_the_captions_is_warned_of_and_known_ones_are_not(caplog):
