@@ -52,21 +52,21 @@ def main(picture: str = "demo.png") -> None:
     """
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # transformers advises against a default model, which is what is shown here
-    examples = example_points()
-    points, rows = examples.points, list(examples.rows.values())
-    everything = pipeline(TASK, device="cpu")(points.series, candidate_labels=list(examples.rows))
-    right = sum(result[0]["label"] == label for result, label in zip(everything, examples.labels, strict=True))
-    print(f"Simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(examples.rows)}")
+    points, labels, rows = example_points()
+    everything = pipeline(TASK, device="cpu")(points.series, candidate_labels=list(rows))
+    right = sum(result[0]["label"] == label for result, label in zip(everything, labels, strict=True))
+    print(f"Simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(rows)}")
     print(f"{right} of {len(everything)} are named as what they were simulated as, among them:\n")
     print(f"{'simulated as':22}{'first':30}second")
-    for label, row in examples.rows.items():
+    for label, row in rows.items():
         first, second = (f"{entry['label']} {entry['score']:.2f}" for entry in everything[row][:2])
         print(f"{label:22}{first:30}{second}")
 
     matplotlib.use("Agg")
     figure, panels = pyplot.subplots(2, 5, figsize=(17, 6.2), sharey=True, constrained_layout=True)
-    photos = draw_photos(points.class_index[rows], visit_states(points.ground)[rows], seed=SEED)
-    for axes, (label, row), photo in zip(panels.flat, examples.rows.items(), photos, strict=True):
+    shown = list(rows.values())
+    photos = draw_photos(points.class_index[shown], visit_states(points.ground)[shown], seed=SEED)
+    for axes, (label, row), photo in zip(panels.flat, rows.items(), photos, strict=True):
         draw(axes, points.series[row], photo[2], label, everything[row])
     panels[0, 0].set_ylabel("reflectance")
     panels[1, 0].set_ylabel("reflectance")

@@ -2,7 +2,6 @@
 
 import base64
 import mimetypes
-from calendar import month_abbr
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..maps.files.legend import NO_CLASS, class_colours
-from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..search import Hit
 from .cube_map import MapAnswer
-from .pictures import index_values, series_chart
+from .pictures import NO_CLASS_COLOUR, index_values, series_chart
 from .series_answer import SeriesAnswer
 
+MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 # Of a photo that goes into the page.
 LARGEST_PHOTO = 2**20
@@ -44,13 +43,13 @@ def scores(answer: SeriesAnswer) -> str:
     """Render the class names with their probabilities, the most probable first, in the colours of the map."""
     labels, colours = answer.words.labels, class_colours(len(answer.words.labels))
     order = np.argsort(-answer.probabilities, kind="stable")
-    rows = [(labels[index], float(answer.probabilities[index]), _css(colours[index])) for index in order]
+    rows = [(labels[index], float(answer.probabilities[index]), colours[index]) for index in order]
     return render("scores", rows=rows)
 
 
 def chart(answer: SeriesAnswer) -> str:
     """Render the year of the series, with a description for those who do not see it."""
-    missing = ", ".join(_month(month) for month in answer.series.missing_months)
+    missing = ", ".join(MONTH_NAMES[month] for month in answer.series.missing_months)
     below = f"No clear observation in {missing}." if missing else "Every month has a clear observation."
     return render("chart", picture=_as_address(series_chart(answer.series)), described=_described(answer), below=below)
 
@@ -78,15 +77,10 @@ def nearest_photos(answer: SeriesAnswer) -> str:
 def legend(answer: MapAnswer) -> str:
     """Render colours, class names and shares of a map."""
     labels, shares = answer.words.labels, answer.shares
-    entries = list(zip(labels, shares[1:], map(_css, class_colours(len(labels))), strict=True))
+    entries = list(zip(labels, shares[1:], class_colours(len(labels)), strict=True))
     if shares[NO_CLASS]:
-        entries.append(("no clear month", shares[NO_CLASS], "#ffffff"))
+        entries.append(("no clear month", shares[NO_CLASS], NO_CLASS_COLOUR))
     return render("legend", entries=entries)
-
-
-def _month(index: int) -> str:
-    """Abbreviate a month, 0 = January."""
-    return month_abbr[index % MONTHS_PER_YEAR + 1]
 
 
 def _position(latitude: float | None, longitude: float | None) -> str | None:
@@ -101,7 +95,7 @@ def _described(answer: SeriesAnswer) -> str:
     sentence = f"Year of the series, most like {answer.words.labels[best]}."
     if ndvi is None or np.isnan(ndvi).all():
         return sentence
-    month = _month(int(np.rint(answer.series.months[0][np.nanargmax(ndvi)])))
+    month = MONTH_NAMES[int(np.rint(answer.series.months[0][np.nanargmax(ndvi)])) % len(MONTH_NAMES)]
     return f"{sentence} NDVI from {np.nanmin(ndvi):.2f} to {np.nanmax(ndvi):.2f}, highest in {month}."
 
 
@@ -120,7 +114,3 @@ def _photo(photo: dict[str, Any], point: str) -> dict[str, str | None]:
 
 def _as_address(content: bytes, kind: str | None = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return f"rgb({','.join(map(str, colour))})"

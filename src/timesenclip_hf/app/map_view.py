@@ -24,8 +24,9 @@ FIRST_PIXEL = (24, 28)
 class MapView:
     """Map a cube.
 
-    What its calls take is written `*source`: the name of an example or `None`, paths of files or `None`, and whether
-    the digital numbers of these have an offset; and `text`: class names between commas.
+    Its calls take `kept`, the cube, or `None` where it was put away or not yet made; `source`, the name of an example
+    or `None`, paths of files or `None`, and whether the digital numbers of these have an offset; `text`, class names
+    between commas; and row and column of a pixel or `None`. They return what `answer` does.
 
     Args:
         model: the checkpoint.
@@ -51,17 +52,12 @@ class MapView:
         return self.examples[example]
 
     def show(self, example: str | None, files: list[str] | None, newer: bool, text: str) -> Updates:
-        """Return what `answer` does for the cube that is chosen, and no pixel of it."""
+        """Answer for the cube that is chosen, and no pixel of it."""
         self.model.words(text)  # a wrong word must not cost the embeddings of a cube
         return (*self.answer(self.keep(example, files, newer), text), None, None)
 
     def follow(self, kept: KeptCube | None, *chosen: Any) -> Updates:
-        """Return what `answer` does in other words, for the pixel too if there is one to show.
-
-        Args:
-            kept: the cube, or `None` where it was put away, or not yet made.
-            *chosen: source, text, row and column.
-        """
+        """Answer in other words (`chosen` is source, text, row and column), for the pixel too if there is one."""
         *source, text, row, column = chosen
         self.model.words(text)
         kept = kept or self.keep(*source)
@@ -71,11 +67,7 @@ class MapView:
             return self.answer(kept, text)
 
     def pixel(self, kept: KeptCube | None, *chosen: Any) -> Updates:
-        """Return what `answer` does for a pixel that was asked for.
-
-        Args:
-            kept: the cube, or `None` where it was put away, or not yet made.
-            *chosen: source, text, row and column.
+        """Answer for a pixel that was asked for (`chosen` is source, text, row and column).
 
         Raises:
             ValueError: there is no such pixel.
@@ -86,13 +78,7 @@ class MapView:
         return self.answer(kept or self.keep(*source), text, row, column)
 
     def clicked(self, event: gr.SelectData, kept: KeptCube | None, *chosen: Any) -> Updates:
-        """Return what `answer` does for a click on a map, with the row and column that were clicked.
-
-        Args:
-            event: the click, in pixels of the picture.
-            kept: the cube, or `None` where it was put away, or not yet made.
-            *chosen: source and text.
-        """
+        """Answer for a click on a map (`chosen` is source and text), and return row and column too."""
         *source, text = chosen
         kept = kept or self.keep(*source)
         row, column = (position // enlargement(kept.height, kept.width) for position in reversed(event.index))

@@ -1,11 +1,13 @@
 """Draw the year of a series, and maps as images."""
 
+import json
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from ..evaluation.report.figures import BLUE, GREEN, MONTHS, ORANGE, PURPLE, SKY, STYLE, VERMILLION, to_png
+from ..evaluation.report.figures import MONTHS, STYLE, to_png
 from ..extras import needs_extra
 from ..maps.files.legend import class_colours
 from .page_model import EncodedSeries
@@ -18,26 +20,10 @@ with needs_extra("demo"):
 
 # Inches; the text has the size of the page's where the chart is as wide as a telephone held upright.
 CHART_SIZE = (4.0, 4.2)
-# Visible bands as they are called; red edge, near and short-wave infrared from light to dark.
-BANDS = {
-    "B02": (BLUE, "o"),
-    "B03": (GREEN, "o"),
-    "B04": (VERMILLION, "o"),
-    "B05": ("#DDB3CC", "^"),
-    "B06": (PURPLE, "^"),
-    "B07": ("#A0527F", "^"),
-    "B08": ("#6B2D54", "s"),
-    "B8A": ("#3B1830", "s"),
-    "B11": (ORANGE, "D"),
-    "B12": ("#8A5F00", "D"),
-}
-# Normalised differences (first - second) / (first + second): of green leaf (Rouse et al. 1974), of the water in it
-# (Gao 1996), and of open water (McFeeters 1996).
-INDICES = {
-    "NDVI": ("B08", "B04", GREEN, "o"),
-    "NDMI": ("B08", "B11", ORANGE, "D"),
-    "NDWI": ("B03", "B08", SKY, "s"),
-}
+_STYLES = json.loads(Path(__file__).with_name("chart.json").read_text(encoding="utf-8"))
+# Colour and marker of each band; bands, colour and marker of each normalised difference.
+BANDS: dict[str, tuple[str, str]] = _STYLES["bands"]
+INDICES: dict[str, tuple[str, str, str, str]] = _STYLES["indices"]
 # Above its panel, as wide as the chart.
 LEGEND: Any = {"ncols": 5, "fontsize": 8, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
 LEGEND |= {"columnspacing": 1.2, "handlelength": 1.5}

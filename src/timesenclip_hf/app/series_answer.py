@@ -52,8 +52,8 @@ class SeriesAnswer:
 @cache
 def example_series() -> dict[str, dict[str, Any]]:
     """Simulate a series of each cover and one under much cloud: by name what the feature extractor takes."""
-    examples = example_points()
-    series = {label: examples.points.series[row] for label, row in examples.rows.items()}
+    points, _, rows = example_points()
+    series = {label: points.series[row] for label, row in rows.items()}
     series[CLOUDED] = series["maize"].copy()
     series[CLOUDED][CLOUDED_MONTHS] = np.nan
     return {name: {"series": values} for name, values in series.items()}
