@@ -44,7 +44,7 @@ shapes = st.fixed_dictionaries(
 
 @pytest.mark.parametrize("side", [None, 3])
 @given(shape=shapes, seed=seeds)
-def test_the_median_year_is_the_nanmedian_of_what_was_observed_in_one_look(side, shape, seed):
+def test_the_median_year_is_the_nanmedian_of_what_was_observed_in_one_composite(side, shape, seed):
     torch.manual_seed(seed)
     batch = a_batch(**shape, side=side)
     augmented = augment(batch, **ONLY["median"])

@@ -35,7 +35,10 @@ def test_a_record_takes_what_is_absent_from_its_class_and_lists_become_tuples() 
     assert read_record(Plant, {"name": "moss"}, "moss") == Plant("moss", (1.0, 2.0))
 
 
-@pytest.mark.parametrize(("entry", "wrong"), [({"name": "reed", "colour": 1}, "colour"), ({"heights": []}, "name")])
-def test_a_record_with_an_unknown_field_or_without_a_needed_one_is_refused(entry, wrong) -> None:
-    with pytest.raises(ValueError, match=f"'{wrong}' is missing in 'reed' or no field of it: these are name, heights"):
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [({"name": "reed", "colour": 1}, "unexpected .* 'colour'"), ({"heights": []}, "missing .* 'name'")],
+)
+def test_a_record_with_an_unknown_field_or_without_a_needed_one_is_refused(entry, complaint) -> None:
+    with pytest.raises(ValueError, match=f"'reed' cannot be used: .*{complaint}"):
         read_record(Plant, entry, "reed")

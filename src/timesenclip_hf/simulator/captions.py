@@ -41,9 +41,7 @@ def _state_key(state: VisitState, is_crop: bool) -> str | None:
     if state.snow > 0.4:
         return "snow"
     if not is_crop:
-        if state.flower > 0.3:
-            return "bloom"
-        return _vigour(state)
+        return "bloom" if state.flower > 0.3 else _vigour(state)
     if state.stubble > 0.4 and state.green < 0.2:
         return "stubble"
     if state.flower > 0.3:

@@ -104,8 +104,7 @@ def _sun_zenith(latitude: np.ndarray, days: np.ndarray) -> np.ndarray:
     """Compute the sun's zenith in degrees at Sentinel-2's overpass, an hour and a half before noon, (N, D)."""
     declination = np.radians(23.44) * np.sin(2 * np.pi * (days - 81) / 365)
     north = np.radians(latitude)[:, None]
-    hour = np.radians(22.5)
-    cosine = np.sin(north) * np.sin(declination) + np.cos(north) * np.cos(declination) * np.cos(hour)
+    cosine = np.sin(north) * np.sin(declination) + np.cos(north) * np.cos(declination) * np.cos(np.radians(22.5))
     return np.asarray(np.degrees(np.arccos(np.clip(cosine, np.cos(np.radians(76)), 1))))
 
 

@@ -275,7 +275,10 @@ def _town(scene: _Scene) -> Field:
 
 def _road(scene: _Scene) -> Field:
     ground, rng = scene.ground, scene.rng
-    colours = _town_or_fields(scene)
+    if scene.chance(0.3):
+        colours = _town(_Scene(ground, scene.neighbours(1, "town")[0], "buildings", scene.month))
+    else:
+        colours = _farmland(scene, None)
     bend = np.float32(rng.normal(0, 0.004)) * ground.along**2
     width = rng.uniform(1.2, 2.6)
     road = line(ground.across + bend, width)
@@ -285,12 +288,6 @@ def _road(scene: _Scene) -> Field:
     if scene.chance(0.4):
         colours = _lay(colours, scene.colour * 1.05, line(ground.along - rng.uniform(-12, 12), 1.0))
     return colours
-
-
-def _town_or_fields(scene: _Scene) -> Field:
-    if not scene.chance(0.3):
-        return _farmland(scene, None)
-    return _town(_Scene(scene.ground, scene.neighbours(1, "town")[0], "buildings", scene.month))
 
 
 def _lake(scene: _Scene) -> Field:

@@ -1,20 +1,16 @@
 """Read the simulator's tables: JSON files of what is not code, each with its units and sources in words."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..files import read_json
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 _FOLDER = Path(__file__).parent / "tables"
 # Words for whoever reads a table; no code reads them.
 _COMMENTS = {"note", "notes", "source"}
 
-Record = TypeVar("Record", bound="DataclassInstance")
+Record = TypeVar("Record")
 
 
 def read_table(name: str) -> dict[str, Any]:
@@ -46,13 +42,10 @@ def read_record(kind: type[Record], entry: Mapping[str, Any], where: str) -> Rec
     Raises:
         ValueError: a field is unknown, or one without a default is absent.
     """
-    values = {name: _as_tuple(value) for name, value in entry.items() if name not in _COMMENTS}
-    known = {field.name: field for field in fields(kind)}
-    absent = [name for name, field in known.items() if field.default is MISSING and name not in values]
-    wrong = [*absent, *(name for name in values if name not in known)]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is missing in {where!r} or no field of it: these are {', '.join(known)}.")
-    return kind(**values)
+    try:
+        return kind(**{name: _as_tuple(value) for name, value in entry.items() if name not in _COMMENTS})
+    except TypeError as error:
+        raise ValueError(f"{where!r} cannot be used: {error}") from error
 
 
 def _as_tuple(value: Any) -> Any:

@@ -67,10 +67,9 @@ class Canvas:
         cloudy = self.rng.random()
         top = blend((70, 125, 205), (165, 172, 182), cloudy)
         bottom = blend((175, 205, 235), (205, 208, 212), cloudy)
-        bands = 6
-        for band in range(bands):
-            y = self.horizon * band / bands
-            self.draw.rectangle((0, y, self.size, self.horizon), fill=blend(top, bottom, band / (bands - 1)))
+        for band in range(6):
+            colour = blend(top, bottom, band / 5)
+            self.draw.rectangle((0, self.horizon * band / 6, self.size, self.horizon), fill=colour)
         for _ in range(int(cloudy * 6)):
             x, y = self.rng.uniform(0, self.size), self.rng.uniform(0, self.horizon * 0.8)
             w, h = self.size * self.rng.uniform(0.1, 0.3), self.horizon * self.rng.uniform(0.05, 0.15)
@@ -159,8 +158,7 @@ class Canvas:
         for depth, x, lean, pick in spots.tolist():
             y = self.horizon + (self.size * 1.05 - self.horizon) * depth
             tall = self.focal * height / NEAREST * depth * (0.6 + 0.8 * pick)
-            px = x * self.size
-            colour = colours[int(pick * 997) % len(colours)]
+            px, colour = x * self.size, colours[int(pick * 997) % len(colours)]
             tip = px + (lean - 0.5) * tall * 0.8
             self.draw.line((px, y, tip, y - tall), fill=colour, width=1 if depth < 0.6 else 2)
 
