@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.extras import distribution_of
 from training.evidence.house_structure import import_circles, layers, module_name
 
 packaging_requirements = pytest.importorskip("packaging.requirements", reason="needs the extra dev")
@@ -32,6 +33,7 @@ def distributions(requirements: list[str]) -> set[str]:
     return {packaging_utils.canonicalize_name(name) for line in read for name in (line.name, *line.extras)}
 
 
+INSTALLED = packages_distributions()  # reads the records of every package: once
 BASE = distributions(PROJECT["dependencies"])
 EXTRAS = {name: distributions(lines) for name, lines in PROJECT["optional-dependencies"].items()}
 
@@ -94,13 +96,12 @@ def test_a_file_imports_only_what_its_layer_may(file: Path):
 
 @pytest.mark.parametrize("file", FILES, ids=module_name)
 def test_what_the_base_install_lacks_is_imported_under_the_extra_that_brings_it(file: Path):
-    known = packages_distributions()
     wrong = []
     for one in imports(file):
         top = one.module.split(".")[0]
         if top in sys.stdlib_module_names or top == PACKAGE:
             continue
-        bringing = {packaging_utils.canonicalize_name(name) for name in known.get(top, [top])}
+        bringing = {packaging_utils.canonicalize_name(name) for name in INSTALLED.get(top, [distribution_of(top)])}
         if not bringing & (BASE | EXTRAS.get(one.extra or "", set())):
             wrong.append(f"line {one.line}: {top}, under {one.extra or 'no extra'}")
     assert wrong == [], 'import it under `with needs_extra("..."):` and name it in that extra of pyproject.toml'

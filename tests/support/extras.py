@@ -39,6 +39,12 @@ def read_extras() -> dict[str, str]:
 EXTRAS = read_extras()
 
 
+def distribution_of(module: str) -> str:
+    """Return the distribution that brings a module, whether it is installed or not."""
+    names = {imported: distribution for distribution, imported in IMPORT_NAMES.items()}
+    return names.get(module, module.replace("_", "-"))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,

@@ -11,12 +11,6 @@ def bare(monkeypatch):
     monkeypatch.setattr(extras, "_is_installed", lambda name: name in ("torch", "numpy"))
 
 
-def raised(action) -> BaseException:
-    with pytest.raises(BaseException) as caught:
-        action()
-    return caught.value
-
-
 def test_a_missing_module_of_an_extra_is_a_skip_that_names_the_extra():
     assert extras.reason_of_error(ModuleNotFoundError("No module named 'rasterio.warp'")) == (
         'needs rasterio: pip install "timesenclip_hf[map]"'
@@ -31,6 +25,11 @@ def test_a_module_is_known_by_the_name_it_is_imported_by(module, extra):
     assert extras.reason_to_skip(module) == f'needs {module.split(".")[0]}: pip install "timesenclip_hf[{extra}]"'
 
 
+def test_a_module_is_found_under_the_name_of_its_distribution():
+    modules = ("sklearn", "faiss", "rio_cogeo", "xarray")
+    assert [extras.distribution_of(name) for name in modules] == ["scikit-learn", "faiss-cpu", "rio-cogeo", "xarray"]
+
+
 def test_a_missing_module_that_no_extra_brings_is_an_error():
     for name in ("no_such_module", "timesenclip_hf.gone", "tests.gone", "torch.gone"):
         assert extras.reason_of_error(ModuleNotFoundError(f"No module named '{name}'")) is None
@@ -41,13 +40,9 @@ def test_the_package_s_own_sentence_counts_wherever_it_is_said():
     wanted = 'needs xarray: pip install "timesenclip_hf[data]"'
     done = subprocess.CalledProcessError(1, ["timesenclip"], stderr=sentence.encode())
 
-    def nested():
-        try:
-            raise ImportError(sentence)
-        except ImportError as error:
-            raise RuntimeError("the command failed") from error
-
-    for error in (ImportError(sentence), AssertionError(f"error: {sentence}\nassert 1 == 0"), done, raised(nested)):
+    nested = RuntimeError("the command failed")
+    nested.__cause__ = ImportError(sentence)
+    for error in (ImportError(sentence), AssertionError(f"error: {sentence}\nassert 1 == 0"), done, nested):
         assert extras.reason_of_error(error) == wanted
 
 
