@@ -93,7 +93,7 @@ def _read_point(file: Any, key: str, settings: PointSettings) -> tuple[dict[str,
     remarks: list[tuple[str, str]] = []
     try:
         entry = file[key]
-        attributes = {name: _plain(value) for name, value in entry.attrs.items()}
+        attributes = dict(entry.attrs)
         names = entry.dtype.names if isinstance(entry, h5py.Dataset) else tuple(entry)
         derived = DERIVED_IMAGE in (names or ())
         if derived:
@@ -264,10 +264,6 @@ def _numbers(values: np.ndarray) -> list[float]:
     if values.dtype.kind in "iuf":
         return [float(value) for value in values]
     return [float(number) for value in values.tolist() for number in _NUMBER.findall(_text(value))]
-
-
-def _plain(value: Any) -> Any:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def _text(value: Any) -> str:
