@@ -47,7 +47,7 @@ class Speed:
 
 
 def features_of(count: int = SERIES, seed: int = 3) -> dict[str, torch.Tensor]:
-    """Simulated series, clouds and all, as the encoder takes them."""
+    """Simulate series, clouds and all, as the encoder takes them."""
     extractor = AutoProcessor.from_pretrained(base_size_checkpoint()).feature_extractor
     return dict(extractor(simulate(count, seed=seed).series, allow_empty=True, return_tensors="pt"))
 

@@ -51,7 +51,7 @@ class StepTiming:
     difference: float
 
     def ratio(self, name: str) -> float:
-        """Steps a second over upstream's."""
+        """Return the steps a second over upstream's."""
         return self.seconds["upstream"] / self.seconds[name]
 
     def loading_share(self, name: str) -> float:
@@ -92,14 +92,17 @@ class UpstreamLoop:
         self.optimizer = torch.optim.AdamW([*encoder.parameters(), *self.objective.parameters()], lr=1e-4)
 
     def batches(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield batches without end."""
         while True:
             yield from self.loader
 
     def loss(self, photos: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of a batch."""
         loss: torch.Tensor = self.objective(self.encoder(images), photos.mean(dim=1))
         return loss
 
     def step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        """Take one optimiser step."""
         torch.autograd.backward(self.loss(*batch))
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -119,16 +122,19 @@ class OurLoop:
         self.dtype = dtype
 
     def batches(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Yield batches without end."""
         order = StepBatches(len(self.rows), self.batch, seed=0, steps=range(1_000_000))
         return iter(DataLoader(self.rows, batch_sampler=order, collate_fn=lambda batch: batch))
 
     def loss(self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor, **series: torch.Tensor) -> torch.Tensor:
+        """Compute the loss of a batch."""
         with torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32):
             embeds = self.tower(**series, pooled_only=True).pooler_output
             loss: torch.Tensor = self.objective(embeds, self.pooling(photo_embeds, photo_mask))
         return loss
 
     def step(self, batch: dict[str, torch.Tensor]) -> None:
+        """Take one optimiser step."""
         del batch["row"]
         torch.autograd.backward(self.loss(**batch))
         self.optimizer.step()
@@ -136,7 +142,7 @@ class OurLoop:
 
 
 def measure(batch: int = BATCH, repeats: int = 5, threads: int = 2) -> StepTiming:
-    """Steps of the loops turn and turn about, so that a busy machine slows all of them; medians.
+    """Time steps of the loops turn and turn about, so that a busy machine slows all of them; return medians.
 
     On two idle cores it takes about two minutes.
     """

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from timesenclip_hf.files import write_json
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "training" / "results" / "evidence"
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
@@ -27,18 +29,18 @@ class Claim:
 
 
 class Ledger:
-    """Collects the claims of one part."""
+    """Collect the claims of one part."""
 
     def __init__(self, part: str) -> None:
         self.path = FOLDER / f"{part}.json"
         self.claims: list[Claim] = []
 
     def add(self, claim: str, figure: Any, comparison: str, bar: Any, note: str = "") -> None:
-        """Compares a figure with its bar and prints the line."""
+        """Compare a figure with its bar and print the line."""
         self._add(Claim(claim, figure, f"{comparison} {bar}", bool(COMPARISONS[comparison](figure, bar)), note))
 
     def skip(self, claim: str, comparison: str, bar: Any, reason: str) -> None:
-        """Prints a line for what cannot be measured here."""
+        """Print a line for what cannot be measured here."""
         self._add(Claim(claim, None, f"{comparison} {bar}", None, reason))
 
     def _add(self, claim: Claim) -> None:
@@ -47,12 +49,12 @@ class Ledger:
         print(json.dumps(asdict(claim)), flush=True)
 
     def write(self) -> bool:
-        """Keeps the claims, those of earlier runs that were not measured now included; True where none fails."""
+        """Keep the claims, and those of earlier runs that were not measured now; return whether none fails."""
         measured = {claim.claim: asdict(claim) for claim in self.claims}
         earlier = json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else []
         merged = {entry["claim"]: entry for entry in earlier} | measured
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(json.dumps(list(merged.values()), indent=1) + "\n", encoding="utf-8")
+        write_json(self.path, list(merged.values()))
         return all(claim.holds is not False for claim in self.claims)
 
 
@@ -62,7 +64,7 @@ def _without_places(note: str) -> str:
 
 
 def run_parts(name: str, parts: Mapping[str, Callable[[Ledger], None]]) -> None:
-    """Measures the parts named on the command line, or all, and exits with 1 where a claim fails."""
+    """Measure the parts named on the command line, or all, and exit with 1 where a claim fails."""
     chosen = sys.argv[1:] or list(parts)
     unknown = [part for part in chosen if part not in parts]
     if unknown:

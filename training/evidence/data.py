@@ -70,7 +70,7 @@ def hub(ledger: Ledger) -> None:
 
 
 def _photographed(number: int) -> Dataset:
-    """Simulated points, each with a reference to a photo."""
+    """Simulate points, each with a reference to a photo."""
     points = simulate(number, seed=5)
     columns = {
         "longitude": points.longitude.tolist(),

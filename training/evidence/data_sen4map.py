@@ -119,7 +119,7 @@ def real_series(ledger: Ledger) -> None:
 
 
 def _run(source: Path, output: Path) -> int:
-    """Imports in a process of its own; returns the largest memory of it and its workers, in bytes."""
+    """Import in a process of its own; return the largest memory of it and its workers, in bytes."""
     process = _start(source, output)
     peaks: dict[int, int] = {}
     while process.poll() is None:
@@ -132,7 +132,7 @@ def _run(source: Path, output: Path) -> int:
 
 
 def _run_and_kill(source: Path, output: Path, points: int) -> int:
-    """Starts an import and kills it when half of its parts are there; returns the points that were done."""
+    """Start an import and kill it when half of its parts are there; return the points that were done."""
     process = _start(source, output)
     half = points // 2
     while (done := _points_done(output)) < half:

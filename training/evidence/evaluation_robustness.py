@@ -50,6 +50,7 @@ class Scored(NamedTuple):
 
 
 def scored(task_name: str, num_samples: int | None = None) -> Scored:
+    """Score held-out simulated points by the embedded checkpoint."""
     model = AutoModel.from_pretrained(DEFAULT_CHECKPOINT).eval()
     processor = AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT)
     held_out = simulated_set()

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @torch.no_grad()
 def parity(ledger: Ledger) -> None:
-    """Converted weights against PyTorch's own transformer, at the published size, in every key form."""
+    """Compare converted weights with PyTorch's own transformer, at the published size, in every key form."""
     encoder = random_upstream_encoder(dim=512, depth=6, heads=8, mlp_dim=256, joint=512)
     series, observed = torch.rand(16, 12, 10), torch.rand(16, 12) > 0.3
     observed[:, 0] = True

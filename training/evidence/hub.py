@@ -81,7 +81,7 @@ print(json.dumps(classify({picture!r}, candidate_labels={labels!r})))
 
 
 def push(server: HubStub, folder: Path, script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Calls a script of hub/ with `--push` as somebody does who has a token."""
+    """Call a script of hub/ with `--push` as somebody does who has a token."""
     return subprocess.run(
         command(script, *arguments),
         cwd=folder,
@@ -93,10 +93,12 @@ def push(server: HubStub, folder: Path, script: str, *arguments: object) -> subp
 
 
 def command(script: str, *arguments: object) -> list[str]:
+    """Return the command that pushes by a script of `hub`."""
     return [sys.executable, str(ROOT / "hub" / f"{script}.py"), *map(str, arguments), "--push"]
 
 
 def published(server: HubStub, folder: Path, script: str, *arguments: object) -> None:
+    """Push, and raise a RuntimeError where that fails."""
     done = push(server, folder, script, *arguments)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -104,11 +106,13 @@ def published(server: HubStub, folder: Path, script: str, *arguments: object) ->
 
 @contextmanager
 def workplace() -> Iterator[tuple[HubStub, Path]]:
+    """Open an empty Hub on loopback and an empty folder."""
     with tempfile.TemporaryDirectory() as name, HubStub() as server:
         yield server, Path(name)
 
 
 def save_places(folder: Path) -> None:
+    """Save a dataset of simulated places."""
     points = simulate(POINTS, seed=11)
     columns = {"longitude": points.longitude, "latitude": points.latitude, "year": points.year}
     dataset_from_series(points.series, {name: values.tolist() for name, values in columns.items()}).save_to_disk(folder)
@@ -131,7 +135,7 @@ def plain(value: Any) -> Any:
 
 
 def round_trip(ledger: Ledger) -> None:
-    """Published, and used by name in a process without the package, against the same here."""
+    """Publish, and use by name in a process without the package, against the same here."""
     with workplace() as (server, folder):
         for script, arguments in everything(folder).values():
             published(server, folder, script, *arguments)
@@ -151,6 +155,7 @@ def round_trip(ledger: Ledger) -> None:
 def read(
     server: HubStub, folder: Path, model: str, series: np.ndarray, places: str = "", metrics: str = "{}"
 ) -> dict[str, Any]:
+    """Use a model from the Hub in a process without the package; return what it answered."""
     np.savez(folder / "given.npz", series=series)
     code = READ.format(given=str(folder / "given.npz"), model=model, labels=LABELS, places=places, metrics=metrics)
     return dict(server.run(folder / "another_home", code))
@@ -217,7 +222,7 @@ def interrupted(ledger: Ledger) -> None:
 
 
 def killed(server: HubStub, folder: Path, pattern: str, script: str, *arguments: object) -> bool:
-    """Ends a push by SIGKILL while the Hub has not answered a request; whether it came so far."""
+    """End a push by SIGKILL while the Hub has not answered a request; return whether it came so far."""
     reached, go_on = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -242,10 +247,12 @@ def killed(server: HubStub, folder: Path, pattern: str, script: str, *arguments:
 
 
 def cut() -> None:
+    """Break a connection off."""
     raise ConnectionResetError
 
 
 def last_line(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the last line of what a command complained of."""
     return (done.stderr.strip().splitlines() or [""])[-1]
 
 
@@ -302,6 +309,7 @@ def converted_senclip(ledger: Ledger) -> None:
 
 @torch.no_grad()
 def apart_from(encoder: UpstreamEncoder, checkpoint: Path, series: np.ndarray, remote: dict[str, Any]) -> float:
+    """Return the largest difference of embeddings from those of upstream's encoder."""
     batch = AutoProcessor.from_pretrained(checkpoint)(series, return_tensors="pt")
     expected = encoder(batch["pixel_series"], batch["series_mask"].bool())
     return float((expected - torch.tensor(remote["embeds"])).abs().max())
@@ -356,10 +364,12 @@ def refused(server: HubStub, folder: Path, arguments: tuple[object, ...], enviro
 
 
 def snapshot(server: HubStub) -> dict[tuple[str, str], str]:
+    """Return the newest revision of every repository."""
     return {name: repository.branches["main"] for name, repository in server.repositories.items()}
 
 
 def somebody_publishes(server: HubStub) -> None:
+    """Publish between two steps of a push."""
     server.meanwhile.clear()
     repository = server.repository("models", "tester/mine")
     files = {**repository.at("main").files, "theirs.txt": StoredFile(b"theirs", lfs=False)}

@@ -150,7 +150,7 @@ def _drawn(view: str, words: list[str]) -> str:
 
 
 def _on_two_cores() -> str:
-    """Keeps this process and those that it starts on two cores; what the figures were measured on."""
+    """Keep this process and those that it starts on two cores; return what the figures were measured on."""
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)
     return f"{len(cores)} cores shared by the Space and its visitors, load {os.getloadavg()[0]:.1f}"

@@ -78,7 +78,7 @@ def sources(ledger: Ledger) -> None:
 
 
 def refused(ledger: Ledger) -> None:
-    """Sources that cannot be a cube."""
+    """Try sources that cannot be a cube."""
     answers = {name: _answer(bad) for name, bad in _bad_sources().items()}
     sentences = [name for name, answer in answers.items() if answer and "\n" not in answer]
     ledger.add(

@@ -26,7 +26,7 @@ BATCH = 8
 
 @torch.no_grad()
 def parity(ledger: Ledger) -> None:
-    """Converted weights against the definition that they were drawn for, in every key form."""
+    """Compare converted weights with the definition that they were drawn for, in every key form."""
     worst, parameters = {"image": 0.0, "text": 0.0}, 0
     with tempfile.TemporaryDirectory() as folder:
         # ViT-B/32 as the released files have it; the ways to nest it do not depend on the size.

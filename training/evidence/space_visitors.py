@@ -206,7 +206,7 @@ def _bad_file(client: Client, chance: random.Random, file: Path, visits: Visits)
 
 
 def _check(answer: Sequence[Any], words: Sequence[str]) -> None:
-    """Raises where an answer is not about the words that were asked for: another visitor's, or an old one."""
+    """Raise where an answer is not about the words that were asked for: another visitor's, or an old one."""
     rows = [re.findall(r'data-label="([^"]*)"', part) for part in answer if isinstance(part, str)]
     labels = {unescape(label) for row in rows for label in row} - {NO_CLEAR_MONTH}
     if answer[0] or labels != set(words):

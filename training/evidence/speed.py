@@ -91,7 +91,7 @@ def encoder(ledger: Ledger) -> None:
 
 
 def runtimes(ledger: Ledger) -> None:
-    """Exported towers against the published encoder, and what they lose on real pixels."""
+    """Compare exported towers with the published encoder, and measure what they lose on real pixels."""
     model, _ = base_size()
     features = benchmark.features_of()
     published = benchmark.published_ways(model.pixel_model, features)

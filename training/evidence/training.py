@@ -177,7 +177,7 @@ def learning(ledger: Ledger) -> None:
 
 
 def speed(ledger: Ledger) -> None:
-    """Steps a second against a loop as upstream's, base size, batch 1,024, in the same run."""
+    """Time steps against a loop as upstream's, base size, batch 1,024, in the same run."""
     timing = measure()
     what = (
         f"training steps a second, base size, batch {timing.batch:,}, {timing.threads} threads: times upstream's loop"
