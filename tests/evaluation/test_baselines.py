@@ -77,14 +77,6 @@ def test_distances_are_those_of_a_plain_loop(train, series):
     assert (scores[:, 2] < scores[:, :2].min(axis=1)).all()
 
 
-def test_more_series_than_a_chunk_score_as_they_do_alone(monkeypatch):
-    rng = np.random.default_rng(1)
-    train, series = rng.random((6, 12, 10)), rng.random((7, 12, 10))
-    whole = nearest_mean_scores(train, np.arange(6) % 3, series, 3)
-    monkeypatch.setattr("timesenclip_hf.evaluation.baselines.CHUNK", 2)
-    assert nearest_mean_scores(train, np.arange(6) % 3, series, 3) == pytest.approx(whole, rel=1e-12)
-
-
 @pytest.mark.parametrize(
     ("train", "labels", "series", "message"),
     [

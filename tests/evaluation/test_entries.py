@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from timesenclip_hf.evaluation.entries import Asked, Scored, make_entry, multi_label_report, one_class_report
+from timesenclip_hf.evaluation.entries import Scored, make_entry, multi_label_report, one_class_report
 from timesenclip_hf.evaluation.metrics import expected_calibration_error, top_k_accuracy
 from timesenclip_hf.evaluation.uncertainty import Resampling
 
@@ -76,8 +76,8 @@ def test_top_k_is_left_out_where_there_are_no_more_labels_than_k():
 def test_an_entry_says_what_it_is_of_and_only_raw_scores_have_a_calibration_error():
     scores, truth = draw(0)
     scored, texts = Scored(LABELS, scores, truth, resampling=FEW), {label: [label] for label in LABELS}
-    raw = make_entry(Asked("covers", "generic", "none", 4, "winter"), scored, texts)
-    centred = make_entry(Asked("covers", "generic", "class_mean"), scored, texts)
+    raw = make_entry("covers", "generic", "none", scored, texts, composites=4, missing="winter")
+    centred = make_entry("covers", "generic", "class_mean", scored, texts)
     asked = ("task", "prompts", "composites", "missing", "scores")
     assert [raw[name] for name in asked] == ["covers", "generic", 4, "winter", "raw"]
     assert [centred[name] for name in asked] == ["covers", "generic", 1, None, "transductive (class_mean)"]

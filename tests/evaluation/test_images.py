@@ -1,4 +1,3 @@
-
 import datasets
 import numpy as np
 import pytest

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.metrics.pairwise import nan_euclidean_distances
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
@@ -22,8 +23,6 @@ logger = logging.get_logger(__name__)
 
 # What generic prompts are put into.
 IMAGE_TEMPLATES = ("{}", "a photo of {}", "a satellite image of {}")
-# Series that are compared at once; 1,024 x 120 values x a handful of float64 arrays stay below 10 MB.
-CHUNK = 1_024
 
 
 def nearest_mean_scores(
@@ -55,43 +54,27 @@ def nearest_mean_scores(
             f"Training labels must be below the number of classes, {num_classes}, and one of them known, got "
             f"{np.min(train_labels, initial=0)} to {np.max(train_labels, initial=-1)}."
         )
-    means, seen = _class_means(train_series, train_labels, num_classes)
-    scores = np.concatenate(
-        [
-            _minus_distance(series[start : start + CHUNK].reshape(-1, means.shape[1]), means, seen)
-            for start in range(0, len(series), CHUNK)
-        ]
-    )
-    lost = (scores == np.finfo(np.float64).min).all(axis=1)
+    size = int(np.prod(series.shape[1:]))
+    means = _class_means(train_series.reshape(-1, size), train_labels, num_classes)
+    # The distance is scaled up to that of complete series: divided by the root of their size, it is a root mean square.
+    distances = nan_euclidean_distances(series.reshape(-1, size).astype(np.float64), means) / np.sqrt(size)
+    lost = np.isnan(distances).all(axis=1)
     if lost.any():
         raise ValueError(
             f"{int(lost.sum())} series, the first at row {int(lost.argmax())}, have no observed value in common with "
             "any class mean: leave them out."
         )
-    return scores
+    return np.where(np.isnan(distances), np.finfo(np.float64).min, -distances)
 
 
-def _class_means(series: np.ndarray, labels: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Average what is observed, (classes, values), zero where nothing is; tell whether anything is."""
-    flat = series.reshape(len(series), -1).astype(np.float64)
-    means = np.zeros((num_classes, flat.shape[1]))
-    seen = np.zeros(means.shape, dtype=bool)
+def _class_means(series: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Average what is observed of each class, (classes, values), NaN where nothing is."""
+    means = np.full((num_classes, series.shape[1]), np.nan)
     for label in np.unique(_known(labels)):
-        rows = flat[labels == label]
-        seen[label] = ~np.isnan(rows).all(axis=0)
-        means[label, seen[label]] = np.nanmean(rows[:, seen[label]], axis=0)
-    return means, seen
-
-
-def _minus_distance(rows: np.ndarray, means: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Compute distances with the squares multiplied out, so that no (samples, classes, values) array is needed."""
-    observed = ~np.isnan(rows)
-    filled = np.where(observed, rows, 0).astype(np.float64)
-    common = observed.astype(np.float64) @ seen.T
-    squares = filled**2 @ seen.T - 2 * filled @ means.T + observed @ means.T**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        distance = np.sqrt(np.maximum(squares, 0) / common)
-    return np.where(common > 0, -distance, np.finfo(np.float64).min)
+        rows = series[labels == label].astype(np.float64)
+        seen = ~np.isnan(rows).all(axis=0)
+        means[label, seen] = np.nanmean(rows[:, seen], axis=0)
+    return means
 
 
 def _known(labels: np.ndarray) -> np.ndarray:

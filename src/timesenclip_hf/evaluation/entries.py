@@ -40,44 +40,38 @@ class Scored:
     resampling: Resampling = DEFAULT_RESAMPLING
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Say what an entry is of.
-
-    Attributes:
-        task: its name.
-        prompts: the view that the classes are described in.
-        centring: "none" for raw scores, another for transductive ones.
-        composites: time steps that the series were merged to.
-        missing: name of the months that were left out; None for none.
-    """
-
-    task: str
-    prompts: str = "generic"
-    centring: str = "none"
-    composites: int = 1
-    missing: str | None = None
-
-
-def make_entry(asked: Asked, scored: Scored, texts: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def make_entry(
+    task: str,
+    prompts: str,
+    centring: str,
+    scored: Scored,
+    texts: Mapping[str, Sequence[str]],
+    *,
+    composites: int = 1,
+    missing: str | None = None,
+) -> dict[str, Any]:
     """Measure the scores of one task and say what they are of.
 
     Args:
-        asked: what the entry is of.
+        task: its name.
+        prompts: the view that the classes are described in.
+        centring: "none" for raw scores, another for transductive ones.
         scored: what was measured.
         texts: what the text tower read of each class.
+        composites: time steps that the series were merged to.
+        missing: name of the months that were left out; None for none.
 
     Raises:
         ValueError: labels outside the classes, or scores that are not finite.
     """
-    raw = asked.centring == "none"
+    raw = centring == "none"
     report = one_class_report(scored, calibrated=raw) if scored.truth.ndim == 1 else multi_label_report(scored)
     return {
-        "task": asked.task,
-        "prompts": asked.prompts,
-        "composites": asked.composites,
-        "missing": asked.missing,
-        "scores": RAW if raw else f"transductive ({asked.centring})",
+        "task": task,
+        "prompts": prompts,
+        "composites": composites,
+        "missing": missing,
+        "scores": RAW if raw else f"transductive ({centring})",
         **report,
         "prompts_of": texts,
     }

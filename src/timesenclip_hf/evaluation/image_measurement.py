@@ -15,7 +15,7 @@ import torch
 from ..data.schema import UNKNOWN
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from .baselines import ImageModel, embed_images
-from .entries import Asked, Scored, make_entry
+from .entries import Scored, make_entry
 from .images import ImageSet
 from .probing import split_rows_by_place
 from .prompts import EmbeddedSplit, SelectionOptions, prompt_selection_report
@@ -116,11 +116,8 @@ class ImageMeasurement:
         texts = self._texts(task, view)
         logits = self._logits(self._embeds[torch.from_numpy(known)], texts, centring)
         truth = self._images.truth[task.name][known]
-        return make_entry(
-            Asked(task.name, view, centring),
-            Scored(task.labels, logits, truth, blocks, self._protocol.resampling),
-            texts,
-        )
+        scored = Scored(task.labels, logits, truth, blocks, self._protocol.resampling)
+        return make_entry(task.name, view, centring, scored, texts)
 
     def _texts(self, task: Task, view: str) -> dict[str, list[str]]:
         return task.prompts(VIEWS[view], self._model.hypothesis_template)

@@ -5,7 +5,6 @@ once and are entries of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +16,7 @@ from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from .baselines import embed_images, nearest_mean_scores, score_images
 from .calibration import Calibration, calibration_report, fit_calibration
 from .embedded import EmbeddedSet, Encode
-from .entries import Asked, Scored, make_entry, short_report
+from .entries import Scored, make_entry, short_report
 from .probing import Ladder, few_shot_ladder
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
@@ -99,9 +98,9 @@ class Measurement:
                     continue
                 is_plain = composites == most and not months
                 embedded = self._embedded.plain if is_plain else self._embedded.embed(composites, months)
+                of = {"composites": composites, "missing": missing}
                 for task in self._dataset.tasks:
-                    asked = Asked(task.name, composites=composites, missing=missing)
-                    entries += self._entries(task, *embedded, asked, is_plain=is_plain)
+                    entries += self._entries(task, *embedded, of, is_plain=is_plain)
         return entries
 
     def retrieval(self) -> dict[str, Any]:
@@ -167,7 +166,7 @@ class Measurement:
         return calibration_report(fitted, logits[judge], truth[judge])
 
     def _entries(
-        self, task: Task, embeds: torch.Tensor, observed: np.ndarray, asked: Asked, *, is_plain: bool
+        self, task: Task, embeds: torch.Tensor, observed: np.ndarray, of: dict[str, Any], *, is_plain: bool
     ) -> Iterator[dict[str, Any]]:
         """Measure an entry a prompt view and way of scoring; those of plain series have baselines beside them."""
         truth = self._embedded.truth[task.name]
@@ -181,11 +180,9 @@ class Measurement:
         for prompts in self._protocol.prompts or task.views:
             for centring in self._protocol.centrings:
                 logits = self._embedded.logits(scored, task, prompts, centring)
-                entry = make_entry(
-                    replace(asked, prompts=prompts, centring=centring),
-                    Scored(task.labels, logits, truth[rows], blocks, self._protocol.resampling),
-                    self._embedded.texts(task, prompts),
-                )
+                scores = Scored(task.labels, logits, truth[rows], blocks, self._protocol.resampling)
+                texts = self._embedded.texts(task, prompts)
+                entry = make_entry(task.name, prompts, centring, scores, texts, **of)
                 if is_plain:
                     entry["baselines"] |= baselines | self._image_baselines(task, prompts, centring, rows)
                 if is_plain and centring == "none" and prompts == "generic":
