@@ -114,11 +114,7 @@ def test_one_geotiff_a_band_and_date_at_10_and_20_m(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    height=st.integers(1, 6),
-    width=st.integers(1, 6),
-    top=st.integers(0, 3),
-    left=st.integers(0, 3),
-    flip=st.booleans(),
+    height=st.integers(1, 6), width=st.integers(1, 6), top=st.integers(0, 3), left=st.integers(0, 3), flip=st.booleans()
 )
 def test_coarse_bands_are_laid_on_the_fine_grid_by_nearest_neighbour(height, width, top, left, flip):
     coarse = small_cube(5, 5, MONTHS[:1], BANDS[3:], size=20.0).assign(

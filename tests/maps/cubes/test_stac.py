@@ -184,10 +184,7 @@ def test_an_api_is_searched_page_by_page(tmp_path, cube):
     with pytest.raises(ConnectionError, match="does not answer as a STAC API") as caught:
         open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
     assert "\n" not in str(caught.value)
-    with (
-        stac_api(items, broken=True) as address,
-        pytest.raises(ConnectionError, match="does not answer as a STAC API"),
-    ):
+    with stac_api(items, broken=True) as address, pytest.raises(ConnectionError, match="does not answer as a STAC API"):
         open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
 
 
@@ -298,11 +295,7 @@ def stored_otherwise(items):
         (without_crs, ValueError, "names no coordinate reference system: say which"),
         (with_another_crs, ValueError, r"several coordinate reference systems \(EPSG:32631, EPSG:32632\): choose"),
         (without_bands, ValueError, "has no asset of a Sentinel-2 band, only thumbnail"),
-        (
-            without_a_file,
-            FileNotFoundError,
-            "An asset of the item S2_20180615_0_0 is missing, there is no",
-        ),
+        (without_a_file, FileNotFoundError, "An asset of the item S2_20180615_0_0 is missing, there is no"),
         (in_other_steps, ValueError, "in steps of 0.001 instead of 0.0001: rescale"),
         (with_two_offsets, ValueError, r"have different offsets \(1000, 2000\)"),
         (stored_otherwise, ValueError, "stored in several ways"),

@@ -9,9 +9,9 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import read_name
 from ...models.timesenclip.compositing_timesenclip import parse_dates
-from .grids import Grid, dataset_crs, grid_of
+from .grids import dataset_crs, grid_of
 from .layers import Layer, single_time
-from .products import RASTER_SUFFIXES
+from .rasters import RASTER_SUFFIXES
 
 with needs_extra("map"):
     import xarray as xr
@@ -30,11 +30,7 @@ GRID_TOLERANCE = 0.01
 
 
 def open_dataset(path: Path) -> xr.Dataset:
-    """Open NetCDF or Zarr lazily, with integers left as they are stored.
-
-    Raises:
-        ValueError: it is neither.
-    """
+    """Open NetCDF or Zarr lazily, with integers left as they are stored; raise ValueError for anything else."""
     engine = "zarr" if path.is_dir() else None
     try:
         return xr.open_dataset(path, engine=engine, mask_and_scale=False)
@@ -49,11 +45,7 @@ def open_dataset(path: Path) -> xr.Dataset:
 
 
 def named_axes(dataset: xr.Dataset) -> xr.Dataset:
-    """Rename the axes of a dataset to time, band, y and x.
-
-    Raises:
-        ValueError: two axes could be the same of these.
-    """
+    """Rename the axes of a dataset to time, band, y and x; raise ValueError where two could be the same of these."""
     wanted = {spelling: axis for axis, spellings in AXES.items() for spelling in spellings}
     names = {dim: wanted[str(dim).lower()] for dim in dataset.dims if str(dim).lower() in wanted}
     for axis in AXES:
@@ -94,6 +86,7 @@ def dataset_layers(dataset: xr.Dataset, bands: Sequence[str] | None, source: str
 def _bands_of(
     name: str, variable: xr.DataArray, bands: Sequence[str] | None, source: str
 ) -> Iterator[tuple[str, xr.DataArray]]:
+    """Give a variable under its name, or each band of its band axis under the band's."""
     if "band" not in variable.dims:
         yield name, variable
         return
@@ -109,16 +102,19 @@ def _bands_of(
         if bands is not None and len(bands) != count:
             raise ValueError(f"{len(bands)} band names were given for the {count} bands of {source}.")
         labels = list(bands) if bands is not None else [name]
-    for index, label in enumerate(labels):
-        yield label, variable.isel(band=index)
+    yield from ((label, variable.isel(band=index)) for index, label in enumerate(labels))
 
 
 def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, crs: CRS | None, source: str) -> Layer:
-    others = set(variable.dims) - {"time", "y", "x"}
-    if others:
-        raise ValueError(f"{label} in {source} has the axis {sorted(map(str, others))[0]!r} besides time, y and x.")
+    if others := set(variable.dims) - {"time", "y", "x"}:
+        raise ValueError(f"{label} in {source} has the axis {min(map(str, others))!r} besides time, y and x.")
     if missing := [axis for axis in ("y", "x") if axis not in variable.coords]:
         raise ValueError(f"{source} has no coordinates along {' and '.join(missing)}: its pixels have no place.")
+    grid = grid_of(dataset)
+    for centres in (grid.y, grid.x):
+        steps = np.diff(centres)
+        if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > GRID_TOLERANCE):
+            raise ValueError(f"The grid of {source} is not regular: resample it to equal steps first.")
     attributes = variable.attrs
     # CF's way to store unsigned integers in formats that have none.
     unsigned = str(attributes.get("_Unsigned", "")).lower() == "true" and variable.dtype.kind == "i"
@@ -129,7 +125,7 @@ def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, c
     layer = Layer(
         band=band,
         times=_times(label, variable, source),
-        grid=_regular_grid(dataset, source),
+        grid=grid,
         crs=crs,
         dtype=dtype,
         nodata=None if nodata is None else float(np.ravel(nodata)[0]),
@@ -151,12 +147,3 @@ def _times(label: str, variable: xr.DataArray, source: str) -> np.ndarray:
     if times.dtype.kind in "iu" and len(times) and times.min() >= 1 and times.max() <= 12:
         return times.astype(np.int64) - 1
     return times.astype("datetime64[ns]") if times.dtype.kind == "M" else parse_dates(times).astype("datetime64[ns]")
-
-
-def _regular_grid(dataset: xr.Dataset, source: str) -> Grid:
-    grid = grid_of(dataset)
-    for centres in (grid.y, grid.x):
-        steps = np.diff(centres)
-        if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > GRID_TOLERANCE):
-            raise ValueError(f"The grid of {source} is not regular: resample it to equal steps first.")
-    return grid

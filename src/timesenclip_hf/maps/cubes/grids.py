@@ -23,7 +23,7 @@ class Grid:
     Attributes:
         y: centres of the rows.
         x: centres of the columns.
-        steps: signed height and width of a pixel, where a file tells them; a single row or column does not.
+        steps: signed height and width of a pixel, where a file tells them.
     """
 
     y: np.ndarray
@@ -43,16 +43,14 @@ class Grid:
         Raises:
             ValueError: the grid is a single pixel, and nothing tells its size.
         """
-        step = self._step(1)
-        if step is not None:
+        if (step := self._step(1)) is not None:
             return step
-        height = self._step(0)
-        if height is None:
-            raise ValueError(
-                "The grid is a single pixel and nothing tells its size: write its transform into the file (the "
-                "attribute GeoTransform, as `rio.write_transform` does), or give a larger piece."
-            )
-        return abs(height)
+        if (height := self._step(0)) is not None:
+            return abs(height)
+        raise ValueError(
+            "The grid is a single pixel and nothing tells its size: write its transform into the file (the attribute "
+            "GeoTransform, as `rio.write_transform` does), or give a larger piece."
+        )
 
     @property
     def transform(self) -> Affine:
@@ -98,12 +96,9 @@ def _touched(centres: np.ndarray, step: float, low: float, high: float) -> slice
 
 def grid_of(dataset: xr.Dataset | xr.DataArray) -> Grid:
     """Read the grid of a dataset with axes `y` and `x`; the size of a single pixel from its `GeoTransform`."""
-    steps = None
-    for attributes in _grid_mappings(dataset):
-        numbers = str(attributes.get("GeoTransform", "")).split()
-        if len(numbers) == 6:  # left, width, 0, top, 0, height, as GDAL writes them
-            steps = float(numbers[5]), float(numbers[1])
-            break
+    # Left, width, 0, top, 0, height, as GDAL writes them.
+    transforms = (str(attributes.get("GeoTransform", "")).split() for attributes in _grid_mappings(dataset))
+    steps = next(((float(numbers[5]), float(numbers[1])) for numbers in transforms if len(numbers) == 6), None)
     return Grid(dataset["y"].values.astype(np.float64), dataset["x"].values.astype(np.float64), steps)
 
 
@@ -117,30 +112,20 @@ def locate(dataset: xr.Dataset, crs: CRS | str, grid: Grid | None = None) -> xr.
 
 def dataset_crs(dataset: xr.Dataset) -> CRS | None:
     """Read a CRS from the grid mapping, or from the attributes that products write instead; None without either."""
-    for attributes in _grid_mappings(dataset):
-        for key in ("crs_wkt", "spatial_ref", "epsg_code"):
-            if attributes.get(key):
-                return read_crs(attributes[key])
-    for variable in (dataset, *dataset.data_vars.values()):
-        for key in ("crs", "proj:code", "epsg", "proj:epsg"):
-            if variable.attrs.get(key):
-                return read_crs(variable.attrs[key])
-    return None
+    variables = (dataset, *dataset.data_vars.values())
+    texts = [each.get(key) for each in _grid_mappings(dataset) for key in ("crs_wkt", "spatial_ref", "epsg_code")]
+    texts += [each.attrs.get(key) for each in variables for key in ("crs", "proj:code", "epsg", "proj:epsg")]
+    return next((read_crs(text) for text in texts if text), None)
 
 
 def read_crs(text: Any) -> CRS:
-    """Read a CRS in any spelling that GDAL knows.
-
-    Raises:
-        ValueError: GDAL does not know it.
-    """
+    """Read a CRS in any spelling that GDAL knows; raise ValueError for another."""
     spelling = str(text)
     try:
         return CRS.from_user_input(f"EPSG:{spelling}" if spelling.isdigit() else spelling)
     except CRSError:
-        raise ValueError(
-            f"{spelling[:60]!r} is not a coordinate reference system: write for example EPSG:32631."
-        ) from None
+        text = f"{spelling[:60]!r} is not a coordinate reference system: write for example EPSG:32631."
+        raise ValueError(text) from None
 
 
 def _grid_mappings(dataset: xr.Dataset | xr.DataArray) -> Iterator[dict[str, Any]]:

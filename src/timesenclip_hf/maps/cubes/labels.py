@@ -12,7 +12,7 @@ import numpy as np
 from ...extras import needs_extra
 from .datasets import named_axes, open_dataset
 from .grids import dataset_crs, grid_of
-from .products import RASTER_SUFFIXES
+from .rasters import RASTER_SUFFIXES
 
 with needs_extra("map"):
     import rioxarray
@@ -24,29 +24,21 @@ UNLABELLED = -1
 
 
 def parse_codes(text: str) -> dict[str, list[tuple[str | None, int]]]:
-    """Read "maize=1200;grassland=13,9120" or, with variables, "maize=CT:1200;built-up=LC:60".
-
-    Raises:
-        ValueError: another form.
-    """
+    """Read "maize=1200;grassland=13,9120" or, with variables, "maize=CT:1200"; raise ValueError for another form."""
     codes: dict[str, list[tuple[str | None, int]]] = {}
-    for entry in filter(None, (part.strip() for part in text.split(";"))):
-        label, _, values = entry.partition("=")
+    for entry in filter(None, map(str.strip, text.split(";"))):
+        label, _, values = (part.strip() for part in entry.partition("="))
         matches = [re.fullmatch(r"(?:(.+):)?(-?\d+)", value.strip()) for value in values.split(",")]
-        if not label.strip() or label.strip() in codes or not all(matches):
+        if not label or label in codes or not all(matches):
             raise ValueError(f'{entry!r} is no code of a label: write "maize=1200;grassland=13,9120", each label once.')
-        codes[label.strip()] = [(match.group(1), int(match.group(2))) for match in matches if match]
+        codes[label] = [(match[1], int(match[2])) for match in matches if match]
     if not codes:
         raise ValueError('There are no codes: write "maize=1200;grassland=13".')
     return codes
 
 
 def read_reference(
-    source: str | os.PathLike[str],
-    codes: Codes,
-    grid: xr.Dataset,
-    *,
-    variable: str | None = None,
+    source: str | os.PathLike[str], codes: Codes, grid: xr.Dataset, *, variable: str | None = None
 ) -> xr.DataArray:
     """Read labels on the grid of a cube or map, by nearest neighbour.
 
@@ -70,15 +62,13 @@ def read_reference(
     rasters: dict[str | None, np.ndarray] = {}
     with closing(_open(path)) as dataset:
         for index, (label, wanted) in enumerate(codes.items()):
-            for name, code in wanted:
-                name = name or variable
+            for name, code in ((name or variable, code) for name, code in wanted):
                 if name not in rasters:
                     rasters[name] = _on_grid(_variable(dataset, name, path), dataset, grid, path)
                 covered = rasters[name] == code
                 if (covered & (indices != UNLABELLED) & (indices != index)).any():
-                    raise ValueError(
-                        f"The code {code} of {label!r} covers pixels of another label: give disjoint codes."
-                    )
+                    text = f"The code {code} of {label!r} covers pixels of another label: give disjoint codes."
+                    raise ValueError(text)
                 indices[covered] = index
     if not (indices != UNLABELLED).any():
         raise ValueError(f"No pixel of {path.name} has one of the codes of {', '.join(codes)}.")

@@ -1,7 +1,8 @@
-"""Hold one band of one file: what NetCDF, Zarr and GeoTIFF have in common once their spellings are read."""
+"""Hold bands of files, whatever their format, and stack them on one grid, in memory or as a dask array."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -11,25 +12,30 @@ from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from .grids import Grid
 
 with needs_extra("map"):
+    import dask.array as da
+    import xarray as xr
     from rasterio.crs import CRS
+
+# Written where an acquisition lacks a band and the product names no value for it; the extractor always reads them as
+# missing.
+FILL_UNSIGNED = 65535
+FILL_SIGNED = -9999
+
+# Slices along time, band, y and x.
+StackWindow: TypeAlias = tuple[slice, slice, slice, slice]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Hold one band at one or more times; the values stay in the file until `read` is called.
+    """Hold one band of one file, "B02" ... "B12" or "SCL"; the values stay in the file until `read` is called.
 
     Attributes:
-        band: "B02" ... "B12", or "SCL".
         times: (time,) `datetime64[ns]`, or integer months with 0 = January.
-        grid: of the pixels.
-        crs: None where nothing tells it.
-        dtype: of the values.
         nodata: value that means "missing", or None.
         array: (time, y, x), or (y, x) of a single acquisition; in memory, in the file, or of dask.
         source: the file, for messages.
         offset: to subtract from digital numbers, or None where nothing tells it.
-        scale: reflectance is `value * scale + shift` where `scale` is given.
-        shift: added after `scale`.
+        scale: reflectance is `value * scale + shift` where it is not None.
     """
 
     band: str
@@ -43,11 +49,6 @@ class Layer:
     offset: float | None = None
     scale: float | None = None
     shift: float = 0.0
-
-    @property
-    def is_dask(self) -> bool:
-        """Tell whether the values are a dask array's."""
-        return getattr(self.array, "chunks", None) is not None
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Read the values of a window, (time, y, x)."""
@@ -69,12 +70,119 @@ class Layer:
         return replace(self, scale=scale, shift=shift)
 
 
-def single_time(name: NameParts, source: str) -> np.ndarray:
-    """Return the times (1,) of a band without a time axis, from what its name tells.
+@dataclass(frozen=True)
+class LayerSlice:
+    """Hold a layer with its indices in a cube.
 
-    Raises:
-        ValueError: the name holds neither a date nor a month.
+    Attributes:
+        times: index of each of the layer's acquisitions along the cube's time axis.
+        down: the layer's row for each row of the cube.
+        across: the layer's column for each column of the cube.
     """
+
+    layer: Layer
+    times: np.ndarray
+    down: np.ndarray
+    across: np.ndarray
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        """Read a window of the cube, (time, y, x), in the numbers of the layer."""
+        down, across = self.down[rows], self.across[columns]
+        top, left = down.min(), across.min()
+        values = self.layer.read(slice(top, down.max() + 1), slice(left, across.max() + 1))
+        return values[:, (down - top)[:, None], across - left]
+
+    def to_dask(self, sides: tuple[int, int]) -> Any:
+        """Return all of it, (time, y, x), in the numbers of the layer, computed by the graph that an array brings."""
+        array = self.layer.array
+        if not isinstance(array, xr.DataArray):
+            array = da.from_array(array, chunks=sides, name=False, asarray=False, fancy=False)
+        else:
+            array = (array if array.chunks else array.chunk({"y": sides[0], "x": sides[1]})).data
+        array = array.view(self.layer.dtype)
+        return (array if array.ndim == 3 else array[None])[:, self.down][:, :, self.across]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Stack the bands of a cube; a slice of it reads the files, so that dask may hold it in place of an array.
+
+    Attributes:
+        bands: for each band the layers that it comes from.
+        shape: (time, band, y, x).
+        nodata: value that means "missing" in the cube, or None.
+    """
+
+    bands: Sequence[Sequence[LayerSlice]]
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    nodata: float | None
+    ndim = 4
+
+    def __getitem__(self, window: StackWindow) -> np.ndarray:
+        times, bands, rows, columns = window
+        shape = (*self.shape[:2], len(range(self.shape[2])[rows]), len(range(self.shape[3])[columns]))
+        values = np.full(shape, self.fill, dtype=self.dtype)
+        for index, parts in enumerate(self.bands):
+            for part in parts:
+                values[part.times, index] = _decoded(part.read(rows, columns), **self._decoding(part.layer))
+        return values[times, bands]
+
+    @property
+    def fill(self) -> float:
+        """Return what is written where an acquisition lacks a band."""
+        if self.nodata is not None:
+            return self.nodata
+        return {"f": np.nan, "u": FILL_UNSIGNED, "i": FILL_SIGNED}[self.dtype.kind]
+
+    def to_dask(self, sides: tuple[int, int]) -> Any:
+        """Return a dask array (time, band, y, x) with all times and bands of a window of these sides in one chunk."""
+        if any(getattr(part.layer.array, "chunks", None) for parts in self.bands for part in parts):
+            bands = [self._band_to_dask(parts, sides) for parts in self.bands]
+            return da.stack(bands, axis=1).rechunk((*self.shape[:2], *sides))
+        return dask_over(self, sides)
+
+    def _band_to_dask(self, parts: Sequence[LayerSlice], sides: tuple[int, int]) -> Any:
+        """Return one band (time, y, x) in the numbers of the cube."""
+        pieces = [
+            part.to_dask(sides).map_blocks(_decoded, **self._decoding(part.layer), dtype=self.dtype) for part in parts
+        ]
+        times = np.concatenate([part.times for part in parts])
+        if len(missing := np.setdiff1d(np.arange(self.shape[0]), times)):
+            shape = (len(missing), *self.shape[2:])
+            pieces.append(da.full(shape, self.fill, dtype=self.dtype, chunks=(1, *sides)))
+        return da.concatenate(pieces)[np.argsort(np.concatenate([times, missing]))]
+
+    def _decoding(self, layer: Layer) -> dict[str, Any]:
+        """Return the arguments of `_decoded`; plain numbers, because dask traverses objects."""
+        foreign = layer.scale is not None or (layer.nodata != self.nodata and layer.band != SCENE_CLASSES)
+        missing = layer.nodata if foreign else None
+        return {"scale": layer.scale, "shift": layer.shift, "missing": missing, "fill": self.fill, "kind": self.dtype}
+
+
+def dask_over(stack: Any, sides: tuple[int, int]) -> Any:
+    """Return a dask array (time, band, y, x) that slices a stack, with all times and bands in one chunk."""
+    empty = np.empty((0,) * 4, dtype=stack.dtype)
+    chunks = (*stack.shape[:2], *sides)
+    return da.from_array(stack, chunks=chunks, name=False, asarray=False, fancy=False, meta=empty)
+
+
+def _decoded(
+    values: np.ndarray, scale: float | None, shift: float, missing: float | None, fill: float, kind: np.dtype[Any]
+) -> np.ndarray:
+    """Bring a layer's values into the cube's unit and type."""
+    absent = None if missing is None else values == missing
+    if scale is not None:
+        values = values * np.float32(scale) + np.float32(shift)
+    if absent is not None:
+        values = np.where(absent, np.nan if scale is not None else fill, values)
+    if values.dtype.kind == "f" and kind.kind == "u":
+        values = np.nan_to_num(values)
+    return values.astype(kind, copy=False)
+
+
+def single_time(name: NameParts, source: str) -> np.ndarray:
+    """Return the times (1,) of a band without a time axis from its name; raise ValueError where it holds none."""
     if name.date is not None:
         return np.asarray([name.date], dtype="datetime64[ns]")
     if name.month is not None:

@@ -1,7 +1,10 @@
-"""Read the bands of GeoTIFF and JPEG 2000 files, and of folders and SAFE products of them."""
+"""Read the bands of GeoTIFF and JPEG 2000 files, of folders and SAFE products of them, and the products' offsets."""
 
-from collections.abc import Iterator, Sequence
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +13,22 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_name
+from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, baseline_offset
 from .grids import Grid
 from .layers import Layer, single_time
-from .products import find_rasters, product_offset
 
 with needs_extra("map"):
     import rasterio
     from rasterio.errors import RasterioIOError
 
+RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
+# Folders of a SAFE product beside its images: masks, and the weather that the atmosphere was corrected with.
+NO_IMAGES = {"QI_DATA", "AUX_DATA"}
+METADATA, METADATA_L1C = "MTD_MSIL2A.xml", "MTD_MSIL1C.xml"
 # "No data" of ESA's products, which JPEG 2000 cannot tell.
 PRODUCT_NODATA = 0.0
+_PRODUCT = re.compile(r"MSIL2A.*_(N\d{4})(?!\d)")
+_LEVEL_1 = re.compile(r"MSIL1C", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,9 @@ class RasterBand:
     ndim = 2
 
     def __getitem__(self, window: Any) -> np.ndarray:
-        rows, columns = window[-2:]
+        rows, columns = (part.indices(side)[:2] for part, side in zip(window[-2:], self.shape, strict=True))
         with rasterio.open(self.path) as raster:
-            values: np.ndarray = raster.read(
-                self.index, window=(rows.indices(self.shape[0])[:2], columns.indices(self.shape[1])[:2])
-            )
+            values: np.ndarray = raster.read(self.index, window=(rows, columns))
         return values
 
 
@@ -70,14 +77,24 @@ def folder_layers(folder: Path, bands: Sequence[str] | None) -> list[Layer]:
     Raises:
         ValueError: none is a Sentinel-2 band, or a raster cannot be read or is rotated.
     """
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in RASTER_SUFFIXES
+        and not NO_IMAGES & set(path.relative_to(folder).parts)
+        # JPEG 2000 has one band, named by the file; bands of other formats may have their own names.
+        and (path.suffix.lower() != ".jp2" or read_name(path.stem).band is not None)
+    )
+    if not paths:
+        raise ValueError(
+            f"The folder {folder.name} holds no Sentinel-2 band: give a Zarr store, a SAFE product (L2A, unpacked), or "
+            f"rasters ending in {', '.join(RASTER_SUFFIXES)} named after band and date."
+        )
     finest: dict[tuple[Any, ...], Layer] = {}
-    paths = find_rasters(folder)
-    for path in paths:
-        for layer in _bands_of(path, bands):
-            corner = layer.grid.transform @ (0, 0)
-            key = (layer.band, layer.times[0], layer.crs, *corner)
-            if key not in finest or abs(layer.grid.across) < abs(finest[key].grid.across):
-                finest[key] = layer
+    for layer in (layer for path in paths for layer in _bands_of(path, bands)):
+        key = (layer.band, layer.times[0], layer.crs, *(layer.grid.transform @ (0, 0)))
+        if key not in finest or abs(layer.grid.across) < abs(finest[key].grid.across):
+            finest[key] = layer
     if not finest:
         raise ValueError(
             f"No band of the {len(paths)} rasters in {folder.name} has the name of a Sentinel-2 band: name the files "
@@ -87,8 +104,13 @@ def folder_layers(folder: Path, bands: Sequence[str] | None) -> list[Layer]:
 
 
 def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
-    offset = product_offset(path)
-    with _opened(path) as raster:
+    offset = _product_offset(path)
+    try:
+        raster = rasterio.open(path)
+    except RasterioIOError as error:
+        reason = first_line(error).removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
+        raise ValueError(f"{path.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
+    with raster:
         names = [description or "" for description in raster.descriptions]
         if bands is not None and not any(read_name(name).band for name in names):
             if len(bands) != raster.count:
@@ -120,9 +142,46 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:
             yield layer.scaled(raster.scales[index], raster.offsets[index])
 
 
-def _opened(path: Path) -> Any:
+def _product_offset(path: Path) -> float | None:
+    """Read what to subtract from the digital numbers of a raster inside a product.
+
+    The metadata tell it (BOA_ADD_OFFSET); without them, the processing baseline in the name of the product. NaN where
+    the product does not tell it, None where no product is around the raster.
+    """
+    for folder in path.absolute().parents:
+        if (folder / METADATA).is_file():
+            return _metadata_offset(folder / METADATA, (folder / METADATA).stat().st_mtime_ns)
+        if (folder / METADATA_L1C).is_file() or _LEVEL_1.search(folder.name):
+            raise ValueError(f"{folder.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
+        if match := _PRODUCT.search(folder.name):
+            return baseline_offset(match[1])
+    match = _PRODUCT.search(path.name)
+    return baseline_offset(match[1]) if match else None
+
+
+@lru_cache(maxsize=1024)
+def _metadata_offset(path: Path, changed: int) -> float:
+    """Read the metadata once for all rasters of a product, and again when the file was `changed`."""
+    product = path.parent.name
     try:
-        return rasterio.open(path)
-    except RasterioIOError as error:
-        reason = first_line(error).removeprefix(f"{path}: ").removeprefix(f"'{path}' ")
-        raise ValueError(f"{path.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
+        root = ElementTree.parse(path).getroot()
+    except ElementTree.ParseError as error:
+        reason = f"The metadata {product}/{path.name} cannot be read ({error})"
+        raise ValueError(f"{reason}: unpack the product again.") from None
+    texts: dict[str, list[str]] = {}
+    for element in root.iter():
+        texts.setdefault(element.tag.rpartition("}")[2], []).append((element.text or "").strip())
+    scale = next((float(text) for text in texts.get("BOA_QUANTIFICATION_VALUE", [])), DN_PER_REFLECTANCE)
+    if scale != DN_PER_REFLECTANCE:
+        raise ValueError(f"{product} holds reflectance times {scale:g} instead of {DN_PER_REFLECTANCE:g}: rescale it.")
+    offset = one_offset((-float(text) for text in texts.get("BOA_ADD_OFFSET", [])), product)
+    return baseline_offset(next(iter(texts.get("PROCESSING_BASELINE", [])), None)) if offset is None else offset
+
+
+def one_offset(offsets: Iterable[float], source: str) -> float | None:
+    """Return the offset that all bands of a product share, None without any; raise ValueError for several."""
+    different = sorted(set(offsets))
+    if len(different) > 1:
+        listed = ", ".join(f"{offset:g}" for offset in different)
+        raise ValueError(f"The bands of {source} have different offsets ({listed}): subtract them first.")
+    return different[0] if different else None

@@ -11,17 +11,16 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
-from .assembly import LayerSlice, Stack
 from .datasets import dataset_layers, open_dataset
 from .grids import Grid, grid_of, locate, read_crs
-from .layers import Layer
-from .products import RASTER_SUFFIXES, is_zarr
-from .rasters import folder_layers, raster_layers
-from .selection import Box, Chunks, box_in, read_chunks, read_period
+from .layers import Layer, LayerSlice, Stack
+from .rasters import RASTER_SUFFIXES, folder_layers, raster_layers
+from .selection import Box, Chunks, read_box, read_chunks, read_period
 
 with needs_extra("map"):
     import xarray as xr
     from rasterio.crs import CRS
+    from rasterio.warp import transform_bounds
 
 logger = logging.get_logger(__name__)
 
@@ -29,6 +28,8 @@ CubeSource: TypeAlias = str | PathLike[str] | xr.Dataset | xr.DataArray
 # Marks what `open_cube` returned, so that it is not read again.
 LAYOUT = "timesenclip_hf cube"
 AXIS_ORDER = ("time", "band", "y", "x")
+# Files that a Zarr store of either format has at its root.
+ZARR_FILES = (".zgroup", ".zmetadata", ".zattrs", "zarr.json")
 
 
 def open_cube(
@@ -70,19 +71,19 @@ def open_cube(
     if not listed:
         raise ValueError("There is no cube: give at least one file.")
     sides = None if chunks is None else read_chunks(chunks)
-    if len(listed) == 1 and is_cube(listed[0]):
-        return _selected(listed[0], bbox, dates, sides)  # type: ignore[arg-type]  # `is_cube` has tested it
+    first = listed[0]
+    if len(listed) == 1 and isinstance(first, xr.Dataset) and first.attrs.get("layout") == LAYOUT:
+        return _selected(first, bbox, dates, sides)
     with ExitStack() as opened:
         layers = [layer for source in listed for layer in _read_layers(source, bands, opened)]
-        cube = _merge(_during(layers, dates), crs, bbox, sides)
-        if chunks is not None:
-            opened.pop_all()  # what is read later is closed by xarray
+        if dates is not None:
+            kept = _within([layer.times for layer in layers], dates)
+            layers = [layer.at(index) for index, layer in zip(kept, layers, strict=True) if index.any()]
+        cube = _merge(layers, crs, bbox, sides)
+        if chunks is None:
+            return cube.load()
+        opened.pop_all()  # what is read later is closed by xarray
     return cube
-
-
-def is_cube(source: CubeSource) -> bool:
-    """Tell whether this is already what [`open_cube`] returns."""
-    return isinstance(source, xr.Dataset) and source.attrs.get("layout") == LAYOUT
 
 
 def acquisition_offsets(cube: xr.Dataset) -> np.ndarray | None:
@@ -131,41 +132,28 @@ def _read_layers(source: CubeSource, bands: Sequence[str] | None, opened: ExitSt
         raise FileNotFoundError(f"No such file: {path}.")
     if path.suffix.lower() in RASTER_SUFFIXES:
         return raster_layers(path, bands)
-    if path.is_dir() and not is_zarr(path):
+    if path.is_dir() and path.suffix.lower() != ".zarr" and not any((path / name).exists() for name in ZARR_FILES):
         return folder_layers(path, bands)
     return dataset_layers(opened.enter_context(open_dataset(path)), bands, path.name)
 
 
-def _during(layers: list[Layer], dates: str | None) -> list[Layer]:
-    if dates is None:
-        return layers
-    kept = [_within(layer.times, dates) for layer in layers]
-    if not any(index.any() for index, layer in zip(kept, layers, strict=True) if layer.band != SCENE_CLASSES):
-        raise _no_acquisition(np.concatenate([layer.times for layer in layers]), dates)
-    return [layer.at(index) for index, layer in zip(kept, layers, strict=True) if index.any()]
-
-
-def _within(times: np.ndarray, dates: str) -> np.ndarray:
-    """Tell which times lie in a period."""
-    if times.dtype.kind != "M":
+def _within(axes: Sequence[np.ndarray], dates: str) -> list[np.ndarray]:
+    """Tell which times of each axis lie in a period."""
+    if any(times.dtype.kind != "M" for times in axes):
         raise ValueError("`dates` chooses among dates, but the cube has months only: leave it out.")
     first, last = read_period(dates)
-    days = times.astype("datetime64[D]")
-    return np.asarray((days >= first) & (days <= last))
-
-
-def _no_acquisition(times: np.ndarray, dates: str) -> ValueError:
-    days = times.astype("datetime64[D]")
-    return ValueError(f"No acquisition lies in {dates}: the dates are {days.min()} to {days.max()}.")
+    days = [times.astype("datetime64[D]") for times in axes]
+    kept = [(axis >= first) & (axis <= last) for axis in days]
+    if not any(index.any() for index in kept):
+        together = np.concatenate(days)
+        raise ValueError(f"No acquisition lies in {dates}: the dates are {together.min()} to {together.max()}.")
+    return kept
 
 
 def _selected(cube: xr.Dataset, bbox: Box | str | None, dates: str | None, sides: tuple[int, int] | None) -> xr.Dataset:
     """Cut a cube that was opened already."""
     if dates is not None:
-        kept = _within(cube["time"].values, dates)
-        if not kept.any():
-            raise _no_acquisition(cube["time"].values, dates)
-        cube = cube.isel({"time": kept})
+        cube = cube.isel({"time": _within([cube["time"].values], dates)[0]})
     if bbox is not None:
         grid, crs = grid_of(cube), cube.rio.crs
         rows, columns = _window(grid, crs, bbox)
@@ -177,7 +165,7 @@ def _window(grid: Grid, crs: CRS, bbox: Box | str | None) -> tuple[slice, slice]
     """Return the rows and columns that a box touches."""
     if bbox is None:
         return slice(None), slice(None)
-    left, bottom, right, top = box_in(bbox, crs)
+    left, bottom, right, top = transform_bounds("EPSG:4326", crs, *read_box(bbox))
     rows, columns = grid.touched_by(left, bottom, right, top)
     if rows.start == rows.stop or columns.start == columns.stop:
         raise ValueError(
@@ -188,6 +176,7 @@ def _window(grid: Grid, crs: CRS, bbox: Box | str | None) -> tuple[slice, slice]
 
 
 def _merge(layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: tuple[int, int] | None) -> xr.Dataset:
+    """Lay layers on the finest grid as dask arrays, in one chunk where no sides of a window are given."""
     by_band: dict[str, list[Layer]] = {}
     for layer in layers:
         by_band.setdefault(layer.band, []).append(layer)
@@ -195,35 +184,29 @@ def _merge(layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: 
     if not names:
         raise ValueError(f"The files hold no Sentinel-2 band, only {', '.join(by_band)}: add the reflectance.")
     reflectance = [layer for band in names for layer in by_band[band]]
-    finest = _finest(reflectance)
+    finest = reflectance[0]
+    if not all(layer.grid.equals(finest.grid) for layer in reflectance):  # else the size of pixels may be unknown
+        finest = min(reflectance, key=lambda layer: abs(layer.grid.across))
     common_crs = _common_crs(layers, crs)
     grid = finest.grid.cut(*_window(finest.grid, common_crs, bbox))
     times, indices = _time_axis(by_band)
     nodata, dtype = _nodata_and_dtype(reflectance)
 
-    def stack(bands: Sequence[str], dtype: np.dtype[Any], nodata: float | None) -> Stack:
+    def stack(bands: Sequence[str], dtype: np.dtype[Any], nodata: float | None) -> Any:
         parts = [[_on_grid(layer, indices[id(layer)], grid, finest) for layer in by_band[band]] for band in bands]
-        return Stack(parts, (len(times), len(bands), len(grid.y), len(grid.x)), dtype, nodata)
+        shape = (len(times), len(bands), len(grid.y), len(grid.x))
+        return Stack(parts, shape, dtype, nodata).to_dask(sides or shape[2:])
 
-    values = stack(names, dtype, nodata)
-    # 0 is "no data" of the scene classification.
-    classes = stack([SCENE_CLASSES], np.dtype(np.uint8), 0) if SCENE_CLASSES in by_band else None
     return assemble_cube(
-        values.load() if sides is None else values.to_dask(sides),
-        classes if classes is None else (classes.load() if sides is None else classes.to_dask(sides))[:, 0],
+        stack(names, dtype, nodata),
+        # 0 is "no data" of the scene classification.
+        stack([SCENE_CLASSES], np.dtype(np.uint8), 0)[:, 0] if SCENE_CLASSES in by_band else None,
         {"time": times, "band": names, "y": grid.y, "x": grid.x},
         _offsets(reflectance, indices, times),
         nodata,
         common_crs,
         grid,
     )
-
-
-def _finest(layers: Sequence[Layer]) -> Layer:
-    """Return the first of the layers of the finest grid; of one grid only, the size of its pixels need not be known."""
-    if all(layer.grid.equals(layers[0].grid) for layer in layers):
-        return layers[0]
-    return min(layers, key=lambda layer: abs(layer.grid.across))
 
 
 def _on_grid(layer: Layer, times: np.ndarray, grid: Grid, finest: Layer) -> LayerSlice:
@@ -239,10 +222,10 @@ def _on_grid(layer: Layer, times: np.ndarray, grid: Grid, finest: Layer) -> Laye
 
 def _time_axis(by_band: Mapping[str, list[Layer]]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Return the times of the cube, and by the `id` of each layer the index of its acquisitions along them."""
-    layers = [layer for parts in by_band.values() for layer in parts]
-    if len({layer.times.dtype.kind for layer in layers}) > 1:
+    times = {id(layer): layer.times for parts in by_band.values() for layer in parts}
+    kinds = {axis.dtype.kind for axis in times.values()}
+    if len(kinds) > 1:
         raise ValueError("Some acquisitions have dates and others months only: give all of them dates.")
-    times = {id(layer): layer.times for layer in layers}
     per_band = {band: np.concatenate([part.times for part in parts]) for band, parts in by_band.items()}
     for band, axis in per_band.items():
         values, counts = np.unique(axis, return_counts=True)
@@ -250,12 +233,12 @@ def _time_axis(by_band: Mapping[str, list[Layer]]) -> tuple[np.ndarray, dict[int
             day = str(values[counts > 1][0])[:10]
             raise ValueError(f"{band} of {day} is given twice: give each acquisition once.")
     sets = {tuple(np.sort(axis)) for axis in per_band.values()}
-    if len(sets) > 1 and layers[0].times.dtype.kind == "M":
+    if len(sets) > 1 and kinds == {"M"}:
         # Bands of one acquisition may carry times some seconds apart.
-        days = {band: axis.astype("datetime64[D]") for band, axis in per_band.items()}
-        if all(len(np.unique(axis)) == len(axis) for axis in days.values()):
+        days = [axis.astype("datetime64[D]") for axis in per_band.values()]
+        if all(len(np.unique(axis)) == len(axis) for axis in days):
             times = {key: axis.astype("datetime64[D]").astype("datetime64[ns]") for key, axis in times.items()}
-            sets = {tuple(np.sort(axis)) for axis in days.values()}
+            sets = {tuple(np.sort(axis)) for axis in days}
     common = np.unique(np.concatenate(list(times.values())))
     if len(sets) > 1:
         everywhere = set.intersection(*(set(axis) for axis in sets))
@@ -267,16 +250,16 @@ def _time_axis(by_band: Mapping[str, list[Layer]]) -> tuple[np.ndarray, dict[int
 
 
 def _nodata_and_dtype(layers: Sequence[Layer]) -> tuple[float | None, np.dtype[Any]]:
-    if any(layer.scale is not None for layer in layers):
-        if not all(layer.scale is not None for layer in layers):
+    scaled = [layer.scale is not None for layer in layers]
+    if any(scaled):
+        if not all(scaled):
             raise ValueError("Some bands have a scale factor and others none: give all of them in the same unit.")
         return None, np.dtype(np.float32)
     dtype = np.result_type(*(layer.dtype for layer in layers))
     if dtype.kind not in "iuf" or dtype.itemsize == 1:
         raise ValueError(f"{layers[0].source} holds {dtype} values, which cannot be reflectance.")
-    if dtype.kind == "f":
-        dtype = np.dtype(np.float32)
-    return next((layer.nodata for layer in layers if layer.nodata is not None), None), dtype
+    nodata = next((layer.nodata for layer in layers if layer.nodata is not None), None)
+    return nodata, np.dtype(np.float32) if dtype.kind == "f" else dtype
 
 
 def _offsets(layers: Sequence[Layer], indices: Mapping[int, np.ndarray], times: np.ndarray) -> np.ndarray:

@@ -5,35 +5,21 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...extras import needs_extra
-
-with needs_extra("map"):
-    from rasterio.crs import CRS
-    from rasterio.warp import transform_bounds
-
 # West, south, east, north in degrees, as STAC and GeoJSON write a box.
 Box: TypeAlias = Sequence[float]
 Chunks: TypeAlias = int | Mapping[str, int]
-WGS84 = "EPSG:4326"
 
 
 def read_box(box: Box | str) -> tuple[float, float, float, float]:
-    """Read west, south, east, north in degrees from four numbers or "2.2,50.8,2.3,50.9".
-
-    Raises:
-        ValueError: other numbers, or in another order.
-    """
+    """Read west, south, east, north in degrees from four numbers or "2.2,50.8,2.3,50.9"; else raise ValueError."""
     try:
         west, south, east, north = (float(part) for part in (box.split(",") if isinstance(box, str) else box))
+        in_order = -180 <= west < east <= 180 and -90 <= south < north <= 90
     except (TypeError, ValueError):
-        raise ValueError(
-            f"A box is west, south, east and north in degrees, such as 2.2,50.8,2.3,50.9; got {box!r}."
-        ) from None
-    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
-        raise ValueError(
-            f"A box is west, south, east and north in degrees, in that order; got {west:g}, {south:g}, {east:g}, "
-            f"{north:g}."
-        )
+        in_order = False
+    if not in_order:
+        form = "west, south, east and north in degrees, in that order, such as 2.2,50.8,2.3,50.9"
+        raise ValueError(f"A box is {form}; got {box!r}.")
     return west, south, east, north
 
 
@@ -51,28 +37,16 @@ def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:
     if np.isnat(begin) or np.isnat(end):
         raise ValueError(f'{dates!r} is no period: write "2021", "2021-04/2021-09" or "2021-04-15/2021-09-30".')
     start = begin.astype("datetime64[D]")
-    # The last day of a year or month is the one before the next begins.
-    stop = (
-        (end + 1).astype("datetime64[D]") - 1 if np.datetime_data(end)[0] in ("Y", "M") else end.astype("datetime64[D]")
-    )
+    # The last day of a year or month is the one before the next begins; with a time of day, it is that day.
+    stop = max((end + 1).astype("datetime64[D]") - 1, end.astype("datetime64[D]"))
     if stop < start:
         raise ValueError(f"The period {dates} ends before it begins.")
     return start, stop
 
 
 def read_chunks(chunks: Chunks) -> tuple[int, int]:
-    """Read the height and width in pixels of the pieces that are read at once.
-
-    Raises:
-        ValueError: not positive, or of other axes than y and x.
-    """
+    """Read the height and width in pixels of the pieces that are read at once; raise ValueError for other chunks."""
     sides = dict.fromkeys(("y", "x"), chunks) if isinstance(chunks, int) else dict(chunks)
     if set(sides) != {"y", "x"} or any(side < 1 for side in sides.values()):
         raise ValueError(f'`chunks` is a side in pixels, or {{"y": 512, "x": 512}}, got {chunks!r}.')
     return sides["y"], sides["x"]
-
-
-def box_in(box: Box | str, crs: CRS) -> tuple[float, float, float, float]:
-    """Return left, bottom, right, top of a box in a CRS."""
-    bounds: tuple[float, float, float, float] = transform_bounds(WGS84, crs, *read_box(box))
-    return bounds

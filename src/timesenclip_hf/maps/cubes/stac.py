@@ -10,8 +10,8 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
-from .assembly import StackWindow, dask_over
 from .grids import Grid, read_crs
+from .layers import StackWindow, dask_over
 from .reading import assemble_cube
 from .selection import Chunks, read_chunks
 from .stac_items import UNKNOWN_RESOLUTION, Scene, read_scene
@@ -23,9 +23,6 @@ with needs_extra("map"):
 
 logger = logging.get_logger(__name__)
 
-# What Sentinel-2 L2A holds, where an item does not tell it.
-DEFAULT_KIND = "uint16"
-DEFAULT_NODATA = 0.0
 # Metres of Sentinel-2's finest pixels, where no item tells its own.
 FINEST_PIXEL = 10.0
 # Side of the pieces of a cube that is loaded at once: as many are read at the same time as there are processors.
@@ -46,10 +43,10 @@ def open_stac(
 ) -> xr.Dataset:
     """Read Sentinel-2 L2A out of a STAC API, or out of a saved item collection, into one cube.
 
-    The items of one day become one acquisition; where they overlap, the newest processing comes first. Assets are
-    found by the names of any provider ("red", "B04", "B04_10m"). Each acquisition keeps its own offset, which its
-    items tell by Earth Search's flag, their processing baseline or their `raster:bands`; items of one day with
-    different offsets are brought to one. Pixels are taken by nearest neighbour.
+    The items of one day become one acquisition; where they overlap, the newest processing comes first. Assets are found
+    by the names of any provider ("red", "B04", "B04_10m"). Each acquisition keeps its own offset, which its items tell
+    by Earth Search's flag, their processing baseline or their `raster:bands`; items of one day with different offsets
+    are brought to one. Pixels are taken by nearest neighbour.
 
     Args:
         source: address of an API ("https://earth-search.aws.element84.com/v1"), or file of an item collection, an
@@ -80,12 +77,8 @@ class AcquisitionStack:
         scenes: in the order in which those of one acquisition are laid over each other.
         acquisitions: index of each scene along the cube's time axis.
         shifts: to add to a scene's numbers so that they have their acquisition's offset.
-        bands: names.
         shape: (time, band, y, x).
-        dtype: of the bands.
-        nodata: value that means "missing".
         geobox: of the cube.
-        patch_url: makes an address readable.
     """
 
     scenes: Sequence[Scene]
@@ -106,28 +99,24 @@ class AcquisitionStack:
         # Scenes of one acquisition and one offset are merged by odc-stac; the first to fill a pixel keeps it.
         keys = list(zip(self.acquisitions.tolist(), self.shifts.tolist(), strict=True))
         groups = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-        loaded = self._load([groups[key] for key in keys], part)
-        for column, band in enumerate(self.bands):
-            for (time, shift), group in groups.items():
-                target, read = values[time, column], loaded[band].values[group]
-                fresh = (target == self.nodata) & (read != self.nodata)
-                target[fresh] = read[fresh] if shift == 0 else self._shifted(read[fresh], shift)
-        return values[times, bands]
-
-    def _load(self, groups: Sequence[int], part: Any) -> xr.Dataset:
-        """Load each band (group, y, x) of a part of the grid."""
+        indices = [groups[key] for key in keys]
         loaded: xr.Dataset = odc.stac.load(
             [scene.item for scene in self.scenes],
             bands=list(self.bands),
             geobox=part,
-            groupby=lambda item, parsed, index: groups[index],
+            groupby=lambda item, parsed, index: indices[index],
             preserve_original_order=True,
             resampling="nearest",
             dtype=str(self.dtype),
             nodata=self.nodata,
             patch_url=self.patch_url,
         )
-        return loaded
+        for column, band in enumerate(self.bands):
+            for (time, shift), group in groups.items():
+                target, read = values[time, column], loaded[band].values[group]
+                fresh = (target == self.nodata) & (read != self.nodata)
+                target[fresh] = read[fresh] if shift == 0 else self._shifted(read[fresh], shift)
+        return values[times, bands]
 
     def _shifted(self, values: np.ndarray, shift: float) -> np.ndarray:
         """Add a shift, never beyond the type's largest number, which saturated values come close to."""
@@ -147,15 +136,13 @@ def _cube_of(scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patc
     first = [times[indices == index].min() for index in range(len(days))]
     offsets, shifts = _common_offsets(np.asarray([scene.offset for scene in scenes]), indices)
     bands = [band for band in BANDS if any(band in scene.bands for scene in scenes)]
-    lacking = [scene.item.id for scene in scenes if not set(bands) <= scene.bands]
-    if lacking:
+    if lacking := [scene.item.id for scene in scenes if not set(bands) <= scene.bands]:
         logger.warning(f"{len(lacking)} items lack a band, {lacking[0]} among them: it counts as missing.")
 
     def read(names: list[str], dtype: np.dtype[Any], nodata: float, shifts: np.ndarray) -> Any:
         shape = (len(days), len(names), *geobox.shape)
-        return dask_over(
-            AcquisitionStack(scenes, indices, shifts, names, shape, dtype, nodata, geobox, patch_url), sides
-        )
+        stack = AcquisitionStack(scenes, indices, shifts, names, shape, dtype, nodata, geobox, patch_url)
+        return dask_over(stack, sides)
 
     classified = any(SCENE_CLASSES in scene.bands for scene in scenes)
     y, x = (geobox.coordinates[name].values for name in geobox.dimensions)
@@ -181,22 +168,15 @@ def _geobox(scenes: Sequence[Scene], query: StacQuery) -> Any:
         listed = ", ".join(sorted(system.to_string()[:40] for system in systems))
         raise ValueError(f"The items lie in several coordinate reference systems ({listed}): choose one with `crs`.")
     wanted = None if crs is None else read_crs(crs)
-    finest = min(
-        ((scene.resolution(band), band) for scene in scenes for band in scene.bands - {SCENE_CLASSES}),
-        key=lambda pair: pair[0],
-    )
+    sizes = ((scene.resolution(band), band) for scene in scenes for band in scene.bands - {SCENE_CLASSES})
+    finest = min(sizes, key=lambda pair: pair[0])
     if wanted is not None and resolution is None and systems != {wanted}:
         if not wanted.is_projected or wanted.linear_units_factor[1] != 1:
             raise ValueError(f"{crs} does not count in metres: say the size of a pixel in its units, `resolution`.")
         resolution = FINEST_PIXEL if finest[0] == UNKNOWN_RESOLUTION else finest[0]
     items = list(odc.stac.parse_items([scene.item for scene in scenes]))
-    geobox = odc.stac.output_geobox(
-        items,
-        bands=[finest[1]],
-        bbox=query.box,
-        crs=None if wanted is None else wanted.to_wkt(),
-        resolution=resolution,
-    )
+    target = None if wanted is None else wanted.to_wkt()
+    geobox = odc.stac.output_geobox(items, bands=[finest[1]], bbox=query.box, crs=target, resolution=resolution)
     if geobox is None:
         raise ValueError("The items do not tell the grid of their assets: say `crs` and `resolution`.")
     return geobox
@@ -222,10 +202,7 @@ def _common_offsets(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarra
 
 
 def _nodata_and_dtype(scenes: Sequence[Scene]) -> tuple[float, np.dtype[Any]]:
-    stored = {
-        (DEFAULT_NODATA if scene.nodata is None else scene.nodata, scene.kind or DEFAULT_KIND): scene.item.id
-        for scene in scenes
-    }
+    stored = {(scene.nodata, scene.kind): scene.item.id for scene in scenes}
     if len(stored) > 1:
         listed = "; ".join(f"{name}: {kind} with no data {nodata:g}" for (nodata, kind), name in stored.items())
         raise ValueError(f"The items are stored in several ways ({listed}): give items of one collection.")

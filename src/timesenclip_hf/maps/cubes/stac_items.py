@@ -11,7 +11,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_name
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, baseline_offset
-from .products import one_offset
+from .rasters import one_offset
 
 with needs_extra("map"):
     import pystac
@@ -26,6 +26,8 @@ _NAMED_BASELINE = re.compile(r"_(N\d{4})_")
 _METRES = re.compile(r"(?<!\d)(\d0)m$", re.IGNORECASE)
 # Rank of a resolution that an asset does not tell: behind those that do.
 UNKNOWN_RESOLUTION = 1e9
+# What Sentinel-2 L2A holds, where an item does not tell it.
+DEFAULT_KIND, DEFAULT_NODATA = "uint16", 0.0
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,15 @@ class Scene:
         time: of the acquisition, UTC.
         baseline: of the processing, "" where it is not known.
         offset: to subtract from the numbers, NaN where it is not known.
-        nodata: value that means "missing", or None where the item does not tell it.
-        kind: data type of the reflectance, or None where the item does not tell it.
+        kind: data type of the reflectance.
     """
 
     item: pystac.Item
     time: np.datetime64
     baseline: str
     offset: float
-    nodata: float | None
-    kind: str | None
+    nodata: float
+    kind: str
 
     @property
     def bands(self) -> set[str]:
@@ -57,11 +58,9 @@ class Scene:
     def crs(self) -> str | None:
         """Return the CRS that the item or its assets name."""
         owners = [self.item.properties, *(asset.extra_fields for asset in self.item.assets.values())]
-        for owner in owners:
-            for key in ("proj:code", "proj:epsg", "proj:wkt2"):
-                if owner.get(key):
-                    return f"EPSG:{owner[key]}" if key == "proj:epsg" else str(owner[key])
-        return None
+        spellings = {"proj:code": "{}", "proj:epsg": "EPSG:{}", "proj:wkt2": "{}"}
+        named = (text.format(owner[key]) for owner in owners for key, text in spellings.items() if owner.get(key))
+        return next(named, None)
 
     def resolution(self, band: str) -> float:
         """Return the metres of a pixel, or more than any where the asset does not tell."""
@@ -69,10 +68,10 @@ class Scene:
 
 
 def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
-    """Read an item.
+    """Read an item of any provider of Sentinel-2 L2A.
 
     Args:
-        item: of any provider of Sentinel-2 L2A.
+        item: as it was found.
         folder: where relative addresses begin, of a saved collection.
 
     Raises:
@@ -86,14 +85,8 @@ def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
     time = item.datetime or item.common_metadata.start_datetime
     if time is None:
         raise ValueError(f"The item {item.id} has no date: give each item its `datetime`.")
-    copy = pystac.Item(
-        item.id,
-        item.geometry,
-        item.bbox,
-        time,
-        {key: value for key, value in item.properties.items() if key.startswith("proj:")},
-        stac_extensions=item.stac_extensions,
-    )
+    grid = {key: value for key, value in item.properties.items() if key.startswith("proj:")}
+    copy = pystac.Item(item.id, item.geometry, item.bbox, time, grid, stac_extensions=item.stac_extensions)
     for band, asset in assets.items():
         grid = {key: value for key, value in asset.extra_fields.items() if key.startswith("proj:") or key == "gsd"}
         address = _address(item, asset, folder)
@@ -104,8 +97,8 @@ def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
         time=np.datetime64(time.replace(tzinfo=None), "ns"),
         baseline=_baseline(item),
         offset=_offset(item, stored),
-        nodata=next((float(fields["nodata"]) for fields in stored if _is_number(fields.get("nodata"))), None),
-        kind=next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), None),
+        nodata=next((float(fields["nodata"]) for fields in stored if _is_number(fields.get("nodata"))), DEFAULT_NODATA),
+        kind=next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), DEFAULT_KIND),
     )
 
 
@@ -157,24 +150,19 @@ def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
         if _is_number(fields.get("offset")):
             scale = float(fields.get("scale", 1 / DN_PER_REFLECTANCE))
             if not np.isclose(scale * DN_PER_REFLECTANCE, 1):
-                raise ValueError(
-                    f"The item {item.id} holds reflectance in steps of {scale:g} instead of "
-                    f"{1 / DN_PER_REFLECTANCE:g}: rescale it."
-                )
+                steps = f"{scale:g} instead of {1 / DN_PER_REFLECTANCE:g}"
+                raise ValueError(f"The item {item.id} holds reflectance in steps of {steps}: rescale it.")
             described.append(round(-float(fields["offset"]) / scale, 6) + 0.0)  # no negative zero
     offset = one_offset(described, item.id)
     return by_baseline if offset is None else offset
 
 
 def _baseline(item: pystac.Item) -> str:
-    for key in BASELINES:
-        version = str(item.properties.get(key) or "")
-        if _BASELINE.fullmatch(version):  # other software has versions too
-            return version
-    for name in (*(str(item.properties.get(key) or "") for key in PRODUCT_NAMES), item.id):
-        if match := _NAMED_BASELINE.search(name):
-            return match[1]
-    return ""
+    versions = [str(item.properties.get(key) or "") for key in BASELINES]
+    told = [version for version in versions if _BASELINE.fullmatch(version)]  # other software has versions too
+    names = [str(item.properties.get(key) or "") for key in PRODUCT_NAMES]
+    told += [match[1] for name in (*names, item.id) if (match := _NAMED_BASELINE.search(name))]
+    return told[0] if told else ""
 
 
 def _resolution(name: str, asset: pystac.Asset) -> float:
@@ -200,6 +188,5 @@ def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str
     return str(path.absolute())
 
 
-def _is_number(value: Any) -> bool:
-    """Tell whether nodata or an offset is a number; STAC allows "nan" too."""
+def _is_number(value: Any) -> bool:  # STAC allows "nan" too
     return isinstance(value, (int, float)) and not isinstance(value, bool)

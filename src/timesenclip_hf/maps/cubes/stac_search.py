@@ -67,11 +67,7 @@ class StacQuery:
 
 
 def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path | None]:
-    """Find items in an API, or read those of a saved collection, item or catalog.
-
-    Args:
-        source: address of the API, or a file.
-        query: what is wanted.
+    """Find items in an API, or read those of a file: a saved collection, item or catalog.
 
     Returns:
         The items, at least one, and the folder where their relative addresses begin; None of an API.
@@ -89,10 +85,8 @@ def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path |
     chosen = [item for item in items if query.accepts(item)]
     if not chosen:
         asked = [f"{name} {getattr(query, name)}" for name in ("bbox", "dates", "collection", "max_cloud_cover")]
-        wanted = ", ".join(text for text in asked if not text.endswith(" None"))
-        raise ValueError(
-            f"{source} has no item for {wanted or 'anything'} ({len(items)} were found): widen the search."
-        )
+        wanted = ", ".join(text for text in asked if not text.endswith(" None")) or "anything"
+        raise ValueError(f"{source} has no item for {wanted} ({len(items)} were found): widen the search.")
     return chosen, folder
 
 
