@@ -147,7 +147,7 @@ def map_(
 def _check(output: Path, words: WordsGroup, shown: ShownGroup, reference: ReferenceGroup) -> "MapOptions":
     from ..maps import MapOptions
     from ..maps.files.writing import check_output
-    from ..maps.making.rejection import check_threshold
+    from ..maps.making.map_dataset import check_threshold
 
     check_output(output, shown.png)
     if shown.reject is not None:

@@ -8,31 +8,26 @@ if TYPE_CHECKING:
     from .files.comparison import Comparison, check_labels, compare
     from .files.pictures import write_png
     from .files.writing import write_map
+    from .making.map_dataset import reject
     from .making.mapping import map_cube, map_label_sets
+    from .making.options import MapOptions, RunOptions
     from .making.plan import Plan
-    from .making.rejection import reject
-    from .making.run import MapRun, stored_embeddings
-    from .making.store import open_map
+    from .making.run import MapRun
+    from .making.store import open_map, stored_embeddings
 
-_MODULES = {
-    "Comparison": "files.comparison",
-    "MapOptions": "making.options",
-    "MapRun": "making.run",
-    "Plan": "making.plan",
-    "RunOptions": "making.options",
-    "check_labels": "files.comparison",
-    "compare": "files.comparison",
-    "map_cube": "making.mapping",
-    "map_label_sets": "making.mapping",
-    "open_cube": "cubes",
-    "open_map": "making.store",
-    "parse_codes": "cubes",
-    "read_reference": "cubes",
-    "reject": "making.rejection",
-    "stored_embeddings": "making.run",
-    "write_map": "files.writing",
-    "write_png": "files.pictures",
+_NAMES = {
+    "cubes": ("open_cube", "parse_codes", "read_reference"),
+    "files.comparison": ("Comparison", "check_labels", "compare"),
+    "files.pictures": ("write_png",),
+    "files.writing": ("write_map",),
+    "making.map_dataset": ("reject",),
+    "making.mapping": ("map_cube", "map_label_sets"),
+    "making.options": ("MapOptions", "RunOptions"),
+    "making.plan": ("Plan",),
+    "making.run": ("MapRun",),
+    "making.store": ("open_map", "stored_embeddings"),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Comparison",

@@ -10,10 +10,10 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
-from .blocks import Layers, map_block
+from .blocks import map_block
 from .recipe import Recipe, layer_types
 from .store import write_layers
-from .windows import GridWindow, cut
+from .windows import GridWindow
 
 with needs_extra("map"):
     import dask.base
@@ -39,14 +39,10 @@ class Chunk:
         wide = window.widened(halo, (cube.sizes["y"], cube.sizes["x"]))
         self.inside = window.within(wide)
         # Without the rest of the cube's graph, which would travel with every block.
-        self._block: xr.Dataset = dask.base.optimize(cut(cube, wide))[0]
+        self._block: xr.Dataset = dask.base.optimize(wide.cut(cube))[0]
 
     def read(self) -> xr.Dataset:
-        """Read its block in this process, again where that fails.
-
-        Raises:
-            Exception: whatever the reader raised the last time.
-        """
+        """Read its block in this process, again where that fails; raise what the reader raised the last time."""
         for attempt in range(READ_ATTEMPTS - 1):
             try:
                 return self._block.compute(scheduler="synchronous")
@@ -58,13 +54,7 @@ class Chunk:
 
 
 def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
-    """Read, map and write one chunk; return its journal entry.
-
-    Args:
-        chunk: which it is.
-        recipe: of the map.
-        path: of the run's folder.
-    """
+    """Read, map and write one chunk into the folder of a run; return its journal entry."""
     started = time.perf_counter()
     entry: dict[str, Any] = {"chunk": list(chunk.index), "pixels": chunk.window.pixels}
     try:
@@ -78,23 +68,18 @@ def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
     reading = time.perf_counter() - started
     layers = {name: values[chunk.inside] for name, values in map_block(block, recipe).items()}
     write_layers(path, layers, chunk.window)
+    counts = {}  # of no data and of each class
+    for name, label_set in recipe.label_sets.items():
+        classes = layers[f"{name}/class" if name else "class"]
+        counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
     return {
         **entry,
-        "counts": _counts(layers, recipe),
+        "counts": counts,
         "seconds": round(time.perf_counter() - started, 3),
         "reading_seconds": round(reading, 3),
         "peak_bytes": _peak_bytes(),
         "worker": os.getpid(),
     }
-
-
-def _counts(layers: Layers, recipe: Recipe) -> dict[str, list[int]]:
-    """Count the pixels of no data and of each class, for each label set."""
-    counts = {}
-    for name, label_set in recipe.label_sets.items():
-        classes = layers[f"{name}/class" if name else "class"]
-        counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
-    return counts
 
 
 def _peak_bytes() -> int:

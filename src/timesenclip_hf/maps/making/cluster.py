@@ -36,7 +36,7 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
 
     Args:
         scheduler: "threads", "processes" or an address such as "tcp://10.0.0.1:8786".
-        workers: threads or processes of this machine.
+        workers: of this machine.
 
     Raises:
         OSError: nobody answers at the address, or nobody works for it.
@@ -46,13 +46,13 @@ def open_client(scheduler: str, workers: int) -> Iterator[Client]:
         with dask.config.set(QUIET), silence_logging_cmgr(logging.CRITICAL), _reach(scheduler) as client:
             yield client
         return
-    processes = scheduler == "processes"
+    processes, threads = (workers, 1) if scheduler == "processes" else (1, workers)
     with (
         dask.config.set({**WORKER_MEMORY, **QUIET}),
         LocalCluster(
-            n_workers=workers if processes else 1,
-            threads_per_worker=1 if processes else workers,
-            processes=processes,
+            n_workers=processes,
+            threads_per_worker=threads,
+            processes=scheduler == "processes",
             dashboard_address=None,
             scheduler_kwargs={"dashboard_address": ":0"},  # else two runs would want the same port
             silence_logs=logging.CRITICAL,
@@ -80,7 +80,7 @@ def run_each(
 ) -> Iterator[tuple[str, Any]]:
     """Run a task for each of many calls, never more of them under way than keep the workers busy.
 
-    A worker that dies loses nothing: what it was at is done by another.
+    A worker that dies loses nothing: what it was at is done by another. What the task raises is raised here.
 
     Args:
         client: of the cluster.
@@ -92,7 +92,6 @@ def run_each(
 
     Raises:
         OSError: the scheduler is gone, or workers die of a call again and again.
-        Exception: whatever the task raises.
     """
     waiting = iter(calls)
     names: dict[Any, str] = {}

@@ -26,6 +26,4 @@ def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def embeddings_from_int8(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """Turn what [`embeddings_to_int8`] returned into embeddings (..., feature) float32, NaN where there is no data."""
-    known = np.where(scale > 0, scale, np.nan).astype(np.float32)
-    embeds: np.ndarray = codes * known[..., None]
-    return embeds
+    return np.asarray(codes * np.where(scale > 0, scale, np.nan).astype(np.float32)[..., None])

@@ -12,13 +12,10 @@ from .options import Hierarchy, MapOptions
 
 
 class LabelSet(NamedTuple):
-    """Hold the classes of one map.
+    """Hold the classes of one map, and the groups of a hierarchy if it has one.
 
     Attributes:
-        labels: names in order.
         class_embeds: unit embeddings (classes, projection_dim).
-        phrases: that describe each label.
-        coarse_labels: names of the groups of a hierarchy, or none.
         parents: for each label the index of its group.
     """
 
@@ -30,15 +27,7 @@ class LabelSet(NamedTuple):
 
 
 def embed_label_sets(encoder: PixelEncoder, labels: CandidateLabels | None, options: MapOptions) -> dict[str, LabelSet]:
-    """Embed the classes of each map.
-
-    Args:
-        encoder: of the checkpoint.
-        labels: of the only map, where the options name neither several sets nor a hierarchy.
-        options: with label sets, hierarchy and templates.
-
-    Returns:
-        The sets by name; "" is the name of the only one.
+    """Embed the classes of each map; return them by the name of their set, "" if there is one only.
 
     Raises:
         ValueError: labels, names of sets or the hierarchy cannot be used.
@@ -56,15 +45,11 @@ def embed_label_sets(encoder: PixelEncoder, labels: CandidateLabels | None, opti
     for phrases, *_ in sets.values():
         if len(phrases) > MOST_CLASSES:
             raise ValueError(f"A map holds at most {MOST_CLASSES} classes, got {len(phrases)}.")
-    return {
-        name: LabelSet(
-            *embed_labels(encoder.model, encoder.processor, phrases, options.hypothesis_template),
-            phrases,
-            coarse,
-            parents,
-        )
-        for name, (phrases, coarse, parents) in sets.items()
-    }
+    embedded = {}
+    for name, (phrases, coarse, parents) in sets.items():
+        names, embeds = embed_labels(encoder.model, encoder.processor, phrases, options.hypothesis_template)
+        embedded[name] = LabelSet(names, embeds, phrases, coarse, parents)
+    return embedded
 
 
 def read_hierarchy(

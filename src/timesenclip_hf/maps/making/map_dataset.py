@@ -1,4 +1,4 @@
-"""Make the layers of a map a dataset that knows its grid and says what it is of."""
+"""Make the layers of a map a dataset that knows its grid and says what it is of; leave unsure pixels unnamed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from ...extras import needs_extra
 from ..cubes.grids import grid_of, locate
-from ..files.legend import NO_CLASS
+from ..files.legend import NO_CLASS, UNCERTAIN
 from .recipe import Recipe, layer_types
 
 with needs_extra("map"):
@@ -14,14 +14,7 @@ with needs_extra("map"):
 
 
 def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: str = "") -> xr.Dataset:
-    """Put the layers of a label set on the cube's grid.
-
-    Args:
-        layers: of all label sets, as [`layer_types`] names them.
-        cube: with the grid.
-        recipe: that they were made by.
-        name: of the label set.
-    """
+    """Put the layers of the label set of a name on the cube's grid; all sets' layers are passed."""
     mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, name))
     for layer, kind in layer_types(recipe).items():
         label_set, _, short = layer.rpartition("/")
@@ -33,18 +26,18 @@ def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: st
 
 
 def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
-    """Say what a map is of and how it was made, in types that JSON has."""
-    label_set = recipe.label_sets[name]
+    """Say what the map of a label set is of and how it was made, in types that JSON has."""
+    label_set, model = recipe.label_sets[name], recipe.model
     attributes: dict[str, Any] = {
         "labels": label_set.labels,
         # A folder's name alone: maps travel, and paths are of one machine.
-        "model": Path(recipe.model.name).name if Path(recipe.model.name).is_dir() else recipe.model.name,
-        "weights_sha256": recipe.model.weights,
+        "model": Path(model.name).name if Path(model.name).is_dir() else model.name,
+        "weights_sha256": model.weights,
         "model_bands": recipe.band_names,
         "hypothesis_template": recipe.hypothesis_template,
     }
-    if recipe.model.compute.runtime != "torch":
-        attributes["runtime"] = f"{recipe.model.compute.runtime} {recipe.model.tower or ''}".rstrip()
+    if model.compute.runtime != "torch":
+        attributes["runtime"] = f"{model.compute.runtime} {model.tower or ''}".rstrip()
     if label_set.coarse_labels:
         attributes["coarse_labels"] = label_set.coarse_labels
     if recipe.smoothing is not None:
@@ -52,3 +45,31 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
     if recipe.reading.year is not None:
         attributes["year"] = recipe.reading.year
     return attributes
+
+
+def reject(mapped: xr.Dataset, threshold: float) -> xr.Dataset:
+    """Give the class "uncertain" to every pixel whose probability is below a threshold.
+
+    Coarse classes go by their own probability. All other layers stay, so that the threshold can be changed later.
+
+    Args:
+        mapped: a map, lazy or not; the result is the same.
+        threshold: probability, 0 to 1.
+
+    Raises:
+        ValueError: the threshold is no probability.
+    """
+    check_threshold(threshold)
+    changed = {}
+    for name, score in (("class", "probability"), ("class_coarse", "probability_coarse")):
+        if name in mapped:
+            classes = mapped[name]
+            sure = (classes == NO_CLASS) | (mapped[score] >= threshold)
+            changed[name] = classes.where(sure, classes.dtype.type(UNCERTAIN)).assign_attrs(classes.attrs)
+    return mapped.assign(changed).assign_attrs(reject_threshold=float(threshold))
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise a ValueError where the threshold is no probability."""
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"The threshold is a probability between 0 and 1, got {threshold}.")

@@ -17,7 +17,7 @@ from .map_dataset import as_map
 from .model_source import Model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, MapOptions
 from .recipe import Recipe, layer_types, make_recipe
-from .windows import cut, windows_of
+from .windows import windows_of
 
 with needs_extra("map"):
     import dask.array as da
@@ -45,25 +45,23 @@ def map_cube(
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them; or what it returned, where files must be told their
             bands or CRS.
-        labels: class names in words: a list, a string with commas, or `{label: [phrases]}`; left out where a hierarchy
-            names them.
+        labels: a list of names, a string with commas, or `{label: [phrases]}`; left out where a hierarchy names them.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
             processes need a folder or an id.
         options: hierarchy, prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them; all else is the cube's
             own.
-        compute: how to compute; no map depends on the sizes of its pieces.
+        compute: on what and in which precision; no map depends on the sizes of its pieces.
         progress: show a progress bar, for a cube in memory.
 
     Returns:
         On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
         of that class; `entropy` of the probabilities as a share of the largest possible; `margin`, the lead of that
-        class over the likeliest other; `clear_months` uint8. With a hierarchy `class_coarse` and
-        `probability_coarse`; with embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts
-        smoothing all are of the smoothed probabilities. After a majority filter probability and margin are of the
-        class shown (the margin is 0 where the pixel itself prefers another), and the entropy is the pixel's own.
-        The attribute `labels` holds the names, `pixels_without_data` the count of zeros, which a lazy map does not
-        know.
+        class over the likeliest other; `clear_months` uint8. With a hierarchy `class_coarse` and `probability_coarse`;
+        with embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts smoothing all are of
+        the smoothed probabilities. After a majority filter probability and margin are of the class shown (the margin
+        is 0 where the pixel itself prefers another), and the entropy is the pixel's own. The attribute `labels` holds
+        the names, `pixels_without_data` the count of zeros, which a lazy map does not know.
 
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
@@ -71,8 +69,7 @@ def map_cube(
     if options.label_sets is not None:
         raise ValueError("`label_sets` are several maps: call `map_label_sets`.")
     opened = open_cube(cube)
-    recipe = make_recipe(opened, labels, model, options=options, reading=reading, compute=compute)
-    return _map(opened, recipe, progress)[""]
+    return _map(opened, make_recipe(opened, labels, model, options, reading, compute), progress)[""]
 
 
 def map_label_sets(
@@ -93,7 +90,7 @@ def map_label_sets(
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
-        compute: how to compute.
+        compute: on what and in which precision.
         progress: show a progress bar, for a cube in memory.
 
     Returns:
@@ -102,10 +99,8 @@ def map_label_sets(
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    opened = open_cube(cube)
-    options = replace(options, label_sets=label_sets)
-    recipe = make_recipe(opened, None, model, options=options, reading=reading, compute=compute)
-    return _map(opened, recipe, progress)
+    opened, options = open_cube(cube), replace(options, label_sets=label_sets)
+    return _map(opened, make_recipe(opened, None, model, options, reading, compute), progress)
 
 
 def _map(cube: xr.Dataset, recipe: Recipe, progress: bool) -> dict[str, xr.Dataset]:
@@ -119,7 +114,7 @@ def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
     with tqdm(total=shape[0] * shape[1], unit=" pixels", disable=not progress) as bar:
         for window in windows_of(shape, (SIDE_IN_MEMORY, SIDE_IN_MEMORY)):
             wide = window.widened(recipe.halo, shape)
-            for name, values in map_block(cut(cube, wide), recipe).items():
+            for name, values in map_block(wide.cut(cube), recipe).items():
                 layers[name][window.slices] = values[window.within(wide)]
             bar.update(window.pixels)
     return layers
@@ -127,31 +122,24 @@ def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
 
 def _lazily(cube: xr.Dataset, recipe: Recipe) -> dict[str, da.Array]:
     """Describe the layers as Dask arrays in the cube's own chunks, computed when somebody asks."""
-    blocks = cube.chunk(dict.fromkeys(("time", "band"), -1))
-    inputs = [blocks["reflectance"]] + ([blocks["scl"]] if "scl" in blocks else [])
-    halo = {"y": recipe.halo, "x": recipe.halo}
     types = layer_types(recipe)
+    blocks = cube.chunk(dict.fromkeys(("time", "band"), -1))
+    # apply_ufunc puts the axes that are not mapped over last.
+    inputs = [blocks[name].transpose("y", "x", ...) for name in ("reflectance", "scl") if name in blocks]
 
     def classify(values: np.ndarray, scl: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
-        # apply_ufunc puts the axes that are not mapped over last.
         layers = classify_block(values.transpose(2, 3, 0, 1), None if scl is None else scl.transpose(2, 0, 1), recipe)
         return tuple(layers[name] for name in types)
 
+    depth = {0: recipe.halo, 1: recipe.halo}
     results = xr.apply_ufunc(
         classify,
-        *(_with_halo(layer, halo) for layer in inputs),
-        input_core_dims=[[axis for axis in layer.dims if axis not in ("y", "x")] for layer in inputs],
+        *(xr.DataArray(da.overlap.overlap(layer.data, depth, "none"), dims=layer.dims) for layer in inputs),
+        input_core_dims=[layer.dims[2:] for layer in inputs],
         output_core_dims=[["feature"] if kind.features else [] for kind in types.values()],
         output_dtypes=[kind.dtype for kind in types.values()],
         dask="parallelized",
         dask_gufunc_kwargs={"output_sizes": {"feature": recipe.projection_dim}} if recipe.embeddings else None,
     )
-    return {
-        name: da.overlap.trim_internal(layer.data, {0: recipe.halo, 1: recipe.halo}, "none")
-        for name, layer in zip(types, results, strict=True)
-    }
-
-
-def _with_halo(layer: xr.DataArray, halo: Mapping[str, int]) -> xr.DataArray:
-    depth = {index: halo.get(str(axis), 0) for index, axis in enumerate(layer.dims)}
-    return xr.DataArray(da.overlap.overlap(layer.data, depth, "none"), dims=layer.dims)
+    trimmed = (da.overlap.trim_internal(layer.data, depth, "none") for layer in results)
+    return dict(zip(types, trimmed, strict=True))

@@ -24,8 +24,8 @@ class ModelSource:
     Attributes:
         name: folder or Hub id.
         weights: hash of its weights, which every worker must find there.
-        compute: how to compute; "cuda" deals the devices out to the workers of a machine.
-        tower: which exported tower is computed with, as [`name_of_exported`] tells, where there is one.
+        compute: "cuda" deals the devices out to the workers of a machine.
+        tower: what [`name_of_exported`] tells of the exported tower, where there is one.
     """
 
     name: str
@@ -39,24 +39,24 @@ class ModelSource:
         return replace(self, compute=replace(self.compute, threads=None)) if self.compute.runtime == "torch" else self
 
     def encoder(self) -> PixelEncoder:
-        """Return the encoder of this process.
-
-        Raises:
-            OSError: no checkpoint can be read here.
-            ValueError: the checkpoint, or the exported tower, is another here.
-        """
+        """Return the encoder of this process; raise a ValueError where checkpoint or exported tower are others here."""
         threads = self.compute.threads
         if threads is not None and torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         with _loading:  # two threads must not load it twice
             if self._key not in _encoders:
-                encoder = PixelEncoder(self.name, replace(self.compute, device=own_device(self.compute.device)))
-                if self.tower is not None and name_of_exported(self.compute.exported or "") != self.tower:
-                    raise ValueError(_elsewhere(f"exported tower {self.compute.exported} is another"))
-                if weights_hash(encoder.model.state_dict()) != self.weights:
-                    raise ValueError(_elsewhere(f"checkpoint {self.name} has other weights"))
-                _encoders[self._key] = encoder
+                _encoders[self._key] = self._load()
             return _encoders[self._key]
+
+    def _load(self) -> PixelEncoder:
+        encoder, other = PixelEncoder(self.name, replace(self.compute, device=own_device(self.compute.device))), None
+        if self.tower is not None and name_of_exported(self.compute.exported or "") != self.tower:
+            other = f"exported tower {self.compute.exported} is another"
+        elif weights_hash(encoder.model.state_dict()) != self.weights:
+            other = f"checkpoint {self.name} has other weights"
+        if other is not None:
+            raise ValueError(f"The {other} on this worker than where the run was started: give a path that all share.")
+        return encoder
 
     def keep(self, encoder: PixelEncoder) -> None:
         """Let this process use an encoder that it has loaded already."""
@@ -75,13 +75,12 @@ def find_model(
 
     Args:
         model: folder or Hub id, or a loaded pipeline; the embedded checkpoint when left out.
-        compute: how to compute.
+        compute: on what and in which precision.
         shared: other processes must find it too.
 
     Raises:
         OSError: no checkpoint can be read there.
-        ValueError: the type is unknown or not for the device, the runtime cannot be used, or other processes cannot
-            find a loaded pipeline.
+        ValueError: it cannot be computed with like this, or other processes cannot find a loaded pipeline.
     """
     dtype = None if compute.dtype is None else precision_name(compute.dtype)
     if dtype is not None and compute.runtime == "torch":
@@ -112,7 +111,3 @@ def own_device(device: str | torch.device | None) -> str | torch.device | None:
     except ValueError:  # no worker: the process that was started
         return device
     return f"cuda:{int(name) % torch.cuda.device_count()}" if name.isdigit() else device
-
-
-def _elsewhere(difference: str) -> str:
-    return f"The {difference} on this worker than where the run was started: give a path that all of them share."

@@ -18,8 +18,7 @@ class MapOptions:
 
     Attributes:
         label_sets: labels by the name of their set, instead of one set: several maps in one pass.
-        hierarchy: `{group: [labels]}`: the labels are scored, and a group's probability is the sum of its labels';
-            alone, it names the labels too.
+        hierarchy: `{group: [labels]}`: a group's probability is the sum of its labels'; alone, it names the labels too.
         hypothesis_template: one template or several; the checkpoint's own when left out.
         smoothing: "majority:3" (side of a square in pixels) or "potts:1.0" (strength); none when left out.
         embeddings: keep each pixel's, as "float16" or "int8".
@@ -75,6 +74,4 @@ class RunOptions:
         return self.scheduler in LOCAL_SCHEDULERS
 
 
-DEFAULT_OPTIONS = MapOptions()
-DEFAULT_READING = SeriesOptions()
-DEFAULT_RUN = RunOptions()
+DEFAULT_OPTIONS, DEFAULT_READING, DEFAULT_RUN = MapOptions(), SeriesOptions(), RunOptions()

@@ -1,11 +1,9 @@
 """Tell what a run will take before it starts: pixels, chunks, time, output, memory; refuse what cannot fit."""
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +11,7 @@ import numpy as np
 from ...extras import needs_extra
 from .blocks import map_block
 from .recipe import Recipe, layer_types
-from .windows import GridWindow, cut
+from .windows import GridWindow
 
 if TYPE_CHECKING:
     from .run import MapRun
@@ -78,7 +76,8 @@ class Plan:
         if self.seconds is not None:
             workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
             speed = f"{self.pixels_per_second:,.0f} pixels/s for each of {workers}"
-            duration = f"about {_duration(self.seconds)} at {speed}"
+            rounded = f"{self.seconds / 3600:.1f} h" if self.seconds >= 6000 else f"{self.seconds / 60:.0f} min"
+            duration = f"about {rounded if self.seconds >= 100 else f'{self.seconds:.0f} s'} at {speed}"
         return (
             f"{self.pixels:,} pixels in {self.chunks:,} chunks of {self.side[0]} x {self.side[1]}{done}; {duration}; "
             f"output up to {format_bytes(self.output_bytes)} ({format_bytes(self.free_bytes)} free); memory about "
@@ -106,12 +105,7 @@ class Plan:
 
 
 def chunk_side(cube: xr.Dataset, chunk: int | None) -> tuple[int, int]:
-    """Choose rows and columns of a chunk.
-
-    Args:
-        cube: whose own chunks are taken where it has some, else what fits `CHUNK_BYTES`.
-        chunk: side that was asked for, which comes first.
-    """
+    """Choose rows and columns of a chunk: the side that was asked for, else the cube's own, else what fits."""
     if chunk is not None:
         return chunk, chunk
     if cube.chunks:
@@ -122,16 +116,13 @@ def chunk_side(cube: xr.Dataset, chunk: int | None) -> tuple[int, int]:
 
 
 def plan_run(run: "MapRun", *, timed: bool = True) -> Plan:
-    """Estimate what is left of a run.
-
-    Args:
-        run: what is done of it is not counted.
-        timed: estimate its time too, from some pixels of real chunks, unless few are left.
-    """
+    """Estimate what is left of a run, `timed` with the time of some pixels of real chunks, unless few are left."""
     left, workers = list(run.left.values()), run.run_options.workers
     pixels_left = sum(window.pixels for window in left)
     seconds = _seconds(run.cube, run.recipe, left, pixels_left) if timed and pixels_left > FEW_PIXELS else None
-    bytes_of_pixel = sum(kind.bytes_of_pixel for kind in layer_types(run.recipe).values())
+    bytes_of_pixel = _bytes_of_layers(run.recipe) + EXPORTED_BYTES * len(run.recipe.label_sets)
+    # Of the nearest folder that exists.
+    folder = next(path for path in (run.store.path, *run.store.path.absolute().parents) if path.is_dir())
     return Plan(
         pixels=sum(window.pixels for window in run.windows.values()),
         chunks=len(run.windows),
@@ -139,8 +130,8 @@ def plan_run(run: "MapRun", *, timed: bool = True) -> Plan:
         side=run.side,
         pixels_per_second=pixels_left / seconds if seconds else None,
         seconds=seconds / workers if seconds else None,
-        output_bytes=(bytes_of_pixel + EXPORTED_BYTES * len(run.recipe.label_sets)) * pixels_left,
-        free_bytes=shutil.disk_usage(_existing(run.store.path)).free,
+        output_bytes=bytes_of_pixel * pixels_left,
+        free_bytes=shutil.disk_usage(folder).free,
         memory_bytes=_memory(run.cube, run.recipe, run.side),
         workers=workers,
         usable_memory=psutil.virtual_memory().available if run.run_options.is_local else 0,
@@ -149,13 +140,13 @@ def plan_run(run: "MapRun", *, timed: bool = True) -> Plan:
 
 def _seconds(cube: xr.Dataset, recipe: Recipe, left: Sequence[GridWindow], pixels: int) -> float:
     """Time reading and mapping some pixels; return what one worker takes for all, 0 where none can be read."""
-    reading: list[float] = []
-    mapping: list[float] = []
+    reading: list[float] = []  # seconds a chunk
+    mapping: list[float] = []  # seconds a pixel
     samples = np.unique(np.linspace(0, len(left) - 1, CALIBRATION_CHUNKS + 2).astype(int)[1:-1])
     for index in samples.tolist():
         started = time.perf_counter()
         try:
-            block = cut(cube, left[index]).compute(scheduler="synchronous")
+            block = left[index].cut(cube).compute(scheduler="synchronous")
         except Exception:  # a chunk that no one can read; the run names it
             continue
         reading.append(time.perf_counter() - started)
@@ -171,27 +162,18 @@ def _seconds(cube: xr.Dataset, recipe: Recipe, left: Sequence[GridWindow], pixel
 def _memory(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int]) -> int:
     """Add what a chunk takes to what this process holds with the model loaded."""
     pixels = (side[0] + 2 * recipe.halo) * (side[1] + 2 * recipe.halo)
-    layers = sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
     embeddings = 4 * recipe.projection_dim if recipe.embeddings or "embeddings" in cube else 0
     scores = sum(4 * len(label_set.labels) for label_set in recipe.label_sets.values())
     series = cube.sizes.get("time", 0) * cube.sizes.get("band", 0) * 4 * min(recipe.model.compute.chunk_size, pixels)
-    chunk = pixels * (COPIES_OF_CHUNK * _bytes_of_pixel(cube) + layers + embeddings + 4 * scores)
+    chunk = pixels * (COPIES_OF_CHUNK * _bytes_of_pixel(cube) + _bytes_of_layers(recipe) + embeddings + 4 * scores)
     held: int = psutil.Process().memory_info().rss
     return held + int(chunk) + COPIES_OF_FEATURES * series
+
+
+def _bytes_of_layers(recipe: Recipe) -> int:
+    return sum(kind.bytes_of_pixel for kind in layer_types(recipe).values())
 
 
 def _bytes_of_pixel(cube: xr.Dataset) -> int:
     held: int = sum(layer.nbytes for layer in cube.data_vars.values())
     return held // (cube.sizes["y"] * cube.sizes["x"])
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that exists."""
-    absolute = Path(os.path.abspath(path))
-    return next(folder for folder in (absolute, *absolute.parents) if folder.is_dir())
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -53,14 +53,7 @@ class Recipe:
 
 
 class LayerType(NamedTuple):
-    """Describe one array of a map.
-
-    Attributes:
-        dtype: of its values.
-        fill: value for no data.
-        features: numbers at each pixel; 0 for one without an axis.
-        attributes: what the array says of itself.
-    """
+    """Describe one array of a map: type of its values, no data, numbers at each pixel (0: no axis) and metadata."""
 
     dtype: str
     fill: float
@@ -108,10 +101,10 @@ def make_recipe(
     cube: xr.Dataset,
     labels: CandidateLabels | None,
     model: Model = None,
-    *,
     options: MapOptions = DEFAULT_OPTIONS,
     reading: SeriesOptions = DEFAULT_READING,
     compute: ComputeOptions = DEFAULT_COMPUTE,
+    *,
     shared: bool = False,
 ) -> Recipe:
     """Decide what will be done to every block of a cube.
@@ -131,15 +124,15 @@ def make_recipe(
     check_reading(reading)
     is_stored = "reflectance" not in cube
     if is_stored:
-        _check_relabelling(
-            year=reading.year,
-            offset=reading.offset,
-            processing_baseline=reading.processing_baseline,
-            embeddings=options.embeddings,
-        )
+        decided = {name: getattr(reading, name) for name in ("year", "offset", "processing_baseline")}
+        decided["embeddings"] = options.embeddings
+        if chosen := next((name for name, value in decided.items() if value is not None), None):
+            raise ValueError(
+                f"`{chosen}` was decided when the embeddings were stored: leave it out, or map the cube again."
+            )
     source, encoder = find_model(model, compute, shared=shared)
     processor = encoder.processor
-    template = options.hypothesis_template
+    extractor, template = processor.feature_extractor, options.hypothesis_template
     template = processor.hypothesis_template if template is None else template
     return Recipe(
         model=source,
@@ -147,18 +140,8 @@ def make_recipe(
         projection_dim=encoder.model.config.projection_dim,
         label_sets=embed_label_sets(encoder, labels, options),
         hypothesis_template=[template] if isinstance(template, str) else list(template),
-        band_names=processor.feature_extractor.band_names,
-        reading=SeriesOptions(year=cube.attrs.get("year"))
-        if is_stored
-        else settle(cube, processor.feature_extractor, reading),
+        band_names=extractor.band_names,
+        reading=SeriesOptions(year=cube.attrs.get("year")) if is_stored else settle(cube, extractor, reading),
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
     )
-
-
-def _check_relabelling(**options: object) -> None:
-    """Refuse what only the encoder could do, where there are stored embeddings instead of a cube."""
-    if chosen := next((name for name, value in options.items() if value is not None), None):
-        raise ValueError(
-            f"`{chosen}` was decided when the embeddings were stored: leave it out, or map the cube again."
-        )

@@ -23,7 +23,7 @@ from .model_source import Model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, DEFAULT_RUN, MapOptions, RunOptions
 from .plan import FEW_PIXELS, Plan, chunk_side, plan_run
 from .recipe import Recipe, make_recipe
-from .store import MapStore, chunk_name, find_run, open_map
+from .store import MapStore, chunk_name, open_map
 from .windows import windows_of
 
 with needs_extra("map"):
@@ -36,6 +36,16 @@ logger = logging.get_logger(__name__)
 IDENTITY_VERSION = 2
 
 
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Put this process's number of torch threads back."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class MapRun:
     """Map a cube of any size into a folder, chunk by chunk; the same call goes on where it was stopped.
 
@@ -43,12 +53,12 @@ class MapRun:
         cube: from [`open_cube`], best with `chunks`; or from [`stored_embeddings`]. One of a few thousand pixels is
             read at once and kept in memory.
         store: folder of the run.
-        labels: class names: a list, a string with commas, or `{label: [phrases]}`; left out where `options` has label
-            sets or a hierarchy.
+        labels: a list of names, a string with commas, or `{label: [phrases]}`; left out where `options` has label sets
+            or a hierarchy.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: label sets, hierarchy, prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
-        compute: how to compute; left out, `threads` are this machine's, shared out among its workers.
+        compute: on what and in which precision; `threads` are this machine's shared out among its workers if left out.
         run: where to compute and in which pieces.
 
     Raises:
@@ -75,15 +85,8 @@ class MapRun:
         self.cube = _in_memory(cube) if shape[0] * shape[1] <= FEW_PIXELS else cube
         if compute.threads is None and run.is_local:
             compute = replace(compute, threads=max(1, torch.get_num_threads() // run.workers))
-        self.recipe = make_recipe(
-            self.cube,
-            labels,
-            model,
-            options=options,
-            reading=reading,
-            compute=compute,
-            shared=run.scheduler != "threads",
-        )
+        shared = run.scheduler != "threads"
+        self.recipe = make_recipe(self.cube, labels, model, options, reading, compute, shared=shared)
         if "embeddings" in cube and cube.attrs["weights_sha256"] != self.recipe.model.weights:
             raise ValueError(
                 f"The embeddings are of {cube.attrs['model']}, whose weights are not those of "
@@ -91,22 +94,17 @@ class MapRun:
             )
         self.identity = _identity(self.cube, self.recipe, self.side, run)
         self.store.check(self.identity)
-        self.windows = {
-            (window.row // self.side[0], window.column // self.side[1]): window
-            for window in windows_of(shape, self.side)
-        }
+        windows = windows_of(shape, self.side)
+        self.windows = {(window.row // self.side[0], window.column // self.side[1]): window for window in windows}
         done = self.store.done()
         self.left = {index: window for index, window in self.windows.items() if index not in done}
 
+    @_threads_kept()
     def plan(self, *, timed: bool = True) -> Plan:
-        """Estimate what is left to do.
+        """Estimate what is left to do, `timed` with the time it takes, for which some pixels are mapped."""
+        return plan_run(self, timed=timed)
 
-        Args:
-            timed: estimate the time too, which maps some pixels.
-        """
-        with _threads_kept():
-            return plan_run(self, timed=timed)
-
+    @_threads_kept()
     def execute(self, *, progress: bool = True) -> dict[str, xr.Dataset]:
         """Compute what is left and open the maps.
 
@@ -123,41 +121,33 @@ class MapRun:
         self.plan(timed=False).check()
         self.store.create(self.identity, self.recipe, self.cube, self.side)
         if self.left:
-            count, done = len(self.windows), len(self.windows) - len(self.left)
-            with (
-                _threads_kept(),
-                _kept_on_failure(self),
-                open_client(self.run_options.scheduler, self.run_options.workers) as client,
-                tqdm(total=count, initial=done, unit=" chunks", disable=not progress) as bar,
-            ):
-                for name, entry in run_each(client, produce_chunk, self._calls()):
-                    if "failed" in entry:
-                        logger.warning(f"The chunk at {name} cannot be read and has no data: {entry['failed']}.")
-                    self.store.record(entry)
-                    bar.update()
+            try:
+                self._compute(progress)
+            except OSError as error:
+                done, count = len(self.store.done()), len(self.windows)
+                raise OSError(
+                    f"{first_line(error)}. {done} of {count} chunks are finished and kept in {self.store.path}; the "
+                    "same command goes on."
+                ) from error
         self.store.finish()
         return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+
+    def _compute(self, progress: bool) -> None:
+        count = len(self.windows)
+        with (
+            open_client(self.run_options.scheduler, self.run_options.workers) as client,
+            tqdm(total=count, initial=count - len(self.left), unit=" chunks", disable=not progress) as bar,
+        ):
+            for name, entry in run_each(client, produce_chunk, self._calls()):
+                if "failed" in entry:
+                    logger.warning(f"The chunk at {name} cannot be read and has no data: {entry['failed']}.")
+                self.store.record(entry)
+                bar.update()
 
     def _calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         for index, window in self.left.items():
             chunk = Chunk(self.cube, index, window, self.recipe.halo)
             yield chunk_name(index), (chunk, self.recipe, self.store.path.absolute())
-
-
-def stored_embeddings(store: str | PathLike[str]) -> xr.Dataset:
-    """Open the embeddings of a finished run, to be mapped with other words.
-
-    Raises:
-        ValueError: there is no run, it kept none, or is not finished.
-    """
-    run = find_run(store)
-    if not run.is_finished:
-        raise ValueError(f"{store} holds no finished map: run its command to the end first.")
-    mapped = open_map(store, next(iter(run.maps)))
-    if "embeddings" not in mapped:
-        raise ValueError(f"{store} has no embeddings: map with `embeddings` first (--embeddings float16).")
-    names = [name for name in ("embeddings", "embedding_scale", "clear_months") if name in mapped]
-    return mapped[names]
 
 
 def _in_memory(cube: xr.Dataset) -> xr.Dataset:
@@ -170,16 +160,11 @@ def _in_memory(cube: xr.Dataset) -> xr.Dataset:
 
 def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunOptions) -> dict[str, Any]:
     """Collect what must be the same for a run to go on, in types that JSON has."""
-    reading, model = recipe.reading, recipe.model
-    settled = {
-        "bands": reading.bands,
-        "nodata": reading.nodata,
-        "units": reading.units,
-        "processing_baseline": reading.processing_baseline,
-        "offset": _digest(reading.offset) if isinstance(reading.offset, np.ndarray) else reading.offset,
-        "year": reading.year,
-    }
-    sets = recipe.label_sets.items()
+    reading, model, sets = recipe.reading, recipe.model, recipe.label_sets.items()
+    settled = {name: getattr(reading, name) for name in ("bands", "nodata", "units", "processing_baseline", "offset")}
+    if isinstance(reading.offset, np.ndarray):
+        settled["offset"] = _digest(reading.offset)
+    settled["year"] = reading.year
     return {
         "version": IDENTITY_VERSION,
         "inputs": list(run.inputs),
@@ -204,26 +189,3 @@ def _digest(*arrays: np.ndarray) -> str:
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _threads_kept() -> Iterator[None]:
-    """Put this process's number of torch threads back."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _kept_on_failure(run: MapRun) -> Iterator[None]:
-    """Say how much is finished where a disk or a cluster ends a run."""
-    try:
-        yield
-    except OSError as error:
-        done = len(run.store.done())
-        raise OSError(
-            f"{first_line(error)}. {done} of {len(run.windows)} chunks are finished and kept in {run.store.path}; the "
-            "same command goes on."
-        ) from error

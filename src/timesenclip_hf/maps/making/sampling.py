@@ -13,7 +13,6 @@ from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeat
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ..cubes.reading import acquisition_offsets
 from .options import DEFAULT_READING
-from .windows import GridWindow, cut
 
 with needs_extra("map"):
     import xarray as xr
@@ -71,11 +70,7 @@ def settle(
 
 
 def check_reading(reading: SeriesOptions) -> None:
-    """Refuse what a cube says by itself.
-
-    Raises:
-        ValueError: bands, times, scene classes, the value for no data or the unit are named.
-    """
+    """Raise a ValueError where bands, times, scene classes, no data or the unit are named: a cube says them itself."""
     for name in ("bands", "dates", "months", "scl", "nodata"):
         if getattr(reading, name) is not None:
             raise ValueError(f"`{name}` is what an open cube says by itself: leave it out.")
@@ -98,19 +93,21 @@ def _choose_year(times: np.ndarray, observed: np.ndarray, year: int | None) -> i
 
 def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Read series (pixel, time, band) and their scene classes (pixel, time)."""
-    spans = [_spread(cube.sizes[axis], squares) for axis in ("y", "x")]
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     problem: Exception | None = None
-    for rows, columns in product(*spans):
-        square = cut(cube, GridWindow(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start))
+    for rows, columns in product(_spread(cube.sizes["y"], squares), _spread(cube.sizes["x"], squares)):
         try:
-            parts.append(_as_series(square.load()))
+            square = cube.isel(y=rows, x=columns).load()
         except Exception as error:  # readers of many formats; the run names what it cannot read
             problem = error
+            continue
+        values = square["reflectance"].values
+        scl = square["scl"].values.reshape(len(values), -1).T if "scl" in square else None
+        parts.append((values.reshape(*values.shape[:2], -1).transpose(2, 0, 1), scl))
     if not parts:
         raise OSError(f"Nothing of the cube can be read: {problem}") from problem
-    scl = [classes for _, classes in parts if classes is not None]
-    return np.concatenate([series for series, _ in parts]), np.concatenate(scl) if scl else None
+    series, classes = zip(*parts, strict=True)
+    return np.concatenate(series), None if classes[0] is None else np.concatenate(classes)
 
 
 def _spread(length: int, squares: int) -> Sequence[slice]:
@@ -119,10 +116,3 @@ def _spread(length: int, squares: int) -> Sequence[slice]:
         return [slice(start, min(start + SQUARE, length)) for start in range(0, length, SQUARE)]
     starts = ((np.arange(squares) + 0.5) * length / squares - SQUARE / 2).astype(int).tolist()
     return [slice(start, start + SQUARE) for start in starts]
-
-
-def _as_series(square: xr.Dataset) -> tuple[np.ndarray, np.ndarray | None]:
-    values = square["reflectance"].values
-    series = values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)
-    scl = square["scl"].values.reshape(len(values), -1).T if "scl" in square else None
-    return series, scl

@@ -21,23 +21,14 @@ DEFAULT_AMOUNTS = {"majority": 3.0, "potts": 1.0}
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Say how neighbours are made to agree.
-
-    Attributes:
-        method: "majority" or "potts".
-        amount: side of the majority's square, or the strength of the Potts model.
-    """
+    """Say how neighbours are made to agree: "majority" of a square of this side, or "potts" of this strength."""
 
     method: str
     amount: float
 
     @classmethod
     def parse(cls, text: str) -> "Smoothing":
-        """Read "majority", "majority:5", "potts" or "potts:1.5".
-
-        Raises:
-            ValueError: it is something else.
-        """
+        """Read "majority", "majority:5", "potts" or "potts:1.5"; raise a ValueError where it is something else."""
         method, _, amount = text.partition(":")
         try:
             smoothing = cls(method, float(amount) if amount else DEFAULT_AMOUNTS[method])
@@ -61,11 +52,7 @@ class Smoothing:
 
 
 def majority_halo(size: int) -> int:
-    """Return how many pixels [`majority`] reaches.
-
-    Raises:
-        ValueError: the size is not 3, 5, 7, ...
-    """
+    """Return how many pixels [`majority`] reaches; raise a ValueError where the size is not 3, 5, 7, ..."""
     if size < 3 or size % 2 == 0:
         raise ValueError(f"The majority filter's `size` must be 3, 5, 7, ..., got {size}.")
     return size // 2
@@ -78,11 +65,8 @@ def majority(classes: np.ndarray, size: int = 3) -> np.ndarray:
     stays.
 
     Args:
-        classes: (y, x) uint8 codes.
+        classes: codes (y, x) uint8; those returned are alike.
         size: side of the square in pixels, odd.
-
-    Returns:
-        Codes (y, x) uint8.
 
     Raises:
         ValueError: the size is not 3, 5, 7, ...
@@ -108,12 +92,9 @@ def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = POTTS_
     once: a pixel whose neighbours are all sure of a class gains `exp(strength)` in favour of it.
 
     Args:
-        probabilities: (y, x, class), NaN where there is no data, which stays and has no part.
+        probabilities: (y, x, class), NaN where there is no data, which stays and has no part; returned as float32.
         strength: of the pull, 0 for none.
         sweeps: also how many pixels far it reaches.
-
-    Returns:
-        Probabilities (y, x, class) float32.
 
     Raises:
         ValueError: strength or sweeps are negative.
@@ -138,10 +119,10 @@ def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = POTTS_
 
 def _sum_of_square(values: np.ndarray, halo: int) -> np.ndarray:
     """Sum whole numbers over the square around each pixel."""
-    height, width = values.shape
+    (height, width), shifts = values.shape, range(2 * halo + 1)
     padded = np.pad(values.astype(np.int32), halo)
-    rows = np.add.reduce([padded[shift : shift + height] for shift in range(2 * halo + 1)])
-    return np.asarray(np.add.reduce([rows[:, shift : shift + width] for shift in range(2 * halo + 1)]))
+    rows = np.add.reduce([padded[shift : shift + height] for shift in shifts])
+    return np.asarray(np.add.reduce([rows[:, shift : shift + width] for shift in shifts]))
 
 
 def _sum_of_neighbours(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ what has no line is computed again, so that a run which was killed at any moment
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,7 @@ LAYER_ORDER = (
 
 
 class MapStore:
-    """Hold what is known of a run's folder, and write to it.
-
-    Args:
-        path: of the folder; nothing is written before [`create`].
+    """Hold what is known of a run's folder, and write to it; nothing is written before [`create`].
 
     Raises:
         ValueError: the folder holds something else.
@@ -76,16 +74,15 @@ class MapStore:
         """Make whatever is missing: manifest first, so that a run killed in between goes on.
 
         Args:
-            identity: what makes this run another than the next, in types that JSON has.
+            identity: what makes this run another than the next, in types that JSON has, as [`check`] accepted it.
             recipe: of every chunk.
             grid: with the coordinates and the CRS.
             side: rows and columns of a chunk.
         """
-        self.check(identity)
         self.path.mkdir(parents=True, exist_ok=True)
+        shape = (grid.sizes["y"], grid.sizes["x"])
         if self.manifest is None:
-            shape = [grid.sizes["y"], grid.sizes["x"]]
-            self.manifest = {"format": FORMAT, "identity": dict(identity), "shape": shape, "side": list(side)}
+            self.manifest = {"format": FORMAT, "identity": dict(identity), "shape": list(shape), "side": list(side)}
             self.manifest["maps"] = {name: map_attributes(recipe, name) for name in recipe.label_sets}
             write_json(self.path / RUN_MANIFEST, self.manifest)
         root = zarr.open_group(self.path / MAP, mode="a")
@@ -95,12 +92,17 @@ class MapStore:
             located.to_zarr(self.path / MAP, mode="a", consolidated=False)
         for name, kind in layer_types(recipe).items():
             if name not in root:
-                _create_array(root, name, kind, (grid.sizes["y"], grid.sizes["x"]), side)
+                _create_array(root, name, kind, shape, side)
 
     def entries(self) -> dict[tuple[int, int], dict[str, Any]]:
         """Read the last line of each chunk that has one."""
         journal = self.path / JOURNAL
-        return {tuple(entry["chunk"]): entry for entry in _read_lines(journal)} if journal.is_file() else {}
+        entries: dict[tuple[int, int], dict[str, Any]] = {}
+        for line in journal.read_bytes().splitlines() if journal.is_file() else ():
+            with suppress(ValueError):  # the end of a run that was killed; its chunk counts as not done
+                entry = json.loads(line)
+                entries[tuple(entry["chunk"])] = entry
+        return entries
 
     def done(self) -> set[tuple[int, int]]:
         """List the chunks that need no more work; those that could not be read are not among them."""
@@ -109,21 +111,10 @@ class MapStore:
     def record(self, entry: Mapping[str, Any]) -> None:
         """Add a chunk's line."""
         with (self.path / JOURNAL).open("a+b") as file:
-            # After a line that a kill cut short, begin a new one.
-            if file.tell() and not _ends_line(self.path / JOURNAL):
+            file.seek(max(file.tell() - 1, 0))
+            if file.read(1) not in (b"", b"\n"):  # a kill cut the last line short
                 file.write(b"\n")
             file.write(json.dumps(entry).encode() + b"\n")
-
-    @property
-    def maps(self) -> dict[str, Any]:
-        """Return the attributes of the map of each label set, of a run that was begun."""
-        attributes: dict[str, Any] = {} if self.manifest is None else self.manifest["maps"]
-        return attributes
-
-    @property
-    def is_finished(self) -> bool:
-        """Tell whether every chunk has had its turn."""
-        return self.manifest is not None and "outcome" in self.manifest
 
     def finish(self) -> None:
         """Put the outcome into the manifest."""
@@ -149,17 +140,6 @@ def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:
         array[window.slices] = values
 
 
-def find_run(path: str | os.PathLike[str]) -> MapStore:
-    """Open the folder of a run that exists already.
-
-    Raises:
-        ValueError: the folder holds no run.
-    """
-    if not (Path(path) / RUN_MANIFEST).is_file():
-        raise ValueError(f"{path} holds no map: give the folder of a run, such as map.run.")
-    return MapStore(path)
-
-
 def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     """Open the map of a run lazily, as finished as it is.
 
@@ -170,17 +150,39 @@ def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
     Raises:
         ValueError: the folder holds no run, or no such label set.
     """
-    store = find_run(path)
-    if label_set not in store.maps:
-        sets = ", ".join(store.maps)
+    maps = _read_manifest(path)["maps"]
+    if label_set not in maps:
+        sets = ", ".join(maps)
         raise ValueError(f"{path} has no label set {label_set!r}: it has {sets or 'one without a name'}.")
     options: dict[str, Any] = {"engine": "zarr", "consolidated": False, "decode_coords": "all", "chunks": {}}
-    mapped = xr.open_dataset(store.path / MAP, **options)
+    mapped = xr.open_dataset(Path(path) / MAP, **options)
     if label_set:
-        mapped = mapped.assign(xr.open_dataset(store.path / MAP, group=label_set, **options).data_vars)
+        mapped = mapped.assign(xr.open_dataset(Path(path) / MAP, group=label_set, **options).data_vars)
     mapped = mapped[[layer for layer in LAYER_ORDER if layer in mapped]]  # Zarr lists them by chance
-    mapped.attrs = dict(store.maps[label_set])
+    mapped.attrs = dict(maps[label_set])
     return mapped
+
+
+def stored_embeddings(store: str | os.PathLike[str]) -> xr.Dataset:
+    """Open the embeddings of a finished run, to be mapped with other words.
+
+    Raises:
+        ValueError: there is no run, it kept none, or is not finished.
+    """
+    manifest = _read_manifest(store)
+    if "outcome" not in manifest:
+        raise ValueError(f"{store} holds no finished map: run its command to the end first.")
+    mapped = open_map(store, next(iter(manifest["maps"])))
+    if "embeddings" not in mapped:
+        raise ValueError(f"{store} has no embeddings: map with `embeddings` first (--embeddings float16).")
+    return mapped[[name for name in ("embeddings", "embedding_scale", "clear_months") if name in mapped]]
+
+
+def _read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read what the folder of a run holds, or raise a ValueError where there is none."""
+    if not (Path(path) / RUN_MANIFEST).is_file():
+        raise ValueError(f"{path} holds no map: give the folder of a run, such as map.run.")
+    return MapStore(path).manifest or {}
 
 
 def _create_array(root: zarr.Group, name: str, kind: LayerType, shape: tuple[int, int], side: tuple[int, int]) -> None:
@@ -195,20 +197,6 @@ def _create_array(root: zarr.Group, name: str, kind: LayerType, shape: tuple[int
         # A group of a label set has no coordinates of its own: what opens it adds the map's.
         attributes=dict(kind.attributes) if "/" in name else {**kind.attributes, "grid_mapping": "spatial_ref"},
     )
-
-
-def _read_lines(journal: Path) -> Iterator[dict[str, Any]]:
-    for line in journal.read_bytes().splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue  # the end of a run that was killed; its chunk counts as not done
-
-
-def _ends_line(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
 
 
 def chunk_name(chunk: tuple[int, int]) -> str:

@@ -27,31 +27,23 @@ class GridWindow(NamedTuple):
         """Count its pixels."""
         return self.height * self.width
 
+    def cut(self, cube: xr.Dataset) -> xr.Dataset:
+        """Take its block out of a cube; what is lazy stays so."""
+        return cube.isel(dict(zip(("y", "x"), self.slices, strict=True)))
+
     def widened(self, halo: int, shape: tuple[int, int]) -> "GridWindow":
         """Add a halo of so many pixels on each side, as far as a grid of this shape goes."""
         top, left = max(self.row - halo, 0), max(self.column - halo, 0)
-        bottom = min(self.row + self.height + halo, shape[0])
-        right = min(self.column + self.width + halo, shape[1])
+        bottom, right = min(self.row + self.height + halo, shape[0]), min(self.column + self.width + halo, shape[1])
         return GridWindow(top, left, bottom - top, right - left)
 
     def within(self, other: "GridWindow") -> tuple[slice, slice]:
         """Return its rows and columns in an array of a wider window."""
-        return GridWindow(self.row - other.row, self.column - other.column, self.height, self.width).slices
+        return self._replace(row=self.row - other.row, column=self.column - other.column).slices
 
 
 def windows_of(shape: tuple[int, int], side: tuple[int, int]) -> Iterator[GridWindow]:
-    """Yield the blocks of a grid, row by row.
-
-    Args:
-        shape: rows and columns of the grid.
-        side: rows and columns of a block; the last ones may be smaller.
-    """
+    """Yield the blocks of a grid of this shape, row by row; the last ones of each axis may be smaller than a side."""
     for row in range(0, shape[0], side[0]):
         for column in range(0, shape[1], side[1]):
             yield GridWindow(row, column, min(side[0], shape[0] - row), min(side[1], shape[1] - column))
-
-
-def cut(cube: xr.Dataset, window: GridWindow) -> xr.Dataset:
-    """Take a block out of a cube; what is lazy stays so."""
-    rows, columns = window.slices
-    return cube.isel(y=rows, x=columns)
