@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -107,8 +106,6 @@ class ConversionReport:
         clip: the CLIP checkpoint that gave what the file has not.
         output: the folder that was written.
         prefix: where the converted part sat among the file's keys.
-        config: of what was converted.
-        num_parameters: of it.
         description: sizes and sources, a line each.
         converted: upstream's key to ours.
         left_out: upstream's key to the reason why it was not converted.
@@ -119,8 +116,6 @@ class ConversionReport:
     clip: str
     output: Path
     prefix: str
-    config: Any
-    num_parameters: int
     description: tuple[str, ...]
     converted: Mapping[str, tuple[str, ...]]
     left_out: Mapping[str, str]

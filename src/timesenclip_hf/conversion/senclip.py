@@ -68,8 +68,6 @@ def convert_senclip(
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
-        config=model.config,
-        num_parameters=model.num_parameters(),
         description=(
             f"CLIPModel: {model.num_parameters():,} parameters; ViT of {vision.num_hidden_layers} layers of width "
             f"{vision.hidden_size}, {vision.image_size} pixels in patches of {vision.patch_size} -> "

@@ -78,27 +78,31 @@ def convert_timesenclip(
         raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
     model.save_pretrained(output)
     processor.save_pretrained(output)
-    config: Any = upstream.pixel_model.config
-    height, width = config.patch_shape
-    num_parameters = upstream.pixel_model.num_parameters()
     return ConversionReport(
         checkpoint=file.name,
         clip=str(clip),
         output=output,
         prefix=upstream.prefix,
-        config=config,
-        num_parameters=num_parameters,
         description=(
-            f"pixel tower: {num_parameters:,} parameters; {config.num_hidden_layers} layers of width "
-            f"{config.hidden_size}, {config.num_attention_heads} heads, feed-forward "
-            f"{config.intermediate_size}; {config.num_months} months x {config.num_bands} bands x "
-            f"{height} x {width} pixels -> {config.projection_dim}",
+            _sizes(upstream.pixel_model),
             f"text and vision towers: {clip}",
             f"band order: {' '.join(bands)}" + (" (the default; see the note)" if band_order is None else ""),
         ),
         converted={upstream.prefix + key: KEY_TABLE.ours(key) for key in upstream.keys},
         left_out=upstream.left_out,
         notes=(_BAND_ORDER_NOTE,) if band_order is None else (),
+    )
+
+
+def _sizes(pixel_model: TimeSenCLIPPixelModel) -> str:
+    """Say in a line how large a pixel tower is."""
+    config: Any = pixel_model.config
+    height, width = config.patch_shape
+    return (
+        f"pixel tower: {pixel_model.num_parameters():,} parameters; {config.num_hidden_layers} layers of width "
+        f"{config.hidden_size}, {config.num_attention_heads} heads, feed-forward {config.intermediate_size}; "
+        f"{config.num_months} months x {config.num_bands} bands x {height} x {width} pixels -> "
+        f"{config.projection_dim}"
     )
 
 

@@ -60,9 +60,9 @@ def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[l
             raise ValueError(f"Series {index}: {error}") from None
         arrays.append(array)
         # Lengths belong to the key so that a list of dates that does not fit is named, not stacked.
-        values = (getattr(options, name) for name in _PER_TIME)
-        lengths = [None if value is None else np.shape(value) for value in values]
-        settings = [_hashable(getattr(options, name)) for name in _PER_STACK]
+        fields = vars(options)
+        lengths = [None if fields[name] is None else np.shape(fields[name]) for name in _PER_TIME]
+        settings = [_hashable(fields[name]) for name in _PER_STACK]
         groups.setdefault((array.shape, array.dtype.kind, *lengths, *settings), []).append(index)
     for indices in groups.values():
         first = items[indices[0]][1]
