@@ -37,9 +37,9 @@ def assert_same_features(folder: Path, clip: OpenAICLIP) -> None:
     side = model.config.vision_config.image_size
     images, texts = torch.randn(5, 3, side, side), random_texts(6, clip)
     ours = model.get_image_features(images).pooler_output
-    torch.testing.assert_close(ours, clip.encode_image(images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, clip.encode_image(images), atol=3e-5, rtol=0)
     ours = model.get_text_features(texts).pooler_output
-    torch.testing.assert_close(ours, clip.encode_text(texts), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, clip.encode_text(texts), atol=3e-5, rtol=0)
     assert model.logit_scale == clip.logit_scale
 
 
@@ -94,7 +94,7 @@ def test_without_a_text_tower_that_of_the_clip_is_taken(converted, tmp_path, tin
     assert torch.equal(model.get_text_features(texts).pooler_output, tiny.get_text_features(texts).pooler_output)
     assert model.logit_scale == tiny.logit_scale
     ours = model.get_image_features(images).pooler_output
-    torch.testing.assert_close(ours, clip.encode_image(images), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours, clip.encode_image(images), atol=3e-5, rtol=0)
 
 
 def test_half_precision_weights_are_stored_as_float32(converted, tmp_path):

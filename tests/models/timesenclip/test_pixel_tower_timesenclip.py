@@ -58,7 +58,7 @@ def test_sdpa_and_eager_attention_agree_under_a_mask(tower):
     eager.set_attn_implementation("eager")
     series = torch.rand(4, 12, 10)
     mask = torch.rand(4, 12) > 0.4
-    torch.testing.assert_close(embed(tower, series, mask), embed(eager, series, mask), atol=1e-6, rtol=0)
+    torch.testing.assert_close(embed(tower, series, mask), embed(eager, series, mask), atol=5e-6, rtol=0)
 
 
 @settings(max_examples=25, deadline=None)
@@ -93,7 +93,7 @@ def test_the_order_of_time_steps_does_not_matter_when_their_months_go_along(towe
     torch.testing.assert_close(
         embed(tower, series[:, order], None, months[:, order]),
         embed(tower, series, None, months),
-        atol=1e-6,
+        atol=5e-6,
         rtol=0,
     )
 
@@ -170,7 +170,7 @@ def test_asked_for_the_pooled_output_only_it_gives_the_same_output_and_gradients
         outputs[-1].pooler_output.square().sum().backward()
     assert outputs[0].last_hidden_state.shape == (8, 13, 32)
     assert outputs[1].last_hidden_state is None
-    torch.testing.assert_close(outputs[1].pooler_output, outputs[0].pooler_output, atol=1e-6, rtol=0)
+    torch.testing.assert_close(outputs[1].pooler_output, outputs[0].pooler_output, atol=5e-6, rtol=0)
     for plain, other in zip(*(tower.parameters() for tower in towers), strict=True):
         torch.testing.assert_close(other.grad, plain.grad, atol=1e-5, rtol=1e-4)
 
@@ -182,8 +182,8 @@ def test_asked_for_the_pooled_output_only_it_records_the_class_token_of_the_last
     asked = {"output_hidden_states": True, "output_attentions": True}
     complete, pooled = eager(series, mask, **asked), eager(series, mask, pooled_only=True, **asked)
     assert [tuple(state.shape) for state in pooled.hidden_states] == [(2, 13, 32), (2, 13, 32), (2, 1, 32)]
-    torch.testing.assert_close(pooled.hidden_states[-1][:, 0], complete.hidden_states[-1][:, 0], atol=1e-6, rtol=0)
-    torch.testing.assert_close(pooled.attentions[-1], complete.attentions[-1][:, :, :1], atol=1e-6, rtol=0)
+    torch.testing.assert_close(pooled.hidden_states[-1][:, 0], complete.hidden_states[-1][:, 0], atol=5e-6, rtol=0)
+    torch.testing.assert_close(pooled.attentions[-1], complete.attentions[-1][:, :, :1], atol=5e-6, rtol=0)
 
 
 def test_activation_checkpointing_changes_no_gradient():
