@@ -16,8 +16,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from tests.support.photo_server import PhotoServer, draw_photo, serve_photos
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
-from timesenclip_hf.data.photos.checksums import CHECKSUM_FILE
-from timesenclip_hf.data.photos.download import DownloadOptions, PhotoRequest, download_photos
+from timesenclip_hf.data.photos.download import CHECKSUM_FILE, DownloadOptions, PhotoRequest, download_photos
 from timesenclip_hf.data.photos.embedding import PhotoEncoder, embed_photos
 from timesenclip_hf.data.photos.embedding_shards import add_embeddings, finish_embeddings, read_embeddings
 from timesenclip_hf.data.photos.pairing import PhotoOptions, pair_lucas

@@ -25,6 +25,7 @@ MISSING = -9999
 UNKNOWN = -1
 # Photos of a LUCAS point: the four directions, the point itself, and the crop from close by.
 DIRECTIONS = ("N", "E", "S", "W", "P", "C")
+_taxonomy = cache(load_taxonomy)
 CLASS_TAXONOMIES = {
     "land_cover": "lucas_lc",
     "land_use": "lucas_lu",
@@ -35,11 +36,7 @@ CLASS_TAXONOMIES = {
 
 
 def build_features(
-    num_times: int = MONTHS_PER_YEAR,
-    *,
-    native: bool = False,
-    crop: int = 1,
-    photos: bool = True,
+    num_times: int = MONTHS_PER_YEAR, *, native: bool = False, crop: int = 1, photos: bool = True
 ) -> Features:
     """Build the features of a dataset of series.
 
@@ -55,38 +52,33 @@ def build_features(
     if num_times < 1 or crop < 1:
         raise ValueError(f"`num_times` and `crop` must be positive, got {num_times} and {crop}.")
     times = -1 if native else num_times
-    features = {
-        **_place_features(),
+    series = {
         "series": List(Value("int16"), length=-1 if native else num_times * len(BANDS) * crop**2),
         "observed": List(Value("bool"), length=times),
         "months": List(Value("float32"), length=times),
+        **({"dates": List(Value("string"))} if native else {}),
     }
-    if native:
-        features["dates"] = List(Value("string"))
-    features |= _class_features()
-    if photos:
-        features["photos"] = photo_feature()
-    return Features(features)
+    return Features({**_row_features(series), **({"photos": photo_feature()} if photos else {})})
 
 
 def build_image_features() -> Features:
     """Build the features of satellite pictures: an 8-bit RGB `image` of one place on one date, without photos."""
-    return Features({**_place_features(), "date": Value("string"), "image": Image(), **_class_features()})
+    return Features(_row_features({"date": Value("string"), "image": Image()}))
 
 
-def _place_features() -> dict[str, Any]:
+def _row_features(content: dict[str, Any]) -> dict[str, Any]:
+    """Put the features of the place before those of what is seen there, and the classes behind."""
     return {
         "point_id": Value("string"),
         "year": Value("int32"),
         "longitude": Value("float64"),
         "latitude": Value("float64"),
         "country": Value("string"),
+        **content,
+        "lc1": Value("string"),
+        "lu1": Value("string"),
+        **{column: ClassLabel(names=taxonomy_of(column).class_names) for column in CLASS_TAXONOMIES},
     }
-
-
-def _class_features() -> dict[str, Any]:
-    classes = {column: ClassLabel(names=taxonomy_of(column).class_names) for column in CLASS_TAXONOMIES}
-    return {"lc1": Value("string"), "lu1": Value("string"), **classes}
 
 
 def photo_feature(embedding_size: int | None = None) -> List:
@@ -95,12 +87,8 @@ def photo_feature(embedding_size: int | None = None) -> List:
     Args:
         embedding_size: of the frozen embedding beside each photo; none when left out.
     """
-    photo: dict[str, Any] = {
-        "direction": Value("string"),
-        "url": Value("string"),
-        "image": Image(decode=False),
-        "licence": Value("string"),
-    }
+    text = Value("string")
+    photo: dict[str, Any] = {"direction": text, "url": text, "image": Image(decode=False), "licence": text}
     if embedding_size is not None:
         photo["embedding"] = List(Value("float32"), length=embedding_size)
     return List(photo)
@@ -117,17 +105,6 @@ def taxonomy_of(column: str) -> Taxonomy:
     return _taxonomy(CLASS_TAXONOMIES[column])
 
 
-@cache
-def indices_of(taxonomy: str) -> dict[str, int]:
-    """Map the codes of a label set to class indices; it is read once."""
-    return _taxonomy(taxonomy).indices
-
-
-@cache
-def _taxonomy(name: str) -> Taxonomy:
-    return load_taxonomy(name)
-
-
 def classes_of_codes(lc1: str, lu1: str) -> dict[str, int]:
     """Derive land cover, land use and crop from LUCAS codes; `UNKNOWN` where a code is empty or strange.
 
@@ -135,25 +112,25 @@ def classes_of_codes(lc1: str, lu1: str) -> dict[str, int]:
     that names a crop is also the crop.
     """
     return {
-        "land_cover": indices_of("lucas_lc").get(lc1[:1] if is_code("lc1", lc1) else "", UNKNOWN),
-        "land_use": indices_of("lucas_lu").get(lu1[:3] if is_code("lu1", lu1) else "", UNKNOWN),
-        "crop": indices_of("lucas_crops").get(lc1, UNKNOWN),
+        "land_cover": taxonomy_of("land_cover").indices.get(lc1[:1] if is_code("lc1", lc1) else "", UNKNOWN),
+        "land_use": taxonomy_of("land_use").indices.get(lu1[:3] if is_code("lu1", lu1) else "", UNKNOWN),
+        "crop": taxonomy_of("crop").indices.get(lc1, UNKNOWN),
     }
 
 
 def is_code(column: str, code: str) -> bool:
     """Tell whether LUCAS has this code; `column` is `lc1` or `lu1`."""
-    return code in indices_of(f"lucas_{column}")
+    return code in _taxonomy(f"lucas_{column}").indices
 
 
 def class_index(column: str, value: Any) -> int:
     """Find a class by its index, code or name in any spelling; `UNKNOWN` where it is none of them."""
     text = str(value).strip()
-    indices = indices_of(CLASS_TAXONOMIES[column])
+    taxonomy = taxonomy_of(column)
     if text.lstrip("+-").isdigit():
-        return int(text) if 0 <= int(text) < len(indices) else UNKNOWN
+        return int(text) if 0 <= int(text) < len(taxonomy.labels) else UNKNOWN
     try:
-        return indices[taxonomy_of(column).find(text).code]
+        return taxonomy.indices[taxonomy.find(text).code]
     except ValueError:
         return UNKNOWN
 

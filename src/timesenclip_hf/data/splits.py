@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,7 @@ SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 # Length of one degree of latitude on a sphere of the Earth's mean radius, 6371.0088 km (IUGG); a grid needs no more.
 KM_PER_DEGREE = 6371.0088 * np.pi / 180
 MANIFEST_COLUMNS = ("point_id", "split")
+Degrees: TypeAlias = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class SplitOptions:
     Attributes:
         manifest: CSV of point ids and their splits, as [`write_manifest`] writes it, in place of a draw.
         block_km: side of the blocks that go whole into a split; None draws single points, as the paper did.
-        shares: share of each split, summing to 1; `SHARES` when left out.
+        shares: of the splits by name, summing to 1; `SHARES` when left out.
         seed: of the draw.
     """
 
@@ -63,21 +64,20 @@ def split_points(columns: Mapping[str, Any], options: SplitOptions = SplitOption
 def random_split(
     point_ids: Sequence[str], shares: Mapping[str, float] | None = None, *, seed: int = 0
 ) -> dict[str, str]:
-    """Draw each point's split at random; the sizes are exact to one point.
+    """Draw the split of each point id at random; the sizes are exact to one point.
 
     Args:
-        point_ids: ids, of which a repeated one counts once.
-        shares: share of each split, summing to 1; `SHARES` when left out.
+        point_ids: a repeated one counts once.
+        shares: of the splits by name, summing to 1; `SHARES` when left out.
         seed: of the draw.
-
-    Returns:
-        The split of each point id.
 
     Raises:
         ValueError: no points, or shares that do not sum to 1.
     """
     shares = _check_shares(shares)
-    ids = _unique(point_ids)
+    ids = sorted({str(point) for point in point_ids})
+    if not ids:
+        raise ValueError("There are no points to split.")
     bounds = np.rint(np.cumsum(list(shares.values())) * len(ids)).astype(int)
     drawn = np.searchsorted(bounds, np.random.default_rng(seed).permutation(len(ids)), side="right")
     names = list(shares)
@@ -86,28 +86,25 @@ def random_split(
 
 def blocked_split(
     point_ids: Sequence[str],
-    longitude: Sequence[float] | np.ndarray,
-    latitude: Sequence[float] | np.ndarray,
+    longitude: Degrees,
+    latitude: Degrees,
     shares: Mapping[str, float] | None = None,
     *,
     block_km: float = 50.0,
     seed: int = 0,
 ) -> dict[str, str]:
-    """Give whole blocks of a grid to the splits.
+    """Give whole blocks of a grid to the splits; return the split of each point id.
 
     Blocks are shuffled, and each goes to the split that then lacks most points, so that the sizes are right to
     about one block.
 
     Args:
-        point_ids: ids; a repeated one goes where its first place by longitude and latitude lies.
+        point_ids: a repeated one goes where its first place by longitude and latitude lies.
         longitude: WGS84 degrees, one for each id.
         latitude: WGS84 degrees, one for each id.
-        shares: share of each split, summing to 1; `SHARES` when left out.
+        shares: of the splits by name, summing to 1; `SHARES` when left out.
         block_km: side of a block.
         seed: of the shuffle.
-
-    Returns:
-        The split of each point id.
 
     Raises:
         ValueError: places that are none, shares that do not sum to 1, or fewer blocks than splits.
@@ -127,16 +124,13 @@ def blocked_split(
         need = wanted - filled
         if len(numbers) - done == np.count_nonzero(filled == 0):
             need[filled > 0] = -np.inf  # the blocks that are left are one for each split without any
-        neediest = int(need.argmax())
-        split_of_block[block] = neediest
+        split_of_block[block] = neediest = int(need.argmax())
         filled[neediest] += sizes[block]
-    split_names = list(shares)
-    return {point: split_names[split_of_block[block]] for point, block in zip(ids, block_of_point, strict=True)}
+    names = list(shares)
+    return {point: names[split_of_block[block]] for point, block in zip(ids, block_of_point, strict=True)}
 
 
-def block_of(
-    longitude: Sequence[float] | np.ndarray, latitude: Sequence[float] | np.ndarray, block_km: float
-) -> np.ndarray:
+def block_of(longitude: Degrees, latitude: Degrees, block_km: float) -> np.ndarray:
     """Find the block that each place lies in, as int64 numbers.
 
     The grid has rows of equal height in latitude, each cut in as many equal blocks as its middle parallel is long,
@@ -168,24 +162,16 @@ def block_of(
 
 
 def check_blocks(
-    splits: Mapping[str, str],
-    point_ids: Sequence[str],
-    longitude: Sequence[float] | np.ndarray,
-    latitude: Sequence[float] | np.ndarray,
-    *,
-    block_km: float,
+    splits: Mapping[str, str], point_ids: Sequence[str], longitude: Degrees, latitude: Degrees, *, block_km: float
 ) -> int:
-    """Check that no block straddles two splits.
+    """Check that no block straddles two splits; return the number of blocks.
 
     Args:
-        splits: the split of each point id, as [`blocked_split`] or [`read_manifest`] gives it.
-        point_ids: ids of the points to check.
+        splits: the split of each point id.
+        point_ids: of the points to check.
         longitude: WGS84 degrees, one for each id.
         latitude: WGS84 degrees, one for each id.
         block_km: side of a block.
-
-    Returns:
-        The number of blocks.
 
     Raises:
         ValueError: a point without a split, or a block with points of two splits; both are named.
@@ -221,9 +207,7 @@ def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str]) -> N
     """Write point id and split as CSV, sorted by id, so that equal splits give equal files."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(MANIFEST_COLUMNS)
-        writer.writerows(sorted(splits.items()))
+        csv.writer(file, lineterminator="\n").writerows([MANIFEST_COLUMNS, *sorted(splits.items())])
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -235,8 +219,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
     splits: dict[str, str] = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
-        header = next(reader, [])
-        if tuple(header) != MANIFEST_COLUMNS:
+        if tuple(next(reader, [])) != MANIFEST_COLUMNS:
             raise ValueError(f"{path} is no manifest of splits: its columns must be {', '.join(MANIFEST_COLUMNS)}.")
         for row in reader:
             if len(row) != len(MANIFEST_COLUMNS):
@@ -254,28 +237,16 @@ def _check_shares(shares: Mapping[str, float] | None) -> Mapping[str, float]:
     return shares
 
 
-def _unique(point_ids: Sequence[str]) -> list[str]:
-    ids = sorted({str(point) for point in point_ids})
-    if not ids:
-        raise ValueError("There are no points to split.")
-    return ids
-
-
 def _blocks_of_points(
-    point_ids: Sequence[str],
-    longitude: Sequence[float] | np.ndarray,
-    latitude: Sequence[float] | np.ndarray,
-    block_km: float,
+    point_ids: Sequence[str], longitude: Degrees, latitude: Degrees, block_km: float
 ) -> tuple[list[str], np.ndarray]:
     """List unique ids, sorted, and the block of each; a point with several places goes by the first of them, sorted."""
     if len(point_ids) != len(longitude):
         raise ValueError(f"Give one place a point, got {len(point_ids)} ids and {len(longitude)} longitudes.")
-    east, north = np.asarray(longitude, dtype=np.float64), np.asarray(latitude, dtype=np.float64)
-    block_of(east, north, block_km)  # complains in the order of the rows
-    names = np.asarray([str(point) for point in point_ids], dtype=np.str_)
-    order = np.lexsort((north, east, names))
-    _, first = np.unique(names[order], return_index=True)
-    rows = order[first]
-    if not len(rows):
+    if not len(point_ids):
         raise ValueError("There are no points to split.")
-    return names[rows].tolist(), block_of(east[rows], north[rows], block_km)
+    blocks = block_of(longitude, latitude, block_km)
+    names = np.asarray([str(point) for point in point_ids], dtype=np.str_)
+    order = np.lexsort((latitude, longitude, names))
+    rows = order[np.unique(names[order], return_index=True)[1]]
+    return names[rows].tolist(), blocks[rows]

@@ -77,7 +77,7 @@ class Taxonomy:
         """List the names in the order of class indices, as `datasets.ClassLabel` takes them."""
         return [label.name for label in self.labels]
 
-    @property
+    @cached_property
     def indices(self) -> dict[str, int]:
         """Map codes to class indices."""
         return {label.code: index for index, label in enumerate(self.labels)}

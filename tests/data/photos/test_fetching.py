@@ -1,7 +1,17 @@
 import pytest
 
-from tests.support.photo_server import serve_photos
-from timesenclip_hf.data.photos.fetching import AGENT, Connections, LastingError, PassingError, fetch_photo, tag_file
+from tests.support.photo_server import draw_photo, serve_photos
+from timesenclip_hf.data.photos.fetching import (
+    AGENT,
+    NO_BYTES,
+    UNREADABLE,
+    Connections,
+    LastingError,
+    PassingError,
+    fetch_photo,
+    photo_fault,
+    tag_file,
+)
 
 
 @pytest.fixture
@@ -58,3 +68,14 @@ def test_no_answer_is_an_error_that_passes_and_a_full_disk_is_not(server, tmp_pa
     (tmp_path / "a.part").mkdir()
     with pytest.raises(OSError, match=r"a\.part"):
         fetch(server, tmp_path)
+
+
+def test_a_fault_is_told_from_a_file_or_from_bytes(tmp_path):
+    photo = draw_photo()
+    (tmp_path / "a.jpg").write_bytes(photo)
+    (tmp_path / "empty.jpg").touch()
+    assert photo_fault(photo) is None
+    assert photo_fault(tmp_path / "a.jpg") is None
+    assert photo_fault(tmp_path / "empty.jpg") == NO_BYTES
+    assert photo_fault(photo[:-20]) == UNREADABLE
+    assert photo_fault(tmp_path / "absent.jpg") == UNREADABLE

@@ -1,6 +1,7 @@
 """Hash what a dataset says, whatever files, row groups or batches it is cut into."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,7 +20,7 @@ def content_hash(tables: Iterable[pa.Table | pa.RecordBatch]) -> str:
     Args:
         tables: the dataset in pieces, such as `dataset.with_format("arrow").iter(1000)`, or batches of Parquet files.
     """
-    digests: dict[str, Any] = {}
+    digests: defaultdict[str, Any] = defaultdict(hashlib.sha256)
     rows = 0
     for table in tables:
         rows += table.num_rows
@@ -32,28 +33,22 @@ def content_hash(tables: Iterable[pa.Table | pa.RecordBatch]) -> str:
     return total.hexdigest()
 
 
-def _feed(digests: dict[str, Any], name: str, array: pa.Array) -> None:
+def _feed(digests: defaultdict[str, Any], name: str, array: pa.Array) -> None:
     """Keep digests for every leaf of a column, so that it does not matter where a batch ends."""
+
+    def update(leaf: str, values: np.ndarray) -> None:
+        digests[leaf].update(np.ascontiguousarray(values).view(np.uint8))
+
     kind = array.type
+    update(f"{name}/present", np.asarray(array.is_valid()))
     if pa.types.is_struct(kind):
-        _update(digests, f"{name}/present", np.asarray(array.is_valid()))
         for index, child in enumerate(array.flatten()):
             _feed(digests, f"{name}/{kind.field(index).name}", child)
-        return
-    _update(digests, f"{name}/present", np.asarray(array.is_valid()))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        _update(digests, f"{name}/lengths", pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        update(f"{name}/lengths", pc.list_value_length(array).fill_null(0).to_numpy().astype(np.int64))
         _feed(digests, f"{name}/items", array.flatten())
     elif pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
-        _update(digests, f"{name}/lengths", pc.binary_length(array).fill_null(0).to_numpy().astype(np.int64))
-        _digest(digests, name).update(b"".join(value.as_buffer() for value in array if value.is_valid))
+        update(f"{name}/lengths", pc.binary_length(array).fill_null(0).to_numpy().astype(np.int64))
+        digests[name].update(b"".join(value.as_buffer() for value in array if value.is_valid))
     else:
-        _update(digests, name, array.drop_null().to_numpy(zero_copy_only=False))
-
-
-def _update(digests: dict[str, Any], name: str, values: np.ndarray) -> None:
-    _digest(digests, name).update(np.ascontiguousarray(values).view(np.uint8))
-
-
-def _digest(digests: dict[str, Any], name: str) -> Any:
-    return digests.setdefault(name, hashlib.sha256())
+        update(name, array.drop_null().to_numpy(zero_copy_only=False))

@@ -19,10 +19,10 @@ class Problem:
 
     Attributes:
         reason: what it is counted as, such as "no scene classification".
-        point_id: of the point; empty where a whole file is meant.
+        point_id: empty where a whole file is meant.
         source: name of the file.
         detail: what the source holds instead.
-        skipped: True where the point is left out; False where it was kept, mended or with the class unknown.
+        skipped: the point is left out; False where it was kept, mended or with the class unknown.
     """
 
     reason: str
@@ -31,6 +31,11 @@ class Problem:
     detail: str = ""
     skipped: bool = True
 
+    @property
+    def text(self) -> str:
+        """Say the reason, and what the source holds in brackets."""
+        return f"{self.reason} ({self.detail})" if self.detail else self.reason
+
 
 @dataclass(frozen=True)
 class ImportReport:
@@ -38,10 +43,9 @@ class ImportReport:
 
     Attributes:
         output: folder of the dataset.
-        points: points that the sources hold.
+        points: that the sources hold.
         rows: points that were written.
-        counts: of every reason, how often it came up.
-        problems: all of them, in the order of the sources.
+        problems: in the order of the sources.
         content_hash: of the rows; equal for equal input, however often the import was interrupted.
         identity: what was imported, and how; another import does not go into the same folder.
     """
@@ -72,9 +76,8 @@ class ImportReport:
         """Read the report of a finished import from its folder."""
         content = json.loads((Path(output) / REPORT_FILE).read_text(encoding="utf-8"))
         content.pop("counts")
-        # The folder may have been moved since.
-        content |= {"output": str(output), "problems": [Problem(**problem) for problem in content["problems"]]}
-        return cls(**content)
+        problems = [Problem(**problem) for problem in content["problems"]]
+        return cls(**{**content, "output": str(output), "problems": problems})  # the folder may have been moved since
 
     def __str__(self) -> str:
         lines = [f"{self.rows} of {self.points} points written to {self.output}, {len(self.skipped)} left out"]
@@ -91,7 +94,7 @@ def check_identity(folder: Path, present: Mapping[str, Any], wanted: Mapping[str
     """Refuse to go on with other work than a folder holds.
 
     Args:
-        folder: that is written to.
+        folder: for the sentence.
         present: what it holds, by name.
         wanted: what it is to hold.
         kind: the words before the name of what differs, such as "an import with another".

@@ -14,13 +14,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeAlias
-
-from transformers.utils import logging
+from typing import Any, NamedTuple, TypeAlias
 
 from ...extras import needs_extra
 from ...files import whole_file, write_json
@@ -33,16 +31,15 @@ with needs_extra("data"):
     from datasets import Features
     from tqdm import tqdm
 
-logger = logging.get_logger(__name__)
-
 Row: TypeAlias = Mapping[str, Any]
 # Yields rows, one by one or as tables, and what is wrong with others. With several workers it runs in another process,
 # so it must be a function that can be pickled.
 PartReader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
+# Index of a part, the file to write, and what the reader takes.
+_Job: TypeAlias = tuple[int, Path, Any]
 
 WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
-# The words of a refusal to go on in a folder before what differs.
 _KIND = "an import with another"
 # A row group is held in memory as a whole, by us and by whoever streams the dataset.
 ROWS_PER_GROUP = 1_000
@@ -51,14 +48,8 @@ BYTES_PER_GROUP = 8_000_000
 BYTES_PER_SHARD = 256_000_000
 
 
-@dataclass(frozen=True)
-class ImportPart:
-    """Describe a piece of the input.
-
-    Attributes:
-        task: what the reader takes.
-        points: how many it holds.
-    """
+class ImportPart(NamedTuple):
+    """Describe a piece of the input: what the reader takes, and how many points it holds."""
 
     task: Any
     points: int
@@ -97,19 +88,21 @@ def import_parts(
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1, got {workers}.")
     folder = Path(output)
+    work = folder / WORK_FOLDER
     known = json.loads(json.dumps({**identity, "parts": len(parts)}))
     if (folder / REPORT_FILE).exists():
         report = ImportReport.read(folder)
         check_identity(folder, report.identity, known, _KIND)
-        shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
         return report
-    work = _open_work_folder(folder, known)
-    _write_parts(work, parts, partial(_write_part, work, reader, features), workers, progress)
-    files = [_part_file(work, index) for index in range(len(parts))]
-    problems = [*problems, *(problem for file in files for problem in _read_problems(file))]
+    _open_work_folder(work, known)
+    files = [work / f"{index:06}.parquet" for index in range(len(parts))]
+    _write_parts(parts, files, partial(_write_part, reader, features), workers, progress)
+    problems = [*problems, *(Problem(**entry) for file in files for entry in _read_json(file.with_suffix(".json")))]
     points, rows = sum(part.points for part in parts), sum(pq.read_metadata(file).num_rows for file in files)
     if rows == 0:
-        raise _nothing_left(points, problems)
+        reason = f", the first because of: {problems[0].text}" if problems else ""
+        raise ValueError(f"None of the {points} points can be used{reason}.")
     shards = _join(files, folder / "data", features)
     digest = content_hash(batch for shard in shards for batch in _batches(shard))
     report = ImportReport(str(folder), points, rows, problems, digest, identity=known)
@@ -118,47 +111,41 @@ def import_parts(
     return report
 
 
-def _nothing_left(points: int, problems: Sequence[Problem]) -> ValueError:
-    first = next(iter(problems), None)
-    reason = ""
-    if first is not None:
-        reason = f", the first because of: {first.reason}{f' ({first.detail})' if first.detail else ''}"
-    return ValueError(f"None of the {points} points can be used{reason}.")
-
-
-def _open_work_folder(folder: Path, identity: dict[str, Any]) -> Path:
-    work = folder / WORK_FOLDER
+def _open_work_folder(work: Path, identity: dict[str, Any]) -> None:
     plan = work / PLAN_FILE
     if plan.exists():
-        check_identity(folder, json.loads(plan.read_text(encoding="utf-8")), identity, _KIND)
-    elif any(folder.glob("data/*.parquet")):
-        raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
+        check_identity(work.parent, _read_json(plan), identity, _KIND)
+    elif any(work.parent.glob("data/*.parquet")):
+        raise ValueError(f"{work.parent} holds a dataset already: choose another folder, or delete it.")
     work.mkdir(parents=True, exist_ok=True)
     write_json(plan, identity)
-    return work
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _write_parts(
-    work: Path, parts: Sequence[ImportPart], write: Callable[[tuple[int, Any]], int], workers: int, progress: bool
+    parts: Sequence[ImportPart], files: Sequence[Path], write: Callable[[_Job], int], workers: int, progress: bool
 ) -> None:
     """Write the parts that are missing."""
-    waiting = [(index, part.task) for index, part in enumerate(parts) if not _part_file(work, index).exists()]
-    left = sum(parts[index].points for index, _ in waiting)
+    jobs = [(index, file, parts[index].task) for index, file in enumerate(files) if not file.exists()]
+    left = sum(parts[index].points for index, _, _ in jobs)
     total = sum(part.points for part in parts)
     with tqdm(total=total, initial=total - left, unit="point", disable=not progress) as bar:
-        for index in _run(write, waiting, min(workers, len(waiting))):
+        for index in _run(write, jobs, min(workers, len(jobs))):
             bar.update(parts[index].points)
 
 
-def _run(write: Callable[[tuple[int, Any]], int], waiting: Sequence[tuple[int, Any]], workers: int) -> Iterator[int]:
+def _run(write: Callable[[_Job], int], jobs: Sequence[_Job], workers: int) -> Iterator[int]:
     if workers <= 1:
-        yield from map(write, waiting)
+        yield from map(write, jobs)
         return
     # A forked process needs no guard in the caller's script; where there is no fork, Python asks for one itself.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent)
     try:
-        for done in as_completed([pool.submit(write, item) for item in waiting]):
+        for done in as_completed([pool.submit(write, item) for item in jobs]):
             yield done.result()
     except BrokenProcessPool:
         raise RuntimeError(
@@ -180,9 +167,9 @@ def _end_with_parent() -> None:
         threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
 
 
-def _write_part(work: Path, reader: PartReader, features: Features, item: tuple[int, Any]) -> int:
+def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
     """Write one part to its file, in a worker, with its problems beside it; return its index."""
-    index, task = item
+    index, path, task = job
     problems: list[Problem] = []
 
     def rows() -> Iterator[Row | pa.Table]:
@@ -192,7 +179,6 @@ def _write_part(work: Path, reader: PartReader, features: Features, item: tuple[
             else:
                 yield row
 
-    path = _part_file(work, index)
     with whole_file(path) as partial:
         _write_tables(partial, _tables(rows(), features), features)
         # Before the rows take their place: a part counts as done when they are there.
@@ -252,11 +238,3 @@ def _batches(file: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(file) as parquet:
         for group in range(parquet.num_row_groups):
             yield from parquet.read_row_group(group).to_batches()
-
-
-def _part_file(work: Path, index: int) -> Path:
-    return work / f"{index:06}.parquet"
-
-
-def _read_problems(part: Path) -> list[Problem]:
-    return [Problem(**entry) for entry in json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))]

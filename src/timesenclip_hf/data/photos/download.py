@@ -7,6 +7,7 @@ where it stopped. `SHA256SUMS` beside the photos lists what arrived.
 Nothing here is called unless the user asks for a download.
 """
 
+import hashlib
 import os
 import threading
 import time
@@ -15,19 +16,18 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from ...extras import needs_extra
-from .checksums import ChecksumFile, sha256_of
-from .faults import photo_fault
-from .fetching import Connections, LastingError, PassingError, fetch_photo, tag_file
+from .fetching import Connections, LastingError, PassingError, fetch_photo, photo_fault, tag_file
 
 with needs_extra("data"):
     from urllib3.exceptions import MaxRetryError
     from urllib3.util.retry import RequestHistory, Retry
 
+CHECKSUM_FILE = "SHA256SUMS"  # `sha256sum --check SHA256SUMS` reads it too
 # More requests at a time than a browser makes to one host would be impolite.
 MAX_WORKERS = 8
 # A server that fails this many photos in a row is down: the rest is left for another day.
@@ -37,7 +37,7 @@ LONGEST_PAUSE = 60.0
 
 
 class PhotoRequest(NamedTuple):
-    """Name a photo to fetch: its address, and its path below the folder of photos, with forward slashes."""
+    """Name a photo to fetch by its address, and by its path below the folder of photos, with forward slashes."""
 
     url: str
     path: str
@@ -68,10 +68,8 @@ class DownloadOptions:
         if not 1 <= self.workers <= MAX_WORKERS:
             raise ValueError(f"`workers` must be 1 to {MAX_WORKERS}, got {self.workers}: the server is shared.")
         if self.retries < 0 or self.pause < 0 or self.timeout <= 0:
-            raise ValueError(
-                f"`retries` and `pause` must not be negative, nor `timeout` 0: {self.retries}, {self.pause}, "
-                f"{self.timeout}."
-            )
+            numbers = f"{self.retries}, {self.pause}, {self.timeout}"
+            raise ValueError(f"`retries` and `pause` must not be negative, nor `timeout` 0: {numbers}.")
 
     def to_retry(self) -> Retry:
         """Return urllib3's counter of tries and pauses for one photo."""
@@ -113,7 +111,7 @@ class DownloadReport:
         for reason, photos in sorted(self.failed.items()):
             more = f", and {len(photos) - 3} more" if len(photos) > 3 else ""
             lines.append(f"{len(photos)} {reason}: {', '.join(photos[:3])}{more}")
-        return "\n".join([*lines, *([self.stopped] if self.stopped else [])])
+        return "\n".join([*lines, self.stopped] if self.stopped else lines)
 
 
 def download_photos(
@@ -152,6 +150,44 @@ def download_photos(
     return work.report
 
 
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class ChecksumFile:
+    """Append the checksums of a folder's photos one by one, so that none is lost when the program is killed.
+
+    Of a path listed twice the last line holds.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / CHECKSUM_FILE
+        self.checksums: dict[str, str] = {}
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
+        complete, newline, torn = text.rpartition("\n")
+        for line in complete.splitlines():
+            checksum, _, path = line.partition("  ")
+            self.checksums[path] = checksum
+        if torn:  # the run was killed within its last line
+            self.path.write_text(complete + newline, encoding="utf-8")
+
+    def __enter__(self) -> "ChecksumFile":
+        self.file = self.path.open("a", encoding="utf-8")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def add(self, path: str, checksum: str) -> None:
+        """Write the checksum of a photo, by its path below the folder, unless it is known."""
+        if self.checksums.get(path) != checksum:
+            self.checksums[path] = checksum
+            self.file.write(f"{checksum}  {path}\n")
+            self.file.flush()
+
+
 def _check_request(photo: PhotoRequest) -> PhotoRequest:
     parts = PurePosixPath(photo.path).parts
     if not parts or ".." in parts or parts[0] == "/":
@@ -161,28 +197,23 @@ def _check_request(photo: PhotoRequest) -> PhotoRequest:
     return photo
 
 
+@dataclass
 class _Download:
     """Hold the state that the workers share."""
 
-    def __init__(
-        self,
-        photos: Iterator[PhotoRequest],
-        folder: Path,
-        checksums: ChecksumFile,
-        options: DownloadOptions,
-        verify: bool,
-    ) -> None:
-        self.photos = photos
-        self.folder = folder
-        self.checksums = checksums
-        self.options = options
-        self.verify = verify
-        self.connections = Connections(options.workers, options.timeout)
-        self.report = DownloadReport()
-        self.stop = threading.Event()
-        self.lock = threading.Lock()
-        self.closed_until = 0.0
-        self.failures_in_a_row = 0
+    photos: Iterator[PhotoRequest]
+    folder: Path
+    checksums: ChecksumFile
+    options: DownloadOptions
+    verify: bool
+    report: DownloadReport = field(default_factory=DownloadReport)
+    stop: threading.Event = field(default_factory=threading.Event)
+    lock: Any = field(default_factory=threading.Lock)
+    closed_until: float = 0.0
+    failures_in_a_row: int = 0
+
+    def __post_init__(self) -> None:
+        self.connections = Connections(self.options.workers, self.options.timeout)
 
     def run(self) -> None:
         """Take photos until none is left, as one worker."""
@@ -237,7 +268,8 @@ class _Download:
         """Fetch a photo in as many tries as allowed; return the bytes received, and whether a part was continued."""
         retry = self.options.to_retry()
         while True:
-            self._wait_for_the_server()
+            while (left := self.closed_until - time.monotonic()) > 0 and not self.stop.is_set():
+                self.stop.wait(left)
             if self.stop.is_set():
                 raise PassingError("not tried")
             try:
@@ -250,19 +282,13 @@ class _Download:
                     retry = retry.increment("GET", url, error=error)
                 except MaxRetryError:
                     raise error from None
-                self._pause(error.wait or retry.get_backoff_time(), error.all_wait)
-
-    def _pause(self, seconds: float, all_wait: bool) -> None:
-        # By hand: urllib3's `Retry.sleep` holds up its own request only, and cannot be ended by the other workers.
-        if not all_wait:
-            self.stop.wait(seconds)
-            return
-        with self.lock:
-            self.closed_until = max(self.closed_until, time.monotonic() + seconds)
-
-    def _wait_for_the_server(self) -> None:
-        while (left := self.closed_until - time.monotonic()) > 0 and not self.stop.is_set():
-            self.stop.wait(left)
+                # By hand: urllib3's `Retry.sleep` holds up its own request only, and no other worker can end it.
+                seconds = error.wait or retry.get_backoff_time()
+                if not error.all_wait:
+                    self.stop.wait(seconds)
+                    continue
+                with self.lock:
+                    self.closed_until = max(self.closed_until, time.monotonic() + seconds)
 
     def _fail(self, path: str, error: Exception) -> None:
         with self.lock:

@@ -25,7 +25,7 @@ from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPV
 from ...files import first_line, weights_hash
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
-from .faults import UNREADABLE, photo_fault
+from .fetching import UNREADABLE, photo_fault
 
 DTYPES = ("float32", "bfloat16", "float16")
 # Photos of a shard: some minutes of work without a GPU.

@@ -1,17 +1,21 @@
-"""Fetch one photo once: continue what is there of it, and tell errors that pass from answers that last."""
+"""Fetch one photo once: continue what is there of it, tell errors that pass from answers that last, and check it."""
 
+import os
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from PIL import Image
+
 from ...extras import needs_extra
-from .faults import photo_fault
 
 with needs_extra("data"):
     from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry
     from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
+NO_BYTES, UNREADABLE = "photo of zero bytes", "photo unreadable"
 # Answers that may be another the next time (RFC 9110): time-out, too early, too many requests, and server errors.
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # Answers to everybody, not only to who asked.
@@ -33,8 +37,7 @@ class PassingError(Exception):
 
     def __init__(self, reason: str, wait: float | None = None, *, all_wait: bool = False) -> None:
         super().__init__(reason)
-        self.wait = wait
-        self.all_wait = all_wait
+        self.wait, self.all_wait = wait, all_wait
 
 
 class LastingError(Exception):
@@ -52,31 +55,24 @@ class Connections:
     def __init__(self, workers: int, timeout: float) -> None:
         settings: dict[str, Any] = {"maxsize": workers, "timeout": timeout}
         self.direct = PoolManager(**settings)
-        self.proxied: dict[str, PoolManager] = {
-            scheme: ProxyManager(proxy, **settings)
-            for scheme, proxy in getproxies().items()
-            if scheme in ("http", "https")
-        }
+        proxies = {scheme: proxy for scheme, proxy in getproxies().items() if scheme in ("http", "https")}
+        self.proxied = {scheme: ProxyManager(proxy, **settings) for scheme, proxy in proxies.items()}
 
     def get(self, url: str, headers: dict[str, str]) -> BaseHTTPResponse:
         """Ask for an address; the answer's content is not read yet."""
         target = urlsplit(url)
         pool = self.direct if proxy_bypass(target.netloc) else self.proxied.get(target.scheme, self.direct)
-        return pool.request(
-            "GET", url, headers={"User-Agent": AGENT, **headers}, preload_content=False, retries=_REDIRECTS
-        )
+        headers = {"User-Agent": AGENT, **headers}
+        return pool.request("GET", url, headers=headers, preload_content=False, retries=_REDIRECTS)
 
 
 def fetch_photo(connections: Connections, url: str, part: Path) -> tuple[int, bool]:
-    """Fetch a photo, or the rest of it.
+    """Fetch a photo that can be read, or the rest of it; return the bytes received, and whether it was continued.
 
     Args:
         connections: to the server.
         url: address of the photo.
         part: file to write; what is there of it is continued where the server still has the same photo.
-
-    Returns:
-        Bytes received, and whether the file was continued; it is then a photo that can be read.
 
     Raises:
         PassingError: another try may help.
@@ -99,6 +95,22 @@ def fetch_photo(connections: Connections, url: str, part: Path) -> tuple[int, bo
         # Without a length, or where two parts were joined, the photo on the server may still be sound.
         raise LastingError(fault) if has_length and not continues else PassingError(fault)
     return received, continues
+
+
+def photo_fault(photo: str | os.PathLike[str] | bytes) -> str | None:
+    """Say why a photo, a file or its bytes, cannot be used; None where it can.
+
+    The whole file is decoded, JPEGs at an eighth of their size, so that a truncated photo is found out.
+    """
+    try:
+        if not (len(photo) if isinstance(photo, bytes) else os.path.getsize(photo)):
+            return NO_BYTES
+        with Image.open(BytesIO(photo) if isinstance(photo, bytes) else photo) as image:
+            image.draft("RGB", (image.width // 8, image.height // 8))
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors for damaged files
+        return UNREADABLE
+    return None
 
 
 def tag_file(part: Path) -> Path:

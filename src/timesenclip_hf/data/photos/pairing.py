@@ -29,7 +29,7 @@ from ..sources.lucas import (
     photo_url,
 )
 from .download import download_photos
-from .faults import photo_fault
+from .fetching import photo_fault
 
 with needs_extra("data"):
     from datasets import Dataset, Features
