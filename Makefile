@@ -11,6 +11,9 @@ export HF_DATASETS_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 # Small matrices: more threads than this only wait for each other.
 export OMP_NUM_THREADS ?= 2
+# Tests run in so many processes, of so many threads each: two of two threads wait for each other on two cores.
+TEST_WORKERS ?= 2
+TEST_THREADS ?= 1
 
 .PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
@@ -19,13 +22,14 @@ export OMP_NUM_THREADS ?= 2
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
-	@echo "Variables: PYTHON (3.11 or newer; now $(PYTHON)), OMP_NUM_THREADS (now $(OMP_NUM_THREADS)), PYTEST_ARGS"
+	@echo "Variables: PYTHON (3.11 or newer; now $(PYTHON)), OMP_NUM_THREADS (now $(OMP_NUM_THREADS)), PYTEST_ARGS," \
+		"TEST_WORKERS (now $(TEST_WORKERS)), TEST_THREADS (now $(TEST_THREADS))"
 
 demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave demo.png
 	$(BIN)/python -m timesenclip_hf.app
 
 test: $(VENV)/.dev ## run the offline tests
-	$(BIN)/python -m pytest -q $(PYTEST_ARGS)
+	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by apt where absent), screenshots in runs/browser
 	@command -v chromium > /dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
