@@ -7,8 +7,7 @@ from tests.support.small_cubes import CRS
 from tests.support.small_maps import make_map
 from timesenclip_hf.maps import write_png
 from timesenclip_hf.maps.files.legend import class_colours
-from timesenclip_hf.maps.files.overview import LONGEST_SIDE
-from timesenclip_hf.maps.files.pictures import draw_map
+from timesenclip_hf.maps.files.pictures import LONGEST_SIDE, draw_map
 from timesenclip_hf.taxonomies import load_taxonomy
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.support.small_maps import LABELS, add_coarse, make_map
 from timesenclip_hf.maps import reject, write_map
-from timesenclip_hf.maps.files.overview import LONGEST_SIDE
+from timesenclip_hf.maps.files.pictures import LONGEST_SIDE
 from timesenclip_hf.maps.files.preview import write_html
 
 

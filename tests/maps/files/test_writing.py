@@ -12,7 +12,7 @@ from tests.support.small_cubes import CRS, small_cube
 from tests.support.small_maps import make_map
 from timesenclip_hf.maps import MapRun, map_cube, open_cube, write_map
 from timesenclip_hf.maps.files import geotiff
-from timesenclip_hf.maps.making.embeddings import embeddings_to_int8
+from timesenclip_hf.maps.making.blocks import embeddings_to_int8
 
 
 @pytest.mark.parametrize("chunks", [{"y": 30, "x": 70}, {"y": 700, "x": 550}, {"y": (400, 200, 100), "x": -1}])

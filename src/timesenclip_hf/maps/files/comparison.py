@@ -18,8 +18,8 @@ class Comparison:
     """Count how a map agrees with reference labels.
 
     Attributes:
-        reference_labels: labels that the reference has, rows of the table.
-        labels: labels of the map, columns of the table.
+        reference_labels: rows of the table.
+        labels: of the map, columns of the table.
         table: pixels (reference, mapped).
         unlabelled: pixels whose reference code stands for none of the labels; left out.
         without_data: labelled pixels that the map leaves empty for want of a clear month; left out.
@@ -34,11 +34,14 @@ class Comparison:
     uncertain: int = 0
 
     @property
+    def _hits(self) -> np.ndarray:
+        columns = [self.labels.index(label) for label in self.reference_labels]
+        return np.asarray(self.table[np.arange(len(columns)), columns])
+
+    @property
     def recalls(self) -> dict[str, float]:
         """Return for each reference label the share of its pixels that the map names so."""
-        columns = [self.labels.index(label) for label in self.reference_labels]
-        hits = self.table[np.arange(len(columns)), columns]
-        return dict(zip(self.reference_labels, (hits / self.table.sum(axis=1)).tolist(), strict=True))
+        return dict(zip(self.reference_labels, (self._hits / self.table.sum(axis=1)).tolist(), strict=True))
 
     @property
     def balanced_accuracy(self) -> float:
@@ -48,8 +51,7 @@ class Comparison:
     @property
     def accuracy(self) -> float:
         """Return the share of the labelled pixels that the map names as the reference does."""
-        columns = [self.labels.index(label) for label in self.reference_labels]
-        return float(self.table[np.arange(len(columns)), columns].sum() / self.table.sum())
+        return float(self._hits.sum() / self.table.sum())
 
     @property
     def majority(self) -> float:
@@ -102,11 +104,6 @@ def compare(mapped: xr.Dataset, reference: xr.DataArray) -> Comparison:
 
 
 def check_labels(labels: Sequence[str], expected: Sequence[str]) -> None:
-    """Refuse reference labels that the map cannot show.
-
-    Raises:
-        ValueError: one is none of the map's.
-    """
-    stranger = next((label for label in expected if label not in labels), None)
-    if stranger is not None:
+    """Raise ValueError where a reference label is none of the map's."""
+    if (stranger := next((label for label in expected if label not in labels), None)) is not None:
         raise ValueError(f"The reference label {stranger!r} is none of the map's: use {', '.join(labels)}.")

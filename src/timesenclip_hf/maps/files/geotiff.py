@@ -1,6 +1,6 @@
 """Write classes and scores as cloud-optimised GeoTIFFs, window by window, with the names of the classes beside them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
@@ -33,25 +33,11 @@ TILE = 512
 # Megabytes; by itself GDAL takes a share of the machine's memory.
 GDAL_CACHE = 128
 # Uncompressed: windows need not end where tiles end, and a compressed tile would be written again and again.
-PLAIN = {
-    "driver": "GTiff",
-    "dtype": "uint8",
-    "nodata": NO_CLASS,
-    "tiled": True,
-    "blockxsize": TILE,
-    "blockysize": TILE,
-    "bigtiff": "if_safer",
-}
+TILES = {"tiled": True, "blockxsize": TILE, "blockysize": TILE}
+PLAIN = {"driver": "GTiff", "dtype": "uint8", "nodata": NO_CLASS, **TILES, "bigtiff": "if_safer"}
 COG = {"driver": "COG", "blocksize": TILE, "compress": "deflate", "bigtiff": "if_safer", "num_threads": "all_cpus"}
 # What GDAL calls the columns of a table of classes and what they are to it: type (0 integer, 2 text) and usage.
-TABLE_COLUMNS = (
-    ("Value", 0, 5),
-    ("Class", 2, 2),
-    ("Count", 0, 1),
-    ("Red", 0, 6),
-    ("Green", 0, 7),
-    ("Blue", 0, 8),
-)
+TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Count", 0, 1), ("Red", 0, 6), ("Green", 0, 7), ("Blue", 0, 8))
 
 
 def scale_and_offset(name: str) -> tuple[float, float]:
@@ -62,7 +48,7 @@ def scale_and_offset(name: str) -> tuple[float, float]:
 def write_geotiffs(
     mapped: xr.Dataset, maps: Mapping[Path, xr.Dataset], scores: Path, *, progress: bool = False
 ) -> dict[Path, np.ndarray]:
-    """Write the classes and scores of a map.
+    """Write the classes and scores of a map; return for each file of classes the pixels of each code, (256,).
 
     They go through plain GeoTIFFs: the overviews of cloud-optimised ones are made of all pixels.
 
@@ -72,9 +58,6 @@ def write_geotiffs(
             second `class_coarse`.
         scores: file to write of the scores that the map has.
         progress: show a progress bar.
-
-    Returns:
-        For each file of classes the pixels of each code, (256,).
     """
     layers = dict(zip(maps, ("class", "class_coarse"), strict=False))
     bands = [name for name in SCORES if name in mapped]
@@ -85,7 +68,9 @@ def write_geotiffs(
         with ExitStack() as opened:
             files = {path: opened.enter_context(_open_plain(mapped, plain[path], 1)) for path in maps}
             scored = opened.enter_context(_open_plain(mapped, plain[scores], len(bands))) if bands else None
-            for rows, columns in tqdm(list(_windows(mapped)), unit=" windows", disable=not progress):
+            chunks = mapped["class"].chunksizes
+            windows = list(product(*(_cuts(chunks.get(axis, (mapped.sizes[axis],))) for axis in ("y", "x"))))
+            for rows, columns in tqdm(windows, unit=" windows", disable=not progress):
                 piece = needed.isel(y=rows, x=columns).compute()
                 window = Window.from_slices(rows, columns)
                 for path, layer in layers.items():
@@ -111,18 +96,12 @@ def write_geotiffs(
 
 def _open_plain(mapped: xr.Dataset, path: Path, count: int) -> DatasetWriter:
     shape = {"height": mapped.sizes["y"], "width": mapped.sizes["x"], "count": count}
-    located = {"crs": mapped.rio.crs, "transform": grid_of(mapped).transform}
-    photometric = "palette" if count == 1 else "minisblack"
-    return rasterio.open(path, "w", **PLAIN, **shape, **located, photometric=photometric)
-
-
-def _windows(mapped: xr.Dataset) -> Iterator[tuple[slice, slice]]:
-    """Cut the grid into pieces that cut no chunk of a lazy map, unless a chunk is larger than a piece may be."""
-    chunks = mapped["class"].chunksizes
-    yield from product(*(_cuts(chunks.get(axis, (mapped.sizes[axis],))) for axis in ("y", "x")))
+    grid = {"crs": mapped.rio.crs, "transform": grid_of(mapped).transform}
+    return rasterio.open(path, "w", **PLAIN, **shape, **grid, photometric="palette" if count == 1 else "minisblack")
 
 
 def _cuts(lengths: Sequence[int]) -> list[slice]:
+    """Cut an axis into pieces that cut no chunk of a lazy map, unless a chunk is larger than a piece may be."""
     cuts, start, end = [], 0, 0
     for length in lengths:
         if end > start and end + length - start > LARGEST_WINDOW:
@@ -151,7 +130,6 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
     They are written twice: as a list from code 0 on, which older programs read, and as a table, which leaps to the last
     code.
     """
-    entries = legend_of(mapped)
     root = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     categories = ElementTree.SubElement(band, "CategoryNames")
@@ -162,7 +140,7 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
         column = ElementTree.SubElement(table, "FieldDefn", index=str(index))
         for tag, value in (("Name", name), ("Type", kind), ("Usage", usage)):
             ElementTree.SubElement(column, tag).text = str(value)
-    for index, entry in enumerate([LegendEntry(NO_CLASS, "no data", (0, 0, 0)), *entries]):
+    for index, entry in enumerate([LegendEntry(NO_CLASS, "no data", (0, 0, 0)), *legend_of(mapped)]):
         row = ElementTree.SubElement(table, "Row", index=str(index))
         for value in (entry.code, entry.label, counts[entry.code], *entry.colour):
             ElementTree.SubElement(row, "F").text = str(value)
@@ -170,7 +148,6 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
 
 
 def _to_bytes(name: str, values: np.ndarray) -> np.ndarray:
-    """Store a score as uint8."""
     scale, offset = scale_and_offset(name)
     steps = np.rint((np.nan_to_num(values) - offset) / scale)
     return np.where(np.isnan(values), NO_CLASS, steps).astype(np.uint8)

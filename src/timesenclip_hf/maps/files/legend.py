@@ -2,7 +2,6 @@
 
 import colorsys
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,26 +25,12 @@ SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
 # Which no class has.
 UNCERTAIN_COLOUR = (160, 160, 160)
 # Attributes of a map that say how it was made.
-FACTS = (
-    "year",
-    "model",
-    "weights_sha256",
-    "hypothesis_template",
-    "smoothing",
-    "reject_threshold",
-    "failed_chunks",
-)
+FACTS = ("year", "model", "weights_sha256", "hypothesis_template", "smoothing", "reject_threshold", "failed_chunks")
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """Describe one class of a map.
-
-    Attributes:
-        code: value of the class layer.
-        label: its name in words.
-        colour: red, green and blue, 0 to 255.
-    """
+    """Describe one class of a map: its value in the class layer, its name, and red, green and blue, 0 to 255."""
 
     code: int
     label: str
@@ -54,8 +39,7 @@ class LegendEntry:
     @property
     def hex_colour(self) -> str:
         """Return the colour as "#009e73"."""
-        red, green, blue = self.colour
-        return f"#{red:02x}{green:02x}{blue:02x}"
+        return f"#{bytes(self.colour).hex()}"
 
 
 def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
@@ -64,15 +48,13 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
     Raises:
         ValueError: the map does not name its classes.
     """
-    if "labels" not in mapped.attrs:
+    labels = mapped.attrs.get("labels")
+    if labels is None:
         raise ValueError(
             'The map does not name its classes: set `mapped.attrs["labels"]`, a list in order of the codes.'
         )
-    labels = list(mapped.attrs["labels"])
     colours = class_colours(len(labels))
-    entries = [
-        LegendEntry(code, *pair) for code, pair in enumerate(zip(labels, colours, strict=True), start=NO_CLASS + 1)
-    ]
+    entries = [LegendEntry(code, *pair) for code, pair in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)]
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
     return entries
@@ -90,16 +72,11 @@ def as_text(fact: Any) -> str:
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:
     """Return red, green and blue of so many classes, all different; a class has one colour in every file."""
-    colours = [_bytes(int(text[i : i + 2], 16) for i in (1, 3, 5)) for text in COLOURS]
-    for index in itertools.count(len(colours)):
-        if len(colours) >= count:
-            break
-        shade = colorsys.hsv_to_rgb((index * GOLDEN_SECTION) % 1, *SHADES[index % len(SHADES)])
-        if (colour := _bytes(round(255 * part) for part in shade)) not in colours:
+    colours = [(red, green, blue) for red, green, blue in (bytes.fromhex(text[1:]) for text in COLOURS)]
+    indices = itertools.count(len(colours))
+    while len(colours) < count:
+        index = next(indices)
+        red, green, blue = colorsys.hsv_to_rgb((index * GOLDEN_SECTION) % 1, *SHADES[index % len(SHADES)])
+        if (colour := (round(255 * red), round(255 * green), round(255 * blue))) not in colours:
             colours.append(colour)
     return colours[:count]
-
-
-def _bytes(parts: Iterable[int]) -> tuple[int, int, int]:
-    red, green, blue = parts
-    return red, green, blue

@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...extras import needs_extra
 from ...files import whole_file
+from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from .geotiff import SCORES
 from .legend import NO_CLASS, as_text, facts_of, legend_of
-from .overview import palette_of, share_of, thinned, title_of
+from .pictures import palette_of, share_of, thinned, title_of
 
 with needs_extra("map"):
     import matplotlib
     import xarray as xr
     from PIL import Image
-
-# Layers of the page beside the classes, in this order, with their captions.
-PAGE_SCORES = {
-    "probability": ("Probability", "of the class, 0 (dark) to 1 (bright)"),
-    "probability_coarse": ("Probability", "of the coarse class, 0 (dark) to 1 (bright)"),
-    "entropy": ("Entropy", "0 (dark) to 1 (bright): how evenly the probability is spread over all classes"),
-    "margin": ("Margin", "of the class over the likeliest other, 0 (dark) to 1 (bright)"),
-    "clear_months": ("Clear months", "0 (dark) to 12 (bright)"),
-}
-MOST_MONTHS = 12
-# Facts at the foot of the page.
-PAGE_FACTS = {
-    "model": "Model",
-    "hypothesis_template": "Prompt",
-    "smoothing": "Smoothing",
-    "reject_threshold": "Uncertain below",
-    "failed_chunks": "Without data, because they could not be read",
-}
 
 
 def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> None:
@@ -52,12 +36,9 @@ def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> 
         ValueError: a map does not name its classes.
         OSError: the file cannot be written.
     """
+    folder = FileSystemLoader(Path(__file__).parent)
     templates = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     sections = [_section(name, thinned(mapped)) for name, mapped in maps.items()]
     page = templates.get_template("preview.html").render(title=title_of(next(iter(maps.values()))), sections=sections)
@@ -67,47 +48,33 @@ def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> 
 
 
 def _section(name: str, mapped: xr.Dataset) -> dict[str, Any]:
-    """Gather what the template shows of one map."""
+    """Gather what the template shows of one map; `pixel_area` in km² is None where it is not known."""
     height, width = mapped["class"].shape
-    facts = facts_of(mapped)
+    counts = mapped.attrs["counts"]
+    entries = [(entry.code, entry.label, entry.hex_colour) for entry in legend_of(mapped)]
+    if counts[NO_CLASS]:
+        entries.append((NO_CLASS, "no clear month", "#ffffff"))
+    viridis = (255 * matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
+    shades = {
+        name: _shades(mapped[name].values, MONTHS_PER_YEAR if name == "clear_months" else 1)
+        for name in SCORES
+        if name in mapped
+    }
     return {
         "name": name,
         "width": width,
         "height": height,
-        "layers": list(_layers(mapped)),
-        "classes": list(_classes(mapped)),
-        "facts": "; ".join(f"{text}: {as_text(facts[key])}" for key, text in PAGE_FACTS.items() if key in facts),
+        "pictures": {
+            "class": _data_address(mapped["class"].values, palette_of(mapped)),
+            **{name: _data_address(values, viridis) for name, values in shades.items()},
+        },
+        "classes": [
+            {"label": label, "colour": colour, "count": counts[code], "share": share_of(mapped, code)}
+            for code, label, colour in entries
+        ],
+        "pixel_area": mapped.attrs["square_kilometres"],
+        "facts": {name: as_text(fact) for name, fact in facts_of(mapped).items()},
     }
-
-
-def _layers(mapped: xr.Dataset) -> Iterator[dict[str, str]]:
-    classes = _data_address(mapped["class"].values, palette_of(mapped))
-    yield {"key": "class", "title": "Classes", "note": "", "picture": classes}
-    viridis = (255 * matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
-    for key, (title, note) in PAGE_SCORES.items():
-        if key in mapped:
-            picture = _data_address(_shades(mapped[key].values, MOST_MONTHS if key == "clear_months" else 1), viridis)
-            yield {"key": key, "title": title, "note": note, "picture": picture}
-
-
-def _classes(mapped: xr.Dataset) -> Iterator[dict[str, Any]]:
-    """Give the rows of the legend; the area is None where the size of a pixel is not known in metres."""
-    counts, area = mapped.attrs["counts"], mapped.attrs["square_kilometres"]
-    entries = [(entry.code, entry.label, entry.hex_colour) for entry in legend_of(mapped)]
-    if counts[NO_CLASS]:
-        entries.append((NO_CLASS, "no clear month", "#ffffff"))
-    for code, label, colour in entries:
-        yield {
-            "label": label,
-            "colour": colour,
-            "is_absent": not counts[code],
-            "share": share_of(mapped, code),
-            "area": None if area is None else _area(counts[code] * area),
-        }
-
-
-def _area(square_kilometres: float) -> str:
-    return f"{square_kilometres:,.1f} km²" if square_kilometres >= 1 else f"{100 * square_kilometres:.2f} ha"
 
 
 def _shades(values: np.ndarray, largest: float) -> np.ndarray:

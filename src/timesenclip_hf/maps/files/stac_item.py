@@ -39,6 +39,7 @@ DECIMALS = 6
 PAPER = "https://arxiv.org/abs/2508.11919"
 HUB = "https://huggingface.co/"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+INPUT_DESCRIPTION = "Monthly medians of clear Sentinel-2 L2A acquisitions; months without one are masked."
 
 
 def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
@@ -49,17 +50,7 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
         output: GeoTIFF of the classes; the item has its name.
         counts: pixels of each code, (256,).
     """
-    item = _map_item(mapped, output, counts)
-    text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
-    # Not `map.json`: class names or groups may lie there.
-    output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.Item:
-    """Tell the area, year, classes with colours and shares, scales of the scores, and the model."""
-    year = mapped.attrs.get("year")
-    now = datetime.now(UTC)
-    geometry = _outline(mapped)
+    year, now, geometry = mapped.attrs.get("year"), datetime.now(UTC), _outline(mapped)
     longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
     item = pystac.Item(
         id=output.stem,
@@ -75,9 +66,18 @@ def _map_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> pystac.It
         item.properties["timesenclip:failed_chunks"] = failed
     item.add_link(pystac.Link("cite-as", PAPER, "text/html"))
     _add_assets(item, mapped, output, counts)
-    _add_projection(item, mapped)
+    crs = mapped.rio.crs
+    authority = crs.to_authority()
+    ProjectionExtension.ext(item, add_if_missing=True).apply(
+        code=":".join(authority) if authority else None,
+        wkt2=None if authority else crs.to_wkt(version="WKT2_2019"),
+        shape=[mapped.sizes["y"], mapped.sizes["x"]],
+        transform=list(grid_of(mapped).transform)[:6],
+    )
     _add_model(item, mapped)
-    return item
+    text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
+    # Not `map.json`: class names or groups may lie there.
+    output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _add_assets(item: pystac.Item, mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
@@ -90,7 +90,12 @@ def _add_assets(item: pystac.Item, mapped: xr.Dataset, output: Path, counts: np.
         if path.exists():
             item.add_asset(key, pystac.Asset(f"./{path.name}", title, media_type=media_type, roles=[role]))
     if "scores" in item.assets:
-        RasterExtension.ext(item.assets["scores"]).apply([_score_band(name) for name in SCORES if name in mapped])
+        bands = []
+        for name in (name for name in SCORES if name in mapped):
+            scale, offset = scale_and_offset(name)
+            bands.append(RasterBand.create(nodata=NO_CLASS, data_type=DataType.UINT8, scale=scale, offset=offset))
+            bands[-1].properties["name"] = name
+        RasterExtension.ext(item.assets["scores"]).apply(bands)
 
 
 def _classes(mapped: xr.Dataset, counts: np.ndarray) -> list[Classification]:
@@ -112,13 +117,6 @@ def _classes(mapped: xr.Dataset, counts: np.ndarray) -> list[Classification]:
     ]
 
 
-def _score_band(name: str) -> RasterBand:
-    scale, offset = scale_and_offset(name)
-    band = RasterBand.create(nodata=NO_CLASS, data_type=DataType.UINT8, scale=scale, offset=offset)
-    band.properties["name"] = name
-    return band
-
-
 def _outline(mapped: xr.Dataset) -> dict[str, Any]:
     """Return the map's rectangle as a GeoJSON polygon in longitude and latitude."""
     transform, width, height = grid_of(mapped).transform, mapped.sizes["x"], mapped.sizes["y"]
@@ -126,70 +124,40 @@ def _outline(mapped: xr.Dataset) -> dict[str, Any]:
     corners = np.asarray([(0, 0), (0, height), (width, height), (width, 0), (0, 0)])
     sides = [start + steps[:, None] * (end - start) for start, end in pairwise(corners)]
     ring = [transform @ (float(x), float(y)) for x, y in np.concatenate([*sides, corners[:1]])]
-    polygon: dict[str, Any] = transform_geom(
-        mapped.rio.crs, "EPSG:4326", {"type": "Polygon", "coordinates": [ring]}, precision=DECIMALS
-    )
-    return polygon
-
-
-def _add_projection(item: pystac.Item, mapped: xr.Dataset) -> None:
-    crs = mapped.rio.crs
-    authority = crs.to_authority()
-    ProjectionExtension.ext(item, add_if_missing=True).apply(
-        code=":".join(authority) if authority else None,
-        wkt2=None if authority else crs.to_wkt(version="WKT2_2019"),
-        shape=[mapped.sizes["y"], mapped.sizes["x"]],
-        transform=list(grid_of(mapped).transform)[:6],
-    )
+    polygon = {"type": "Polygon", "coordinates": [ring]}
+    outline: dict[str, Any] = transform_geom(mapped.rio.crs, "EPSG:4326", polygon, precision=DECIMALS)
+    return outline
 
 
 def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
     """Fill the Machine Learning Model extension: what the model reads and returns, and where it is."""
     name = str(mapped.attrs.get("model", "timesenclip"))
-    bands = list(mapped.attrs.get("model_bands", BANDS))
-    labels = list(mapped.attrs["labels"])
+    bands, labels = list(mapped.attrs.get("model_bands", BANDS)), list(mapped.attrs["labels"])
     classes = [Classification.create(index, label, f"class_{index}", label) for index, label in enumerate(labels)]
     settings = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
+    series = mlm.InputStructure.create(
+        shape=[-1, MONTHS_PER_YEAR, len(bands)], dim_order=["batch", "time", "bands"], data_type=DataType.FLOAT32
+    )
+    probabilities = mlm.ResultStructure.create(
+        shape=[-1, len(labels)], dim_order=["batch", "class"], data_type=DataType.FLOAT32
+    )
+    # The last part of the name, in the characters that the extension allows.
+    plain = re.sub(r"[^0-9A-Za-z_.-]+", "-", name.rstrip("/").split("/")[-1]).strip("-_.")
+    tasks = [mlm.TaskType.CLASSIFICATION]
     mlm.MLMExtension.ext(item, add_if_missing=True).apply(
-        name=_plain_name(name),
+        name=plain if re.fullmatch(r"[A-Za-z].+[A-Za-z0-9]", plain) else "TimeSenCLIP",
         architecture="TimeSenCLIP",
-        tasks=[mlm.TaskType.CLASSIFICATION],
+        tasks=tasks,
         framework="PyTorch",
         input=[
-            mlm.ModelInput.create(
-                name="a year of reflectance at one pixel",
-                bands=bands,
-                input=mlm.InputStructure.create(
-                    shape=[-1, MONTHS_PER_YEAR, len(bands)],
-                    dim_order=["batch", "time", "bands"],
-                    data_type=DataType.FLOAT32,
-                ),
-                description="Monthly medians of clear Sentinel-2 L2A acquisitions; months without one are masked.",
-            )
+            mlm.ModelInput.create("a year of reflectance at one pixel", bands, series, description=INPUT_DESCRIPTION)
         ],
-        output=[
-            mlm.ModelOutput.create(
-                name="probabilities of the class names",
-                tasks=[mlm.TaskType.CLASSIFICATION],
-                result=mlm.ResultStructure.create(
-                    shape=[-1, len(labels)], dim_order=["batch", "class"], data_type=DataType.FLOAT32
-                ),
-                classes=classes,
-            )
-        ],
+        output=[mlm.ModelOutput.create("probabilities of the class names", tasks, probabilities, classes=classes)],
         hyperparameters=mlm.Hyperparameters(settings) if settings else None,
     )
-    on_the_hub = HUB_ID.fullmatch(name) is not None and not Path(name).exists()
+    address = f"{HUB}{name}" if HUB_ID.fullmatch(name) and not Path(name).exists() else name
     extra: dict[str, Any] = {
         "mlm:artifact_type": "safetensors.torch.save_file",
         "raster:bands": [{"name": band} for band in bands],
     }
-    item.add_asset(
-        "model", pystac.Asset(f"{HUB}{name}" if on_the_hub else name, name, roles=["mlm:model"], extra_fields=extra)
-    )
-
-
-def _plain_name(name: str) -> str:
-    """Return the last part of a name in the characters that the extension allows."""
-    plain = re.sub(r"[^0-9A-Za-z_.-]+", "-", name.rstrip("/").split("/")[-1]).strip("-_.")
-    return plain if re.fullmatch(r"[A-Za-z].+[A-Za-z0-9]", plain) else "TimeSenCLIP"
+    item.add_asset("model", pystac.Asset(address, name, roles=["mlm:model"], extra_fields=extra))

@@ -13,8 +13,7 @@ from ...files import first_line, whole_file, whole_folder
 from ..cubes.grids import grid_of, locate
 from .geotiff import LARGEST_WINDOW, write_geotiffs
 from .legend import facts_of, legend_of
-from .overview import read_overview, title_of
-from .pictures import write_png
+from .pictures import read_overview, title_of, write_png
 from .preview import write_html
 from .stac_item import write_item
 
@@ -22,8 +21,6 @@ with needs_extra("map"):
     import xarray as xr
     from rasterio._err import CPLE_BaseError  # what some of GDAL's errors arrive as, named nowhere else
     from rasterio.errors import RasterioError
-
-SUFFIXES = (".tif", ".tiff")
 
 
 def write_map(
@@ -99,21 +96,17 @@ def _plain_errors(folder: Path) -> Iterator[None]:
 
 
 def check_output(output: str | os.PathLike[str], png: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of a map's GeoTIFF.
-
-    Args:
-        output: of the GeoTIFF.
-        png: of the picture, where it is to lie elsewhere.
+    """Return the path of a map's GeoTIFF, with its picture at `png` where that is to lie elsewhere.
 
     Raises:
         ValueError: the output ends in something else than `.tif`.
         IsADirectoryError: a folder lies at one of the paths.
     """
     target = Path(output)
-    if target.suffix.lower() not in SUFFIXES:
+    if target.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
-    for path in (target, *([] if png is None else [Path(png)])):
-        if path.is_dir():
+    for path in (target, None if png is None else Path(png)):
+        if path is not None and path.is_dir():
             raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
     return target
 
@@ -134,12 +127,9 @@ def _write_set(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> d
     counts = write_geotiffs(mapped, maps, scores, progress=progress)
     if "embeddings" in mapped:
         _write_embeddings(mapped, output.with_name(f"{output.stem}_embeddings.zarr"))
-    overviews = {
-        f"{name} (coarse)".strip() if path != output else name: read_overview(
-            path, scores if path == output and scores.exists() else None, each, counts[path]
-        )
-        for path, each in maps.items()
-    }
+    overviews = {name: read_overview(output, scores if scores.exists() else None, mapped, counts[output])}
+    for path, each in list(maps.items())[1:]:
+        overviews[f"{name} (coarse)".strip()] = read_overview(path, None, each, counts[path])
     write_png(overviews[name], output.with_suffix(".png"), title_of(mapped, name))
     write_item(mapped, output, counts[output])
     return overviews
