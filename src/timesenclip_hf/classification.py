@@ -92,8 +92,8 @@ class PixelEncoder:
 class PixelClassifier(PixelEncoder):
     """Classify any number of series with a checkpoint and a set of class names.
 
-    Unlike the pipeline, which builds a list of results for each series, it answers in arrays and lets series
-    without a single observation pass.
+    Unlike the pipeline, which builds a list of results for each series, it answers in arrays and lets series without a
+    single observation pass.
 
     Args:
         labels: a list of names, a string with commas, or `{label: [phrases]}`.
@@ -137,11 +137,7 @@ class PixelClassifier(PixelEncoder):
         return class_probabilities(embeds, observed, self.class_embeds, self.score_scale), clear_months
 
     def probabilities_of_items(
-        self,
-        items: Sequence[Any],
-        reading: SeriesOptions | None = None,
-        *,
-        progress: bool = False,
+        self, items: Sequence[Any], reading: SeriesOptions | None = None, *, progress: bool = False
     ) -> np.ndarray:
         """Classify a list of series of any length, a chunk at a time.
 

@@ -1,7 +1,7 @@
 """Write files and folders whole or not at all, read tensors without running what their file holds, hash weights.
 
-Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors
-and plain values is refused, with the name of what it holds, and nothing of it is executed.
+Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors and
+plain values is refused, with the name of what it holds, and nothing of it is executed.
 """
 
 import argparse
@@ -30,8 +30,8 @@ def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
         path: of the file; an old one is replaced once the new one is finished.
 
     Yields:
-        A path beside it, of the same suffix, to write to. It takes the file's place when the block ends; when the
-        block raises, nothing has changed.
+        A path beside it, of the same suffix, to write to. It takes the file's place when the block ends; when the block
+        raises, nothing has changed.
 
     Raises:
         IsADirectoryError: the path is a folder.
@@ -57,8 +57,8 @@ def whole_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterato
         replace: put it in the place of one that an earlier call wrote; else only an empty one is replaced.
 
     Yields:
-        An empty folder beside it to write to. It takes the folder's place when the block ends; when the block
-        raises, nothing has changed.
+        An empty folder beside it to write to. It takes the folder's place when the block ends; when the block raises,
+        nothing has changed.
 
     Raises:
         FileExistsError: the path is a file, or a folder with content that is not to be replaced.
@@ -139,8 +139,8 @@ def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
     """Tell one set of weights from another, whatever folder they lie in: 16 hexadecimal digits of a SHA-256.
 
     Args:
-        weights: by name, such as a `state_dict()`; their order does not matter, nor does their precision where
-            float32 holds the same values.
+        weights: by name, such as a `state_dict()`; their order does not matter, nor does their precision where float32
+            holds the same values.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):

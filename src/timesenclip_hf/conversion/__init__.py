@@ -8,13 +8,7 @@ from .keys import ConversionReport
 from .senclip import convert_senclip, holds_clip
 from .timesenclip import convert_timesenclip, holds_encoder, read_upstream_encoder
 
-__all__ = [
-    "ConversionReport",
-    "convert",
-    "convert_senclip",
-    "convert_timesenclip",
-    "read_upstream_encoder",
-]
+__all__ = ["ConversionReport", "convert", "convert_senclip", "convert_timesenclip", "read_upstream_encoder"]
 
 
 def convert(

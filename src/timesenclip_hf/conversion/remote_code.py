@@ -29,11 +29,11 @@ def save_with_remote_code(
 ) -> None:
     """Save model, processor and the code that reads them, ready for the Hub.
 
-    `AutoModel`, `AutoProcessor` and `pipeline` load the folder with `trust_remote_code=True` in a process that
-    has torch and transformers only. Where this package is installed too, its own model and processor are used.
+    `AutoModel`, `AutoProcessor` and `pipeline` load the folder with `trust_remote_code=True` in a process that has
+    torch and transformers only. Where this package is installed too, its own model and processor are used.
 
-    transformers' `register_for_auto_class` writes the same entries, but marks the classes for the rest of the
-    process, so that every later checkpoint would be saved with code beside it.
+    transformers' `register_for_auto_class` writes the same entries, but marks the classes for the rest of the process,
+    so that every later checkpoint would be saved with code beside it.
 
     Args:
         model: to save.

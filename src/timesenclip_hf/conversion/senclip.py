@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
 from ..files import first_line
@@ -39,8 +40,8 @@ def convert_senclip(
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a state dict of tensors, a damaged file, a ResNet, an unknown or missing key, shapes that do
-            not fit, or a CLIP checkpoint that cannot be read or is of another joint space.
+        ValueError: not a state dict of tensors, a damaged file, a ResNet, an unknown or missing key, shapes that do not
+            fit, or a CLIP checkpoint that cannot be read or is of another joint space.
     """
     output = Path(output)
     if output.is_file():
@@ -82,7 +83,7 @@ def convert_senclip(
 class UpstreamCLIP(NamedTuple):
     """Hold a CLIP of an upstream file: its tensors behind their prefix, and the keys left out with the reasons."""
 
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, Tensor]
     prefix: str
     left_out: dict[str, str]
 
@@ -116,7 +117,7 @@ def holds_clip(keys: Iterable[str]) -> bool:
     return any(key.endswith((_VIT, _RESNET)) for key in keys)
 
 
-def _prefix_of(state: Mapping[str, torch.Tensor], name: str) -> str:
+def _prefix_of(state: Mapping[str, Tensor], name: str) -> str:
     """Find the prefix of the CLIP: `learner.encoder.model.` in Lightning files, none in the released ones."""
     if any(key.endswith(_RESNET) for key in state):
         raise ValueError(
@@ -164,7 +165,7 @@ def _build_clip(upstream: UpstreamCLIP, donor: CLIPModel | None, donor_name: str
     return model
 
 
-def _vision_config(weights: Mapping[str, torch.Tensor]) -> CLIPVisionConfig:
+def _vision_config(weights: Mapping[str, Tensor]) -> CLIPVisionConfig:
     """Read the sizes of the vision tower from the shapes."""
     width, channels, patch, _ = weights["visual.conv1.weight"].shape
     patches = len(weights["visual.positional_embedding"]) - 1
@@ -187,7 +188,7 @@ def _vision_config(weights: Mapping[str, torch.Tensor]) -> CLIPVisionConfig:
     )
 
 
-def _text_config(weights: Mapping[str, torch.Tensor]) -> CLIPTextConfig:
+def _text_config(weights: Mapping[str, Tensor]) -> CLIPTextConfig:
     """Read the sizes of the text tower from the shapes."""
     tokens, width = weights["token_embedding.weight"].shape
     if width % HEAD_WIDTH:

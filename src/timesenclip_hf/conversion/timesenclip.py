@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer
 
 from ..files import first_line
@@ -48,20 +49,20 @@ def convert_timesenclip(
     Every key of the encoder must be known and present; sizes are read from the shapes.
 
     Args:
-        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the
-            repository holds several; or what was read of it.
+        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository
+            holds several; or what was read of it.
         clip: folder or Hub id of the CLIP checkpoint that gives the text and vision towers.
         output: folder to write: model, processor and their configurations.
-        band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the
-            feature extractor's configuration, with upstream's scaling for each band.
+        band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the feature
+            extractor's configuration, with upstream's scaling for each band.
         num_attention_heads: the one size that the shapes do not tell; 8 in the release.
         vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
         revision: of the Hub repository of `checkpoint`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, sizes that do not fit,
-            or a CLIP checkpoint that cannot be read.
+        ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, sizes that do not fit, or a
+            CLIP checkpoint that cannot be read.
     """
     output = Path(output)
     if output.is_file():
@@ -151,7 +152,7 @@ def _prefix_of(keys: Iterable[str]) -> str | None:
     )
 
 
-def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[str, torch.Tensor], dict[str, str]]:
+def _find_encoder(state: dict[str, Tensor], name: str) -> tuple[str, dict[str, Tensor], dict[str, str]]:
     """Return the encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
     prefix = _prefix_of(state)
     if prefix is None:
@@ -174,7 +175,7 @@ def _find_encoder(state: dict[str, torch.Tensor], name: str) -> tuple[str, dict[
     return prefix, encoder, left_out
 
 
-def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> None:
+def _check_keys(encoder: dict[str, Tensor], prefix: str, name: str) -> None:
     """Refuse an encoder with a key unknown, missing or double."""
     unknown = [prefix + key for key in encoder if key not in KEY_TABLE]
     if unknown:
@@ -188,7 +189,7 @@ def _check_keys(encoder: dict[str, torch.Tensor], prefix: str, name: str) -> Non
         raise ValueError(f"{name} lacks keys of the encoder: {', '.join(missing)}.")
 
 
-def _infer_config(encoder: dict[str, torch.Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
+def _infer_config(encoder: dict[str, Tensor], num_bands: int, heads: int) -> TimeSenCLIPPixelConfig:
     """Read the sizes of an encoder from the shapes."""
     KEY_TABLE.check_axes(encoder)
     width, inputs = encoder["spectral_embedding.1.weight"].shape
@@ -214,9 +215,7 @@ def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
     """Join a feature extractor of these bands with the image processor and the tokenizer of a CLIP."""
     scaling = dict(zip(BANDS, zip(UPSTREAM_LOW, UPSTREAM_SCALE, strict=True), strict=True))
     feature_extractor = TimeSenCLIPFeatureExtractor(
-        band_names=bands,
-        band_low=[scaling[band][0] for band in bands],
-        band_scale=[scaling[band][1] for band in bands],
+        band_names=bands, band_low=[scaling[band][0] for band in bands], band_scale=[scaling[band][1] for band in bands]
     )
     return TimeSenCLIPProcessor(
         feature_extractor, AutoImageProcessor.from_pretrained(clip), AutoTokenizer.from_pretrained(clip)

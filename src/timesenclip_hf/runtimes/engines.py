@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..extras import needs_extra
 from ..models.timesenclip.transformer_timesenclip import check_series
@@ -38,9 +39,7 @@ class RuntimeTower:
         self._of_thread = local()
         self._open = _open_onnx if runtime == "onnx" else _open_openvino
 
-    def __call__(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output, as [`PixelTower`] describes it."""
         check_series(self.config, pixel_series, series_mask, months)
         shape = pixel_series.shape[:2]

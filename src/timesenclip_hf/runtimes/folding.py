@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-Affine = tuple[torch.Tensor, torch.Tensor]
+Affine = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +55,14 @@ class FoldedLastLayer(FoldedBlock):
 
     Attributes:
         query: scaling folded in.
-        keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds
-            the same to all scores of a query, which its softmax does not see.
+        keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds the
+            same to all scores of a query, which its softmax does not see.
         values: (heads, width, head_dim), of each head's mixture of tokens.
     """
 
     query: Affine
-    keys: torch.Tensor
-    values: torch.Tensor
+    keys: Tensor
+    values: Tensor
 
 
 @dataclass(frozen=True)
@@ -71,15 +72,15 @@ class FoldedTransformer:
     Attributes:
         inputs: (values of a time step + num_months + 1, outputs): what bands, the shares of the months, which sum to
             one, and the class token add to a token's hidden state and, behind that, to its queries, keys and values in
-            the first layer. Those are left out where a time step has more numbers than the width, or the first layer
-            is the last.
+            the first layer. Those are left out where a time step has more numbers than the width, or the first layer is
+            the last.
         layers: all but the last.
         last: the last.
         post_layernorm: weight and bias.
         projection: of the head.
     """
 
-    inputs: torch.Tensor
+    inputs: Tensor
     layers: list[FoldedLayer]
     last: FoldedLastLayer
     post_layernorm: Affine
@@ -157,5 +158,5 @@ def affine_of(module: Any) -> Affine:
     return _float(module.weight, module.bias)
 
 
-def _float(weight: torch.Tensor, bias: torch.Tensor) -> Affine:
+def _float(weight: Tensor, bias: Tensor) -> Affine:
     return weight.detach().float(), bias.detach().float()

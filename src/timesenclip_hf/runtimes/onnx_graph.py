@@ -7,7 +7,7 @@ The transformer is in its folded form, which [`fold`] makes, with the axes in th
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from ..models.timesenclip.transformer_timesenclip import month_shares, wrapped
@@ -33,7 +33,7 @@ class FoldedGraph(nn.Module):
         self.last = _LastLayer(folded.last, config)
         self.head = nn.Sequential(_norm(folded.post_layernorm, config), _linear(folded.projection))
 
-    def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
+    def forward(self, pixel_series: Tensor, series_mask: Tensor, months: Tensor) -> Tensor:
         """Return the pooled output (batch, projection_dim)."""
         values = torch.where(series_mask[..., None], pixel_series.flatten(2), 0.0)
         rows = torch.cat([values, month_shares(months, self.num_months)], dim=2)
@@ -44,7 +44,7 @@ class FoldedGraph(nn.Module):
         states, *qkv = self.embed(torch.cat([rows, class_token], dim=2)).split(self.width, dim=2)
         for layer in self.layers:
             states, qkv = layer(states, qkv, hidden), []
-        pooled: torch.Tensor = self.head(self.last(states, hidden))
+        pooled: Tensor = self.head(self.last(states, hidden))
         return pooled
 
 
@@ -58,13 +58,13 @@ class _Layer(nn.Module):
         self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
         self.activation = ACT2FN[config.hidden_act]
 
-    def forward(self, states: torch.Tensor, qkv: list[torch.Tensor], hidden: torch.Tensor) -> torch.Tensor:
+    def forward(self, states: Tensor, qkv: list[Tensor], hidden: Tensor) -> Tensor:
         qkv = qkv or [project(states) for project in self.qkv]
         query, key, value = (part.reshape(*part.shape[:2], self.heads, -1).transpose(1, 2) for part in qkv)
         scores = query @ key.transpose(2, 3) + hidden[:, None, None]
         mixed = (scores.softmax(dim=3) @ value).transpose(1, 2).flatten(2)
         states = self.norm1(states + self.out(mixed))
-        result: torch.Tensor = self.norm2(states + self.fc2(self.activation(self.fc1(states))))
+        result: Tensor = self.norm2(states + self.fc2(self.activation(self.fc1(states))))
         return result
 
 
@@ -78,7 +78,7 @@ class _LastLayer(nn.Module):
         self.out, self.norm1, self.fc1, self.fc2, self.norm2 = _block(layer, config)
         self.activation = ACT2FN[config.hidden_act]
 
-    def forward(self, tokens: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+    def forward(self, tokens: Tensor, hidden: Tensor) -> Tensor:
         state = tokens[:, 0]
         query = self.query(state).reshape(state.shape[0], len(self.keys), -1).transpose(0, 1)
         of_tokens = (query @ self.keys).transpose(0, 1)  # (series, head, width)
@@ -86,7 +86,7 @@ class _LastLayer(nn.Module):
         mixed = (scores.softmax(dim=2) @ tokens).transpose(0, 1)
         mixed = (mixed @ self.values).transpose(0, 1).flatten(1)
         state = self.norm1(state + self.out(mixed))
-        result: torch.Tensor = self.norm2(state + self.fc2(self.activation(self.fc1(state))))
+        result: Tensor = self.norm2(state + self.fc2(self.activation(self.fc1(state))))
         return result
 
 
@@ -102,7 +102,7 @@ class MonthsGraph(nn.Module):
         self.num_months = int(tower.config.num_months)
         self.encoder, self.head = tower.encoder, nn.Sequential(tower.post_layernorm, tower.projection)
 
-    def forward(self, pixel_series: torch.Tensor, series_mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
+    def forward(self, pixel_series: Tensor, series_mask: Tensor, months: Tensor) -> Tensor:
         """Return the pooled output (batch, projection_dim)."""
         seen = series_mask[..., None]
         values = torch.where(seen, pixel_series.flatten(2), 0.0)
@@ -111,7 +111,7 @@ class MonthsGraph(nn.Module):
         month = wrapped((months + 0.5).floor(), self.num_months)
         falls_on = (month[:, None] == torch.arange(float(self.num_months))[:, None]).to(values.dtype)
         sums = falls_on @ values
-        pooled: torch.Tensor = self.head(self.encoder(sums / sums[..., -1:].clamp(min=1))[1])
+        pooled: Tensor = self.head(self.encoder(sums / sums[..., -1:].clamp(min=1))[1])
         return pooled
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
 from ..models.timesenclip.encoding_timesenclip import PixelTower, PlainTower
@@ -64,9 +64,7 @@ class InferencePlan:
         """Count the numbers of a series in its widest activations."""
         return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
 
-    def __call__(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output, as [`PixelTower`] describes it."""
         check_series(self.config, pixel_series, series_mask, months)
         return self._run(pixel_series, series_mask, months)
@@ -75,9 +73,7 @@ class InferencePlan:
         """Take over the weights."""
         raise NotImplementedError
 
-    def _run(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
         """Compute what was checked."""
         raise NotImplementedError
 
@@ -143,9 +139,7 @@ class TransformerPlan(InferencePlan):
         )
         self.head = self._head(folded.post_layernorm, folded.projection)
 
-    def _run(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
         rows = self._rows(pixel_series, series_mask, months)
         tokens, count = rows.shape[:2]
         hidden_keys = self._hidden_keys(series_mask)
@@ -160,9 +154,7 @@ class TransformerPlan(InferencePlan):
             sums, states = self._join(fc2(fc1(states)), sums, *norm2)
         return self._class_token(sums[:count], states.view(tokens, count, -1), hidden_keys)
 
-    def _rows(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _rows(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
         """Arrange what the tokens are products of: (token, series, numbers), the class token's row first."""
         values = pixel_series.flatten(2).float()
         if series_mask is not None:
@@ -182,15 +174,13 @@ class TransformerPlan(InferencePlan):
         rest = (rows - near.float()).to(self.product_type)
         return torch.cat([near, rest, class_token.to(self.product_type)], dim=2)
 
-    def _hidden_keys(self, series_mask: torch.Tensor | None) -> torch.Tensor | None:
+    def _hidden_keys(self, series_mask: Tensor | None) -> Tensor | None:
         """Tell which tokens of which series no query sees, (token, series); `None` where all are seen."""
         if series_mask is None or (self.device.type == "cpu" and bool(series_mask.all())):
             return None
         return nn.functional.pad(~series_mask.bool().T, (0, 0, 1, 0), value=False)
 
-    def _attend(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, hidden_keys: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, hidden_keys: Tensor | None) -> Tensor:
         """Attend over few tokens of many series, each (token, series x head, head_dim); return the same shape."""
         shape = value.shape
         query, key, value = (part.transpose(0, 1) for part in (query, key, value))
@@ -206,7 +196,7 @@ class TransformerPlan(InferencePlan):
         torch.bmm(weights, value, out=mixed.transpose(0, 1))
         return mixed
 
-    def _class_token(self, sums: torch.Tensor, states: torch.Tensor, hidden_keys: torch.Tensor | None) -> torch.Tensor:
+    def _class_token(self, sums: Tensor, states: Tensor, hidden_keys: Tensor | None) -> Tensor:
         """Compute the last layer and the head, for the class token alone, from (token, series, width)."""
         out, norm1, fc1, fc2, norm2 = self.last
         count = states.shape[1]
@@ -222,7 +212,7 @@ class TransformerPlan(InferencePlan):
         sums, _ = self._join(fc2(fc1(states)), sums, *norm2)
         return self.head(sums)
 
-    def _norm(self, weights: Affine) -> tuple[torch.Tensor, torch.Tensor, float]:
+    def _norm(self, weights: Affine) -> tuple[Tensor, Tensor, float]:
         weight, bias = (values.to(self.device, self.sum_type) for values in weights)
         return weight, bias, self.config.layer_norm_eps
 
@@ -240,9 +230,7 @@ class MLPPlan(InferencePlan):
         ]
         self.head = self._head(affine_of(tower.post_layernorm), affine_of(tower.projection))
 
-    def _run(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
+    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
         values = place_on_months(pixel_series, series_mask, months, self.config.num_months)
         states = values.flatten(1).to(self.product_type)
         for layer in self.layers:
@@ -250,9 +238,7 @@ class MLPPlan(InferencePlan):
         return self.head(states)
 
 
-def _joined(
-    product: torch.Tensor, sums: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _joined(product: Tensor, sums: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """Add a residual and a product and normalise, in the type of the sums and in that of the products."""
     # In the memory of one of them: two types added into a new tensor took up to twenty times as long.
     added = product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
@@ -260,7 +246,7 @@ def _joined(
     return sums, sums.to(product.dtype)
 
 
-_plans: WeakKeyDictionary[Any, dict[Any, tuple[torch.Tensor, InferencePlan]]] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[Any, dict[Any, tuple[Tensor, InferencePlan]]] = WeakKeyDictionary()
 _making = Lock()
 
 
@@ -295,7 +281,7 @@ def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.de
 
 
 @torch.no_grad()
-def _fingerprint(tower: Any) -> torch.Tensor:
+def _fingerprint(tower: Any) -> Tensor:
     """Return a number for each tensor of a tower, another once its values or their order are; takes milliseconds.
 
     PyTorch's count of changes in place would cost less, but fused optimisers do not take part in it.
@@ -306,5 +292,5 @@ def _fingerprint(tower: Any) -> torch.Tensor:
 
 
 @lru_cache(maxsize=1)
-def _random_numbers(count: int) -> torch.Tensor:
+def _random_numbers(count: int) -> Tensor:
     return torch.rand(count, generator=torch.Generator().manual_seed(0))

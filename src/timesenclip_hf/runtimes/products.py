@@ -4,10 +4,10 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
-Product = Callable[[torch.Tensor], torch.Tensor]
+Product = Callable[[Tensor], Tensor]
 
 # Rows, columns and terms of products: few and many rows of a layer, the gradient of its weights, a scalar product.
 PROBED_SHAPES = ((7, 512, 512), (1024, 256, 512), (512, 512, 1024), (1, 1, 1024))
@@ -18,7 +18,7 @@ def engine_of(dtype: torch.dtype, device: torch.device) -> str:
     return "oneDNN" if device.type == "cpu" and _packs(dtype) else "PyTorch"
 
 
-def make_product(weight: torch.Tensor, bias: torch.Tensor, rows: int, activation: str = "none") -> Product:
+def make_product(weight: Tensor, bias: Tensor, rows: int, activation: str = "none") -> Product:
     """Make a linear layer and its activation, ready to be used often.
 
     On a processor oneDNN computes it from packed weights, as `torch.compile` does with frozen ones: on AMD's twice to
@@ -41,17 +41,17 @@ def make_product(weight: torch.Tensor, bias: torch.Tensor, rows: int, activation
     return product if fused == activation else partial(_activated, product, ACT2FN[activation])
 
 
-def _packed_product(weight: torch.Tensor, bias: torch.Tensor, activation: str, x: torch.Tensor) -> torch.Tensor:
-    y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "")
+def _packed_product(weight: Tensor, bias: Tensor, activation: str, x: Tensor) -> Tensor:
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], "")
     return y
 
 
-def _plain_product(weight: torch.Tensor, bias: torch.Tensor, activation: str, x: torch.Tensor) -> torch.Tensor:
+def _plain_product(weight: Tensor, bias: Tensor, activation: str, x: Tensor) -> Tensor:
     y = nn.functional.linear(x, weight, bias)
     return y.relu_() if activation == "relu" else y
 
 
-def _activated(product: Product, activation: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+def _activated(product: Product, activation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return activation(product(x))
 
 
@@ -59,7 +59,7 @@ def _activated(product: Product, activation: Callable[[torch.Tensor], torch.Tens
 def _packs(dtype: torch.dtype) -> bool:
     """Tell whether oneDNN's packed products work here, and are exact."""
 
-    def product(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    def product(x: Tensor, weight: Tensor) -> Tensor:
         packed = torch.ops.mkldnn._reorder_linear_weight(weight, len(x))
         return _packed_product(packed, torch.zeros(len(weight), dtype=dtype), "relu", x)
 
@@ -71,7 +71,7 @@ def _packs(dtype: torch.dtype) -> bool:
 
 def is_exact(
     shape: tuple[int, int, int],
-    product: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.linear,
+    product: Callable[[Tensor, Tensor], Tensor] = nn.functional.linear,
     dtype: torch.dtype = torch.float32,
 ) -> bool:
     """Tell whether a product keeps, of float32, what bfloat16 and TF32 would round off.
@@ -93,8 +93,8 @@ def use_onednn_matmul() -> bool:
 
     PyTorch leaves them to MKL, which on AMD's processors is far from the fastest way. The switch to oneDNN is the
     permission to round (`torch.set_float32_matmul_precision("medium")`), which oneDNN uses only where a processor has
-    matrix units for bfloat16, such as AMX. Such a processor is known by a product that does not survive rounding,
-    and is left as it was; so is a process with a GPU, whose products the same permission would round to TF32.
+    matrix units for bfloat16, such as AMX. Such a processor is known by a product that does not survive rounding, and
+    is left as it was; so is a process with a GPU, whose products the same permission would round to TF32.
 
     Results differ from MKL's by the order of summation. The switch is for all of the process: for a program to set at
     its start, as a training script does; not for a library, nor between runs that are compared to the last bit.

@@ -25,8 +25,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
     """Prepare images as CLIP's processor does, with SenCLIP's mean and spread, and Sentinel-2 reflectance too.
 
     A call goes: bands by name to red, green and blue, no data and unit, stretch to 8 bits, crop, then CLIP's own
-    resizing, centre crop and normalisation. Pictures of 8 bits are taken as they are. An image of any size and shape
-    is scaled to the tower's size by its shorter side and cut to the square in its middle. Pixels without data become
+    resizing, centre crop and normalisation. Pictures of 8 bits are taken as they are. An image of any size and shape is
+    scaled to the tower's size by its shorter side and cut to the square in its middle. Pixels without data become
     black, as they are in most products.
 
     Only what comes before the picture needs this class. [`to_clip`] gives the stock processor for everything after,
@@ -80,8 +80,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
     def to_clip(self) -> CLIPImageProcessorPil:
         """Return the stock processor of 8-bit pictures, to the same pixel values.
 
-        The crop alone it cannot do: like upstream's evaluation, it sees uncut images. The stretch and the crop stay
-        in its configuration, where this class finds them again.
+        The crop alone it cannot do: like upstream's evaluation, it sees uncut images. The stretch and the crop stay in
+        its configuration, where this class finds them again.
         """
         return CLIPImageProcessorPil(**{**self.to_dict(), "image_processor_type": "CLIPImageProcessor"})
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, CLIPConfig, CLIPModel, CLIPVisionModelWithProjection
 from transformers import initialization as init
 from transformers.utils import ModelOutput
@@ -24,8 +24,8 @@ class SenCLIPOutput(ModelOutput):
         photo_embeds: of the ground photos, pooled (batch, projection_dim); `None` where no photos were given.
     """
 
-    image_embeds: torch.Tensor | None = None
-    photo_embeds: torch.Tensor | None = None
+    image_embeds: Tensor | None = None
+    photo_embeds: Tensor | None = None
 
 
 class SenCLIPProjectionHead(nn.Module):
@@ -45,11 +45,11 @@ class SenCLIPProjectionHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.layer_norm = nn.LayerNorm(dim)
 
-    def forward(self, embeds: torch.Tensor) -> torch.Tensor:
+    def forward(self, embeds: Tensor) -> Tensor:
         """Turn embeddings (batch, dim) into embeddings (batch, dim)."""
         hidden = self.fc1(embeds)
         added = self.dropout(self.fc2(nn.functional.gelu(hidden)))
-        output: torch.Tensor = self.layer_norm(embeds + hidden + added)
+        output: Tensor = self.layer_norm(embeds + hidden + added)
         return output
 
 
@@ -57,8 +57,8 @@ class SenCLIPModel(CLIPModel):
     """Fine-tune CLIP's vision tower on Sentinel-2 images against pooled ground photos: SenCLIP, arXiv 2412.08536.
 
     It is a CLIP, whose text tower stays as it is, with what training needs beside it. The queue of negatives is the
-    training loop's ([`MemoryBank`]), and so is the temperature against photos; `logit_scale` is CLIP's own, which
-    its texts were trained with. What is published is the CLIP inside, [`to_clip`].
+    training loop's ([`MemoryBank`]), and so is the temperature against photos; `logit_scale` is CLIP's own, which its
+    texts were trained with. What is published is the CLIP inside, [`to_clip`].
 
     Args:
         config: of the CLIP and of the training.
@@ -184,10 +184,10 @@ class SenCLIPModel(CLIPModel):
     @can_return_tuple
     def forward(
         self,
-        pixel_values: torch.Tensor,
-        photo_embeds: torch.Tensor | None = None,
-        photo_mask: torch.Tensor | None = None,
-        photo_pixel_values: torch.Tensor | None = None,
+        pixel_values: Tensor,
+        photo_embeds: Tensor | None = None,
+        photo_mask: Tensor | None = None,
+        photo_pixel_values: Tensor | None = None,
     ) -> SenCLIPOutput:
         """Embed the two views that training brings together.
 
@@ -218,7 +218,7 @@ class SenCLIPModel(CLIPModel):
         return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=self.pooling(photo_embeds, photo_mask))
 
     @torch.no_grad()
-    def embed_photos(self, photo_pixel_values: torch.Tensor, photo_mask: torch.Tensor | None = None) -> torch.Tensor:
+    def embed_photos(self, photo_pixel_values: Tensor, photo_mask: Tensor | None = None) -> Tensor:
         """Embed ground photos with the frozen tower, not to unit length.
 
         Args:
@@ -244,7 +244,7 @@ class SenCLIPModel(CLIPModel):
                 "`photo_pixel_values` must be (batch, photos, 3, height, width) and `photo_mask` (batch, photos), got "
                 f"{tuple(photo_pixel_values.shape)} and {tuple(photo_mask.shape)}."
             )
-        seen: torch.Tensor = self.ground_model(photo_pixel_values[photo_mask]).image_embeds
+        seen: Tensor = self.ground_model(photo_pixel_values[photo_mask]).image_embeds
         embeds = seen.new_zeros(*shape, self.projection_dim)
         embeds[photo_mask] = seen
         return embeds

@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 PoolingMethod = Literal["average", "attention_per_image", "attention_per_dimension"]
 
@@ -13,8 +13,8 @@ class PhotoPooling(nn.Module):
 
     - `average`: the mean of the photos' unit embeddings. Upstream averages embeddings of whatever length they are
       stored with.
-    - `attention_per_image`: one score a photo, from a linear map without bias; the softmax over the photos weighs
-      their embeddings. Upstream's `attpool_perimage` with its default, the sum.
+    - `attention_per_image`: one score a photo, from a linear map without bias; the softmax over the photos weighs their
+      embeddings. Upstream's `attpool_perimage` with its default, the sum.
     - `attention_per_dimension`: the same with one score for each photo and dimension. Upstream's `attpool_perdim`
       divides by the number of photos too, which the objective, working on unit embeddings, does not see.
 
@@ -36,7 +36,7 @@ class PhotoPooling(nn.Module):
         if method != "average":
             self.score = nn.Linear(dim, 1 if method == "attention_per_image" else dim, bias=False)
 
-    def forward(self, photo_embeds: torch.Tensor, photo_mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, photo_embeds: Tensor, photo_mask: Tensor | None = None) -> Tensor:
         """Pool over the photos.
 
         Args:
@@ -65,6 +65,6 @@ class PhotoPooling(nn.Module):
         photo_embeds = photo_embeds.to(precision).masked_fill(~photo_mask, 0)
         if self.method == "average":
             return nn.functional.normalize(photo_embeds, dim=-1).sum(dim=1) / photo_mask.sum(dim=1)
-        scores: torch.Tensor = self.score(photo_embeds)
+        scores: Tensor = self.score(photo_embeds)
         weights = scores.to(precision).masked_fill(~photo_mask, -torch.inf).softmax(dim=1)
         return (weights * photo_embeds).sum(dim=1)

@@ -30,8 +30,8 @@ COMMON_NAMES = {
     "NIR09": "B09",
     "CIRRUS": "B10",
 }
-# The two NIR bands see the same plateau of the spectrum (833 and 865 nm), so either may stand in for the
-# other; no other pair of bands is that close.
+# The two NIR bands see the same plateau of the spectrum (833 and 865 nm), so either may stand in for the other; no
+# other pair of bands is that close.
 STAND_INS = {"B8A": "B08", "B08": "B8A"}
 # Scene classification of Sentinel-2 L2A, which lies beside the ten bands.
 SCENE_CLASSES = "SCL"
@@ -73,8 +73,8 @@ class NameParts(NamedTuple):
 def read_name(name: str) -> NameParts:
     """Read a name such as "S2-L2A-B02", "B02_2018-05-14", "20180514T105031_T31UDS_B2", "red_05" or "swir_1".
 
-    A year with a month ("B02_2018-05") stands for the first of that month, as monthly composites are dated. A
-    lone number from 1 to 12 at either end is a month, unless all of the name is a band ("swir_1").
+    A year with a month ("B02_2018-05") stands for the first of that month, as monthly composites are dated. A lone
+    number from 1 to 12 at either end is a month, unless all of the name is a band ("swir_1").
 
     Raises:
         ValueError: the name holds a date that no calendar has.

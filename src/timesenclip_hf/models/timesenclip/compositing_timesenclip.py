@@ -1,7 +1,7 @@
 """Turn dates into months and acquisitions into composites; no other module does.
 
-The default composite masks before the median and leaves an empty period missing. Upstream's own recipe, which
-puts zeros for masked acquisitions and fills empty months, is kept as a named option, for parity only.
+The default composite masks before the median and leaves an empty period missing. Upstream's own recipe, which puts
+zeros for masked acquisitions and fills empty months, is kept as a named option, for parity only.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ def parse_dates(dates: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Read dates as `datetime64[D]`, keeping the shape.
 
     Args:
-        dates: ISO strings ("2018-05-04", with or without a time), compact strings ("20180504"), `datetime`,
-            `date` or `datetime64`.
+        dates: ISO strings ("2018-05-04", with or without a time), compact strings ("20180504"), `datetime`, `date` or
+            `datetime64`.
 
     Raises:
         ValueError: a value is not a date.
@@ -69,8 +69,8 @@ def year_of(dates: np.ndarray) -> np.ndarray:
 def place_in_year(dates: np.ndarray) -> np.ndarray:
     """Return `datetime64` dates as months in [0, 12), where an integer is the middle of its calendar month.
 
-    A learned month position stands for a composite of a full month, so an acquisition in the middle of January
-    belongs at 0.0, one on 1 February half-way to 1.0.
+    A learned month position stands for a composite of a full month, so an acquisition in the middle of January belongs
+    at 0.0, one on 1 February half-way to 1.0.
     """
     month_start = dates.astype("datetime64[M]")
     day = (dates - month_start.astype("datetime64[D]")).astype(np.float64)
@@ -112,19 +112,19 @@ def composite(
     """Make medians of the acquisitions of each period.
 
     Args:
-        series: (series, time, band[, height, width]), NaN where a value is missing; integers count as numbers, none
-            as missing.
-        observed: bool (series, time), (series, time, height, width) or the shape of `series`, True where an
-            acquisition counts.
-        periods: int (time,) or (series, time), the period of each acquisition, such as `month_of(dates)` for
-            months, `month_of(dates) // 3` for quarters or zeros for the year; acquisitions outside 0..num_periods-1
-            are left out.
+        series: (series, time, band[, height, width]), NaN where a value is missing; integers count as numbers, none as
+            missing.
+        observed: bool (series, time), (series, time, height, width) or the shape of `series`, True where an acquisition
+            counts.
+        periods: int (time,) or (series, time), the period of each acquisition, such as `month_of(dates)` for months,
+            `month_of(dates) // 3` for quarters or zeros for the year; acquisitions outside 0..num_periods-1 are left
+            out.
         num_periods: 12 for months, 4 for quarters, 1 for the year.
-        recipe: "median" masks first and leaves empty periods NaN; "timesenclip" is upstream's, which expects
-            digital numbers: zeros for masked acquisitions count in the median, an empty period takes the median of
-            all acquisitions, and 1 is added to everything.
-        axis: where time is: 1, or 0 for one series or cube without the leading axis, (time, band[, height, width]),
-            in which case nothing here has that axis.
+        recipe: "median" masks first and leaves empty periods NaN; "timesenclip" is upstream's, which expects digital
+            numbers: zeros for masked acquisitions count in the median, an empty period takes the median of all
+            acquisitions, and 1 is added to everything.
+        axis: where time is: 1, or 0 for one series or cube without the leading axis, (time, band[, height, width]), in
+            which case nothing here has that axis.
 
     Returns:
         The composite (series, num_periods, band[, height, width]) and the number of observations (series, num_periods),

@@ -11,12 +11,7 @@ from transformers.configuration_utils import PreTrainedConfig, SubConfigSpec
 # What is left out of a configuration, by the kind of encoder.
 ENCODER_SIZES: dict[str, dict[str, int | float]] = {
     # TimeSenCLIP's released code and checkpoints.
-    "transformer": {
-        "hidden_size": 512,
-        "num_hidden_layers": 6,
-        "intermediate_size": 256,
-        "hidden_dropout_prob": 0.2,
-    },
+    "transformer": {"hidden_size": 512, "num_hidden_layers": 6, "intermediate_size": 256, "hidden_dropout_prob": 0.2},
     # The MLP of Wang et al. 2017 (arXiv 1611.06455), whose dropout is 0.1, 0.2, 0.2 and 0.3 from input to output.
     "mlp": {"hidden_size": 500, "num_hidden_layers": 3, "intermediate_size": 500, "hidden_dropout_prob": 0.2},
     # TempCNN (Pelletier et al. 2019, doi 10.3390/rs11050523), which `conv_kernel_size` is from too.
@@ -28,18 +23,18 @@ ENCODER_SIZES: dict[str, dict[str, int | float]] = {
 class TimeSenCLIPPixelConfig(PreTrainedConfig):
     """Configure [`TimeSenCLIPPixelModel`]; the defaults are the published 1x1 encoder.
 
-    Every number is from TimeSenCLIP (arXiv 2508.11919) and its released code; where the two disagree (ReLU
-    against GELU, one linear head against two) the code is followed, since it is what the weights were made with.
-    The paper also compares other encoders, whose sizes are in neither the code nor, that we found, the paper: those
-    of `ENCODER_SIZES` are from the works that brought them.
+    Every number is from TimeSenCLIP (arXiv 2508.11919) and its released code; where the two disagree (ReLU against
+    GELU, one linear head against two) the code is followed, since it is what the weights were made with. The paper also
+    compares other encoders, whose sizes are in neither the code nor, that we found, the paper: those of `ENCODER_SIZES`
+    are from the works that brought them.
 
     Args:
         encoder_type: "transformer"; or "mlp" or "tempcnn", which see a fixed grid of `num_months`.
         num_bands: spectral bands, in the feature extractor's order.
         num_months: learned positions on the circle of the year; 12 are the calendar months.
         patch_size: side of the square of pixels seen at each time step, 1 for a single pixel, or `[height, width]`.
-        hidden_size: width of the encoder, for "tempcnn" the filters of a convolution; by `encoder_type` when left
-            out, as are the sizes below that say so.
+        hidden_size: width of the encoder, for "tempcnn" the filters of a convolution; by `encoder_type` when left out,
+            as are the sizes below that say so.
         num_hidden_layers: encoder layers, for "tempcnn" convolutions; by `encoder_type`.
         num_attention_heads: heads a layer of the transformer; must divide `hidden_size`.
         intermediate_size: width of the transformer's feed-forward block, or of "tempcnn"'s dense layer, by
@@ -147,10 +142,10 @@ class TimeSenCLIPConfig(PreTrainedConfig):
         vision_config: CLIP's tower for ground photos; `None` in checkpoints made for inference only.
         projection_dim: width of the joint space, equal to the pixel tower's `projection_dim`.
         logit_scale_init_value: log of the inverse temperature at the start; 2.6592 is log(1 / 0.07), as in CLIP.
-        calibration_temperature: divides the logits of series against texts, so that their softmax is as sure as it
-            is right; fitted on labelled samples after training, 1 where nobody did. The learned `logit_scale`, which
-            training goes on from, stays what it was. (Not `temperature`: transformers takes that for an option of
-            text generation.)
+        calibration_temperature: divides the logits of series against texts, so that their softmax is as sure as it is
+            right; fitted on labelled samples after training, 1 where nobody did. The learned `logit_scale`, which
+            training goes on from, stays what it was. (Not `temperature`: transformers takes that for an option of text
+            generation.)
         reject_threshold: highest probability below which an answer counts as none; `None` where nobody fitted one.
 
     Raises:

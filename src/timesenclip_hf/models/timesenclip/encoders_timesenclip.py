@@ -3,18 +3,13 @@
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from .configuration_timesenclip import TimeSenCLIPPixelConfig
 
 
-def place_on_months(
-    pixel_series: torch.Tensor,
-    series_mask: torch.Tensor | None,
-    months: torch.Tensor | None,
-    num_months: int,
-) -> torch.Tensor:
+def place_on_months(pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None, num_months: int) -> Tensor:
     """Put time steps at any dates on the fixed grid that the encoders without attention need.
 
     Each goes to its nearest month on the circle of the year, half-way ones to the later; those of one month are
@@ -67,7 +62,7 @@ class TimeSenCLIPMLP(nn.Module):
         inputs = [config.num_months * (config.values_per_step + 1)] + [width] * (depth - 1)
         self.layers = nn.ModuleList(TimeSenCLIPMLPLayer(config, size) for size in inputs)
 
-    def forward(self, months: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, months: Tensor) -> tuple[Tensor, Tensor]:
         """Turn months (batch, num_months, values + 1) into (batch, 1, hidden_size), and into the same pooled."""
         hidden_states = months.flatten(1)[:, None]
         for layer in self.layers:
@@ -94,8 +89,8 @@ class TimeSenCLIPTempCNN(nn.Module):
 
     See doi 10.3390/rs11050523. Sizes are those of the authors' code (charlotte-pel/temporalCNN,
     `Archi_3CONV64_1FC256`); its softmax gives way to the tower's head. Batch normalisation has PyTorch's momentum and
-    epsilon in place of Keras'; in training it sees the rows that are computed together, so that a batch in parts is
-    not quite the batch in one.
+    epsilon in place of Keras'; in training it sees the rows that are computed together, so that a batch in parts is not
+    quite the batch in one.
     """
 
     def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
@@ -114,7 +109,7 @@ class TimeSenCLIPTempCNN(nn.Module):
             nn.Dropout(dropout),
         )
 
-    def forward(self, months: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, months: Tensor) -> tuple[Tensor, Tensor]:
         """Turn months (batch, num_months, values + 1) into hidden states and a vector.
 
         Returns:

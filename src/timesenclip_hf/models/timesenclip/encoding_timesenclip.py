@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 from transformers.utils import logging
 
 from .precision_timesenclip import PRECISIONS, check_precision, precision_name
@@ -23,9 +24,7 @@ class PixelTower(Protocol):
 
     chunk_size: int
 
-    def __call__(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output (batch, projection_dim) float32, not normalised.
 
         Args:
@@ -59,9 +58,7 @@ class PlainTower:
         check_precision(precision, self.device)
         self.product_type, _ = PRECISIONS[precision]
 
-    def __call__(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None = None, months: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output, as [`PixelTower`] describes it."""
         check_series(self.model.config, pixel_series, series_mask, months)
         home, training = self.model.device, self.model.training
@@ -69,7 +66,7 @@ class PlainTower:
         try:
             self.model.to(self.device).eval()
             with torch.autocast(self.device.type, self.product_type if halved else None, halved):
-                pooled: torch.Tensor = self.model(pixel_series, series_mask, months, pooled_only=True).pooler_output
+                pooled: Tensor = self.model(pixel_series, series_mask, months, pooled_only=True).pooler_output
             return pooled.float()
         finally:
             self.model.to(home).train(training)
@@ -107,7 +104,7 @@ def encode(
     dtype: torch.dtype | str | None = None,
     tower: PixelTower | None = None,
     progress: bool = False,
-) -> torch.Tensor:
+) -> Tensor:
     """Embed series as unit vectors.
 
     Args:
@@ -149,7 +146,7 @@ def encode(
 
 
 def _chunks(
-    inputs: Sequence[torch.Tensor | None], total: int, size: int, device: torch.device
+    inputs: Sequence[Tensor | None], total: int, size: int, device: torch.device
 ) -> Iterator[tuple[int, list[Any]]]:
     """Yield first row and inputs of each chunk; a graphics card gets the next while it computes the one before."""
     starts = range(0, total, size)

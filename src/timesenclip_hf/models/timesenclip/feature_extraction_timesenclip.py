@@ -14,8 +14,8 @@ from .options_timesenclip import SeriesOptions, complete_options
 from .radiometry_timesenclip import judge_units, to_digital_numbers
 from .series_timesenclip import SeriesItem, as_array, hidden_by_classes, merge_groups, separate_items, stack_items
 
-# Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1].
-# It is not (x - low) / (high - low).
+# Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1]. It is not
+# (x - low) / (high - low).
 UPSTREAM_LOW = (67.0, 122.0, 93.27, 158.5, 160.77, 174.27, 162.27, 149.0, 84.5, 66.27)
 UPSTREAM_SCALE = (2089.0, 2598.45, 3214.5, 3620.45, 4033.61, 4613.0, 4825.45, 4945.72, 5140.84, 4414.45)
 # Saturated, cloud shadow, medium and high cloud, cirrus and no data of the L2A scene classification.
@@ -33,8 +33,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         band_low: subtracted from each band, in digital numbers (reflectance times 10,000, offset removed).
         band_scale: divides each band after that; the result is clamped to [0, 1].
         masked_scl: scene classes that hide the ground.
-        composite: how acquisitions become months when dates are given: "median" masks before the median,
-            "timesenclip" is upstream's recipe, "none" keeps every acquisition at its own time of the year.
+        composite: how acquisitions become months when dates are given: "median" masks before the median, "timesenclip"
+            is upstream's recipe, "none" keeps every acquisition at its own time of the year.
         missing_bands: "fill" takes B8A from B08, or B08 from B8A, where one is missing; "error" refuses.
 
     Raises:
@@ -84,8 +84,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
 
         Args:
             series: (time, band), (series, time, band) or (series, time, band, height, width); a dictionary with
-                "series", which may be flat, and any field of [`SeriesOptions`], which then holds for that series; or
-                a list of either. NaN is missing.
+                "series", which may be flat, and any field of [`SeriesOptions`], which then holds for that series; or a
+                list of either. NaN is missing.
             options: what the numbers mean: bands, dates or months, scene classes, unit, offset.
             composite: how acquisitions with dates become months; the checkpoint's way when left out.
             missing_bands: what to do about a band that is missing; the checkpoint's way when left out.

@@ -41,8 +41,8 @@ def _median_by_sorting(rows: np.ndarray) -> np.ndarray:
 def _median_by_network(rows: np.ndarray) -> np.ndarray:
     """Take the median over the first axis of an array that may be overwritten, by minima and maxima of rows.
 
-    The missing values of a column become -inf and +inf in turn, so that whatever their number, the median lies at
-    the same one or two ranks: at both with an even number of values, at one with an odd number.
+    The missing values of a column become -inf and +inf in turn, so that whatever their number, the median lies at the
+    same one or two ranks: at both with an even number of values, at one with an odd number.
     """
     count = len(rows)
     if count == 1:
@@ -89,8 +89,8 @@ def _fill_in_turn(rows: np.ndarray) -> np.ndarray:
 def _median_network(count: int) -> tuple[tuple[int, int, bool, bool], ...]:
     """List comparisons that bring the ranks (count - 1) // 2 and the next to their rows.
 
-    Batcher's merge exchange (Knuth, The Art of Computer Programming 3, algorithm 5.2.2 M) without the comparisons
-    that no wanted rank depends on. Each entry has the two rows and whether the lower and the upper are used later.
+    Batcher's merge exchange (Knuth, The Art of Computer Programming 3, algorithm 5.2.2 M) without the comparisons that
+    no wanted rank depends on. Each entry has the two rows and whether the lower and the upper are used later.
     """
     top = 1 << (count - 1).bit_length() - 1
     pairs = []

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers import AutoConfig, CLIPModel, CLIPTextModel, CLIPVisionModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
@@ -28,19 +28,19 @@ class TimeSenCLIPOutput(ModelOutput):
         image_embeds: unit embeddings of the ground photos (num_photos, projection_dim).
     """
 
-    loss: torch.Tensor | None = None
-    logits_per_series: torch.Tensor | None = None
-    logits_per_text: torch.Tensor | None = None
-    series_embeds: torch.Tensor | None = None
-    text_embeds: torch.Tensor | None = None
-    image_embeds: torch.Tensor | None = None
+    loss: Tensor | None = None
+    logits_per_series: Tensor | None = None
+    logits_per_text: Tensor | None = None
+    series_embeds: Tensor | None = None
+    text_embeds: Tensor | None = None
+    image_embeds: Tensor | None = None
 
 
 class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
     """Embed pixel series, words and, optionally, ground photos in one space.
 
-    Text and vision towers carry CLIP's own parameter names, so CLIP's classes load them from a checkpoint of
-    this model, and this model's towers load from a CLIP checkpoint ([`TimeSenCLIPModel.from_clip`]).
+    Text and vision towers carry CLIP's own parameter names, so CLIP's classes load them from a checkpoint of this
+    model, and this model's towers load from a CLIP checkpoint ([`TimeSenCLIPModel.from_clip`]).
     """
 
     config: TimeSenCLIPConfig
@@ -116,17 +116,13 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         return model
 
     @property
-    def score_scale(self) -> torch.Tensor:
+    def score_scale(self) -> Tensor:
         """Return what turns cosines of series and texts into logits: the learned scale over the fitted temperature."""
         return self.logit_scale.exp() / self.config.calibration_temperature
 
     @can_return_tuple
     def get_series_features(
-        self,
-        pixel_series: torch.Tensor,
-        series_mask: torch.Tensor | None = None,
-        months: torch.Tensor | None = None,
-        **kwargs: Any,
+        self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPooling:
         """Encode series.
 
@@ -146,7 +142,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
     @can_return_tuple
     def get_text_features(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **kwargs: Any
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPooling:
         """Encode texts.
 
@@ -163,7 +159,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         return outputs
 
     @can_return_tuple
-    def get_image_features(self, pixel_values: torch.Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
         """Encode ground photos.
 
         Args:
@@ -187,12 +183,12 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: torch.Tensor | None = None,
-        pixel_series: torch.Tensor | None = None,
-        series_mask: torch.Tensor | None = None,
-        months: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        pixel_values: torch.Tensor | None = None,
+        input_ids: Tensor | None = None,
+        pixel_series: Tensor | None = None,
+        series_mask: Tensor | None = None,
+        months: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        pixel_values: Tensor | None = None,
         return_loss: bool | None = None,
         **kwargs: Any,
     ) -> TimeSenCLIPOutput:
@@ -234,12 +230,12 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             image_embeds=image_embeds,
         )
 
-    def _contrast(self, series_embeds: torch.Tensor | None, image_embeds: torch.Tensor | None) -> torch.Tensor:
+    def _contrast(self, series_embeds: Tensor | None, image_embeds: Tensor | None) -> Tensor:
         if series_embeds is None or image_embeds is None or len(series_embeds) != len(image_embeds):
             raise ValueError("`return_loss` needs `pixel_series` and `pixel_values` with one photo for each series.")
         logits = self.logit_scale.exp() * series_embeds @ image_embeds.T
         return nn.functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
-def _unit(embeds: torch.Tensor) -> torch.Tensor:
+def _unit(embeds: Tensor) -> Tensor:
     return nn.functional.normalize(embeds, dim=-1)

@@ -12,15 +12,14 @@ class SeriesOptions:
     """Say what the numbers of one or many series mean.
 
     Attributes:
-        bands: names of the bands given, in any order and spelling; the checkpoint's own when left out. B01, B09 and
-            B10 may be among them and are left aside.
-        dates: of each acquisition, (time,) or (series, time). Acquisitions become monthly medians of one calendar
-            year.
+        bands: names of the bands given, in any order and spelling; the checkpoint's own when left out. B01, B09 and B10
+            may be among them and are left aside.
+        dates: of each acquisition, (time,) or (series, time). Acquisitions become monthly medians of one calendar year.
         months: places in the year instead of dates, (time,) or (series, time), 0 = January, below 12; time steps are
             kept as they are.
         scl: scene classification (time,) or (series, time), or one value a pixel of the patch.
-        nodata: value that means "missing". Always missing: NaN, 65535, -9999, -32768, and an acquisition that is 0
-            in every band.
+        nodata: value that means "missing". Always missing: NaN, 65535, -9999, -32768, and an acquisition that is 0 in
+            every band.
         units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto".
         processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted. One for all
             acquisitions, or one for each, (time,) or (series, time).

@@ -30,8 +30,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     [{'score': 0.97, 'label': 'maize'}, ...]
     ```
 
-    Series go through the feature extractor and the tower a chunk at a time, and the text
-    tower runs once for each set of labels and templates.
+    Series go through the feature extractor and the tower a chunk at a time, and the text tower runs once for each set
+    of labels and templates.
     """
 
     _load_processor = True
@@ -50,15 +50,15 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
         Args:
             inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any field
-                of [`SeriesOptions`]; or many: an array (series, time, band), a list, a `Dataset` or one of its
-                columns, a `KeyDataset`, or any iterator.
+                of [`SeriesOptions`]; or many: an array (series, time, band), a list, a `Dataset` or one of its columns,
+                a `KeyDataset`, or any iterator.
             candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
             **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, `composite`,
                 `missing_bands`, and for every series the fields of [`SeriesOptions`].
 
         Returns:
-            For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an
-            iterator without length an iterator of such lists, which reads on as it is consumed.
+            For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an iterator
+            without length an iterator of such lists, which reads on as it is consumed.
 
         Raises:
             ValueError: labels, templates or series cannot be used; the sentence says why.
@@ -166,8 +166,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save model and processor; the base class would lose the feature extractor.
 
-        The folder loads with `pipeline(task, model=folder)` where this package is installed. For users without
-        the package, save with [`save_with_remote_code`].
+        The folder loads with `pipeline(task, model=folder)` where this package is installed. For users without the
+        package, save with [`save_with_remote_code`].
 
         Args:
             save_directory: folder to write.

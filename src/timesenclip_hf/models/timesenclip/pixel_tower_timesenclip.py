@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
@@ -68,8 +68,8 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save weights and configuration.
 
-        A checkpoint that was loaded from a folder with remote code names files that a plain save does not write:
-        the names are left out then.
+        A checkpoint that was loaded from a folder with remote code names files that a plain save does not write: the
+        names are left out then.
 
         Args:
             save_directory: folder to write.
@@ -114,8 +114,8 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
             _init_linear_as_torch(module.projection)
 
     def _initialize_weights(self, module: nn.Module, is_custom_code: bool = False) -> None:
-        # Of code that is not its own transformers passes over modules without parameters of their own, as such code
-        # may not heed what was loaded; `_init_weights` does.
+        # Of code that is not its own transformers passes over modules without parameters of their own, as such code may
+        # not heed what was loaded; `_init_weights` does.
         super()._initialize_weights(module)
 
 
@@ -129,14 +129,14 @@ def _init_linear_as_torch(linear: nn.Linear) -> None:
 class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
     """Embed a year of a pixel in CLIP's joint space (TimeSenCLIP, arXiv 2508.11919).
 
-    The architecture is that of the released code: a linear embedding of the bands, learned month positions, a
-    class token, post-LN encoder layers with ReLU, and LayerNorm with one linear layer on the class token.
+    The architecture is that of the released code: a linear embedding of the bands, learned month positions, a class
+    token, post-LN encoder layers with ReLU, and LayerNorm with one linear layer on the class token.
 
-    Departures, none of which changes the output on twelve observed months: missing time steps get no attention, and
-    any number of them at any dates is accepted, dates between two months taking the position between theirs.
+    Departures, none of which changes the output on twelve observed months: missing time steps get no attention, and any
+    number of them at any dates is accepted, dates between two months taking the position between theirs.
 
-    With `encoder_type` "mlp" or "tempcnn", another encoder stands before the same head. It sees a fixed grid of
-    months ([`place_on_months`]): dates count to the nearest month only.
+    With `encoder_type` "mlp" or "tempcnn", another encoder stands before the same head. It sees a fixed grid of months
+    ([`place_on_months`]): dates count to the nearest month only.
     """
 
     config: TimeSenCLIPPixelConfig
@@ -173,9 +173,9 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
     @capture_outputs(tie_last_hidden_states=False)
     def forward(
         self,
-        pixel_series: torch.Tensor,
-        series_mask: torch.Tensor | None = None,
-        months: torch.Tensor | None = None,
+        pixel_series: Tensor,
+        series_mask: Tensor | None = None,
+        months: Tensor | None = None,
         pooled_only: bool = False,
         **kwargs: Any,
     ) -> BaseModelOutputWithPooling:
@@ -185,8 +185,8 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
             pixel_series: scaled reflectance (batch, time, band), or (batch, time, band, height, width).
             series_mask: (batch, time), True where observed; all observed when left out. A series without any
                 observation gives an embedding that is finite, the same for all, and meaningless.
-            months: (time,) or (batch, time), 0 = January, circular; integers are the
-                learned positions, others lie between them. May be left out with twelve time steps, January first.
+            months: (time,) or (batch, time), 0 = January, circular; integers are the learned positions, others lie
+                between them. May be left out with twelve time steps, January first.
             pooled_only: leave out what `pooler_output` does not need, a tenth of the work of the published transformer:
                 its last layer is then computed for the class token alone, and `last_hidden_state` is `None`. What is
                 recorded of that layer with `output_hidden_states` or `output_attentions` is the class token's.
@@ -194,13 +194,12 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
                 TempCNN come as its convolutions make them, (batch, channels, num_months).
 
         Returns:
-            `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`: of the transformer
-            (batch, 1 + time, hidden_size), class token first; of the MLP (batch, 1, hidden_size), its last layer; of
-            TempCNN (batch, num_months, hidden_size), its last convolution.
+            `pooler_output` (batch, projection_dim), not normalised, and `last_hidden_state`: of the transformer (batch,
+            1 + time, hidden_size), class token first; of the MLP (batch, 1, hidden_size), its last layer; of TempCNN
+            (batch, num_months, hidden_size), its last convolution.
 
         Raises:
-            ValueError: a shape does not fit the configuration, or `months` is missing for other than twelve
-                time steps.
+            ValueError: a shape does not fit the configuration, or `months` is missing for other than twelve time steps.
         """
         check_series(self.config, pixel_series, series_mask, months)
         if self.encoder is None:
@@ -215,15 +214,10 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         )
 
     def _attend(
-        self,
-        pixel_series: torch.Tensor,
-        series_mask: torch.Tensor | None,
-        months: torch.Tensor | None,
-        pooled_only: bool,
-        **kwargs: Any,
-    ) -> torch.Tensor:
+        self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None, pooled_only: bool, **kwargs: Any
+    ) -> Tensor:
         """Run the transformer, to (batch, tokens, hidden_size); of the class token alone where only it is wanted."""
-        hidden_states: torch.Tensor = self.embeddings(pixel_series, series_mask, months)
+        hidden_states: Tensor = self.embeddings(pixel_series, series_mask, months)
         masks = [self._attention_mask(hidden_states, hidden_states, series_mask)] * len(self.layers)
         if pooled_only:
             masks[-1] = self._attention_mask(hidden_states[:, :1], hidden_states, series_mask)
@@ -232,7 +226,7 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
             hidden_states = layer(hidden_states, mask, class_token_only=pooled_only and last, **kwargs)
         return hidden_states
 
-    def _attention_mask(self, queries: torch.Tensor, tokens: torch.Tensor, series_mask: torch.Tensor | None) -> Any:
+    def _attention_mask(self, queries: Tensor, tokens: Tensor, series_mask: Tensor | None) -> Any:
         """Return a mask as the attention implementation wants it; the class token is always seen."""
         if series_mask is None:
             return None

@@ -16,8 +16,8 @@ class TimeSenCLIPProcessor(ProcessorMixin):
         image_processor: CLIP's.
         tokenizer: CLIP's.
         hypothesis_template: template, or templates, that the checkpoint's class names go into by default.
-        known_words: words of the training captions, where the text tower knows no others; prompts with other
-            words are warned of. `None` for a text tower trained on the open web.
+        known_words: words of the training captions, where the text tower knows no others; prompts with other words are
+            warned of. `None` for a text tower trained on the open web.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -13,10 +13,7 @@ from .configuration_timesenclip import TimeSenCLIPPixelConfig
 
 
 def check_series(
-    config: TimeSenCLIPPixelConfig,
-    pixel_series: torch.Tensor,
-    series_mask: torch.Tensor | None,
-    months: torch.Tensor | None,
+    config: TimeSenCLIPPixelConfig, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None
 ) -> None:
     """Hold the shapes of a tower's inputs against its configuration.
 
@@ -52,7 +49,7 @@ def check_series(
         )
 
 
-def neighbouring_months(months: torch.Tensor, num_months: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def neighbouring_months(months: Tensor, num_months: int) -> tuple[Tensor, Tensor, Tensor]:
     """Place times of the year between two learned positions, linear on the circle of the year.
 
     All operations are such that ONNX has them; it has no remainder of floats with the sign of the divisor.
@@ -71,14 +68,14 @@ def neighbouring_months(months: torch.Tensor, num_months: int) -> tuple[torch.Te
     return earlier, wrapped(earlier + 1, num_months), fraction
 
 
-def month_shares(months: torch.Tensor, num_months: int) -> torch.Tensor:
+def month_shares(months: Tensor, num_months: int) -> Tensor:
     """Return the share of each learned position in those of times of the year, (..., num_months)."""
     earlier, later, fraction = (values[..., None] for values in neighbouring_months(months, num_months))
     positions = torch.arange(float(num_months), device=months.device)
     return (1 - fraction) * (earlier == positions) + fraction * (later == positions)
 
 
-def wrapped(months: torch.Tensor, num_months: int) -> torch.Tensor:
+def wrapped(months: Tensor, num_months: int) -> Tensor:
     """Bring months into [0, num_months), as the year is a circle."""
     return months - (months / num_months).floor() * num_months
 
@@ -94,9 +91,7 @@ class TimeSenCLIPPixelEmbeddings(nn.Module):
         self.position_embedding = nn.Parameter(torch.zeros(config.num_months, width))
         self.class_embedding = nn.Parameter(torch.zeros(width))
 
-    def forward(
-        self, pixel_series: torch.Tensor, series_mask: torch.Tensor | None, months: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
         """Turn time steps (batch, time, band[, height, width]) into tokens (batch, 1 + time, hidden_size)."""
         values = pixel_series.flatten(2).to(self.band_projection.weight.dtype)
         if series_mask is not None:
@@ -106,7 +101,7 @@ class TimeSenCLIPPixelEmbeddings(nn.Module):
         class_token = self.class_embedding.expand(len(tokens), 1, -1)
         return torch.cat([class_token, tokens], dim=1)
 
-    def _positions(self, months: torch.Tensor | None) -> torch.Tensor:
+    def _positions(self, months: Tensor | None) -> Tensor:
         """Return the learned positions of months, or of all in their order: ([batch,] time, hidden_size)."""
         if months is None:
             return self.position_embedding
@@ -119,14 +114,14 @@ class TimeSenCLIPPixelEmbeddings(nn.Module):
 
 def eager_attention_forward(
     module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
     scaling: float,
     dropout: float = 0.0,
     **kwargs: Any,
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Attend in plain operations: what SDPA is tested against, and the way to see attention weights.
 
     Args:
@@ -166,15 +161,11 @@ class TimeSenCLIPPixelAttention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(
-        self,
-        queries: torch.Tensor,
-        hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        **kwargs: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        self, queries: Tensor, hidden_states: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> tuple[Tensor, Tensor | None]:
         """Let (batch, queries, hidden_size) attend over (batch, tokens, hidden_size); weights come when eager."""
         heads = (-1, self.head_dim)
-        attention: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = ALL_ATTENTION_FUNCTIONS.get_interface(
+        attention: Callable[..., tuple[Tensor, Tensor | None]] = ALL_ATTENTION_FUNCTIONS.get_interface(
             self.config._attn_implementation, eager_attention_forward
         )
         mixed, weights = attention(
@@ -207,12 +198,8 @@ class TimeSenCLIPPixelLayer(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self,
-        hidden_states: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        class_token_only: bool = False,
-        **kwargs: Any,
-    ) -> torch.Tensor:
+        self, hidden_states: Tensor, attention_mask: Tensor | None = None, class_token_only: bool = False, **kwargs: Any
+    ) -> Tensor:
         """Keep the shape (batch, tokens, hidden_size), or make it (batch, 1, hidden_size) for the class token."""
         queries = hidden_states[:, :1] if class_token_only else hidden_states
         attended, _ = self.self_attn(queries, hidden_states, attention_mask, **kwargs)

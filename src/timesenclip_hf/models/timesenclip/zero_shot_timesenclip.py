@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers.utils import logging
 
 logger = logging.get_logger(__name__)
 
 DEFAULT_TEMPLATE = "a photo of {}."
-# "none" is what a model says of one series by itself. The others compare all series with each
-# other (they are transductive), so a result that used one must say so.
+# "none" is what a model says of one series by itself. The others compare all series with each other (they are
+# transductive), so a result that used one must say so.
 CENTRINGS = ("none", "class_mean", "series_mean")
 
 CandidateLabels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
@@ -22,8 +23,7 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     """Read labels with the phrases that describe each.
 
     Args:
-        candidate_labels: a list of names; one string with names between commas; or names with one or more
-            phrases each.
+        candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
 
     Returns:
         `{label: [phrase, ...]}` in their order; a label without phrases describes itself.
@@ -58,8 +58,7 @@ def expand_prompts(
     """Put every phrase of every label in every template.
 
     Args:
-        candidate_labels: a list of names; one string with names between commas; or names with one or more
-            phrases each.
+        candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
         hypothesis_template: one template or several, each with `{}` where the phrase goes.
 
     Returns:
@@ -112,7 +111,7 @@ def warn_of_unknown_words(prompts: Mapping[str, Sequence[str]], known_words: Seq
 
 
 @torch.no_grad()
-def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str]]) -> torch.Tensor:
+def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str]]) -> Tensor:
     """Embed classes: the mean of the unit embeddings of a class's prompts, made unit again.
 
     Args:
@@ -143,14 +142,13 @@ def embed_labels(
     processor: Any,
     candidate_labels: CandidateLabels,
     hypothesis_template: str | Sequence[str] | None = None,
-) -> tuple[list[str], torch.Tensor]:
+) -> tuple[list[str], Tensor]:
     """Embed class names, with a warning for words that the checkpoint never read.
 
     Args:
         model: with `get_text_features`.
         processor: a [`TimeSenCLIPProcessor`]; it holds the tokenizer, the default templates and the known words.
-        candidate_labels: a list of names; one string with names between commas; or names with one or more
-            phrases each.
+        candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
         hypothesis_template: one template or several; the checkpoint's own when left out.
 
     Returns:
@@ -166,21 +164,17 @@ def embed_labels(
 
 
 def score(
-    series_embeds: torch.Tensor,
-    class_embeds: torch.Tensor,
-    *,
-    logit_scale: float | torch.Tensor = 1.0,
-    centring: str = "none",
-) -> torch.Tensor:
+    series_embeds: Tensor, class_embeds: Tensor, *, logit_scale: float | Tensor = 1.0, centring: str = "none"
+) -> Tensor:
     """Compare series and classes by scaled cosine similarities.
 
     Args:
         series_embeds: unit embeddings (series, projection_dim).
         class_embeds: unit embeddings (classes, projection_dim).
         logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
-        centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the
-            mean series away before comparing, or "class_mean", which divides each class's cosines by their mean
-            (what upstream prints as "normalised").
+        centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the mean
+            series away before comparing, or "class_mean", which divides each class's cosines by their mean (what
+            upstream prints as "normalised").
 
     Returns:
         Logits (series, classes); their softmax is the pipeline's score.
