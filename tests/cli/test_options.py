@@ -46,9 +46,9 @@ def test_help_shows_the_options_of_a_group_after_those_of_the_command():
 
 
 def test_the_compute_group_gives_what_the_package_takes():
-    options = ComputeGroup(device="cpu", dtype="bfloat16", deduplicate=True).to_options(batch_size=7)
+    options = ComputeGroup(device="cpu", dtype="bfloat16", deduplicate=True).to_options()
     assert (options.device, options.dtype, options.runtime, options.deduplicate) == ("cpu", "bfloat16", "torch", True)
-    assert (options.exported, options.batch_size, options.threads) == (None, 7, None)
+    assert (options.exported, options.batch_size, options.threads) == (None, None, None)
 
 
 @pytest.mark.parametrize("command", ["classify", "map"])

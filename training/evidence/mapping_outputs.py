@@ -29,7 +29,7 @@ from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.classification import PixelClassifier
 from timesenclip_hf.maps import MapOptions, map_cube, open_cube, reject, write_map
 from timesenclip_hf.maps.files.pictures import draw_map
-from timesenclip_hf.maps.making.embeddings import embeddings_from_int8
+from timesenclip_hf.maps.making.blocks import embeddings_from_int8
 from timesenclip_hf.maps.making.smoothing import majority, majority_halo, potts
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.taxonomies import load_taxonomy

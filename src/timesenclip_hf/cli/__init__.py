@@ -1,4 +1,4 @@
-"""`timesenclip ...`: each command is a few lines over a public function."""
+"""Run `timesenclip ...`: each command is a few lines over a public function."""
 
 import os
 from typing import Annotated, Any
@@ -7,12 +7,11 @@ import typer
 from typer.core import TyperGroup
 
 from .checkpoints import convert, export
-from .demo import demo_app
 from .evaluate import evaluate, evaluate_images_
 from .imports import import_app
 from .map import map_
 from .options import show_progress
-from .search import index_, search
+from .search import demo_app, index_, search
 from .tables import classify
 
 
@@ -49,9 +48,7 @@ app.command("demo-app")(demo_app)
 
 
 @app.callback()
-def main(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
+def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
     """Set up what every command needs."""
     from transformers.utils import logging
 

@@ -15,9 +15,7 @@ def convert(
     band_order: Annotated[
         str | None, typer.Option(help="TimeSenCLIP: bands of the encoder's input in order, with commas.")
     ] = None,
-    vision_tower: Annotated[
-        bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower, for ground photos.")
-    ] = True,
+    vision_tower: Annotated[bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower for ground photos.")] = True,
     revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
 ) -> None:
     """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""

@@ -23,8 +23,7 @@ from .options import (
 if TYPE_CHECKING:
     from ..maps import MapOptions
 
-# Side in pixels of the pieces that a cube is read and mapped in: with a year of all acquisitions some hundred
-# megabytes.
+# Side in pixels of the pieces that a cube is read and mapped in: some hundred megabytes with a year of acquisitions.
 DEFAULT_CHUNK = 256
 # Options that choose among a cube's pixels and acquisitions, and those that only a STAC API understands.
 AREA = ("bbox", "dates", "crs")
@@ -35,20 +34,14 @@ ONLY_STAC = ("resolution", "collection", "max_cloud_cover")
 class SourceGroup(ReadingGroup):
     """Collect the options that say what is mapped, and how it is read."""
 
-    relabel: Annotated[
-        Path | None, typer.Option(help="Folder of a run with --embeddings, to map again by other words.")
-    ] = None
-    stac: Annotated[
-        str | None, typer.Option(help="Address of a STAC API, or file of saved items, instead of a cube.")
-    ] = None
+    relabel: Annotated[Path | None, typer.Option(help="Run with --embeddings to map again by other words.")] = None
+    stac: Annotated[str | None, typer.Option(help="Address of a STAC API or file of items, instead of a cube.")] = None
     collection: Annotated[str | None, typer.Option(help="Of the STAC API.")] = None
     resolution: Annotated[float | None, typer.Option(help="Of a map from STAC, in the units of its CRS.")] = None
     max_cloud_cover: Annotated[float | None, typer.Option(help="STAC: leave out cloudier items (per cent).")] = None
     bbox: Annotated[str | None, typer.Option(help="West, south, east, north in degrees, with commas.")] = None
     dates: Annotated[str | None, typer.Option(help='"2021", "2021-04/2021-09" or "2021-04-15/2021-09-30".')] = None
-    crs: Annotated[
-        str | None, typer.Option(help="Coordinate reference system, of files that name none, or of a map from STAC.")
-    ] = None
+    crs: Annotated[str | None, typer.Option(help="CRS of files that name none, or of a map from STAC.")] = None
     bands: Bands = None
 
 
@@ -56,35 +49,21 @@ class SourceGroup(ReadingGroup):
 class WordsGroup:
     """Collect the options that say what to map and which checkpoint names it."""
 
-    labels: Annotated[
-        str | None, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
-    ] = None
-    label_set: Annotated[
-        list[str] | None, typer.Option(help="NAME=LABELS instead of --labels; repeated, for several maps in one pass.")
-    ] = None
-    hierarchy: Annotated[
-        Path | None, typer.Option(help='JSON of {"group": ["label", ...]}: maps labels and groups.')
-    ] = None
+    labels: Annotated[str | None, typer.Option(help='Names with commas, or JSON of {"label": ["phrase", ...]}.')] = None
+    label_set: Annotated[list[str] | None, typer.Option(help="NAME=LABELS, repeated: several maps in one pass.")] = None
+    hierarchy: Annotated[Path | None, typer.Option(help='JSON of {"group": ["label", ...]}, to map groups too.')] = None
     model: Model = None
     template: Template = None
 
 
 @dataclass(frozen=True)
 class ShownGroup:
-    """Collect the options that say what a map shows and keeps."""
+    """Collect the options that say what a map shows and keeps, and what it is compared with."""
 
-    reject: Annotated[
-        float | None, typer.Option(help='Pixels whose best probability is lower are "uncertain" (code 255).')
-    ] = None
+    reject: Annotated[float | None, typer.Option(help='Pixels of lower probability are "uncertain" (code 255).')] = None
     smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None
     embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None
     png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None
-
-
-@dataclass(frozen=True)
-class ReferenceGroup:
-    """Collect the options that say what a map is compared with."""
-
     reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None
     reference_codes: Annotated[
         str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
@@ -110,7 +89,6 @@ def map_(
     words: WordsGroup,
     source: SourceGroup,
     shown: ShownGroup,
-    reference: ReferenceGroup,
     run: RunGroup,
     compute: ComputeGroup,
     cube: Annotated[
@@ -124,7 +102,7 @@ def map_(
     from ..maps import MapRun, RunOptions
     from ..models.timesenclip.options_timesenclip import SeriesOptions
 
-    options = _check(output, words, shown, reference)  # before the work, as all that can be known to be wrong by then
+    options = _check(output, words, shown)  # before the work, as all that can be known to be wrong by then
     opened, inputs = _open(cube or [], source, run.chunk)
     mapping = MapRun(
         opened,
@@ -136,7 +114,7 @@ def map_(
         compute=compute.to_options(),
         run=RunOptions(run.scheduler, run.workers, run.chunk, inputs),
     )
-    known = _read_reference(reference, next(iter(mapping.recipe.label_sets.values())).labels, opened)
+    known = _read_reference(shown, next(iter(mapping.recipe.label_sets.values())).labels, opened)
     plan = mapping.plan()
     typer.echo(str(plan))
     plan.check()
@@ -144,7 +122,7 @@ def map_(
         _export(mapping.execute(progress=show_progress()), output, shown, known)
 
 
-def _check(output: Path, words: WordsGroup, shown: ShownGroup, reference: ReferenceGroup) -> "MapOptions":
+def _check(output: Path, words: WordsGroup, shown: ShownGroup) -> "MapOptions":
     from ..maps import MapOptions
     from ..maps.files.writing import check_output
     from ..maps.making.map_dataset import check_threshold
@@ -152,9 +130,9 @@ def _check(output: Path, words: WordsGroup, shown: ShownGroup, reference: Refere
     check_output(output, shown.png)
     if shown.reject is not None:
         check_threshold(shown.reject)
-    if reference.reference is not None and reference.reference_codes is None:
+    if shown.reference is not None and shown.reference_codes is None:
         raise ValueError('--reference needs --reference-codes, such as "maize=1200;grassland=13".')
-    if reference.reference is not None and words.label_set:
+    if shown.reference is not None and words.label_set:
         raise ValueError("--reference compares with --labels: leave --label-set out.")
     return MapOptions(
         label_sets=_label_sets(words.label_set) if words.label_set else None,
@@ -193,14 +171,14 @@ def _refuse(chosen: Mapping[str, Any], names: Iterable[str], purpose: str) -> No
         raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
 
 
-def _read_reference(reference: ReferenceGroup, labels: list[str], cube: Any) -> Any:
+def _read_reference(shown: ShownGroup, labels: list[str], cube: Any) -> Any:
     from ..maps import check_labels, parse_codes, read_reference
 
-    if reference.reference is None or reference.reference_codes is None:
+    if shown.reference is None or shown.reference_codes is None:
         return None
-    codes = parse_codes(reference.reference_codes)
+    codes = parse_codes(shown.reference_codes)
     check_labels(labels, list(codes))
-    return read_reference(reference.reference, codes, cube, variable=reference.reference_variable)
+    return read_reference(shown.reference, codes, cube, variable=shown.reference_variable)
 
 
 def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any) -> None:
@@ -213,25 +191,25 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
             typer.echo(f"no data at {failure}", err=True)
     if known is not None:
         typer.echo(str(compare(maps[""], known)))
-    exported = {
-        name: mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore") for name, mapped in maps.items()
-    }
-    if shown.reject is not None:
-        exported = {name: reject(mapped, shown.reject) for name, mapped in exported.items()}
+    exported = {}
+    for name, mapped in maps.items():
+        exported[name] = mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore")
+        if shown.reject is not None:
+            exported[name] = reject(exported[name], shown.reject)
     written = write_map(exported.get("", exported), output, png=shown.png, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
 
 
 def _label_sets(texts: list[str]) -> dict[str, Any]:
-    parts = [text.partition("=") for text in texts]
-    if wrong := next(
-        (text for text, (name, _, labels) in zip(texts, parts, strict=True) if not (name and labels)), None
-    ):
-        raise ValueError(f"{wrong!r} must be NAME=LABELS, such as crops=maize,wheat.")
-    names = [name for name, _, _ in parts]
-    if len(set(names)) < len(names):
-        raise ValueError(f"Give each label set a name of its own, got {', '.join(names)}.")
-    return {name: read_label_option(labels) for name, _, labels in parts}
+    sets: dict[str, Any] = {}
+    for text in texts:
+        name, _, labels = text.partition("=")
+        if not name or not labels:
+            raise ValueError(f"{text!r} must be NAME=LABELS, such as crops=maize,wheat.")
+        if name in sets:
+            raise ValueError(f"Give each label set a name of its own, got {name} twice.")
+        sets[name] = read_label_option(labels)
+    return sets
 
 
 def _shares(mapped: Any) -> str:

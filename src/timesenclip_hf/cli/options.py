@@ -4,10 +4,10 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -15,13 +15,11 @@ if TYPE_CHECKING:
     from ..runtimes.options import ComputeOptions
 
 LabelsOption = Annotated[
-    str,
-    typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.'),
+    str, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
 Template = Annotated[
-    list[str] | None,
-    typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.'),
+    list[str] | None, typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.')
 ]
 Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
@@ -31,8 +29,7 @@ CRS = Annotated[str | None, typer.Option(help="Coordinate reference system where
 
 Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]
 Composite = Annotated[
-    str,
-    typer.Option(help="median (masked, of each month), timesenclip (upstream's recipe) or none (every acquisition)."),
+    str, typer.Option(help="median (masked, of each month), timesenclip (upstream's) or none (every acquisition).")
 ]
 Workers = Annotated[int, typer.Option(help="Processes.")]
 
@@ -64,20 +61,15 @@ class ComputeGroup:
         typer.Option(help="What computes the embeddings; the others need the extra `export`."),
     ] = "torch"
     exported: Annotated[
-        Path | None,
-        typer.Option(help="File of `timesenclip export` for --runtime; float32, made on the fly, if left out."),
+        Path | None, typer.Option(help="File of `timesenclip export` for --runtime; float32 in memory if left out.")
     ] = None
     deduplicate: Annotated[bool, typer.Option("--deduplicate", help="Encode series that are equal once.")] = False
 
-    def to_options(self, **others: Any) -> "ComputeOptions":
-        """Return what the package's functions take.
-
-        Args:
-            **others: fields that are no options of the command.
-        """
+    def to_options(self) -> "ComputeOptions":
+        """Return what the package's functions take."""
         from ..runtimes.options import ComputeOptions
 
-        return ComputeOptions(**{field.name: getattr(self, field.name) for field in fields(self)}, **others)
+        return ComputeOptions(**vars(self))
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -87,23 +79,12 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         command: its parameters that are annotated with a dataclass are filled from that class's fields, which are
             annotated and have defaults as options of Typer have, and shown after the command's own.
     """
-    signature = inspect.signature(command)
-    groups: dict[str, Any] = {
-        name: one.annotation for name, one in signature.parameters.items() if is_dataclass(one.annotation)
-    }
-    parameters = [
-        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, one in signature.parameters.items()
-        if name not in groups
-    ]
+    parameters = inspect.signature(command).parameters
+    kinds: dict[str, Any] = {name: option.annotation for name, option in parameters.items()}
+    groups: dict[str, Any] = {name: kind for name, kind in kinds.items() if is_dataclass(kind)}
+    options = [option for name, option in parameters.items() if name not in groups]
     for group in groups.values():
-        hints = get_type_hints(group, include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                field.name, inspect.Parameter.KEYWORD_ONLY, default=_default(field), annotation=hints[field.name]
-            )
-            for field in fields(group)
-        ]
+        options += inspect.signature(group).parameters.values()
 
     @wraps(command)
     def run(**values: Any) -> None:
@@ -111,13 +92,11 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
             values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
         command(**values)
 
-    run.__dict__["__signature__"] = signature.replace(parameters=parameters)
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    # An option without a default may follow one with a default where all are named.
+    named = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in options]
+    run.__dict__["__signature__"] = inspect.Signature(named)
+    run.__annotations__ = {option.name: option.annotation for option in options}
     return run
-
-
-def _default(field: Field[Any]) -> Any:
-    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def read_label_option(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Find places by words: `timesenclip index` and `timesenclip search`."""
+"""Find places by words, in the terminal or on a page: `timesenclip index`, `search` and `demo-app`."""
 
 import json
 from pathlib import Path
@@ -45,3 +45,18 @@ def search(
         typer.echo(as_table(hits))
     else:
         typer.echo(json.dumps(as_geojson(hits) if format_ == "geojson" else hits, indent=1))
+
+
+def demo_app(
+    model: Model = None,
+    index: Annotated[Path | None, typer.Option(help="Folder of `timesenclip index`; simulated places if none.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; GRADIO_SERVER_NAME, or this machine alone, when left out.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="GRADIO_SERVER_PORT, or a free one from 7860, if left out.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
+) -> None:
+    """Serve the page of the Space on this machine: name series, map small cubes, search places."""
+    from ..app.serving import launch
+
+    launch(model_of(model), index, host=host, port=port, open_browser=open_)

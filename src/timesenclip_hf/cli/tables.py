@@ -38,12 +38,8 @@ def classify(
     if top_k is not None and top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {top_k}.")
     series = read_table(table, id_column=id_column)
-    classifier = PixelClassifier(
-        read_label_option(labels),
-        model_of(model),
-        hypothesis_template=template or None,
-        compute=compute.to_options(),
-    )
+    names, prompts = read_label_option(labels), template or None
+    classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
     options = SeriesOptions(year=reading.year, offset=reading.offset)
     scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
     typer.echo(_summary(series.ids, classifier.labels, scores))

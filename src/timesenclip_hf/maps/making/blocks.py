@@ -9,26 +9,21 @@ import torch
 from ...classification import class_probabilities
 from ...extras import needs_extra
 from ..files.legend import NO_CLASS
-from .embeddings import embeddings_from_int8, embeddings_to_int8
-from .label_sets import LabelSet
-from .recipe import Recipe
+from .recipe import LabelSet, Recipe
 from .smoothing import Smoothing, majority, potts
 
 with needs_extra("map"):
     import xarray as xr
 
 Layers = dict[str, np.ndarray]
+# -127 to 127: with -128 the codes of an embedding and of its opposite would differ.
+LARGEST_CODE = 127
 
 
 def map_block(block: xr.Dataset, recipe: Recipe) -> Layers:
     """Compute the layers of a block in memory: above this function everything decides, below it everything computes.
 
-    Args:
-        block: of a cube, or of a map with stored embeddings.
-        recipe: of the map.
-
-    Returns:
-        The arrays of [`layer_types`], (y, x) or (y, x, feature).
+    The block is of a cube or of a map with stored embeddings; what is returned are the arrays of [`layer_types`].
     """
     if "reflectance" in block:
         scl = block["scl"].values if "scl" in block else None
@@ -45,9 +40,7 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
     classes = None if scl is None else scl.reshape(len(scl), count)
     scores = {name: np.empty((count, len(names.labels)), np.float32) for name, names in recipe.label_sets.items()}
     clear_months = np.empty(count, dtype=np.uint8)
-    stored = None
-    if recipe.embeddings is not None:
-        stored = np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
+    stored = None if recipe.embeddings is None else np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
     step = recipe.model.compute.chunk_size
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
@@ -62,8 +55,10 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
             stored[part][observed] = embeds.numpy()
     layers = _score_layers(scores, shape, recipe)
     layers["clear_months"] = clear_months.reshape(shape)
-    if stored is not None:
-        layers |= _stored_embeddings(stored.reshape(*shape, -1), recipe)
+    if stored is not None and recipe.embeddings == "float16":
+        layers["embeddings"] = stored.reshape(*shape, -1).astype(np.float16)
+    elif stored is not None:
+        layers["embeddings"], layers["embedding_scale"] = embeddings_to_int8(stored.reshape(*shape, -1))
     return layers
 
 
@@ -82,13 +77,6 @@ def relabel_block(embeds: np.ndarray, scale: np.ndarray | None, clear_months: np
     return {**_score_layers(scores, shape, recipe), "clear_months": clear_months}
 
 
-def _stored_embeddings(embeds: np.ndarray, recipe: Recipe) -> Layers:
-    if recipe.embeddings == "float16":
-        return {"embeddings": embeds.astype(np.float16)}
-    codes, scale = embeddings_to_int8(embeds)
-    return {"embeddings": codes, "embedding_scale": scale}
-
-
 def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], recipe: Recipe) -> Layers:
     layers: Layers = {}
     for name, probabilities in scores.items():
@@ -98,20 +86,19 @@ def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], reci
 
 
 def summarise(probabilities: np.ndarray, label_set: LabelSet, smoothing: Smoothing | None = None) -> Layers:
-    """Compute the layers of a label set.
+    """Compute the layers of a label set: those of [`class_layers`], and `class_coarse` and `probability_coarse`.
 
     Args:
         probabilities: (y, x, class), NaN where nothing was observed.
-        label_set: whose classes these are.
+        label_set: the coarse layers are there where it has groups.
         smoothing: a Potts model changes the probabilities, and with them all layers; a majority filter changes the
             classes, and probability and margin follow them.
-
-    Returns:
-        What [`class_layers`] returns, and with groups `class_coarse` and `probability_coarse`.
     """
+    size = None
     if smoothing is not None and smoothing.method == "potts":
         probabilities = potts(probabilities, smoothing.amount)
-    size = int(smoothing.amount) if smoothing is not None and smoothing.method == "majority" else None
+    elif smoothing is not None:
+        size = int(smoothing.amount)
     layers = class_layers(probabilities, size)
     if label_set.coarse_labels:
         sums = probabilities @ np.eye(len(label_set.coarse_labels), dtype=np.float32)[label_set.parents]
@@ -145,3 +132,26 @@ def class_layers(probabilities: np.ndarray, majority_size: int | None = None) ->
     entropy = -(probabilities * logs).sum(axis=-1) / np.log(max(probabilities.shape[-1], 2))
     margin = np.maximum(best - others.max(axis=-1), 0)
     return {"class": codes, "probability": best, "entropy": np.clip(entropy, 0, 1), "margin": margin}
+
+
+def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Store embeddings in a quarter of their size: a signed byte for each number and a scale for each vector.
+
+    Args:
+        embeds: (..., feature), any float type; a vector with NaN counts as no data.
+
+    Returns:
+        Codes (..., feature) int8 and scales (...) float32. `codes * scale` is off by half the scale at most, which is
+        1/254 of the largest number of the vector; no data has the scale 0.
+    """
+    values = np.asarray(embeds, dtype=np.float32)
+    scale = np.abs(values).max(axis=-1) / np.float32(LARGEST_CODE)
+    scale = np.where(np.isfinite(scale), scale, np.float32(0))
+    codes = np.zeros(values.shape, dtype=np.float32)
+    np.divide(values, scale[..., None], out=codes, where=scale[..., None] > 0)
+    return np.rint(codes).clip(-LARGEST_CODE, LARGEST_CODE).astype(np.int8), scale
+
+
+def embeddings_from_int8(codes: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Turn what [`embeddings_to_int8`] returned into embeddings (..., feature) float32, NaN where there is no data."""
+    return np.asarray(codes * np.where(scale > 0, scale, np.nan).astype(np.float32)[..., None])

@@ -1,18 +1,21 @@
 """Decide once what is done to every block of a cube: checkpoint, labels, reading. Small, and made to travel."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
+from ...classification import PixelEncoder
 from ...extras import needs_extra
 from ...models.timesenclip.options_timesenclip import SeriesOptions
-from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
+from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from .label_sets import LabelSet, embed_label_sets
+from ..files.legend import MOST_CLASSES
 from .model_source import Model, ModelSource, find_model
-from .options import DEFAULT_OPTIONS, DEFAULT_READING, MapOptions
+from .options import DEFAULT_OPTIONS, DEFAULT_READING, Hierarchy, MapOptions
 from .sampling import check_reading, settle
 from .smoothing import SHOWN, Smoothing
 
@@ -20,28 +23,38 @@ with needs_extra("map"):
     import xarray as xr
 
 
+class LabelSet(NamedTuple):
+    """Hold the classes of one map, and the groups of a hierarchy if it has one.
+
+    Attributes:
+        class_embeds: unit embeddings (classes, projection_dim).
+        parents: for each label the index of its group.
+    """
+
+    labels: list[str]
+    class_embeds: torch.Tensor
+    phrases: dict[str, list[str]]
+    coarse_labels: list[str]
+    parents: list[int]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Hold everything that turns a block of a cube into layers of a map.
 
     Attributes:
-        model: the checkpoint, and how to compute with it.
-        score_scale: of the model.
-        projection_dim: of the model.
+        model: the checkpoint, and how to compute with it; `score_scale` to `band_names` are its own.
         label_sets: by name; "" is the name of the only one.
-        hypothesis_template: the prompts' templates.
-        band_names: that the checkpoint reads.
         reading: how to read the series of every block.
-        embeddings: type to store embeddings in, or None.
-        smoothing: or None.
+        embeddings: type to store them in.
     """
 
     model: ModelSource
     score_scale: float
     projection_dim: int
+    band_names: list[str]
     label_sets: Mapping[str, LabelSet]
     hypothesis_template: list[str]
-    band_names: list[str]
     reading: SeriesOptions
     embeddings: str | None
     smoothing: Smoothing | None
@@ -107,15 +120,15 @@ def make_recipe(
     *,
     shared: bool = False,
 ) -> Recipe:
-    """Decide what will be done to every block of a cube.
+    """Decide what will be done to every block of a cube, or of a map with stored embeddings.
 
     Args:
-        cube: from [`open_cube`], or a map with stored embeddings.
+        cube: from [`open_cube`] or [`stored_embeddings`].
         labels: class names; None where the options have label sets or a hierarchy.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: what the map shows.
         reading: year, and offset or processing baseline where the cube's own are not right.
-        compute: how to compute.
+        compute: on what and in which precision.
         shared: other processes must find the checkpoint too.
 
     Raises:
@@ -138,10 +151,59 @@ def make_recipe(
         model=source,
         score_scale=encoder.score_scale,
         projection_dim=encoder.model.config.projection_dim,
+        band_names=extractor.band_names,
         label_sets=embed_label_sets(encoder, labels, options),
         hypothesis_template=[template] if isinstance(template, str) else list(template),
-        band_names=extractor.band_names,
         reading=SeriesOptions(year=cube.attrs.get("year")) if is_stored else settle(cube, extractor, reading),
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
     )
+
+
+def embed_label_sets(encoder: PixelEncoder, labels: CandidateLabels | None, options: MapOptions) -> dict[str, LabelSet]:
+    """Embed the classes of each map; return them by the name of their set, "" if there is one only.
+
+    Raises:
+        ValueError: labels, names of sets or the hierarchy cannot be used.
+    """
+    if options.label_sets is None:
+        sets = {"": read_hierarchy(labels, options.hierarchy)}
+    elif labels is not None or options.hierarchy is not None:
+        raise ValueError("Give `labels` (and perhaps a `hierarchy`) or `label_sets`, not both.")
+    else:
+        sets = {name: read_hierarchy(names, None) for name, names in options.label_sets.items()}
+        if wrong := [name for name in sets if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name)]:
+            raise ValueError(f"The name of a label set must be letters and digits, got {wrong[0]!r}.")
+        if not sets:
+            raise ValueError("`label_sets` is empty: give at least one set of class names.")
+    for phrases, *_ in sets.values():
+        if len(phrases) > MOST_CLASSES:
+            raise ValueError(f"A map holds at most {MOST_CLASSES} classes, got {len(phrases)}.")
+    embedded = {}
+    for name, (phrases, coarse, parents) in sets.items():
+        names, embeds = embed_labels(encoder.model, encoder.processor, phrases, options.hypothesis_template)
+        embedded[name] = LabelSet(names, embeds, phrases, coarse, parents)
+    return embedded
+
+
+def read_hierarchy(
+    labels: CandidateLabels | None, hierarchy: Hierarchy | None
+) -> tuple[dict[str, list[str]], list[str], list[int]]:
+    """Read labels with their phrases, the groups that they belong to, and for each label the index of its group."""
+    if hierarchy is None:
+        if labels is None:
+            raise ValueError('Give class names, such as labels=["maize", "woodland"].')
+        return read_labels(labels), [], []
+    group_of: dict[str, str] = {}
+    phrases: dict[str, list[str]] = {}
+    for group, members in hierarchy.items():
+        for name, texts in read_labels(members).items():
+            if name in group_of:
+                raise ValueError(f"The label {name!r} is in two groups, {group_of[name]!r} and {group!r}.")
+            group_of[name], phrases[name] = group, texts
+    if labels is not None:
+        phrases = read_labels(labels)
+        if lost := [name for name in {**phrases, **group_of} if (name in phrases) != (name in group_of)]:
+            raise ValueError(f"{lost[0]!r} is in the labels or in the hierarchy but not in both: name it in both.")
+    coarse = list(hierarchy)
+    return phrases, coarse, [coarse.index(group_of[name]) for name in phrases]

@@ -1,4 +1,4 @@
-from timesenclip_hf.maps.making.label_sets import read_hierarchy
+from timesenclip_hf.maps.making.recipe import read_hierarchy
 
 
 def test_labels_of_a_hierarchy_keep_their_phrases_and_find_their_group():
