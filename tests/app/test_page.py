@@ -1,4 +1,4 @@
-"""The page as programs see it: served on loopback, called as the browser calls it."""
+"""Call the page as programs do: served on loopback, as the browser calls it."""
 
 import json
 import re

@@ -67,7 +67,7 @@ def test_an_uploaded_cube_is_mapped_as_map_cube_maps_it(unfolded: Page, cube: Pa
     upload(unfolded, "map", cube)
     expect(unfolded.locator("#map-status")).to_contain_text(f"{HEIGHT} × {WIDTH} pixels")
     classes = map_cube(cube, WORDS, progress=False)["class"].values
-    expected = {label: float((classes == place).mean()) for place, label in enumerate(WORDS, start=1)}
+    expected = {label: float((classes == index).mean()) for index, label in enumerate(WORDS, start=1)}
     assert shares(unfolded, WORDS) == pytest.approx(expected, abs=1e-4)
 
 

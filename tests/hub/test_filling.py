@@ -1,4 +1,4 @@
-"""What README, cards and Spaces say of the same thing, they say alike."""
+"""Check that README, cards and Spaces say the same of the same thing."""
 
 import re
 
