@@ -6,7 +6,7 @@ its labels beside them, `<patch>_labels_metadata.json`; version 2 in one table, 
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import read_json
 from ...taxonomies import Taxonomy, load_taxonomy
 from ..engine.reports import ImportReport, Problem
-from ..engine.shards import Row
-from .images import BadImageError, check_size, encode_rgb, pack_bands, read_raster
-from .pictures import Picture, PictureReader, check_bands, existing_folder
+from ..engine.shards import Row, import_parts
+from .images import RGB_BANDS, BadImageError, check_size, encode_bands, read_raster
+from .pictures import Picture, PictureReader, existing_folder
 
 with needs_extra("data"):
     import pyarrow.parquet as pq
@@ -32,9 +33,7 @@ SIDES = {
 }
 """Pixels along a side of each band: 1.2 km at 10, 20 and 60 m. L2A has no B10."""
 
-DROPPED: tuple[str, ...] = tuple(
-    json.loads(Path(__file__).with_name("bigearthnet_dropped.json").read_text(encoding="utf-8"))
-)
+DROPPED: tuple[str, ...] = tuple(read_json(Path(__file__).with_name("bigearthnet_dropped.json")))
 """The classes of version 1 that the 19-class nomenclature leaves out (Sumbul et al. 2021, BigEarthNet-MM)."""
 
 _METADATA = "metadata.parquet"
@@ -67,7 +66,7 @@ def read_bigearthnet(
         FileNotFoundError: no such folder or table, or no patch in it.
         ValueError: no such band, or a patch that cannot be used.
     """
-    reader = _Reader(check_bands(bands, tuple(SIDES)), located)
+    reader = _Reader(bands, located)
     return reader.load(_find_patches(Path(folder), metadata), problems, progress)
 
 
@@ -83,6 +82,8 @@ def import_bigearthnet(
 ) -> ImportReport:
     """Write BigEarthNet as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
 
+    What cannot be used is left out, counted and listed in the report.
+
     Args:
         folder: with the folders of patches, at any depth.
         output: folder to write.
@@ -92,18 +93,17 @@ def import_bigearthnet(
         workers: processes.
         progress: show a bar.
 
-    Returns:
-        The report; what cannot be used is left out, counted and listed.
-
     Raises:
         FileNotFoundError: no such folder or table, or no patch in it.
         ValueError: no such band, or no patch can be used.
     """
-    reader = _Reader(check_bands(bands, tuple(SIDES)), located)
-    patches = _find_patches(Path(folder), metadata)
-    identity = {"kind": "bigearthnet", "folder": str(folder), "patches": len(patches)}
+    reader = _Reader(bands, located)
+    parts = reader.parts(patches := _find_patches(Path(folder), metadata))
+    identity: dict[str, Any] = {"kind": "bigearthnet", "folder": str(folder), "patches": len(patches)}
     identity |= {"bands": list(reader.bands), "located": located}
-    return reader.write(patches, output, identity, workers, progress)
+    return import_parts(
+        output, parts, reader.rows, reader.features, identity=identity, workers=workers, progress=progress
+    )
 
 
 def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -138,6 +138,7 @@ def _taxonomy() -> Taxonomy:
 class _Reader(PictureReader):
     """Read folders of patches; a label of None stands in the patch's own JSON."""
 
+    known_bands = tuple(SIDES)
     side = SIDE
     pictures_per_part = 500
 
@@ -158,16 +159,15 @@ class _Reader(PictureReader):
             yield Problem("label outside the 19 classes", name, detail=label, skipped=False)
         if not hot.any():
             raise BadImageError("no label of the 19 classes", ", ".join(labels))
-        wanted = tuple(dict.fromkeys(("B02", "B03", "B04", *self.bands)))
+        wanted = tuple(dict.fromkeys((*reversed(RGB_BANDS), *self.bands)))
         bands, location = _read_bands(picture.path, wanted, self.located)
         yield {
             "point_id": name,
-            "image": encode_rgb(bands),
             "labels": hot.tolist(),
             "date": date or _date_of(name),
             "split": picture.split,
             **location,
-            **pack_bands(bands, self.bands, SIDE),
+            **encode_bands(bands, self.bands, SIDE),
         }
 
 
@@ -181,7 +181,7 @@ def _find_patches(folder: Path, metadata: str | os.PathLike[str] | None) -> list
 
 def _read_metadata(
     folder: Path, metadata: str | os.PathLike[str] | None
-) -> Mapping[str, tuple[tuple[str, ...] | None, str]]:
+) -> dict[str, tuple[tuple[str, ...] | None, str]]:
     """Read labels and split of each patch that the table of version 2 has."""
     if metadata is not None and not Path(metadata).is_file():
         raise FileNotFoundError(f"No such table of labels: {metadata}.")
@@ -193,11 +193,8 @@ def _read_metadata(
     absent = [name for name in columns if name not in pq.read_schema(path).names]
     if absent:
         raise ValueError(f"{path.name} has no column {absent[0]!r}: give the metadata.parquet of BigEarthNet v2.")
-    table = pq.read_table(path, columns=columns).to_pydict()
-    return {
-        name: (tuple(labels), split or "")
-        for name, labels, split in zip(*(table[column] for column in columns), strict=True)
-    }
+    rows = pq.read_table(path, columns=columns).to_pylist()
+    return {row["patch_id"]: (tuple(row["labels"]), row["split"] or "") for row in rows}
 
 
 def _read_labels(folder: Path) -> tuple[tuple[str, ...], str]:
@@ -223,8 +220,7 @@ def _read_bands(folder: Path, bands: Sequence[str], located: bool) -> tuple[dict
         if not path.is_file():
             raise BadImageError("band is missing", path.name)
         values, location = read_raster(path, located=located)
-        _, height, width = values.shape
-        check_size(width, height, SIDES[band], f"{path.name}: BigEarthNet's {band}")
+        check_size(*values.shape[:0:-1], SIDES[band], f"{path.name}: BigEarthNet's {band}")
         layers[band] = values[0]
         locations.append(location)
     return layers, locations[0]

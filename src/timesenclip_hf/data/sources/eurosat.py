@@ -17,10 +17,10 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...taxonomies import load_taxonomy
 from ..engine.reports import ImportReport, Problem
-from ..engine.shards import Row
+from ..engine.shards import Row, import_parts
 from .arrays import write_dataset
-from .images import NOWHERE, BadImageError, check_picture, check_size, encode_rgb, pack_bands, read_raster
-from .pictures import Picture, PictureReader, check_bands, existing_folder
+from .images import NOWHERE, BadImageError, check_picture, check_size, encode_bands, read_raster
+from .pictures import Picture, PictureReader, existing_folder
 
 with needs_extra("data"):
     from datasets import ClassLabel, Dataset, Image, Value, concatenate_datasets, load_dataset
@@ -70,7 +70,7 @@ def read_eurosat(
         if (bands or located) and not {"reflectance", "longitude"} <= set(dataset.features):
             raise ValueError(f"{source} has neither bands nor places: give the folder of 13-band GeoTIFFs.")
         return _in_our_order(_leave_out(dataset, str(source), problems, progress), str(source))
-    reader = _Reader(check_bands(bands, BANDS), located)
+    reader = _Reader(bands, located)
     return reader.load(_find_files(folder, reader), problems, progress)
 
 
@@ -85,6 +85,8 @@ def import_eurosat(
 ) -> ImportReport:
     """Write EuroSAT as a dataset that `load_dataset(output)` reads, with the bytes of its images.
 
+    Images that cannot be used are left out, counted and listed in the report.
+
     Args:
         source: folder of the ten class folders, or id of a dataset on the Hub.
         output: folder to write.
@@ -92,9 +94,6 @@ def import_eurosat(
         located: every image must have a georeference.
         workers: processes.
         progress: show a bar.
-
-    Returns:
-        The report; images that cannot be used are left out, counted and listed.
 
     Raises:
         FileNotFoundError: the source is an empty folder.
@@ -105,9 +104,12 @@ def import_eurosat(
         problems: list[Problem] = []
         dataset = read_eurosat(source, bands=bands, located=located, problems=problems, progress=progress)
         return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + len(problems))
-    reader = _Reader(check_bands(bands, BANDS), located, embed=True)
-    files = _find_files(Path(source), reader)
-    return reader.write(files, output, identity | {"files": len(files)}, workers, progress)
+    reader = _Reader(bands, located, embed=True)
+    parts = reader.parts(files := _find_files(Path(source), reader))
+    identity["files"] = len(files)
+    return import_parts(
+        output, parts, reader.rows, reader.features, identity=identity, workers=workers, progress=progress
+    )
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class _Reader(PictureReader):
 
     embed: bool = False
 
+    known_bands = BANDS
     side = SIDE
     pictures_per_part = 1_000
 
@@ -126,22 +129,18 @@ class _Reader(PictureReader):
 
     def read(self, picture: Picture) -> Iterator[Row]:
         path = picture.path
-        row = self._read_raster(path) if path.suffix.lower() in _RASTERS else self._read_picture(path)
-        yield {"label": picture.label, "path": f"{path.parent.name}/{path.name}", **row}
-
-    def _read_picture(self, path: Path) -> Row:
-        check_picture(path, SIDE, _OWNER)
-        image = {"bytes": path.read_bytes(), "path": path.name} if self.embed else {"bytes": None, "path": str(path)}
-        return {"image": image, **NOWHERE}
-
-    def _read_raster(self, path: Path) -> Row:
+        row: dict[str, Any] = {"label": picture.label, "path": f"{path.parent.name}/{path.name}"}
+        if path.suffix.lower() not in _RASTERS:
+            check_picture(path, SIDE, _OWNER)
+            bytes_, name = (path.read_bytes(), path.name) if self.embed else (None, str(path))
+            yield {**row, "image": {"bytes": bytes_, "path": name}, **NOWHERE}
+            return
         values, location = read_raster(path, located=self.located)
         count, height, width = values.shape
         check_size(width, height, SIDE, _OWNER)
         if count != len(BANDS):
             raise BadImageError("GeoTIFF of other bands", f"{count} bands, EuroSAT's have {len(BANDS)}")
-        bands = dict(zip(BANDS, values, strict=True))
-        return {"image": encode_rgb(bands), **location, **pack_bands(bands, self.bands, SIDE)}
+        yield {**row, **location, **encode_bands(dict(zip(BANDS, values, strict=True)), self.bands, SIDE)}
 
 
 def _find_files(folder: Path, reader: _Reader) -> list[Picture]:
@@ -194,10 +193,9 @@ def _leave_out(dataset: Dataset, source: str, problems: list[Problem] | None, pr
             check_picture(image["bytes"] or Path(image["path"]), SIDE, _OWNER)
             kept.append(row)
         except BadImageError as error:
-            problem = Problem(error.reason, str(row), f"row {row} of {source}", error.detail)
             if problems is None:
-                raise ValueError(f"{problem.source}: {error}.") from None
-            problems.append(problem)
+                raise ValueError(f"row {row} of {source}: {error}.") from None
+            problems.append(Problem(error.reason, str(row), f"row {row} of {source}", error.detail))
     return dataset.select(kept) if len(kept) < len(dataset) else dataset
 
 
@@ -210,7 +208,6 @@ def _in_our_order(dataset: Dataset, source: str) -> Dataset:
         ours = np.array([taxonomy.indices[taxonomy.find(name).code] for name in names])
     except ValueError as error:
         raise ValueError(f"The labels of {source} are not EuroSAT's: {error}") from None
-    labels = ours[np.asarray(dataset["label"])].tolist()
-    feature = ClassLabel(names=taxonomy.class_names)
+    labels, feature = ours[np.asarray(dataset["label"])].tolist(), ClassLabel(names=taxonomy.class_names)
     relabelled = dataset.remove_columns("label").add_column("label", labels, feature=feature)
     return relabelled.select_columns(dataset.column_names)

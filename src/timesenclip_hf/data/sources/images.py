@@ -16,8 +16,6 @@ from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..schema import pack_series
 
 RGB_BANDS = ("B04", "B03", "B02")
-"""Red, green and blue."""
-
 UNREADABLE = "image cannot be read"
 # The columns of a place without a georeference.
 NOWHERE = {"longitude": np.nan, "latitude": np.nan}
@@ -37,14 +35,11 @@ class BadImageError(ValueError):
 
 
 def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[str, float]]:
-    """Read all bands of a GeoTIFF.
+    """Read all bands of a GeoTIFF (band, y, x), and `longitude` and `latitude` of its middle, WGS84.
 
     Args:
         path: of the file.
-        located: it must have a georeference.
-
-    Returns:
-        Its values (band, y, x), and `longitude` and `latitude` of its middle, WGS84, NaN without a georeference.
+        located: it must have a georeference; else longitude and latitude are NaN without one.
 
     Raises:
         BadImageError: it cannot be read, or has no georeference where one is needed.
@@ -72,17 +67,7 @@ def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[
 
 
 def check_size(width: int, height: int, side: int, owner: str) -> None:
-    """Refuse an image that is not `side` pixels square.
-
-    Args:
-        width: of the image.
-        height: of the image.
-        side: that it must have.
-        owner: of images of that size, for the sentence.
-
-    Raises:
-        BadImageError: it has another size.
-    """
+    """Refuse an image that is not square with the side of its `owner` (for the sentence) by a `BadImageError`."""
     if (width, height) != (side, side):
         raise BadImageError("image of another size", f"{width} x {height} pixels, {owner} are {side} x {side}")
 
@@ -108,9 +93,22 @@ def check_picture(source: Path | bytes, side: int, owner: str) -> None:
         raise BadImageError(UNREADABLE, first_line(error)) from None
 
 
-def encode_rgb(bands: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Stretch digital numbers of B04, B03 and B02 (y, x), without offset, to the PNG of a column `image`."""
-    return encode_picture(to_eight_bit(np.stack([bands[name] for name in RGB_BANDS], axis=-1) / DN_PER_REFLECTANCE))
+def encode_bands(bands: Mapping[str, np.ndarray], kept: Sequence[str], side: int) -> dict[str, Any]:
+    """Make the columns of a picture from digital numbers without offset.
+
+    Args:
+        bands: (y, x) each, by name; B04, B03 and B02 are stretched to the PNG of the column `image`.
+        kept: bands for a flat column `reflectance`, times 10,000, of which [`as_series`] makes one time step; coarser
+            ones are laid on the finest grid by nearest neighbour. Without any there is no such column.
+        side: of the finest grid.
+    """
+    rgb = np.stack([bands[name] for name in RGB_BANDS], axis=-1)
+    columns: dict[str, Any] = {"image": encode_picture(to_eight_bit(rgb / DN_PER_REFLECTANCE))}
+    if kept:
+        planes = [bands[name].astype(np.float32) for name in kept]
+        planes = [plane.repeat(side // len(plane), 0).repeat(side // len(plane), 1) for plane in planes]
+        columns["reflectance"] = pack_series(np.stack(planes)).ravel()
+    return columns
 
 
 def encode_picture(picture: np.ndarray) -> dict[str, Any]:
@@ -119,16 +117,3 @@ def encode_picture(picture: np.ndarray) -> dict[str, Any]:
     # 1: the larger levels take ten times as long for a tenth less.
     Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
     return {"bytes": buffer.getvalue(), "path": None}
-
-
-def pack_bands(bands: Mapping[str, np.ndarray], names: Sequence[str], side: int) -> dict[str, np.ndarray]:
-    """Pack some bands into a flat column `reflectance`, times 10,000, of which [`as_series`] makes one time step.
-
-    Args:
-        bands: (y, x) each, by name; coarser ones are laid on the finest grid by nearest neighbour.
-        names: of the bands to pack; without any there is no such column.
-        side: of the finest grid.
-    """
-    planes = [bands[name].astype(np.float32) for name in names]
-    planes = [plane.repeat(side // len(plane), 0).repeat(side // len(plane), 1) for plane in planes]
-    return {"reflectance": pack_series(np.stack(planes)).ravel()} if planes else {}

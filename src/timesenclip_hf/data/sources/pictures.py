@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -11,8 +11,8 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import canonical_band
-from ..engine.reports import ImportReport, Problem
-from ..engine.shards import ImportPart, Row, import_parts
+from ..engine.reports import Problem
+from ..engine.shards import ImportPart, Row
 from .images import BadImageError
 
 with needs_extra("data"):
@@ -20,7 +20,7 @@ with needs_extra("data"):
 
 
 class Picture(NamedTuple):
-    """Name a picture by its file, or by the folder of its bands, with its label and split where they are known."""
+    """Name a picture by its file or the folder of its bands, with its label and split where they are known."""
 
     path: Path
     label: Any = None
@@ -32,22 +32,38 @@ class PictureReader(ABC):
     """Turn pictures into rows; a subclass says how one is read.
 
     Attributes:
-        bands: kept as digital numbers in a column `reflectance`, by the names that the source has.
+        bands: kept as digital numbers in a column `reflectance`; any common spelling, then as the source has them.
         located: every picture must have a georeference.
+        known_bands: that the source has.
         side: pixels along a side of a picture.
         pictures_per_part: that a process takes at a time.
+
+    Raises:
+        ValueError: the source has no such band.
     """
 
-    bands: tuple[str, ...] = ()
+    bands: Sequence[str] = ()
     located: bool = False
 
+    known_bands: ClassVar[tuple[str, ...]]
     side: ClassVar[int]
     pictures_per_part: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        wanted = []
+        for name in self.bands:
+            try:
+                wanted.append(name if name in self.known_bands else canonical_band(name))
+            except ValueError:
+                wanted.append(name)
+            if wanted[-1] not in self.known_bands:
+                raise ValueError(f"There is no band {name!r}: the patches have {', '.join(self.known_bands)}.")
+        object.__setattr__(self, "bands", tuple(wanted))
 
     @property
     @abstractmethod
     def columns(self) -> dict[str, Any]:
-        """Give the columns of a row, but for its place and its bands."""
+        """Give the features of a row, but for its place and its bands."""
 
     @abstractmethod
     def read(self, picture: Picture) -> Iterator[Row | Problem]:
@@ -65,7 +81,7 @@ class PictureReader(ABC):
             features["reflectance"] = List(Value("int16"), length=len(self.bands) * self.side**2)
         return Features(features)
 
-    def rows(self, pictures: Sequence[Picture]) -> Iterator[Row | Problem]:
+    def rows(self, pictures: Iterable[Picture]) -> Iterator[Row | Problem]:
         """Yield the rows of pictures, and what is wrong with some."""
         for picture in pictures:
             try:
@@ -73,6 +89,12 @@ class PictureReader(ABC):
             except BadImageError as error:
                 path = picture.path
                 yield Problem(error.reason, path.name if path.is_dir() else path.stem, path.name, error.detail)
+
+    def parts(self, pictures: Sequence[Picture]) -> list[ImportPart]:
+        """Cut pictures into the parts of an import."""
+        starts = range(0, len(pictures), self.pictures_per_part)
+        chunks = [pictures[start : start + self.pictures_per_part] for start in starts]
+        return [ImportPart(chunk, len(chunk)) for chunk in chunks]
 
     def load(self, pictures: Sequence[Picture], problems: list[Problem] | None, progress: bool) -> Dataset:
         """Read pictures into a dataset in memory.
@@ -86,72 +108,23 @@ class PictureReader(ABC):
             ValueError: a picture must be left out and `problems` is None, or nothing is left.
         """
         kept: list[Row] = []
-        for picture in logging.tqdm(pictures, unit=" images", disable=not progress):
-            for row in self.rows([picture]):
-                if not isinstance(row, Problem):
-                    kept.append(row)
-                elif problems is not None:
-                    problems.append(row)
-                elif row.skipped:
-                    raise ValueError(
-                        f"{row.source}: {row.reason}{f' ({row.detail})' if row.detail else ''}: mend or remove it, or "
-                        "pass `problems=[]` to leave out what cannot be used and to list it there."
-                    )
+        for row in self.rows(logging.tqdm(pictures, unit=" images", disable=not progress)):
+            if not isinstance(row, Problem):
+                kept.append(row)
+            elif problems is not None:
+                problems.append(row)
+            elif row.skipped:
+                raise ValueError(
+                    f"{row.source}: {row.text}: mend or remove it, or pass `problems=[]` to leave out what cannot be "
+                    "used and to list it there."
+                )
         if not kept:
             raise ValueError("No image is left that can be used: see `problems`.")
         return Dataset.from_list(kept, features=self.features).select_columns(list(self.features))
 
-    def write(
-        self,
-        pictures: Sequence[Picture],
-        output: str | os.PathLike[str],
-        identity: Mapping[str, Any],
-        workers: int,
-        progress: bool,
-    ) -> ImportReport:
-        """Write pictures as a dataset that `load_dataset(output)` reads; what was stopped goes on where it was.
-
-        Args:
-            pictures: to read.
-            output: folder to write.
-            identity: what is imported, and how.
-            workers: processes.
-            progress: show a bar.
-
-        Raises:
-            ValueError: no picture can be used, or the folder holds another import.
-        """
-        size = self.pictures_per_part
-        chunks = [pictures[start : start + size] for start in range(0, len(pictures), size)]
-        parts = [ImportPart(chunk, len(chunk)) for chunk in chunks]
-        return import_parts(
-            output, parts, self.rows, self.features, identity=identity, workers=workers, progress=progress
-        )
-
-
-def check_bands(names: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """Give names of bands in any common spelling as a source has them.
-
-    Raises:
-        ValueError: it is none of the bands that the source has, `known`.
-    """
-    wanted = []
-    for name in names:
-        try:
-            wanted.append(name if name in known else canonical_band(name))
-        except ValueError:
-            wanted.append(name)
-        if wanted[-1] not in known:
-            raise ValueError(f"There is no band {name!r}: the patches have {', '.join(known)}.")
-    return tuple(wanted)
-
 
 def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return the path of a folder.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
+    """Return the path of a folder; raise `FileNotFoundError` where there is none."""
     path = Path(folder)
     if not path.is_dir():
         raise FileNotFoundError(f"No such folder: {path}.")
