@@ -1,4 +1,7 @@
-"""Fill cards, README and the page of evidence from what commands measured: `python -m hub.fill_cards`. No figure is typed by hand."""
+"""Fill cards, README and the page of evidence from what commands measured: `python -m hub.fill_cards`.
+
+No figure is typed by hand.
+"""
 
 import contextlib
 import io
@@ -41,7 +44,7 @@ def read(name: str) -> Any:
 
 
 def recalls(results: dict[str, Any]) -> str:
-    """One line of recalls a task of few classes."""
+    """Write a line of recalls for each task of few classes."""
     lines = []
     for name, entry in headlines(results):
         if len(entry["recall"]) <= 10:
@@ -51,7 +54,7 @@ def recalls(results: dict[str, Any]) -> str:
 
 
 def evidence_table(claims: list[dict[str, Any]]) -> str:
-    """A markdown table of claims, figures and bars."""
+    """Set claims, figures and bars in a Markdown table."""
     return table(("claim", "figure", "bar"), ((entry["claim"], entry["figure"], entry["bar"]) for entry in claims))
 
 
@@ -87,13 +90,13 @@ def fill_card(repo_id: str | None = None) -> str:
 
 
 def fill_section(text: str, name: str, content: str) -> str:
-    """Replaces what stands between `<!-- name -->` and `<!-- /name -->`."""
+    """Replace what stands between `<!-- name -->` and `<!-- /name -->`."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
     return pattern.sub(lambda match: f"{match.group(1)}{content}\n{match.group(2)}", text)
 
 
 def run_example(text: str) -> str:
-    """What the README's first example prints when it is run as it stands."""
+    """Run README's first example as it stands, and return what it prints."""
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     if code is None:
         raise ValueError("README.md has no example.")
