@@ -75,8 +75,8 @@ def build_index(
     _check_points(dataset)
     folder, size = Path(output), int(model.config.projection_dim)
     identity = {"kind": "search index", "weights": _searching_weights(model), "points": _content(dataset)}
-    spans = [(start, min(start + PART_SIZE, len(dataset))) for start in range(0, len(dataset), PART_SIZE)]
-    parts = [ImportPart((start, stop), stop - start) for start, stop in spans]
+    spans = [range(len(dataset))[start : start + PART_SIZE] for start in range(0, len(dataset), PART_SIZE)]
+    parts = [ImportPart((span.start, span.stop), len(span)) for span in spans]
     read = partial(_embed_rows, dataset, model, processor.feature_extractor, batch_size)
     features = Features({**FEATURES, "embedding": List(Value("float32"), length=size)})
     # One process: the encoder uses all cores as it is.
@@ -97,13 +97,7 @@ def build_index(
 
 @dataclass(frozen=True)
 class SearchIndex:
-    """Hold points that words find.
-
-    Attributes:
-        points: the rows but for their embeddings, with the FAISS index "embedding".
-        model: what embeds words.
-        processor: the model's.
-    """
+    """Hold points that words find: their rows with the FAISS index "embedding", and the model that embeds words."""
 
     points: Dataset
     model: Any
@@ -111,12 +105,7 @@ class SearchIndex:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], model: Any, processor: Any) -> "SearchIndex":
-        """Read an index, if this checkpoint made it.
-
-        Args:
-            folder: that [`build_index`] wrote.
-            model: of the checkpoint that made it.
-            processor: the model's.
+        """Read an index that [`build_index`] wrote with the same model and its processor.
 
         Raises:
             FileNotFoundError: the folder has no index, or one that is not finished.
@@ -144,11 +133,7 @@ class SearchIndex:
         return cls(points, model, processor)
 
     def search(
-        self,
-        query: str | Sequence[str],
-        *,
-        top_k: int = 10,
-        hypothesis_template: str | Sequence[str] | None = None,
+        self, query: str | Sequence[str], *, top_k: int = 10, hypothesis_template: str | Sequence[str] | None = None
     ) -> list[Hit]:
         """Find the points that are nearest to words.
 
@@ -243,9 +228,8 @@ def _check_points(dataset: Dataset) -> None:
         if name not in dataset.column_names:
             columns = ", ".join(dataset.column_names)
             raise ValueError(f"The dataset has no column {name!r}, but {columns}: a search returns places.")
-    table = dataset.select_columns(["longitude", "latitude"]).with_format("arrow")[:]
-    coordinates = np.stack([table[name].to_numpy().astype(np.float64) for name in table.column_names])
-    if np.isnan(coordinates).any(axis=0).all():
+    coordinates = dataset.select_columns(["longitude", "latitude"]).to_pandas()
+    if coordinates.isna().any(axis=1).all():
         raise ValueError("No point has coordinates: import them with longitude and latitude, a search returns places.")
 
 
@@ -257,12 +241,11 @@ def _embed_rows(
     inputs = next(iterate_inputs(rows, extractor, batch_size=len(rows)))
     described = _describe(rows.with_format("arrow")[:])
     seen = inputs["series_mask"].any(dim=1)
-    empty = described.filter(pa.array((~seen).numpy()))
-    yield from (Problem(NO_CLEAR_OBSERVATION, point) for point in empty["point_id"].to_pylist())
+    empty = described["point_id"].filter(pa.array((~seen).numpy()))
+    yield from (Problem(NO_CLEAR_OBSERVATION, point) for point in empty.to_pylist())
     embeds = encode(model, {name: values[seen] for name, values in inputs.items()}, batch_size=batch_size).numpy()
     described = described.filter(pa.array(seen.numpy()))
-    wrong = ~np.isfinite(embeds).all(axis=1)
-    if wrong.any():
+    if (wrong := ~np.isfinite(embeds).all(axis=1)).any():
         point = described["point_id"][int(wrong.argmax())]
         raise ValueError(f"The embedding of the point {point} is not finite: the checkpoint's weights are damaged.")
     vectors = pa.FixedSizeListArray.from_arrays(pa.array(embeds.reshape(-1)), embeds.shape[1])
@@ -273,11 +256,9 @@ def _describe(table: pa.Table, also: Sequence[str] = ()) -> pa.Table:
     """Return `COLUMNS` of a batch in their types, and others as they are; years and photos that it lacks are empty."""
     columns = {name: table[name] for name in COLUMNS if name in table.column_names}
     columns.setdefault("year", pa.nulls(len(table)))
-    if "photos" in columns:
-        # Chunk by chunk: photos that a dataset holds as bytes must not be copied.
-        columns["photos"] = pa.chunked_array([_links(chunk) for chunk in columns["photos"].chunks], PHOTOS)
-    else:
-        columns["photos"] = pa.array([[]] * len(table), PHOTOS)
+    # Chunk by chunk: photos that a dataset holds as bytes must not be copied.
+    chunks = [_links(chunk) for chunk in columns["photos"].chunks] if "photos" in columns else [[[]] * len(table)]
+    columns["photos"] = pa.chunked_array(chunks, PHOTOS)
     typed = {field.name: columns[field.name].cast(field.type) for field in FEATURES.arrow_schema}
     return pa.table({**typed, **{name: table[name] for name in also}})
 
@@ -333,7 +314,6 @@ def _searching_weights(model: Any) -> str:
     return weights_hash({name: tensor for name, tensor in model.state_dict().items() if not name.startswith(others)})
 
 
-def _name_of(model: Any) -> str:
-    """Return the Hub id of a checkpoint, or the name of its folder without the path."""
+def _name_of(model: Any) -> str:  # without the path of a folder
     name = str(model.name_or_path)
     return Path(name).resolve().name if Path(name).is_dir() else name or "a model without a name"

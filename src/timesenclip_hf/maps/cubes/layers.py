@@ -18,8 +18,7 @@ with needs_extra("map"):
 
 # Written where an acquisition lacks a band and the product names no value for it; the extractor always reads them as
 # missing.
-FILL_UNSIGNED = 65535
-FILL_SIGNED = -9999
+FILLS = {"f": np.nan, "u": 65535, "i": -9999}
 
 # Slices along time, band, y and x.
 StackWindow: TypeAlias = tuple[slice, slice, slice, slice]
@@ -131,9 +130,7 @@ class Stack:
     @property
     def fill(self) -> float:
         """Return what is written where an acquisition lacks a band."""
-        if self.nodata is not None:
-            return self.nodata
-        return {"f": np.nan, "u": FILL_UNSIGNED, "i": FILL_SIGNED}[self.dtype.kind]
+        return FILLS[self.dtype.kind] if self.nodata is None else self.nodata
 
     def to_dask(self, sides: tuple[int, int]) -> Any:
         """Return a dask array (time, band, y, x) with all times and bands of a window of these sides in one chunk."""

@@ -49,34 +49,34 @@ class RasterBand:
 
 
 def raster_layers(path: Path, bands: Sequence[str] | None) -> list[Layer]:
-    """Read the Sentinel-2 bands and the scene classification of one raster.
+    """Read the Sentinel-2 bands and the scene classification of a raster, or of a folder of them at any depth.
 
     Args:
-        path: of the raster.
-        bands: names of its bands, in order, where it leaves them unnamed.
-
-    Raises:
-        ValueError: none is a Sentinel-2 band, or the raster cannot be read or is rotated.
-    """
-    layers = list(_bands_of(path, bands))
-    if not layers:
-        raise ValueError(
-            f"No band of {path.name} has the name of a Sentinel-2 band: describe the bands (B02_2018-05-14), or name "
-            'them in order, bands="B02,B03,...".'
-        )
-    return layers
-
-
-def folder_layers(folder: Path, bands: Sequence[str] | None) -> list[Layer]:
-    """Read the bands of a folder, each at the finest of the resolutions that a SAFE product has it in.
-
-    Args:
-        folder: of rasters, at any depth.
+        path: of the raster or folder; of a folder, each band is read at the finest resolution that it is there in.
         bands: names of the bands of each raster, in order, where they leave them unnamed.
 
     Raises:
         ValueError: none is a Sentinel-2 band, or a raster cannot be read or is rotated.
     """
+    paths = _find_rasters(path) if path.is_dir() else [path]
+    layers = [layer for raster in paths for layer in _bands_of(raster, bands)]
+    if not layers:
+        subject = f"the {len(paths)} rasters in {path.name}" if path.is_dir() else path.name
+        raise ValueError(
+            f"No band of {subject} has the name of a Sentinel-2 band: name the files after band and date, describe the "
+            'bands so (B02_2018-05-14), or name them in order, bands="B02,B03,...".'
+        )
+    if not path.is_dir():
+        return layers
+    finest: dict[tuple[Any, ...], Layer] = {}
+    for layer in layers:
+        key = (layer.band, layer.times[0], layer.crs, *(layer.grid.transform @ (0, 0)))
+        if key not in finest or abs(layer.grid.across) < abs(finest[key].grid.across):
+            finest[key] = layer
+    return list(finest.values())
+
+
+def _find_rasters(folder: Path) -> list[Path]:
     paths = sorted(
         path
         for path in folder.rglob("*")
@@ -90,17 +90,7 @@ def folder_layers(folder: Path, bands: Sequence[str] | None) -> list[Layer]:
             f"The folder {folder.name} holds no Sentinel-2 band: give a Zarr store, a SAFE product (L2A, unpacked), or "
             f"rasters ending in {', '.join(RASTER_SUFFIXES)} named after band and date."
         )
-    finest: dict[tuple[Any, ...], Layer] = {}
-    for layer in (layer for path in paths for layer in _bands_of(path, bands)):
-        key = (layer.band, layer.times[0], layer.crs, *(layer.grid.transform @ (0, 0)))
-        if key not in finest or abs(layer.grid.across) < abs(finest[key].grid.across):
-            finest[key] = layer
-    if not finest:
-        raise ValueError(
-            f"No band of the {len(paths)} rasters in {folder.name} has the name of a Sentinel-2 band: name the files "
-            "or their bands after band and date (B02_2018-05-14)."
-        )
-    return list(finest.values())
+    return paths
 
 
 def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[Layer]:

@@ -14,7 +14,7 @@ from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
 from .datasets import dataset_layers, open_dataset
 from .grids import Grid, grid_of, locate, read_crs
 from .layers import Layer, LayerSlice, Stack
-from .rasters import RASTER_SUFFIXES, folder_layers, raster_layers
+from .rasters import RASTER_SUFFIXES, raster_layers
 from .selection import Box, Chunks, read_box, read_chunks, read_period
 
 with needs_extra("map"):
@@ -130,10 +130,9 @@ def _read_layers(source: CubeSource, bands: Sequence[str] | None, opened: ExitSt
     path = Path(source)
     if not path.exists():
         raise FileNotFoundError(f"No such file: {path}.")
-    if path.suffix.lower() in RASTER_SUFFIXES:
+    is_zarr = path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR_FILES)
+    if path.suffix.lower() in RASTER_SUFFIXES or (path.is_dir() and not is_zarr):
         return raster_layers(path, bands)
-    if path.is_dir() and path.suffix.lower() != ".zarr" and not any((path / name).exists() for name in ZARR_FILES):
-        return folder_layers(path, bands)
     return dataset_layers(opened.enter_context(open_dataset(path)), bands, path.name)
 
 

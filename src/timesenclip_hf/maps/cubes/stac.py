@@ -14,7 +14,7 @@ from .grids import Grid, read_crs
 from .layers import StackWindow, dask_over
 from .reading import assemble_cube
 from .selection import Chunks, read_chunks
-from .stac_items import UNKNOWN_RESOLUTION, Scene, read_scene
+from .stac_items import UNKNOWN_SIZE, Scene, pixel_size, read_scene
 from .stac_search import StacQuery, find_items
 
 with needs_extra("map"):
@@ -168,15 +168,16 @@ def _geobox(scenes: Sequence[Scene], query: StacQuery) -> Any:
         listed = ", ".join(sorted(system.to_string()[:40] for system in systems))
         raise ValueError(f"The items lie in several coordinate reference systems ({listed}): choose one with `crs`.")
     wanted = None if crs is None else read_crs(crs)
-    sizes = ((scene.resolution(band), band) for scene in scenes for band in scene.bands - {SCENE_CLASSES})
-    finest = min(sizes, key=lambda pair: pair[0])
+    assets = [pair for scene in scenes for pair in scene.item.assets.items() if pair[0] != SCENE_CLASSES]
+    band, asset = min(assets, key=lambda pair: pixel_size(*pair))
     if wanted is not None and resolution is None and systems != {wanted}:
         if not wanted.is_projected or wanted.linear_units_factor[1] != 1:
             raise ValueError(f"{crs} does not count in metres: say the size of a pixel in its units, `resolution`.")
-        resolution = FINEST_PIXEL if finest[0] == UNKNOWN_RESOLUTION else finest[0]
+        size = pixel_size(band, asset)
+        resolution = FINEST_PIXEL if size == UNKNOWN_SIZE else size
     items = list(odc.stac.parse_items([scene.item for scene in scenes]))
     target = None if wanted is None else wanted.to_wkt()
-    geobox = odc.stac.output_geobox(items, bands=[finest[1]], bbox=query.box, crs=target, resolution=resolution)
+    geobox = odc.stac.output_geobox(items, bands=[band], bbox=query.box, crs=target, resolution=resolution)
     if geobox is None:
         raise ValueError("The items do not tell the grid of their assets: say `crs` and `resolution`.")
     return geobox

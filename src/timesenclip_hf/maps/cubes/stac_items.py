@@ -24,8 +24,8 @@ PRODUCT_NAMES = ("s2:product_uri", "sentinel:product_id", "title")
 _BASELINE = re.compile(r"N?\d\d\.\d\d|N\d{4}")
 _NAMED_BASELINE = re.compile(r"_(N\d{4})_")
 _METRES = re.compile(r"(?<!\d)(\d0)m$", re.IGNORECASE)
-# Rank of a resolution that an asset does not tell: behind those that do.
-UNKNOWN_RESOLUTION = 1e9
+# Rank of a size of pixels that an asset does not tell: behind those that do.
+UNKNOWN_SIZE = 1e9
 # What Sentinel-2 L2A holds, where an item does not tell it.
 DEFAULT_KIND, DEFAULT_NODATA = "uint16", 0.0
 
@@ -61,10 +61,6 @@ class Scene:
         spellings = {"proj:code": "{}", "proj:epsg": "EPSG:{}", "proj:wkt2": "{}"}
         named = (text.format(owner[key]) for owner in owners for key, text in spellings.items() if owner.get(key))
         return next(named, None)
-
-    def resolution(self, band: str) -> float:
-        """Return the metres of a pixel, or more than any where the asset does not tell."""
-        return _resolution(band, self.item.assets[band])
 
 
 def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
@@ -108,7 +104,7 @@ def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
     for key, asset in item.assets.items():
         named = read_name(key).band
         band = named or _described_band(asset)
-        rank = (named is None, _resolution(key, asset))
+        rank = (named is None, pixel_size(key, asset))
         if band is not None and (band not in ranked or rank < ranked[band][0]):
             ranked[band] = rank, asset
     return {band: asset for band, (_, asset) in ranked.items()}
@@ -165,13 +161,14 @@ def _baseline(item: pystac.Item) -> str:
     return told[0] if told else ""
 
 
-def _resolution(name: str, asset: pystac.Asset) -> float:
+def pixel_size(name: str, asset: pystac.Asset) -> float:
+    """Return the metres of a pixel of an asset, `UNKNOWN_SIZE` where neither its fields nor its name tell."""
     fields = asset.extra_fields
     sizes = [fields.get("gsd"), fields.get("raster:spatial_resolution"), *(fields.get("proj:transform") or [])[:1]]
     sizes += [band.get("spatial_resolution") for band in (fields.get("raster:bands") or [])[:1]]
     if match := _METRES.search(name):
         sizes.append(float(match[1]))
-    return next((abs(float(size)) for size in sizes if size), UNKNOWN_RESOLUTION)
+    return next((abs(float(size)) for size in sizes if size), UNKNOWN_SIZE)
 
 
 def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str:

@@ -105,8 +105,8 @@ def check_output(output: str | os.PathLike[str], png: str | os.PathLike[str] | N
     target = Path(output)
     if target.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
-    for path in (target, None if png is None else Path(png)):
-        if path is not None and path.is_dir():
+    for path in (target, Path(png or target)):
+        if path.is_dir():
             raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
     return target
 
