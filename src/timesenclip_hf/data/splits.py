@@ -247,6 +247,6 @@ def _blocks_of_points(
         raise ValueError("There are no points to split.")
     blocks = block_of(longitude, latitude, block_km)
     names = np.asarray([str(point) for point in point_ids], dtype=np.str_)
-    order = np.lexsort((latitude, longitude, names))
+    order = np.lexsort((np.asarray(latitude), np.asarray(longitude), names))
     rows = order[np.unique(names[order], return_index=True)[1]]
     return names[rows].tolist(), blocks[rows]

@@ -2,8 +2,9 @@
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,7 @@ SPELLINGS = {
     "longitude": ("longitude", "lon", "long", "x", "th_long"),
     "latitude": ("latitude", "lat", "y", "th_lat"),
     "country": ("country", "nuts0"),
-    "year": ("year",),
-    "lc1": ("lc1",),
-    "lu1": ("lu1",),
+    **{name: (name,) for name in ("year", "lc1", "lu1")},
 }
 # An extractor that only reads: the scaling divides by the brightest that counts as a surface, and is undone below.
 _BRIGHTEST = PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
@@ -61,13 +60,12 @@ def dataset_from_series(
     Args:
         series: a `SeriesTable`, an array (series, time, band) or (series, time, band, side, side), or a list of
             arrays or of dictionaries.
-        columns: other columns of the schema, one value for each series: `point_id`, `longitude`, `latitude`,
-            `country`, `lc1`, `lu1`, `year`, and classes by index, code or name. Columns that the schema does not
-            have are kept as they are.
+        columns: other columns of the schema, one value for each series, classes by index, code or name; columns that
+            the schema does not have are kept as they are.
         reading: how the series are read; their year is needed where the dates span several.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
-        problems: takes what was wrong: series without a clear observation, which are left out, unknown class codes,
-            and coordinates that do not fit the country.
+        problems: takes series without a clear observation, which are left out, unknown class codes, and coordinates
+            that do not fit the country.
         **settings: fields of `reading` by name.
 
     Raises:
@@ -75,28 +73,31 @@ def dataset_from_series(
     """
     items, ids = (series.series, series.ids) if isinstance(series, SeriesTable) else (series, None)
     read = _read(items, composite, complete_options(reading, settings))
-    observed = read["observed"]
-    count = len(observed)
+    count = len(read["observed"])
     columns = dict(columns or {})
     wrong = next((name for name, column in columns.items() if len(column) != count), None)
     if wrong is not None:
         raise ValueError(
             f"The column {wrong!r} has {len(columns[wrong])} values for {count} series: give one for each."
         )
-    columns.setdefault("point_id", ids if ids is not None else range(count))
-    columns["point_id"] = [str(point) for point in columns["point_id"]]
-    columns = {"year": read.pop("year"), **columns}
+    points = [str(point) for point in columns.get("point_id", ids if ids is not None else range(count))]
+    columns = {"year": read.pop("year"), **columns, "point_id": points}
     remarks: list[Problem] = [] if problems is None else problems
-    kept = [index for index in range(count) if observed[index].any()]
-    remarks += [
-        Problem(NO_CLEAR_OBSERVATION, columns["point_id"][index]) for index in range(count) if not observed[index].any()
-    ]
-    if not kept:
+    clear = [bool(observed.any()) for observed in read["observed"]]
+    remarks += [Problem(NO_CLEAR_OBSERVATION, point) for point, seen in zip(points, clear, strict=True) if not seen]
+    if not any(clear):
         raise ValueError(f"None of the {count} series has a clear observation: all are NaN, no data or cloud.")
-    if problems is None and len(kept) < count:
-        logger.warning(f"{count - len(kept)} of {count} series are left out: they have no clear observation.")
-    rows = {name: [column[index] for index in kept] for name, column in (columns | read).items()}
-    return _as_dataset(rows, remarks, native=composite == "none" and "dates" in read)
+    if problems is None and not all(clear):
+        logger.warning(f"{clear.count(False)} of {count} series are left out: they have no clear observation.")
+    rows = {name: list(compress(column, clear)) for name, column in (columns | read).items()}
+    lengths, times = {len(values) for values in rows["series"]}, len(rows["observed"][0])
+    ragged = len(lengths) > 1
+    native = composite == "none" and "dates" in read
+    crop = 1 if native and ragged else int(np.sqrt(len(rows["series"][0]) // (times * len(BANDS))))
+    features = build_features(times, native=native or ragged, crop=crop, photos=False)
+    if "dates" not in rows:
+        features.pop("dates", None)
+    return dataset_from_columns(rows, features, remarks)
 
 
 def import_table(
@@ -132,14 +133,13 @@ def import_table(
     dataset = dataset_from_series(table, columns, reading, composite=composite, problems=problems)
     files = [[Path(file).name, Path(file).stat().st_size] for file in (path, labels) if file is not None]
     identity = {"kind": "table", "files": files, "composite": composite, **describe_reading(reading)}
-    return write_dataset(dataset, output, identity=identity, problems=problems, points=len(table))
+    return write_dataset(dataset, output, identity=identity, problems=problems)
 
 
 def describe_reading(reading: SeriesOptions) -> dict[str, Any]:
     """Return the year and, as text, the other options that are set, for the identity of an import."""
     values = {name: getattr(reading, name) for name in SERIES_OPTIONS if name != "year"}
-    chosen = {name: value for name, value in values.items() if value is not None}
-    return {"year": reading.year, "options": repr(chosen)}
+    return {"year": reading.year, "options": repr({name: value for name, value in values.items() if value is not None})}
 
 
 def write_dataset(
@@ -148,7 +148,6 @@ def write_dataset(
     *,
     identity: Mapping[str, Any],
     problems: Sequence[Problem] = (),
-    points: int | None = None,
 ) -> ImportReport:
     """Write a dataset at hand as every import is written: shards and a report.
 
@@ -156,18 +155,12 @@ def write_dataset(
         dataset: to write.
         output: folder.
         identity: what it was made from, and how.
-        problems: met while it was made.
-        points: in the source, where that is more than the rows.
+        problems: met while it was made; the points that were left out are counted by them.
     """
     table = dataset.with_format("arrow")[:]
-
-    def read(_: Any) -> Iterator[pa.Table]:
-        yield table
-
-    part = ImportPart(None, len(dataset) if points is None else points)
-    return import_parts(
-        output, [part], read, dataset.features, identity=identity, problems=problems, workers=1, progress=False
-    )
+    part = ImportPart(None, len(dataset) + sum(problem.skipped for problem in problems))
+    options: dict[str, Any] = {"identity": identity, "problems": problems, "workers": 1, "progress": False}
+    return import_parts(output, [part], lambda _: iter([table]), dataset.features, **options)
 
 
 def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> dict[str, list[Any]]:
@@ -198,13 +191,11 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
         if absent is not None:
             raise ValueError(f"{file.name} has no row for the series {absent!r} in its column {id_column!r}.")
         ordered = [by_id[name] for name in ids]
-    columns: dict[str, list[Any]] = {}
-    if id_column is not None:
-        columns["point_id"] = [row[id_column] for row in ordered]
+    columns = {} if id_column is None else {"point_id": [row[id_column] for row in ordered]}
     for name in rows[0] if rows else ():
         wanted = next((known for known, spellings in SPELLINGS.items() if name.lower() in spellings), name)
-        if name != id_column and wanted not in columns:
-            columns[wanted] = [row[name] for row in ordered]
+        if name != id_column:
+            columns.setdefault(wanted, [row[name] for row in ordered])
     return columns
 
 
@@ -220,8 +211,7 @@ def _read(items: Any, composite: str, reading: SeriesOptions) -> dict[str, list[
             raise ValueError(f"The dates span {present[0]} to {present[-1]}: say which year, `year={present[-1]}`.")
     features = _READER(items, reading, composite=composite, allow_empty=True)
     keep = [np.ones(len(mask), dtype=bool) for mask in features["series_mask"]]
-    native = dates is not None and composite == "none"
-    if dates is not None and native:
+    if dates is not None and composite == "none":
         # Padding, and acquisitions of other years, are none of this series.
         in_year = [np.ones(len(days), dtype=bool) if year is None else year_of(days) == year for days in dates]
         keep = [np.pad(mask, (0, len(padded) - len(mask))) for mask, padded in zip(in_year, keep, strict=True)]
@@ -236,10 +226,9 @@ def _read(items: Any, composite: str, reading: SeriesOptions) -> dict[str, list[
     if dates is None:
         return {**columns, "year": [year] * len(keep)}
     columns["year"] = [year or int(year_of(days)[0]) for days in dates]
-    if native:
-        columns["dates"] = [
-            [str(day) for day in days[chosen[: len(days)]]] for days, chosen in zip(dates, keep, strict=True)
-        ]
+    if composite == "none":
+        pairs = zip(dates, keep, strict=True)
+        columns["dates"] = [[str(day) for day in days[chosen[: len(days)]]] for days, chosen in pairs]
     return columns
 
 
@@ -252,16 +241,6 @@ def _dates(items: Any, shared: Any) -> list[np.ndarray] | None:
     if 0 < len(dated) < len(each):
         raise ValueError("Some series have dates and others none: give all of them dates.")
     return dated or None
-
-
-def _as_dataset(rows: dict[str, list[Any]], problems: list[Problem], native: bool) -> Dataset:
-    sizes = {len(values) for values in rows["series"]}
-    times = len(rows["observed"][0])
-    crop = int(np.sqrt(len(rows["series"][0]) // (times * len(BANDS)))) if not native or len(sizes) == 1 else 1
-    features = build_features(times, native=native or len(sizes) > 1, crop=crop, photos=False)
-    if "dates" in features and "dates" not in rows:
-        features.pop("dates")
-    return dataset_from_columns(rows, features, problems)
 
 
 def dataset_from_columns(rows: dict[str, list[Any]], features: Features, problems: list[Problem]) -> Dataset:
@@ -298,26 +277,21 @@ def _mend_places(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
 
 def _fill_classes(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
     """Turn classes by name or code into indices, and fill in those that LUCAS codes tell."""
-    count = len(rows["point_id"])
-    codes = {name: [str(code or "").strip() for code in rows.get(name, [""] * count)] for name in ("lc1", "lu1")}
-    implied = [classes_of_codes(*pair) for pair in zip(codes["lc1"], codes["lu1"], strict=True)]
-    strange = [
-        (index, f"{name}={code}")
-        for name, column in codes.items()
-        for index, code in enumerate(column)
-        if code and not is_code(name, code)
-    ]
-    rows |= codes
+    points = rows["point_id"]
+    strange: list[tuple[str, str]] = []
+    for name in ("lc1", "lu1"):
+        rows[name] = [str(code or "").strip() for code in rows.get(name, [""] * len(points))]
+        coded = zip(points, rows[name], strict=True)
+        strange += [(point, f"{name}={code}") for point, code in coded if code and not is_code(name, code)]
+    implied = [classes_of_codes(*codes) for codes in zip(rows["lc1"], rows["lu1"], strict=True)]
     for column in CLASS_TAXONOMIES:
         if column not in rows:
             rows[column] = [classes.get(column, UNKNOWN) for classes in implied]
             continue
         texts = ["" if value is None else str(value).strip() for value in rows[column]]
-        indices = {text: class_index(column, text) if text not in ("", "-1") else UNKNOWN for text in set(texts)}
+        texts = ["" if text == "-1" else text for text in texts]
+        indices = {text: class_index(column, text) if text else UNKNOWN for text in set(texts)}
         rows[column] = [indices[text] for text in texts]
-        strange += [
-            (index, f"{column}={text}")
-            for index, text in enumerate(texts)
-            if text not in ("", "-1") and indices[text] == UNKNOWN
-        ]
-    problems += [Problem(UNKNOWN_CODE, rows["point_id"][index], detail=what, skipped=False) for index, what in strange]
+        named = zip(points, texts, strict=True)
+        strange += [(point, f"{column}={text}") for point, text in named if text and indices[text] == UNKNOWN]
+    problems += [Problem(UNKNOWN_CODE, point, detail=detail, skipped=False) for point, detail in strange]

@@ -220,7 +220,8 @@ def _read_bands(folder: Path, bands: Sequence[str], located: bool) -> tuple[dict
         if not path.is_file():
             raise BadImageError("band is missing", path.name)
         values, location = read_raster(path, located=located)
-        check_size(*values.shape[:0:-1], SIDES[band], f"{path.name}: BigEarthNet's {band}")
+        _, height, width = values.shape
+        check_size(width, height, SIDES[band], f"{path.name}: BigEarthNet's {band}")
         layers[band] = values[0]
         locations.append(location)
     return layers, locations[0]

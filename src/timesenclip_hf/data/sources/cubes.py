@@ -186,8 +186,7 @@ def import_cube(
         "composite": composite,
         **describe_reading(reading),
     }
-    skipped = sum(problem.skipped for problem in problems)
-    return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + skipped)
+    return write_dataset(dataset, output, identity=identity, problems=problems)
 
 
 def read_points(

@@ -103,7 +103,7 @@ def import_eurosat(
     if not Path(source).exists():
         problems: list[Problem] = []
         dataset = read_eurosat(source, bands=bands, located=located, problems=problems, progress=progress)
-        return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + len(problems))
+        return write_dataset(dataset, output, identity=identity, problems=problems)
     reader = _Reader(bands, located, embed=True)
     parts = reader.parts(files := _find_files(Path(source), reader))
     identity["files"] = len(files)

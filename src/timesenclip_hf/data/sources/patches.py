@@ -149,8 +149,7 @@ def import_patches(
         "patches": repr(options),
         **describe_reading(reading),
     }
-    skipped = sum(problem.skipped for problem in problems)
-    return write_dataset(dataset, output, identity=identity, problems=problems, points=len(dataset) + skipped)
+    return write_dataset(dataset, output, identity=identity, problems=problems)
 
 
 def _check_cube(cube: xr.Dataset) -> None:

@@ -40,12 +40,7 @@ SUFFIXES = (".csv", ".parquet", ".geoparquet", ".npz")
 
 @dataclass(frozen=True)
 class SeriesTable:
-    """Hold the series of a table.
-
-    Attributes:
-        ids: one for each series.
-        series: dictionaries as the feature extractor and the pipeline take them, one for each series.
-    """
+    """Hold the series of a table with their ids: dictionaries as the feature extractor and the pipeline take them."""
 
     ids: list[str]
     series: list[dict[str, Any]]
@@ -84,8 +79,7 @@ def read_table(path: str | os.PathLike[str], *, id_column: str | None = None) ->
     if "series" in frame.columns:
         return _from_nested(frame, ids, path)
     # A column that names the rows is no band, whatever it is called.
-    names = {column: read_name(column) for column in frame.columns if column != ids}
-    names = {column: name for column, name in names.items() if name.band is not None}
+    names = {column: name for column in frame.columns if column != ids and (name := read_name(column)).band is not None}
     timed = {column: name for column, name in names.items() if name.date is not None or name.month is not None}
     if {name.band for name in names.values()} == {SCENE_CLASSES}:
         raise ValueError(f"{path.name} has the scene classification only: add the reflectance of the bands.")
@@ -158,26 +152,26 @@ def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path
     dated = {name.date is not None for name in timed.values()}
     if len(dated) > 1:
         raise ValueError(f"Some columns of {path.name} have dates and others months: use one of them.")
-    times = sorted({name.date if name.date is not None else name.month for name in timed.values()})  # type: ignore[type-var]  # all dates, or all months
+    time_of: dict[str, Any] = {column: name.month if name.date is None else name.date for column, name in timed.items()}
+    times = sorted(set(time_of.values()))
     present = {name.band for name in timed.values()}
     bands = [band for band in BANDS if band in present]
     values = np.full((len(frame), len(times), len(bands)), np.nan, dtype=np.float64)
     classes = np.zeros((len(frame), len(times)), dtype=np.float64)  # 0 is "no data" of the scene classification
     seen: dict[tuple[Any, Any], str] = {}
     for column, name in timed.items():
-        time = name.date if name.date is not None else name.month
-        if (name.band, time) in seen:
-            raise ValueError(f"{path.name} gives {name.band} of {time} twice: {seen[name.band, time]} and {column}.")
-        seen[name.band, time] = column
+        key = name.band, time_of[column]
+        if key in seen:
+            raise ValueError(f"{path.name} gives {key[0]} of {key[1]} twice: {seen[key]} and {column}.")
+        seen[key] = column
         cells = _numbers(frame[column], path)
         if name.band == SCENE_CLASSES:
-            classes[:, times.index(time)] = np.nan_to_num(cells)
+            classes[:, times.index(key[1])] = np.nan_to_num(cells)
         else:
-            values[:, times.index(time), bands.index(str(name.band))] = cells
+            values[:, times.index(key[1]), bands.index(str(name.band))] = cells
     shared: dict[str, Any] = {"bands": bands}
-    shared |= {"dates": [str(date) for date in times]} if True in dated else {"months": [month - 1 for month in times]}  # type: ignore[operator]  # all months here
-    series = _as_integers(values)
-    items = [{"series": values, **shared} for values in series]
+    shared |= {"dates": list(map(str, times))} if True in dated else {"months": [month - 1 for month in times]}
+    items = [{"series": values, **shared} for values in _as_integers(values)]
     if SCENE_CLASSES in present:
         items = [{**item, "scl": scl.astype(np.uint8)} for item, scl in zip(items, classes, strict=True)]
     return SeriesTable(_row_ids(frame, ids), items)
@@ -203,10 +197,7 @@ def _from_long(frame: Any, names: Mapping[str, NameParts], ids: str | None, path
             raise ValueError(f"The months of {path.name} must be 1 to 12, got {times.min():g} to {times.max():g}.")
         times = times - 1
     values = np.stack([_numbers(frame[columns_of[band]], path) for band in bands], axis=1)
-    columns: dict[str, np.ndarray] = {
-        "series": _as_integers(values),
-        "dates" if date is not None else "months": times,
-    }
+    columns = {"series": _as_integers(values), "months" if date is None else "dates": times}
     if SCENE_CLASSES in columns_of:
         columns["scl"] = np.nan_to_num(_numbers(frame[columns_of[SCENE_CLASSES]], path)).astype(np.uint8)
     keys, first, inverse = np.unique(frame[ids].to_numpy().astype(str), return_index=True, return_inverse=True)
@@ -222,25 +213,22 @@ def _from_nested(frame: Any, ids: str | None, path: Path) -> SeriesTable:
     present = [name for name in SERIES_KEYS if name in frame.columns]
     items = []
     for index, row in enumerate(frame[present].to_dict("records")):
-        item = {name: value for name, value in row.items() if not _is_null(value)}
+        # What is not equal to itself is NaN; an array has no single answer, and is there.
+        item = {name: value for name, value in row.items() if value is not None and (np.ndim(value) or value == value)}
         if "series" not in item:
             raise ValueError(f"Row {index} of {path.name} has no series.")
-        item["series"] = _series_of(item["series"], item.get("bands"), f"row {index} of {path.name}")
-        for name in ("dates", "months", "scl", "bands"):
-            if name in item:
-                item[name] = np.asarray(item[name]).tolist() if name == "bands" else np.asarray(item[name])
-        items.append(item)
+        try:
+            series = np.stack([np.asarray(values) for values in item["series"]])
+            if series.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
+                series = series.reshape(-1, len(item.get("bands", BANDS)))
+        except ValueError:
+            where = f"row {index} of {path.name}"
+            raise ValueError(f"The series in {where} is not (time, band): its time steps differ in length.") from None
+        arrays = {name: np.asarray(item[name]) for name in ("dates", "months", "scl") if name in item}
+        if "bands" in item:
+            item["bands"] = np.asarray(item["bands"]).tolist()
+        items.append({**item, "series": series, **arrays})
     return SeriesTable(_row_ids(frame, ids), items)
-
-
-def _series_of(value: Any, bands: Any, where: str) -> np.ndarray:
-    try:
-        series = np.stack([np.asarray(values) for values in value])
-        if series.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
-            series = series.reshape(-1, len(BANDS) if bands is None else len(bands))
-    except ValueError:
-        raise ValueError(f"The series in {where} is not (time, band): its time steps differ in length.") from None
-    return series
 
 
 def _from_npz(path: Path) -> SeriesTable:
@@ -272,9 +260,7 @@ def _for_each(value: np.ndarray, key: str, count: int) -> Sequence[Any]:
     """Give one value for each series: shared ones are repeated."""
     if key == "bands":
         return [value.tolist()] * count
-    per_series = value.ndim == (2 if key in ("dates", "months") else 1) or (key == "scl" and value.ndim > 1)
-    if key == "scl" and value.ndim == 1:
-        per_series = False
+    per_series = value.ndim > 1 if key == "scl" else value.ndim == (2 if key in ("dates", "months") else 1)
     if not per_series:
         return [value if value.ndim else value.item()] * count
     if len(value) != count:
@@ -294,20 +280,11 @@ def _numbers(column: Any, path: Path) -> np.ndarray:
     try:
         return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))
     except (ValueError, TypeError):
-        bad = next((cell for cell in column if not _is_number(cell)), "?")
-        raise ValueError(f"The column {column.name!r} of {path.name} must hold numbers, got {bad!r}.") from None
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        float(cell)
-    except (ValueError, TypeError):
-        return False
-    return True
-
-
-def _is_null(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
+        with needs_extra("data"):
+            import pandas
+        bad = column[pandas.to_numeric(column, errors="coerce").isna() & column.notna()]
+        cell = next(iter([*bad, *column]))
+        raise ValueError(f"The column {column.name!r} of {path.name} must hold numbers, got {cell!r}.") from None
 
 
 def _column(frame: Any, spellings: Sequence[str]) -> str | None:
