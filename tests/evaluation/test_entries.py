@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from timesenclip_hf.evaluation.entries import Scored, make_entry, multi_label_report, one_class_report
+from timesenclip_hf.evaluation.entries import Scored, make_entry
 from timesenclip_hf.evaluation.metrics import expected_calibration_error, top_k_accuracy
 from timesenclip_hf.evaluation.uncertainty import Resampling
 
@@ -23,6 +23,10 @@ def draw(seed, samples=120):
     return torch.from_numpy(scores), classes
 
 
+def report_of(scored, centring="class_mean"):
+    return make_entry("covers", "generic", centring, scored, {})
+
+
 def value(report, metric):
     return report["metrics"][metric]["value"]
 
@@ -31,7 +35,7 @@ def value(report, metric):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_report_holds_what_scikit_learn_says_of_the_labels_present(seed):
     scores, truth = draw(seed)
-    report = one_class_report(Scored(LABELS, scores, truth, resampling=FEW))
+    report = report_of(Scored(LABELS, scores, truth, resampling=FEW))
     predicted, present = scores.numpy().argmax(axis=1), np.unique(truth)
     assert report["samples"] == 120
     assert value(report, "accuracy") == sk.accuracy_score(truth, predicted)
@@ -47,7 +51,7 @@ def test_a_report_holds_what_scikit_learn_says_of_the_labels_present(seed):
 
 def test_a_report_holds_the_lines_to_beat():
     logits = torch.eye(6)[[0, 1, 0, 2]]
-    report = one_class_report(Scored(LABELS, logits, np.array([0, 0, 0, 2]), resampling=FEW))
+    report = report_of(Scored(LABELS, logits, np.array([0, 0, 0, 2]), resampling=FEW))
     assert report["baselines"] == {"majority": {"accuracy": 0.75, "balanced_accuracy": 0.5}, "chance": 1 / 6}
     assert value(report, "balanced_accuracy") == pytest.approx((2 / 3 + 1) / 2)
     assert report["blocks"] is None
@@ -55,7 +59,7 @@ def test_a_report_holds_the_lines_to_beat():
 
 def test_a_report_has_top_k_and_an_interval_for_every_metric():
     scores, truth = draw(0)
-    report = one_class_report(Scored(LABELS, scores, truth, np.arange(120) // 4, FEW), calibrated=True)
+    report = report_of(Scored(LABELS, scores, truth, np.arange(120) // 4, FEW), "none")
     assert value(report, "top_3_accuracy") == top_k_accuracy(scores, truth, 3)
     assert value(report, "top_5_accuracy") == top_k_accuracy(scores, truth, 5)
     error = expected_calibration_error(scores.softmax(dim=1), truth)
@@ -69,7 +73,7 @@ def test_a_report_has_top_k_and_an_interval_for_every_metric():
 
 def test_top_k_is_left_out_where_there_are_no_more_labels_than_k():
     logits = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    report = one_class_report(Scored(["a", "b"], logits, np.array([0, 1, 0]), resampling=FEW))
+    report = report_of(Scored(["a", "b"], logits, np.array([0, 1, 0]), resampling=FEW))
     assert not any(name.startswith("top_") for name in report["metrics"])
 
 
@@ -90,7 +94,7 @@ def test_several_classes_a_sample_are_measured_by_average_precision():
     scores, _ = draw(1)
     targets = np.random.default_rng(2).random((120, 6)) < 0.3
     targets[:, 3] = False
-    report = multi_label_report(Scored(LABELS, scores, targets, resampling=FEW))
+    report = report_of(Scored(LABELS, scores, targets, resampling=FEW))
     present = [0, 1, 2, 4, 5]
     expected = sk.average_precision_score(targets[:, present], scores[:, present].numpy(), average="macro")
     assert value(report, "mean_average_precision") == pytest.approx(expected, abs=1e-12)
@@ -110,4 +114,4 @@ def test_several_classes_a_sample_are_measured_by_average_precision():
 )
 def test_what_cannot_be_measured_is_an_error_and_not_a_number(scores, truth, message):
     with pytest.raises(ValueError, match=message):
-        one_class_report(Scored(LABELS, scores, np.array(truth, dtype=int), resampling=FEW))
+        report_of(Scored(LABELS, scores, np.array(truth, dtype=int), resampling=FEW))

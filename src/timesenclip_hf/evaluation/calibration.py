@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 from scipy.stats import beta
 
-from .metrics import ArrayLike, as_labels, as_scores, expected_calibration_error
+from .metrics import ArrayLike, as_scored, expected_calibration_error
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class RejectRule:
     """Hold the threshold of the highest probability below which an answer counts as none, and what it was worth.
 
     Attributes:
-        threshold: the highest probability of an answer that is kept is at least this.
+        threshold: an answer is kept whose highest probability is at least this.
         wanted_precision: share of the kept answers that shall be right.
-        confidence: of the lower bound on the precision.
+        confidence: of the lower bound.
         precision: share of the kept answers that were right where the threshold was fitted.
         lower_bound: one-sided Clopper-Pearson bound of that precision.
         coverage: share of answers that were kept there.
@@ -39,13 +39,7 @@ class RejectRule:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Hold what a validation split told of a checkpoint's probabilities.
-
-    Attributes:
-        temperature: divides the logits.
-        samples: size of the validation split.
-        reject: None where no precision was asked for.
-    """
+    """Hold what a validation split of so many samples told: what divides the logits, and the rule if one was wanted."""
 
     temperature: float
     samples: int
@@ -67,10 +61,9 @@ def fit_calibration(
     Raises:
         ValueError: logits or labels cannot be used, no temperature is best, or no threshold reaches the precision.
     """
-    temperature = fit_temperature(logits, truth)
-    reject = None
+    temperature, reject = fit_temperature(logits, truth), None
     if precision is not None:
-        probabilities = softmax(as_scores(logits, "logits") / temperature, axis=1)
+        probabilities = softmax(as_scored(logits, truth, "logits")[0] / temperature, axis=1)
         reject = fit_reject_threshold(probabilities, truth, precision, confidence=confidence)
     return Calibration(temperature, len(truth), reject)
 
@@ -89,8 +82,7 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
         ValueError: logits that are not finite, labels outside the classes, or no temperature is best: the logits
             are no better than chance, or every sample is right.
     """
-    values = as_scores(logits, "logits")
-    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values, classes = as_scored(logits, truth, "logits")
     values = values - values.max(axis=1, keepdims=True)
     of_truth = np.take_along_axis(values, classes[:, None], axis=1)[:, 0]
     if of_truth.mean() <= values.mean():
@@ -134,8 +126,7 @@ def fit_reject_threshold(
         ValueError: probabilities or labels cannot be used, or no threshold reaches the precision; the sentence says
             what could be reached.
     """
-    values = as_scores(probabilities, "probabilities")
-    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values, classes = as_scored(probabilities, truth, "probabilities")
     for name, value in (("precision", precision), ("confidence", confidence)):
         if not 0 < value < 1:
             raise ValueError(f"`{name}` must lie between 0 and 1, got {value}.")
@@ -154,14 +145,9 @@ def fit_reject_threshold(
             "samples."
         )
     index = reached[-1]
-    return RejectRule(
-        threshold=float(thresholds[last][index]),
-        wanted_precision=precision,
-        confidence=confidence,
-        precision=float(hits[index] / kept[index]),
-        lower_bound=float(bounds[index]),
-        coverage=float(kept[index] / len(values)),
-    )
+    fitted_precision, coverage = float(hits[index] / kept[index]), float(kept[index] / len(values))
+    bound, threshold = float(bounds[index]), float(thresholds[last][index])
+    return RejectRule(threshold, precision, confidence, fitted_precision, bound, coverage)
 
 
 def calibration_report(calibration: Calibration, logits: ArrayLike, truth: ArrayLike) -> dict[str, Any]:
@@ -181,34 +167,21 @@ def calibration_report(calibration: Calibration, logits: ArrayLike, truth: Array
     Raises:
         ValueError: logits or labels cannot be used.
     """
-    values = as_scores(logits, "logits")
-    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values, classes = as_scored(logits, truth, "logits")
     scaled = {"before": values, "after": values / calibration.temperature}
-    report: dict[str, Any] = {
+    errors, losses = {}, {}
+    for when, scores in scaled.items():
+        errors[when] = expected_calibration_error(softmax(scores, axis=1), classes)
+        losses[when] = float(-np.take_along_axis(log_softmax(scores, axis=1), classes[:, None], axis=1).mean())
+    probabilities = softmax(scaled["after"], axis=1)
+    return {
         "temperature": calibration.temperature,
         "samples_fitted": calibration.samples,
         "samples": len(values),
-        "expected_calibration_error": {
-            when: expected_calibration_error(softmax(scores, axis=1), classes) for when, scores in scaled.items()
-        },
-        "negative_log_likelihood": {
-            when: float(-np.take_along_axis(log_softmax(scores, axis=1), classes[:, None], axis=1).mean())
-            for when, scores in scaled.items()
-        },
-        "reject": None,
+        "expected_calibration_error": errors,
+        "negative_log_likelihood": losses,
+        "reject": None if calibration.reject is None else _reject_report(calibration.reject, probabilities, classes),
     }
-    if calibration.reject is not None:
-        report["reject"] = _reject_report(calibration.reject, softmax(scaled["after"], axis=1), classes)
-    return report
-
-
-def store_calibration(model: Any, calibration: Calibration) -> None:
-    """Write a calibration into a model's configuration, which its `save_pretrained` keeps beside the weights.
-
-    From then on the model's text logits, the pipeline, `timesenclip classify` and the maps are calibrated.
-    """
-    model.config.calibration_temperature = calibration.temperature
-    model.config.reject_threshold = None if calibration.reject is None else calibration.reject.threshold
 
 
 def _reject_report(rule: RejectRule, probabilities: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
@@ -222,3 +195,12 @@ def _reject_report(rule: RejectRule, probabilities: np.ndarray, classes: np.ndar
         "precision": float(right[kept].mean()) if kept.any() else None,
         "fitted": {"coverage": rule.coverage, "precision": rule.precision, "lower_bound": rule.lower_bound},
     }
+
+
+def store_calibration(model: Any, calibration: Calibration) -> None:
+    """Write a calibration into a model's configuration, which its `save_pretrained` keeps beside the weights.
+
+    From then on the model's text logits, the pipeline, `timesenclip classify` and the maps are calibrated.
+    """
+    model.config.calibration_temperature = calibration.temperature
+    model.config.reject_threshold = None if calibration.reject is None else calibration.reject.threshold

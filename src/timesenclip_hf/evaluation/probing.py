@@ -15,7 +15,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 
 from ..data.splits import blocked_split, random_split, split_rows
-from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, macro_f1
+from .entries import short_report
+from .metrics import ArrayLike, as_array, as_labels, macro_f1
 
 ALL = "all"
 SHOTS = (1, 5, 10, 50, ALL)
@@ -70,9 +71,6 @@ class Ladder:
             inside the shots) and "boosting" (of decision trees, on the series).
         draws: times that shots are drawn; "all" is drawn once.
         seed: of the draws.
-
-    Raises:
-        ValueError: an option has another value than those named.
     """
 
     shots: Sequence[int | str] = SHOTS
@@ -84,9 +82,8 @@ class Ladder:
         wrong = next((step for step in self.shots if step != ALL and (isinstance(step, str) or step < 1)), None)
         if wrong is not None or not len(self.shots):
             raise ValueError(f'`shots` must be numbers from 1 on or "{ALL}", got {wrong}.')
-        unknown = next((method for method in self.methods if method not in METHODS), None)
-        if unknown is not None:
-            raise ValueError(f"`methods` must be of {', '.join(METHODS)}, got {unknown!r}.")
+        if unknown := [method for method in self.methods if method not in METHODS]:
+            raise ValueError(f"`methods` must be of {', '.join(METHODS)}, got {unknown[0]!r}.")
         if self.draws < 1:
             raise ValueError(f"`draws` must be at least 1, got {self.draws}.")
 
@@ -132,9 +129,13 @@ def few_shot_ladder(
         ValueError: lengths differ, rows are in both halves, fewer than two classes can be trained, or nothing is left
             to judge.
     """
-    inputs = _as_inputs(embeds, series)
-    classes = as_array(labels)
-    as_labels(classes + 1, len(class_names) + 1, name="labels", num_samples=len(inputs["knn"]))
+    vectors, raw, classes = as_array(embeds), as_array(series), as_array(labels)
+    if vectors.ndim != 2 or len(vectors) != len(raw):
+        raise ValueError(
+            f"Give an embedding (samples, projection_dim) and a series of each sample, got {vectors.shape} and "
+            f"{raw.shape}."
+        )
+    as_labels(classes + 1, len(class_names) + 1, name="labels", num_samples=len(vectors))
     train, test, left_out = _usable(classes, *halves)
     common = {"samples": len(test), "left_out": [class_names[index] for index in left_out]}
     entries: list[dict[str, Any]] = []
@@ -142,20 +143,32 @@ def few_shot_ladder(
     def add(method: str, step: int | str, trained: list[np.ndarray], answers: list[np.ndarray]) -> None:
         counts = np.bincount(classes[trained[-1]])
         entry = {"method": method, "shots": step, "draws": len(answers), "train_samples": len(trained[-1])}
-        figures = [_judge(answer, classes[test], len(class_names)) for answer in answers]
         fewest = {"fewest_shots": int(counts[counts > 0].min()) if len(counts) else 0}
-        entries.append(entry | fewest | common | {"metrics": _summary(figures)})
+        entries.append(entry | fewest | common | {"metrics": _judge(answers, classes[test], len(class_names))})
 
     if zero_shot is not None:
         answers = as_labels(zero_shot, len(class_names), name="zero_shot", num_samples=len(classes))
         add("zero_shot", 0, [train[:0]], [answers[test]])
     for method in ladder.methods:
-        values = inputs[method]
+        values = raw.reshape(len(raw), -1) if method == "boosting" else vectors
         for step, draws in ladder.draw(classes[train]):
             rows = [train[drawn] for drawn in draws]
             fitted = [_fit(method, values[r], classes[r], ladder.seed + draw) for draw, r in enumerate(rows)]
             add(method, step, rows, [model.predict(values[test]) for model in fitted])
     return entries
+
+
+def _judge(answers: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -> dict[str, dict[str, float | None]]:
+    """Average the figures of several draws."""
+    draws = [
+        short_report(answer, truth, num_classes) | {"macro_f1": macro_f1(answer, truth, num_classes)}
+        for answer in answers
+    ]
+    columns = {name: [figures[name] for figures in draws] for name in draws[0]}
+    return {
+        name: {"value": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None}
+        for name, values in columns.items()
+    }
 
 
 def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any:
@@ -188,17 +201,6 @@ def _fit_probe(values: np.ndarray, classes: np.ndarray, counts: np.ndarray, seed
     return probe.fit(values, classes)
 
 
-def _as_inputs(embeds: ArrayLike, series: ArrayLike) -> dict[str, np.ndarray]:
-    vectors, raw = as_array(embeds), as_array(series)
-    if vectors.ndim != 2 or len(vectors) != len(raw):
-        raise ValueError(
-            f"Give an embedding (samples, projection_dim) and a series of each sample, got {vectors.shape} and "
-            f"{raw.shape}."
-        )
-    raw = raw.reshape(len(raw), -1)
-    return {"knn": vectors, "linear_probe": vectors, "boosting": raw}
-
-
 def _usable(classes: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return training rows and test rows of known class, and the classes that have test rows only."""
     both = np.intersect1d(train, test)
@@ -223,19 +225,3 @@ def _rank_in_class(classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         rows = order[classes[order] == label]
         ranks[rows] = np.arange(len(rows))
     return ranks
-
-
-def _judge(predicted: np.ndarray, truth: np.ndarray, num_classes: int) -> dict[str, float]:
-    return {
-        "accuracy": float((predicted == truth).mean()),
-        "balanced_accuracy": balanced_accuracy(predicted, truth, num_classes),
-        "macro_f1": macro_f1(predicted, truth, num_classes),
-    }
-
-
-def _summary(figures: list[dict[str, float]]) -> dict[str, dict[str, float | None]]:
-    columns = {name: [figure[name] for figure in figures] for name in figures[0]}
-    return {
-        name: {"value": float(np.mean(values)), "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None}
-        for name, values in columns.items()
-    }

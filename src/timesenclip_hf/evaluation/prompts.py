@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from ..models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
-from .metrics import balanced_accuracy
+from .entries import short_report
 from .uncertainty import bootstrap, bootstrap_classification
 
 # Images that are compared with all prompts at once: some tens of megabytes for 2,000 prompts.
@@ -32,10 +32,10 @@ class EmbeddedSplit:
     """Hold the embeddings of series, or photos, of one split.
 
     Attributes:
-        point_ids: of the points, one an embedding.
-        embeds: unit embeddings (N, projection_dim).
+        point_ids: of the points.
+        embeds: (points, projection_dim), unit.
         labels: names of the true classes; a split that only selects needs none.
-        blocks: number of the spatial block of each point, for the intervals; single points are drawn without.
+        blocks: spatial block of each point, for the intervals; single points are drawn without.
     """
 
     point_ids: Sequence[str]
@@ -61,7 +61,7 @@ def text_similarity(prompt_embeds: torch.Tensor) -> np.ndarray:
 def image_similarity(
     prompt_embeds: torch.Tensor, image_embeds: torch.Tensor, class_of: np.ndarray, logit_scale: float
 ) -> np.ndarray:
-    """Measure how much two prompts respond to the same images, from images without labels.
+    """Measure how much two prompts respond to the same images, from images without labels; (P, P) float64.
 
     The response of prompt p to image x is `exp(s <p, x>) / sum_c mean_{q in c} exp(s <q, x>)`: the probability that a
     zero-shot classifier with every prompt for an answer gives it, but that a class with many prompts claims no more
@@ -71,18 +71,14 @@ def image_similarity(
     of the captions only, these of what the classifier will be used on.
 
     Args:
-        prompt_embeds: unit embeddings (P, projection_dim).
-        image_embeds: unit embeddings of series or photos (N, projection_dim).
+        prompt_embeds: unit (P, projection_dim).
+        image_embeds: unit, of series or photos (N, projection_dim).
         class_of: class index of each prompt (P,).
         logit_scale: s, the checkpoint's, exponentiated.
-
-    Returns:
-        (P, P) float64.
     """
     sizes = torch.from_numpy(np.bincount(class_of)[class_of])[:, None]
     gram = torch.zeros(len(prompt_embeds), len(prompt_embeds), dtype=torch.float64)
-    for start in range(0, len(image_embeds), _CHUNK):
-        images = image_embeds[start : start + _CHUNK]
+    for images in torch.split(image_embeds, _CHUNK):
         logits = logit_scale * prompt_embeds.double() @ images.double().T
         responses = (logits - sizes.log()).softmax(dim=0) * sizes
         gram += responses @ responses.T
@@ -94,13 +90,12 @@ def image_similarity(
 def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
     """Weigh each prompt: mean similarity within its class over the mean of its mean similarities to each class.
 
+    The only prompt of a class is compared with itself within it, for want of others; a prompt that resembles none at
+    all weighs 0.
+
     Args:
         similarity: (P, P), not negative.
         class_of: class index of each prompt (P,), from 0 without a gap.
-
-    Returns:
-        (P,) float64. The only prompt of a class is compared with itself within it, for want of others; a prompt
-        that resembles none at all weighs 0.
     """
     rows, sizes = np.arange(len(class_of)), np.bincount(class_of)
     sums = similarity @ np.eye(len(sizes))[class_of]
@@ -109,9 +104,7 @@ def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
     means = sums / sizes
     means[rows, class_of] = within / others
     overall = means.mean(axis=1)
-    weights = np.zeros(len(class_of))
-    np.divide(means[rows, class_of], overall, out=weights, where=overall > 0)
-    return weights
+    return np.divide(means[rows, class_of], overall, out=np.zeros(len(class_of)), where=overall > 0)
 
 
 def weigh_prompts(
@@ -128,20 +121,23 @@ def weigh_prompts(
         model: with `get_text_features` and `logit_scale`.
         processor: the model's [`TimeSenCLIPProcessor`].
         candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
-        image_embeds: unit embeddings of unlabelled series or photos (N, projection_dim), for image-mediated
-            similarity; similarity of the texts when left out.
+        image_embeds: unit (N, projection_dim), of unlabelled series or photos, for image-mediated similarity;
+            similarity of the texts when left out.
         hypothesis_template: that the prompts go into; the checkpoint's own when left out.
 
     Raises:
         ValueError: fewer than two classes, a class with no prompt, or images that are none.
     """
-    prompts = {label: sorted(set(texts)) for label, texts in sorted(read_labels(candidate_labels).items())}
+    labels = read_labels(candidate_labels)
+    prompts = {label: sorted(set(labels[label])) for label in sorted(labels)}
     if len(prompts) < 2:
         raise ValueError(f"Prompts are weighed against those of other classes: give at least two, got {list(prompts)}.")
     unique = sorted({text for texts in prompts.values() for text in texts})
     row_of = {text: row for row, text in enumerate(unique)}
-    rows = [row_of[text] for texts in prompts.values() for text in texts]
-    embeds = _embed_prompts(model, processor, unique, hypothesis_template)[rows]
+    chunks = [unique[start : start + _PROMPTS_AT_ONCE] for start in range(0, len(unique), _PROMPTS_AT_ONCE)]
+    named = [{text: [text] for text in chunk} for chunk in chunks]
+    unique_embeds = torch.cat([embed_labels(model, processor, chunk, hypothesis_template)[1] for chunk in named])
+    embeds = unique_embeds[[row_of[text] for texts in prompts.values() for text in texts]]
     class_of = np.repeat(np.arange(len(prompts)), [len(texts) for texts in prompts.values()])
     if image_embeds is None:
         similarity = text_similarity(embeds)
@@ -153,7 +149,7 @@ def weigh_prompts(
         label: dict(sorted(zip(texts, part.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0])))
         for (label, texts), part in zip(prompts.items(), parts, strict=True)
     }
-    return {label: weighed[label] for label in read_labels(candidate_labels)}
+    return {label: weighed[label] for label in labels}
 
 
 def select_prompts(
@@ -172,8 +168,8 @@ def select_prompts(
         processor: the model's [`TimeSenCLIPProcessor`].
         candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
         top_k: prompts to keep of each class.
-        image_embeds: unit embeddings of unlabelled series or photos (N, projection_dim), for image-mediated
-            similarity; similarity of the texts when left out.
+        image_embeds: unit (N, projection_dim), of unlabelled series or photos, for image-mediated similarity;
+            similarity of the texts when left out.
         hypothesis_template: that the prompts go into; the checkpoint's own when left out.
 
     Raises:
@@ -196,9 +192,6 @@ class SelectionOptions:
         hypothesis_template: that the prompts go into; the checkpoint's own when left out.
         random_draws: choices by chance, at least one: what fewer prompts are worth by themselves.
         seed: of these.
-
-    Raises:
-        ValueError: a number is not positive.
     """
 
     top_k: int = 5
@@ -259,18 +252,22 @@ def prompt_selection_report(
         name: bootstrap_classification(guesses, truth, len(texts), held_out.blocks)
         for name, guesses in predicted.items()
     }
-    rng = np.random.default_rng(options.seed)
-    draws = [
-        predict({label: _draw(texts[label], options.top_k, rng) for label in texts})
-        for _ in range(options.random_draws)
-    ]
+    rng, drawn = np.random.default_rng(options.seed), []
+    for _ in range(options.random_draws):
+        orders = {label: rng.permutation(len(prompts))[: options.top_k] for label, prompts in texts.items()}
+        guesses = predict({label: [texts[label][index] for index in order] for label, order in orders.items()})
+        drawn.append(short_report(guesses, truth, len(texts)))
+    by_metric = {name: [figures[name] for figures in drawn] for name in drawn[0]}
     return {
         "top_k": options.top_k,
         "samples": {"selection": len(selection.embeds), "held_out": len(truth)},
         "prompts": choices,
         "scores": scores,
         "gain": {name: _gain(predicted[name], predicted["all"], truth, held_out.blocks) for name in choices},
-        "random": _random_scores(draws, truth, len(texts)),
+        "random": {
+            name: {"mean": float(np.mean(values)), "spread": float(np.std(values)), "draws": len(drawn)}
+            for name, values in by_metric.items()
+        },
     }
 
 
@@ -284,28 +281,6 @@ def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np
         return float(np.mean(sums[counts > 0] / counts[counts > 0]))
 
     return bootstrap(difference, len(truth), blocks)
-
-
-def _random_scores(draws: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -> dict[str, dict[str, float]]:
-    metrics = {
-        "accuracy": [float(np.mean(guesses == truth)) for guesses in draws],
-        "balanced_accuracy": [balanced_accuracy(guesses, truth, num_classes) for guesses in draws],
-    }
-    return {
-        name: {"mean": float(np.mean(values)), "spread": float(np.std(values)), "draws": len(draws)}
-        for name, values in metrics.items()
-    }
-
-
-def _embed_prompts(model: Any, processor: Any, texts: Sequence[str], template: Any) -> torch.Tensor:
-    chunks = [texts[start : start + _PROMPTS_AT_ONCE] for start in range(0, len(texts), _PROMPTS_AT_ONCE)]
-    return torch.cat(
-        [embed_labels(model, processor, {text: [text] for text in chunk}, template)[1] for chunk in chunks]
-    )
-
-
-def _draw(texts: Sequence[str], number: int, rng: np.random.Generator) -> list[str]:
-    return [texts[index] for index in rng.permutation(len(texts))[:number]]
 
 
 def _check_images(image_embeds: torch.Tensor, size: int) -> None:

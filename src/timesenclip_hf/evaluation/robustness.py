@@ -10,7 +10,7 @@ are one draw times the level. Level 0 is the undamaged input itself.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,10 @@ class Damage:
     extractor: TimeSenCLIPFeatureExtractor
     rng: np.random.Generator
 
+    def shuffled(self, count: int) -> np.ndarray:
+        """Shuffle the numbers 0 to count - 1 anew for each series."""
+        return self.rng.permuted(np.tile(np.arange(count), (len(self.features["months"]), 1)), axis=1)
+
 
 def perturb(
     features: Mapping[str, Any],
@@ -52,7 +56,7 @@ def perturb(
     *,
     seed: int = 0,
 ) -> Features:
-    """Damage series.
+    """Damage series; tensors are new where they changed, and those of the caller are left alone.
 
     Args:
         features: the feature extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height,
@@ -62,9 +66,6 @@ def perturb(
         level: how much, in the unit of the perturbation; the name of a band for "band"; 0 for none.
         extractor: the one that made the features; it knows their bands and scaling.
         seed: of the draw; the same seed, number of series and perturbation, the same damage.
-
-    Returns:
-        The three tensors, new where they changed; those of the caller are left alone.
 
     Raises:
         ValueError: no such perturbation, or a level that it does not have.
@@ -94,20 +95,14 @@ def robustness_curves(
     """
     undamaged: Mapping[str, Any] | None = None  # the same at level 0 of every perturbation, and measured once
     entries = []
-    levels = usual_levels(extractor)
-    for perturbation, level in ((name, level) for name, several in levels.items() for level in several):
-        damaged = perturb(features, perturbation, level, extractor, seed=seed)
-        metrics = undamaged if level == 0 and undamaged is not None else measure(damaged)
-        undamaged = metrics if level == 0 else undamaged
-        entries.append(
-            {
-                "perturbation": perturbation,
-                "level": level,
-                "unit": PERTURBATIONS[perturbation].unit,
-                "mean_composites": float(damaged["series_mask"].sum(dim=1).double().mean()),
-                "metrics": dict(metrics),
-            }
-        )
+    for perturbation, levels in usual_levels(extractor).items():
+        for level in levels:
+            damaged = perturb(features, perturbation, level, extractor, seed=seed)
+            metrics = undamaged if level == 0 and undamaged is not None else measure(damaged)
+            undamaged = metrics if level == 0 else undamaged
+            entry = {"perturbation": perturbation, "level": level, "unit": PERTURBATIONS[perturbation].unit}
+            mean_composites = float(damaged["series_mask"].sum(dim=1).double().mean())
+            entries.append({**entry, "mean_composites": mean_composites, "metrics": dict(metrics)})
     return entries
 
 
@@ -143,27 +138,19 @@ def _checked(perturbation: str, level: Level, extractor: TimeSenCLIPFeatureExtra
     return kind
 
 
-def _hide_months(damage: Damage, turns: np.ndarray) -> Features:
-    """Hide as many months as the level says; `turns` (series or 1, 12) are 0 for the month that goes first."""
-    mask, months = damage.features["series_mask"], damage.features["months"]
-    month = months.round().long() % MONTHS_PER_YEAR
-    turn = torch.from_numpy(turns).expand(len(mask), -1).gather(1, month)
-    # A series without any observation has no answer, so that the one whose turn comes last stays.
-    last = turn.masked_fill(~mask, -1).amax(dim=1, keepdim=True)
-    kept = mask & ((turn >= int(damage.level)) | (turn == last))
-    return _masked(damage.features["pixel_series"], kept)
+def _hide_months(turns_of: Callable[[Damage], np.ndarray]) -> _Perturbation:
+    """Hide as many months as the level says; the turns (series or 1, 12) are 0 for the month that goes first."""
 
+    def hide(damage: Damage) -> Features:
+        mask, months = damage.features["series_mask"], damage.features["months"]
+        month = months.round().long() % MONTHS_PER_YEAR
+        turn = torch.from_numpy(turns_of(damage)).expand(len(mask), -1).gather(1, month)
+        # A series without any observation has no answer, so that the one whose turn comes last stays.
+        last = turn.masked_fill(~mask, -1).amax(dim=1, keepdim=True)
+        kept = mask & ((turn >= int(damage.level)) | (turn == last))
+        return _masked(damage.features["pixel_series"], kept)
 
-def _hide_random_months(damage: Damage) -> Features:
-    return _hide_months(damage, _shuffled(damage, MONTHS_PER_YEAR))
-
-
-def _hide_winter(damage: Damage) -> Features:
-    return _hide_months(damage, np.argsort(WINTER_FIRST)[None])
-
-
-def _hide_growing_season(damage: Damage) -> Features:
-    return _hide_months(damage, np.argsort(WINTER_FIRST[::-1])[None])
+    return _Perturbation(hide, tuple(range(MONTHS_PER_YEAR)), "months hidden", most=MONTHS_PER_YEAR - 1)
 
 
 def _lose_band(damage: Damage) -> Features:
@@ -171,7 +158,7 @@ def _lose_band(damage: Damage) -> Features:
 
 
 def _lose_random_bands(damage: Damage) -> Features:
-    return _lose(damage, _shuffled(damage, len(damage.extractor.band_names)) < damage.level)
+    return _lose(damage, damage.shuffled(len(damage.extractor.band_names)) < damage.level)
 
 
 def _lose(damage: Damage, lost: np.ndarray) -> Features:
@@ -193,12 +180,11 @@ def _add_haze(damage: Damage) -> Features:
     return _add(damage, torch.from_numpy(damage.level * depths[:, :, None] * colour))
 
 
-def _leave_offset(damage: Damage) -> Features:
-    return _add(damage, torch.full((1, 1, 1), damage.level * BASELINE_OFFSET / DN_PER_REFLECTANCE))
+def _add_offsets(sign: int) -> _Perturbation:
+    def add(damage: Damage) -> Features:
+        return _add(damage, torch.full((1, 1, 1), sign * damage.level * BASELINE_OFFSET / DN_PER_REFLECTANCE))
 
-
-def _take_offset_twice(damage: Damage) -> Features:
-    return _leave_offset(replace(damage, level=-damage.level))
+    return _Perturbation(add, (0, 0.1, 0.25, 0.5, 1), "times 1,000 digital numbers")
 
 
 def _shift_months(damage: Damage) -> Features:
@@ -223,21 +209,15 @@ def _aligned(values: torch.Tensor, series: torch.Tensor) -> torch.Tensor:
     return values.reshape(*values.shape, *(1,) * (series.ndim - values.ndim))
 
 
-def _shuffled(damage: Damage, count: int) -> np.ndarray:
-    """Shuffle the numbers 0 to count - 1 anew for each series."""
-    return damage.rng.permuted(np.tile(np.arange(count), (len(damage.features["months"]), 1)), axis=1)
-
-
-_MONTHS = tuple(range(MONTHS_PER_YEAR))
 PERTURBATIONS = {
-    "missing_random": _Perturbation(_hide_random_months, _MONTHS, "months hidden", most=11),
-    "missing_winter_first": _Perturbation(_hide_winter, _MONTHS, "months hidden", most=11),
-    "missing_growing_season_first": _Perturbation(_hide_growing_season, _MONTHS, "months hidden", most=11),
+    "missing_random": _hide_months(lambda damage: damage.shuffled(MONTHS_PER_YEAR)),
+    "missing_winter_first": _hide_months(lambda _: np.argsort(WINTER_FIRST)[None]),
+    "missing_growing_season_first": _hide_months(lambda _: np.argsort(WINTER_FIRST[::-1])[None]),
     "band": _Perturbation(_lose_band, (0, *BANDS), "band lost"),
     "bands_random": _Perturbation(_lose_random_bands, (0, 1, 2, 3, 5, 7, 9), "bands lost", most=len(BANDS) - 1),
     "noise": _Perturbation(_add_noise, (0, 0.005, 0.01, 0.02, 0.05, 0.1), "standard deviation, reflectance"),
     "haze": _Perturbation(_add_haze, (0, 0.01, 0.02, 0.05, 0.1, 0.2), "mean reflectance added to B02"),
-    "offset_left_in": _Perturbation(_leave_offset, (0, 0.1, 0.25, 0.5, 1), "times 1,000 digital numbers"),
-    "offset_taken_twice": _Perturbation(_take_offset_twice, (0, 0.1, 0.25, 0.5, 1), "times 1,000 digital numbers"),
+    "offset_left_in": _add_offsets(1),
+    "offset_taken_twice": _add_offsets(-1),
     "month_shift": _Perturbation(_shift_months, (0, 1, 2, 3, 6), "months late"),
 }

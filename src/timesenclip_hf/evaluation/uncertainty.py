@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import coo_array
 
-from .metrics import ArrayLike, as_array, as_labels, balanced_accuracy, calibration_gaps, macro_f1
+from .metrics import ArrayLike, as_array, balanced_accuracy, calibration_gaps, macro_f1
+from .metrics.arrays import as_label_pair
 
 Interval = dict[str, float]
 
@@ -64,27 +65,23 @@ def bootstrap_classification(
     hits: Mapping[str, ArrayLike] | None = None,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> dict[str, Interval]:
-    """Compute accuracy, balanced accuracy and macro F1 with percentile intervals.
+    """Compute `accuracy`, `balanced_accuracy`, `macro_f1` and shares of hits as `{"value", "low", "high"}`.
 
     A class that a resample lacks is left out of that resample's means, as it is of the figure itself.
 
     Args:
         predicted: (samples,) class indices.
         truth: (samples,) class indices.
-        num_classes: how many classes there are.
+        num_classes: how many there are.
         blocks: (samples,) block of each; single samples are drawn when left out.
         hits: further shares by name, (samples,) booleans each, such as whether the true class was among the first
             three.
-        resampling: how many, seed and level.
-
-    Returns:
-        `{"value", "low", "high"}` of `accuracy`, `balanced_accuracy`, `macro_f1` and each of `hits`.
+        resampling: how the intervals are drawn.
 
     Raises:
         ValueError: labels outside the classes, hits that are no booleans, or fewer than two blocks.
     """
-    classes = as_labels(truth, num_classes)
-    guesses = as_labels(predicted, num_classes, name="predicted", num_samples=len(classes))
+    guesses, classes = as_label_pair(predicted, truth, num_classes)
     shares: dict[str, ArrayLike] = {"accuracy": guesses == classes, **(hits or {})}
     # Each interval stands by itself, so that the shares need not be drawn together with the classes.
     cells, counts = _resample_cells([classes, guesses], blocks, resampling)
@@ -106,27 +103,28 @@ def bootstrap_classification(
 
 
 def bootstrap_shares(
-    hits: Mapping[str, ArrayLike],
-    blocks: ArrayLike | None = None,
-    *,
-    resampling: Resampling = DEFAULT_RESAMPLING,
+    hits: Mapping[str, ArrayLike], blocks: ArrayLike | None = None, *, resampling: Resampling = DEFAULT_RESAMPLING
 ) -> dict[str, Interval]:
-    """Compute shares of hits with percentile intervals, such as Recall@1 and Recall@5 from [`hit_ranks`].
+    """Compute shares of hits, such as Recall@1 and Recall@5 from [`hit_ranks`], as `{"value", "low", "high"}`.
 
     Args:
         hits: (samples,) booleans by name, all of the same samples.
         blocks: (samples,) block of each; single samples are drawn when left out.
-        resampling: how many, seed and level.
-
-    Returns:
-        `{"value", "low", "high"}` of each name.
+        resampling: how the intervals are drawn.
 
     Raises:
         ValueError: no hits, unequal lengths, values that are no booleans, or fewer than two blocks.
     """
-    if not hits:
+    shares = {name: as_array(values) for name, values in hits.items()}
+    if not shares:
         raise ValueError("There are no hits to resample: give at least one row of booleans by its name.")
-    shares = _as_hits(hits, len(as_array(next(iter(hits.values())))))
+    num_samples = len(next(iter(shares.values())))
+    for name, values in shares.items():
+        if values.shape != (num_samples,) or values.dtype != np.bool_ or not num_samples:
+            raise ValueError(
+                f"The hits {name!r} must be one boolean for each of the {num_samples} samples, at least one, got "
+                f"{values.dtype} of shape {values.shape}."
+            )
     cells, counts = _resample_cells(list(shares.values()), blocks, resampling)
     sizes = counts.sum(axis=1)
     return {
@@ -143,7 +141,7 @@ def bootstrap_calibration(
     bins: int = 15,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> Interval:
-    """Compute the expected calibration error with its interval, and the error that chance alone would show.
+    """Compute the expected calibration error as `{"value", "low", "high", "floor"}`.
 
     The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of
     the same confidences would show on average (in each bin the mean absolute value of a normal deviate with the
@@ -157,10 +155,7 @@ def bootstrap_calibration(
         truth: (samples,) class indices.
         blocks: (samples,) block of each; single samples are drawn when left out.
         bins: of confidence, of equal width.
-        resampling: how many, seed and level.
-
-    Returns:
-        `{"value", "low", "high", "floor"}`.
+        resampling: how the interval is drawn.
 
     Raises:
         ValueError: rows that are no probabilities, labels outside the classes, or fewer than two blocks.
@@ -200,19 +195,7 @@ def bootstrap(
         statistic: the figure of some rows, given as row numbers.
         num_samples: how many rows there are.
         blocks: (samples,) block of each; single samples are drawn when left out.
-        resampling: how many, seed and level.
-
-    Raises:
-        ValueError: no samples, or fewer than two blocks.
-    """
-    draws = draw_rows(num_samples, blocks, resampling)
-    return _interval(statistic(np.arange(num_samples)), np.asarray([statistic(rows) for rows in draws]), resampling)
-
-
-def draw_rows(
-    num_samples: int, blocks: ArrayLike | None = None, resampling: Resampling = DEFAULT_RESAMPLING
-) -> Iterator[np.ndarray]:
-    """Draw the row numbers of each resample; by block their number varies with the sizes of the blocks drawn.
+        resampling: how the interval is drawn.
 
     Raises:
         ValueError: no samples, or fewer than two blocks.
@@ -221,25 +204,19 @@ def draw_rows(
         raise ValueError("There are no samples to draw from.")
     block_of, num_blocks = _as_blocks(blocks, num_samples)
     members = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
+    drawn = _draws(num_blocks, resampling)
+    rows = drawn if blocks is None else (np.concatenate([members[block] for block in draw]) for draw in drawn)
+    return _interval(statistic(np.arange(num_samples)), np.asarray([statistic(draw) for draw in rows]), resampling)
+
+
+def _draws(num_blocks: int, resampling: Resampling) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(resampling.seed)
-    draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
-    return (drawn if blocks is None else np.concatenate([members[block] for block in drawn]) for drawn in draws)
+    return (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
 
 
 def _interval(value: float, resampled: np.ndarray, resampling: Resampling) -> Interval:
     low, high = resampling.bounds(resampled)
     return {"value": float(value), "low": low, "high": high}
-
-
-def _as_hits(hits: Mapping[str, ArrayLike], num_samples: int) -> dict[str, np.ndarray]:
-    arrays = {name: as_array(values) for name, values in hits.items()}
-    for name, values in arrays.items():
-        if values.shape != (num_samples,) or values.dtype != np.bool_ or not num_samples:
-            raise ValueError(
-                f"The hits {name!r} must be one boolean for each of the {num_samples} samples, at least one, got "
-                f"{values.dtype} of shape {values.shape}."
-            )
-    return arrays
 
 
 def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, int]:
@@ -261,12 +238,7 @@ def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, 
 def _resample_cells(
     columns: Sequence[np.ndarray], blocks: ArrayLike | None, resampling: Resampling
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Resample how often each combination of values occurs.
-
-    Args:
-        columns: (samples,) whole numbers or booleans.
-        blocks: (samples,) block of each, or None.
-        resampling: how many, and the seed.
+    """Resample how often each combination of values of the columns, (samples,) whole numbers or booleans, occurs.
 
     Returns:
         The combinations that occur, one (cells,) array for each column, and the counts (resamples, cells), float64.
@@ -281,20 +253,14 @@ def _resample_cells(
 def _resample_sums(
     groups: np.ndarray, weights: np.ndarray | None, blocks: ArrayLike | None, resampling: Resampling
 ) -> np.ndarray:
-    """Sum the weights (ones without them) by group in each resample, (resamples, groups), float64.
-
-    Args:
-        groups: (samples,) numbers from 0, each of which occurs or is below one that does.
-        weights: (samples,), or None.
-        blocks: (samples,) block of each, or None.
-        resampling: how many, and the seed.
-    """
-    rng, num_samples = np.random.default_rng(resampling.seed), len(groups)
+    """Sum the weights (ones without them) by group, numbers from 0, in each resample: (resamples, groups), float64."""
+    num_samples = len(groups)
     block_of, num_blocks = _as_blocks(blocks, num_samples)
     if blocks is None and weights is None:
-        return rng.multinomial(num_samples, np.bincount(groups) / num_samples, size=resampling.resamples).astype(float)
+        rng, shares = np.random.default_rng(resampling.seed), np.bincount(groups) / num_samples
+        return rng.multinomial(num_samples, shares, size=resampling.resamples).astype(float)
     ones = np.ones(num_samples) if weights is None else weights
     # What falls on the same cell of the table is added up.
     table = coo_array((ones, (groups, block_of)), shape=(int(groups.max()) + 1, num_blocks)).tocsr()
-    draws = (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
+    draws = _draws(num_blocks, resampling)
     return np.stack([table @ np.bincount(drawn, minlength=num_blocks) for drawn in draws])

@@ -6,7 +6,7 @@ lower index comes first, as `argmax` has it, so that a model which answers the s
 answer does.
 """
 
-from .arrays import ArrayLike, as_array, as_labels, as_scores
+from .arrays import ArrayLike, as_array, as_labels, as_scored
 from .confidence import calibration_gaps, expected_calibration_error
 from .labels import (
     absent_classes,
@@ -24,7 +24,7 @@ __all__ = [
     "absent_classes",
     "as_array",
     "as_labels",
-    "as_scores",
+    "as_scored",
     "average_precision",
     "balanced_accuracy",
     "calibration_gaps",

@@ -38,17 +38,11 @@ def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
 def as_labels(
     labels: ArrayLike, num_classes: int | None = None, *, name: str = "truth", num_samples: int | None = None
 ) -> np.ndarray:
-    """Read class indices as int64 (samples,).
-
-    Args:
-        labels: class indices.
-        num_classes: how many classes there are; any number when left out.
-        name: of the argument, for the message.
-        num_samples: how many there must be, where that is known.
+    """Read class indices as int64 (samples,), of so many classes and samples where these are known.
 
     Raises:
         ValueError: another shape, nothing in it, fractions, or an index outside the classes, such as the -1 of a
-            class that is not known.
+            class that is not known; the sentence calls them `name`.
     """
     values = as_array(labels)
     if values.ndim != 1 or not values.size:
@@ -69,10 +63,12 @@ def as_labels(
 
 
 def as_label_pair(predicted: ArrayLike, truth: ArrayLike, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Read predicted and true class indices of the same samples, int64 (samples,) each.
-
-    Raises:
-        ValueError: no samples, unequal lengths, or labels outside the classes.
-    """
+    """Read predicted and true class indices of the same samples, int64 (samples,) each."""
     classes = as_labels(truth, num_classes)
     return as_labels(predicted, num_classes, name="predicted", num_samples=len(classes)), classes
+
+
+def as_scored(scores: ArrayLike, truth: ArrayLike, name: str = "scores") -> tuple[np.ndarray, np.ndarray]:
+    """Read scores, float64 (samples, classes), and the true class indices of the same samples, int64 (samples,)."""
+    values = as_scores(scores, name)
+    return values, as_labels(truth, values.shape[1], num_samples=len(values))

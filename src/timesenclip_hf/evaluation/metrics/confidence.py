@@ -6,7 +6,7 @@ the gap of each sample.
 
 import numpy as np
 
-from .arrays import ArrayLike, as_labels, as_scores
+from .arrays import ArrayLike, as_scored
 
 # Room for the rounding of a half-precision softmax.
 SUM_TOLERANCE = 1e-2
@@ -33,18 +33,9 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
 def calibration_gaps(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> tuple[np.ndarray, np.ndarray]:
     """Find each sample's bin of confidence and its gap: the confidence less 1 where it is right, less 0 elsewhere.
 
-    The mean gap of a bin is how overconfident the bin is.
-
-    Args:
-        probabilities: (samples, classes), rows that sum to 1.
-        truth: (samples,) class indices.
-        bins: of equal width, which hold their upper edge.
-
-    Raises:
-        ValueError: rows that are no probabilities, labels outside the classes, or no bin.
+    The mean gap of a bin is how overconfident the bin is. Bins have equal width and hold their upper edge.
     """
-    values = as_scores(probabilities, "probabilities")
-    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values, classes = as_scored(probabilities, truth, "probabilities")
     if bins < 1:
         raise ValueError(f"`bins` must be at least 1, got {bins}.")
     wrong = (np.abs(values.sum(axis=1) - 1) > SUM_TOLERANCE) | (values < 0).any(axis=1)

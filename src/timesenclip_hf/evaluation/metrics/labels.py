@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score, recall_score
 
-from .arrays import ArrayLike, as_array, as_label_pair, as_labels, as_scores
+from .arrays import ArrayLike, as_array, as_label_pair, as_labels, as_scored, as_scores
 
 
 def top_k_accuracy(scores: ArrayLike, truth: ArrayLike, k: int = 1) -> float:
@@ -27,17 +27,8 @@ def top_k_hits(scores: ArrayLike, truth: ArrayLike, k: int = 1) -> np.ndarray:
 
     Among equal scores the lower class comes first, so that `k=1` is what `argmax` hits; scikit-learn's
     `top_k_accuracy_score` puts the higher class first.
-
-    Args:
-        scores: (samples, classes), the higher the likelier.
-        truth: (samples,) class indices.
-        k: from 1 to the number of classes.
-
-    Raises:
-        ValueError: scores that are not finite, labels outside the classes, or k outside its range.
     """
-    values = as_scores(scores)
-    classes = as_labels(truth, values.shape[1], num_samples=len(values))
+    values, classes = as_scored(scores, truth)
     if not 1 <= k <= values.shape[1]:
         raise ValueError(f"`k` must be between 1 and the number of classes, {values.shape[1]}, got {k}.")
     of_truth = np.take_along_axis(values, classes[:, None], axis=1)
@@ -52,7 +43,7 @@ def balanced_accuracy(predicted: ArrayLike, truth: ArrayLike, num_classes: int) 
     Args:
         predicted: (samples,) class indices.
         truth: (samples,) class indices.
-        num_classes: how many classes there are.
+        num_classes: how many there are.
 
     Raises:
         ValueError: no samples, unequal lengths, or labels outside the classes.
@@ -62,15 +53,10 @@ def balanced_accuracy(predicted: ArrayLike, truth: ArrayLike, num_classes: int) 
 
 
 def macro_f1(predicted: ArrayLike, truth: ArrayLike, num_classes: int) -> float:
-    """Compute the mean F1 of the classes that occur in the truth.
+    """Compute the mean F1 of the classes that occur in the truth, from class indices (samples,).
 
     A class that is only ever predicted has no F1 of its own here; its false positives count as misses of the true
     class. A class that occurs and is never predicted has 0.
-
-    Args:
-        predicted: (samples,) class indices.
-        truth: (samples,) class indices.
-        num_classes: how many classes there are.
 
     Raises:
         ValueError: no samples, unequal lengths, or labels outside the classes.
@@ -114,8 +100,7 @@ def mean_average_precision(scores: ArrayLike, targets: ArrayLike) -> float:
         targets: (samples, classes), 1 or True where the sample has the class.
 
     Raises:
-        ValueError: scores that are not finite, targets of another shape or with other values than 0 and 1, or no
-            class occurs.
+        ValueError: scores that are not finite, other targets than those, or no class occurs.
     """
     values = average_precision(scores, targets)
     if np.isnan(values).all():

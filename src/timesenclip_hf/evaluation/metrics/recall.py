@@ -29,11 +29,10 @@ def hit_ranks(
     Args:
         queries: (queries, dim) embeddings, made unit here; on the device where the comparison shall run.
         gallery: (items, dim) embeddings, made unit here.
-        query_labels: (queries,) labels, numbers or strings.
-        gallery_labels: (items,) labels.
-        query_ids: with `gallery_ids`, the point of each query: gallery items of the query's own point are left
-            out. For a gallery that holds the queries themselves, where each would find itself.
-        gallery_ids: the point of each gallery item.
+        query_labels: (queries,) numbers or strings.
+        gallery_labels: (items,) of the same kind.
+        query_ids: point of each query, whose items are left out; for a gallery that holds the queries themselves.
+        gallery_ids: point of each item.
 
     Returns:
         (queries,) int64; the size of the gallery where no item has the query's label.
@@ -85,8 +84,8 @@ def recall_at_k(
         query_labels: (queries,) class indices.
         gallery_labels: (items,) class indices.
         k: from 1 to the size of the gallery.
-        query_ids: the point of each query; with both kinds of ids, a query's own point is left out.
-        gallery_ids: the point of each gallery item.
+        query_ids: point of each query, whose items are left out.
+        gallery_ids: point of each item.
 
     Raises:
         ValueError: embeddings that are not finite or have no direction, unequal sizes, the ids of one side only,
