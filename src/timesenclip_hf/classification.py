@@ -15,8 +15,8 @@ from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.options_timesenclip import SeriesOptions
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
+from .runtimes.exported import load_tower
 from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from .runtimes.selection import load_tower
 
 
 class Embedded(NamedTuple):

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timesenclip_hf import TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, encode
-from timesenclip_hf.models.timesenclip import precision_timesenclip
+from timesenclip_hf.models.timesenclip import encoding_timesenclip
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import PlainTower
 from timesenclip_hf.runtimes import products
 from timesenclip_hf.runtimes.plan import MLPPlan, TransformerPlan, plan_of
 
 SMALL = {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 24, "projection_dim": 16}
 needs_bfloat16 = pytest.mark.skipif(
-    not precision_timesenclip._has_bfloat16(), reason="this processor does not compute in bfloat16"
+    not encoding_timesenclip._has_bfloat16(), reason="this processor does not compute in bfloat16"
 )
 
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from timesenclip_hf import TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
-from timesenclip_hf.models.timesenclip import precision_timesenclip
-from timesenclip_hf.models.timesenclip.precision_timesenclip import PRECISIONS, check_precision, precision_name
+from timesenclip_hf.models.timesenclip import encoding_timesenclip
+from timesenclip_hf.models.timesenclip.encoding_timesenclip import PRECISIONS, check_precision, precision_name
 from timesenclip_hf.runtimes import products
 from timesenclip_hf.runtimes.products import PROBED_SHAPES, engine_of, is_exact, make_product, use_onednn_matmul
 
@@ -37,7 +37,7 @@ def test_float16_is_refused_on_a_processor():
 
 
 def test_where_the_processor_has_no_bfloat16_it_is_refused(monkeypatch):
-    monkeypatch.setattr(precision_timesenclip, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(encoding_timesenclip, "_has_bfloat16", lambda: False)
     with pytest.raises(ValueError, match="does not compute in bfloat16: leave the dtype out"):
         check_precision("bfloat16", CPU)
 

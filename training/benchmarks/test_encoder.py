@@ -19,10 +19,10 @@ from transformers import AutoModel, AutoProcessor
 from timesenclip_hf import encode
 from timesenclip_hf.classification import class_probabilities
 from timesenclip_hf.runtimes import plan as inference_timesenclip
+from timesenclip_hf.runtimes.exported import load_tower
 from timesenclip_hf.runtimes.options import ComputeOptions
 from timesenclip_hf.runtimes.plan import TransformerPlan, plan_of
 from timesenclip_hf.runtimes.products import make_product
-from timesenclip_hf.runtimes.selection import load_tower
 from timesenclip_hf.simulator import simulate
 from training.benchmarks.base_size import base_size_checkpoint, int8_tower, upstream_of
 from training.benchmarks.records import record

@@ -1,4 +1,4 @@
-"""Write the pixel tower as an ONNX file, held against PyTorch first; read such files and tell them apart."""
+"""Write the pixel tower as an ONNX file, held against PyTorch first; open such files and tell them apart."""
 
 import hashlib
 from os import PathLike
@@ -10,11 +10,11 @@ import torch
 
 from ..extras import needs_extra
 from ..files import weights_hash, whole_file
-from ..models.timesenclip.encoding_timesenclip import encode
+from ..models.timesenclip.encoding_timesenclip import check_precision, encode, precision_name
 from .engines import RuntimeTower
 from .int8 import calibration_features, quantise_onnx
 from .onnx_model import make_onnx
-from .options import EXPORT_RUNTIMES
+from .options import EXPORT_RUNTIMES, ComputeOptions
 
 PRECISIONS = ("float32", "int8")
 FORMAT_VERSION = "1"
@@ -28,8 +28,6 @@ class ExportReport(NamedTuple):
     """Say what was written, and how near it is to PyTorch.
 
     Attributes:
-        path: of the file.
-        precision: "float32" or "int8".
         figures: for each runtime the largest difference of a number of the unit embeddings, or the mean cosine.
     """
 
@@ -84,9 +82,8 @@ def export_tower(
         seen = calibration_features(feature_extractor, tower.config, calibration)
         # What it is judged on it was not calibrated on.
         features = {name: values[::4] for name, values in seen.items()}
-        exported = quantise_onnx(
-            exported, {name: np.delete(values, np.s_[::4], axis=0) for name, values in seen.items()}
-        )
+        calibrated = {name: np.delete(values, np.s_[::4], axis=0) for name, values in seen.items()}
+        exported = quantise_onnx(exported, calibrated)
     metadata = {
         "package": "timesenclip_hf",
         "format_version": FORMAT_VERSION,
@@ -101,6 +98,39 @@ def export_tower(
     with whole_file(path) as partial:
         partial.write_bytes(content)
     return ExportReport(path, precision, figures)
+
+
+def load_tower(model: Any, compute: ComputeOptions) -> RuntimeTower | None:
+    """Open a model's pixel tower in the runtime that is asked for, to be passed as `encode(..., tower=...)`.
+
+    Args:
+        model: the [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`] whose weights it has.
+        compute: names the runtime, and its file, type and threads. OpenVINO computes what is not in int8 in bfloat16
+            where that is the type; else it is float32.
+
+    Returns:
+        The tower; `None` for torch, where [`encode`] finds the fastest by itself and again when weights have changed.
+
+    Raises:
+        ValueError: the file is of another checkpoint or none of ours, or runtime, device and type do not go together.
+        FileNotFoundError: there is no such file.
+        ImportError: the extra is not installed.
+    """
+    runtime = compute.runtime
+    if runtime == "torch":
+        return None
+    tower = getattr(model, "pixel_model", model)
+    if tower.device.type != "cpu":
+        raise ValueError(f"The runtime {runtime} computes on the processor: leave the device {tower.device} out.")
+    precision = precision_name(compute.dtype)
+    if precision not in ("float32", "bfloat16") or (precision == "bfloat16" and runtime == "onnx"):
+        raise ValueError(
+            f"The runtime {runtime} does not compute in {precision}: use float32, or bfloat16 in openvino."
+        )
+    check_precision(precision, tower.device)
+    exported = compute.exported
+    content = make_onnx(tower).SerializeToString() if exported is None else read_exported(exported, tower)
+    return RuntimeTower(tower.config, content, runtime, precision, compute.threads)
 
 
 def read_exported(path: str | PathLike[str], tower: Any) -> bytes:
@@ -126,9 +156,8 @@ def read_exported(path: str | PathLike[str], tower: Any) -> bytes:
         )
     if metadata["weights_sha256"] != expected:
         raise ValueError(
-            f"{path} was exported from another checkpoint: expected weights {expected}, got "
-            f"{metadata['weights_sha256']}; "
-            "export this one with timesenclip export --model CHECKPOINT --output FILE.onnx."
+            f"{path} was exported from another checkpoint: expected weights {expected}, got {metadata['weights_sha256']};"
+            " export this one with timesenclip export --model CHECKPOINT --output FILE.onnx."
         )
     return content
 

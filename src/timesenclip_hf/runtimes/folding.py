@@ -20,15 +20,7 @@ Affine = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedBlock:
-    """Hold what follows attention in every layer of the transformer.
-
-    Attributes:
-        out: of the heads' mixture.
-        fc1: of the feed-forward block.
-        fc2: of the feed-forward block.
-        norm1: weight and bias.
-        norm2: weight and bias.
-    """
+    """Hold the weights and biases of what follows attention in every layer of the transformer."""
 
     out: Affine
     fc1: Affine
@@ -75,9 +67,6 @@ class FoldedTransformer:
             the first layer. Those are left out where a time step has more numbers than the width, or the first layer is
             the last.
         layers: all but the last.
-        last: the last.
-        post_layernorm: weight and bias.
-        projection: of the head.
     """
 
     inputs: Tensor
@@ -123,7 +112,6 @@ def fold(tower: Any) -> FoldedTransformer:
 
 
 def _fold_last(layer: Any, heads: int) -> FoldedLastLayer:
-    """Fold the last layer, with so many heads."""
     query, (keys, _), (values, value_bias) = [_float(*part) for part in _qkv(layer.self_attn)]
     weight, bias = affine_of(layer.self_attn.out_proj)
     shape = (heads, -1, keys.shape[1])

@@ -31,7 +31,6 @@ def calibration_features(feature_extractor: Any, config: Any, series: Any | None
         ValueError: simulated series have not the checkpoint's bands, or there are too few series.
     """
     options = SeriesOptions()
-    patch = () if config.patch_shape == (1, 1) else config.patch_shape
     if series is None:
         from ..simulator.points import simulate
 
@@ -40,8 +39,8 @@ def calibration_features(feature_extractor: Any, config: Any, series: Any | None
                 f"Simulated series have no band {', '.join(sorted(lost))}: give a table of series to calibrate on."
             )
         series, options = simulate(CALIBRATION_SERIES, seed=0).series, SeriesOptions(bands=BANDS)
-        if patch:
-            series = np.broadcast_to(series[..., None, None], (*series.shape, *patch))
+        if config.patch_shape != (1, 1):
+            series = np.broadcast_to(series[..., None, None], (*series.shape, *config.patch_shape))
     features = feature_extractor(series[:CALIBRATION_SERIES], options, allow_empty=True)
     observed = features["series_mask"].any(axis=1)
     if observed.sum() < 2 * CALIBRATION_BATCH:
@@ -59,15 +58,8 @@ def quantise_onnx(exported: Any, features: dict[str, np.ndarray]) -> Any:
         exported: the float32 model; it is not to be used after that.
         features: to calibrate on, by the names of its inputs.
     """
-    # Without it the library reports each use to its makers.
-    os.environ.setdefault("NNCF_CI", "1")
-    with redirect_stdout(io.StringIO()):  # where it shows its steps
-        return _quantise(exported, features)
-
-
-def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
-    """Calibrate and quantise in batches."""
-    with needs_extra("export"):
+    os.environ.setdefault("NNCF_CI", "1")  # without it the library reports each use to its makers
+    with needs_extra("export"), redirect_stdout(io.StringIO()):
         import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -76,15 +68,15 @@ def _quantise(exported: Any, features: dict[str, np.ndarray]) -> Any:
         {name: values[start : start + CALIBRATION_BATCH] for name, values in features.items()}
         for start in range(0, rows, CALIBRATION_BATCH)
     ]
-    return nncf.quantize(
-        exported,
-        nncf.Dataset(batches),
-        subset_size=len(batches),
-        model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(
-            names=_left_alone(exported), types=sorted({node.op_type for node in exported.graph.node} - PRODUCTS)
-        ),
-    )
+    types = sorted({node.op_type for node in exported.graph.node} - PRODUCTS)
+    with redirect_stdout(io.StringIO()):  # where it shows its steps
+        return nncf.quantize(
+            exported,
+            nncf.Dataset(batches),
+            subset_size=len(batches),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(names=_left_alone(exported), types=types),
+        )
 
 
 def _left_alone(exported: Any) -> list[str]:

@@ -15,10 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from ..models.timesenclip.encoders_timesenclip import TimeSenCLIPMLP, place_on_months
-from ..models.timesenclip.encoding_timesenclip import PixelTower, PlainTower
-from ..models.timesenclip.precision_timesenclip import PRECISIONS, check_precision, precision_name
+from ..models.timesenclip.encoding_timesenclip import (
+    PRECISIONS,
+    PixelTower,
+    PlainTower,
+    check_precision,
+    precision_name,
+)
 from ..models.timesenclip.transformer_timesenclip import check_series, month_shares
-from .folding import Affine, affine_of, fold
+from .folding import Affine, FoldedBlock, affine_of, fold
 from .products import Product, engine_of, make_product
 
 # Bytes of the widest activations of a chunk, the queries, keys and values of all its tokens, on a processor and on a
@@ -26,6 +31,8 @@ from .products import Product, engine_of, make_product
 # the published size in float32, 256 in bfloat16. On a graphics card not tried.
 CHUNK_BYTES = 10_300_000
 CHUNK_BYTES_GPU = 64 * CHUNK_BYTES
+# Products and norms behind attention: out, norm1, fc1, fc2, norm2.
+AfterAttention = tuple[Product, list[Tensor], Product, Product, list[Tensor]]
 
 
 class InferencePlan:
@@ -35,6 +42,7 @@ class InferencePlan:
         tower: a [`TimeSenCLIPPixelModel`].
         precision: a name of `PRECISIONS`.
         device: where to compute.
+        widest: numbers of a series in its widest activations.
 
     Attributes:
         engine: what computes the matrix products, "oneDNN" or "PyTorch".
@@ -43,7 +51,7 @@ class InferencePlan:
         ValueError: the device does not compute in the precision.
     """
 
-    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
+    def __init__(self, tower: Any, precision: str, device: torch.device, widest: int) -> None:
         check_precision(precision, device)
         self.config = tower.config
         self.device = device
@@ -51,31 +59,13 @@ class InferencePlan:
         self.halved = self.product_type != torch.float32
         self.engine = engine_of(self.product_type, device)
         bytes_of_chunk = CHUNK_BYTES if device.type == "cpu" else CHUNK_BYTES_GPU
-        bytes_of_series = self._widest(tower) * self.product_type.itemsize
-        self.chunk_size = 1 << max((bytes_of_chunk // bytes_of_series).bit_length() - 1, 4)  # a power of two
-        self._build(tower)
+        series = bytes_of_chunk // (widest * self.product_type.itemsize)
+        self.chunk_size = 1 << max(series.bit_length() - 1, 4)  # a power of two
         if device.type == "cpu":
             # glibc hands freed memory back beyond twice the largest block freed so far, which it counts up to 32 MB.
             # One such block keeps what a chunk needs at hand for the next: else every chunk had its pages zeroed anew,
             # a tenth of the time.
             torch.empty(2**25 - 2**16, dtype=torch.uint8)
-
-    def _widest(self, tower: Any) -> int:
-        """Count the numbers of a series in its widest activations."""
-        return int(3 * (tower.config.num_months + 1) * tower.config.hidden_size)
-
-    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
-        """Return the pooled output, as [`PixelTower`] describes it."""
-        check_series(self.config, pixel_series, series_mask, months)
-        return self._run(pixel_series, series_mask, months)
-
-    def _build(self, tower: Any) -> None:
-        """Take over the weights."""
-        raise NotImplementedError
-
-    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
-        """Compute what was checked."""
-        raise NotImplementedError
 
     def _product(self, weights: Affine, rows: int, activation: str = "none") -> Product:
         """Make a product of so many rows in the type of the products."""
@@ -93,6 +83,30 @@ class InferencePlan:
 class TransformerPlan(InferencePlan):
     """Compute the folded transformer."""
 
+    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
+        tokens, width = int(tower.config.num_months + 1), int(tower.config.hidden_size)
+        super().__init__(tower, precision, device, widest=3 * tokens * width)
+        folded, rows = fold(tower), self.chunk_size * tokens
+        self.heads = int(self.config.num_attention_heads)
+        inputs = folded.inputs
+        if self.halved:
+            # A number of half the width comes with what its rounding lost, so that no reflectance is rounded.
+            inputs = torch.cat([inputs[:-1], inputs])
+        # Hidden states and, where they come from the inputs, queries, keys and values: a product each, so that the
+        # heads of each lie evenly spaced.
+        none = inputs.new_zeros(width)
+        self.embed = [self._product((part.T, none), rows) for part in torch.split(inputs, width, dim=1)]
+        self._join = _joined
+        self.layers = [
+            ([self._product(part, rows) for part in layer.qkv], self._after_attention(layer, rows))
+            for layer in folded.layers
+        ]
+        last = folded.last
+        self.query = self._product(last.query, self.chunk_size)
+        self.keys, self.values = (part.to(self.device, self.product_type) for part in (last.keys, last.values))
+        self.last = self._after_attention(last, self.chunk_size)
+        self.head = self._head(folded.post_layernorm, folded.projection)
+
     def compile(self) -> None:
         """Let `torch.compile` fuse what stands between the products.
 
@@ -101,57 +115,20 @@ class TransformerPlan(InferencePlan):
         """
         self._join = torch.compile(_joined, dynamic=True)
 
-    def _build(self, tower: Any) -> None:
-        folded = fold(tower)
-        self.heads = int(self.config.num_attention_heads)
-        self.width = int(self.config.hidden_size)
-        rows = self.chunk_size * (self.config.num_months + 1)
-        inputs = folded.inputs
-        if self.halved:
-            # A number of half the width comes with what its rounding lost, so that no reflectance is rounded.
-            inputs = torch.cat([inputs[:-1], inputs])
-        # Hidden states and, where they come from the inputs, queries, keys and values: a product each, so that the
-        # heads of each lie evenly spaced.
-        none = inputs.new_zeros(self.width)
-        self.embed = [self._product((part.T, none), rows) for part in torch.split(inputs, self.width, dim=1)]
-        activation = self.config.hidden_act
-        self._join = _joined
-        self.layers = [
-            (
-                [self._product(part, rows) for part in layer.qkv],
-                self._product(layer.out, rows),
-                self._norm(layer.norm1),
-                self._product(layer.fc1, rows, activation),
-                self._product(layer.fc2, rows),
-                self._norm(layer.norm2),
-            )
-            for layer in folded.layers
-        ]
-        last = folded.last
-        self.query = self._product(last.query, self.chunk_size)
-        self.keys, self.values = (part.to(self.device, self.product_type) for part in (last.keys, last.values))
-        self.last = (
-            self._product(last.out, self.chunk_size),
-            self._norm(last.norm1),
-            self._product(last.fc1, self.chunk_size, activation),
-            self._product(last.fc2, self.chunk_size),
-            self._norm(last.norm2),
-        )
-        self.head = self._head(folded.post_layernorm, folded.projection)
-
-    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
+        """Return the pooled output, as [`PixelTower`] describes it."""
+        check_series(self.config, pixel_series, series_mask, months)
         rows = self._rows(pixel_series, series_mask, months)
         tokens, count = rows.shape[:2]
         hidden_keys = self._hidden_keys(series_mask)
         states, *qkv = [part(rows.flatten(0, 1)) for part in self.embed]
         sums = states.to(self.sum_type)
-        for project, out, norm1, fc1, fc2, norm2 in self.layers:
+        for project, after in self.layers:
             if project:
                 qkv = [part(states) for part in project]
             query, key, value = (part.reshape(tokens, count * self.heads, -1) for part in qkv)
             mixed = self._attend(query, key, value, hidden_keys)
-            sums, states = self._join(out(mixed.view(tokens * count, -1)), sums, *norm1)
-            sums, states = self._join(fc2(fc1(states)), sums, *norm2)
+            sums, states = self._finish(after, mixed.view(tokens * count, -1), sums)
         return self._class_token(sums[:count], states.view(tokens, count, -1), hidden_keys)
 
     def _rows(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
@@ -198,7 +175,6 @@ class TransformerPlan(InferencePlan):
 
     def _class_token(self, sums: Tensor, states: Tensor, hidden_keys: Tensor | None) -> Tensor:
         """Compute the last layer and the head, for the class token alone, from (token, series, width)."""
-        out, norm1, fc1, fc2, norm2 = self.last
         count = states.shape[1]
         query = self.query(states[0]).view(count, self.heads, -1).transpose(0, 1)
         of_tokens = torch.bmm(query, self.keys).transpose(0, 1)  # (series, head, width)
@@ -208,29 +184,35 @@ class TransformerPlan(InferencePlan):
             scores.masked_fill_(hidden_keys.T[:, None], -torch.inf)
         mixed = torch.bmm(scores.softmax(dim=-1), tokens).transpose(0, 1)
         mixed = torch.bmm(mixed, self.values).transpose(0, 1).reshape(count, -1)
-        sums, states = self._join(out(mixed), sums, *norm1)
-        sums, _ = self._join(fc2(fc1(states)), sums, *norm2)
+        sums, _ = self._finish(self.last, mixed, sums)
         return self.head(sums)
 
-    def _norm(self, weights: Affine) -> tuple[Tensor, Tensor, float]:
-        weight, bias = (values.to(self.device, self.sum_type) for values in weights)
-        return weight, bias, self.config.layer_norm_eps
+    def _after_attention(self, layer: FoldedBlock, rows: int) -> AfterAttention:
+        """Make the products and norms that follow attention."""
+        norm1, norm2 = ([part.to(self.device, self.sum_type) for part in norm] for norm in (layer.norm1, layer.norm2))
+        fc1 = self._product(layer.fc1, rows, self.config.hidden_act)
+        return self._product(layer.out, rows), norm1, fc1, self._product(layer.fc2, rows), norm2
+
+    def _finish(self, parts: AfterAttention, mixed: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the sums and states of the next layer from the heads' mixture and the sums."""
+        (out, norm1, fc1, fc2, norm2), eps = parts, self.config.layer_norm_eps
+        sums, states = self._join(out(mixed), sums, norm1, eps)
+        return self._join(fc2(fc1(states)), sums, norm2, eps)
 
 
 class MLPPlan(InferencePlan):
     """Compute the MLP's layers as products."""
 
-    def _widest(self, tower: Any) -> int:
-        return max(int(linear.in_features) for linear, *_ in tower.encoder.layers)
-
-    def _build(self, tower: Any) -> None:
-        self.layers = [
-            self._product(affine_of(linear), self.chunk_size, self.config.hidden_act)
-            for linear, *_ in tower.encoder.layers
-        ]
+    def __init__(self, tower: Any, precision: str, device: torch.device) -> None:
+        linears = [layer[0] for layer in tower.encoder.layers]
+        super().__init__(tower, precision, device, widest=max(int(linear.in_features) for linear in linears))
+        activation = self.config.hidden_act
+        self.layers = [self._product(affine_of(linear), self.chunk_size, activation) for linear in linears]
         self.head = self._head(affine_of(tower.post_layernorm), affine_of(tower.projection))
 
-    def _run(self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None) -> Tensor:
+    def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
+        """Return the pooled output, as [`PixelTower`] describes it."""
+        check_series(self.config, pixel_series, series_mask, months)
         values = place_on_months(pixel_series, series_mask, months, self.config.num_months)
         states = values.flatten(1).to(self.product_type)
         for layer in self.layers:
@@ -238,15 +220,16 @@ class MLPPlan(InferencePlan):
         return self.head(states)
 
 
-def _joined(product: Tensor, sums: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+def _joined(product: Tensor, sums: Tensor, norm: list[Tensor], eps: float) -> tuple[Tensor, Tensor]:
     """Add a residual and a product and normalise, in the type of the sums and in that of the products."""
     # In the memory of one of them: two types added into a new tensor took up to twenty times as long.
     added = product.add_(sums) if product.dtype == sums.dtype else sums.add_(product)
+    weight, bias = norm
     sums = nn.functional.layer_norm(added, weight.shape, weight, bias, eps)
     return sums, sums.to(product.dtype)
 
 
-_plans: WeakKeyDictionary[Any, dict[Any, tuple[Tensor, InferencePlan]]] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[Any, dict[Any, tuple[Tensor, TransformerPlan | MLPPlan]]] = WeakKeyDictionary()
 _making = Lock()
 
 
@@ -275,8 +258,8 @@ def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.de
     with _making:
         plans = _plans.setdefault(tower, {})
         if key not in plans or not torch.equal(plans[key][0], state):
-            kind = TransformerPlan if tower.encoder is None else MLPPlan
-            plans[key] = (state, kind(tower, *key))
+            plan = TransformerPlan(tower, *key) if tower.encoder is None else MLPPlan(tower, *key)
+            plans[key] = (state, plan)
         return plans[key][1]
 
 
@@ -287,7 +270,7 @@ def _fingerprint(tower: Any) -> Tensor:
     PyTorch's count of changes in place would cost less, but fused optimisers do not take part in it.
     """
     tensors = [tensor.detach().flatten() for tensor in (*tower.parameters(), *tower.buffers())]
-    random = _random_numbers(max(len(tensor) for tensor in tensors)).to(tower.device)
+    random = _random_numbers(max(map(len, tensors))).to(tower.device)
     return torch.stack([tensor.float() @ random[: len(tensor)] for tensor in tensors])
 
 

@@ -9,8 +9,8 @@ import torch
 
 from ...classification import PixelEncoder
 from ...files import weights_hash
+from ...models.timesenclip.encoding_timesenclip import check_precision, precision_name
 from ...models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
-from ...models.timesenclip.precision_timesenclip import check_precision, precision_name
 from ...runtimes.exported import name_of_exported
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 
@@ -58,11 +58,6 @@ class ModelSource:
             raise ValueError(f"The {other} on this worker than where the run was started: give a path that all share.")
         return encoder
 
-    def keep(self, encoder: PixelEncoder) -> None:
-        """Let this process use an encoder that it has loaded already."""
-        with _loading:
-            _encoders[self._key] = encoder
-
 
 _encoders: dict[ModelSource, PixelEncoder] = {}
 _loading = Lock()
@@ -71,12 +66,7 @@ _loading = Lock()
 def find_model(
     model: Model, compute: ComputeOptions = DEFAULT_COMPUTE, *, shared: bool = False
 ) -> tuple[ModelSource, PixelEncoder]:
-    """Load a checkpoint in this process and say where others find it.
-
-    Args:
-        model: folder or Hub id, or a loaded pipeline; the embedded checkpoint when left out.
-        compute: on what and in which precision.
-        shared: other processes must find it too.
+    """Load a checkpoint in this process and say where others, which must see it if it is `shared`, find it.
 
     Raises:
         OSError: no checkpoint can be read there.
@@ -96,7 +86,8 @@ def find_model(
         raise ValueError("Other processes cannot see a loaded pipeline: give the folder of its checkpoint.")
     tower = None if exported is None else name_of_exported(exported)
     source = ModelSource(name, weights_hash(encoder.model.state_dict()), compute, tower)
-    source.keep(encoder)
+    with _loading:  # this process need not load it again
+        _encoders[source._key] = encoder
     return source, encoder
 
 
