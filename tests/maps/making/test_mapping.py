@@ -141,7 +141,7 @@ def test_labels_may_have_phrases_and_one_label_is_certain(tiny_pipeline):
         ({"labels": ""}, "`candidate_labels` is empty"),
         ({"labels": [f"label {index}" for index in range(256)]}, "at most 254 classes, got 256"),
         ({"options": MapOptions(hypothesis_template="a photo")}, "must contain {} once"),
-        ({"options": MapOptions(label_sets={"a": LABELS})}, "are several maps: call `map_label_sets`"),
+        ({"options": MapOptions(label_sets={"a": LABELS})}, "are several maps: make them with `MapRun`"),
         ({"reading": SeriesOptions(nodata=7)}, "`nodata` is what an open cube says by itself"),
         ({"cube": small_cube(bands=BANDS[1:])}, "lacks B02"),
         ({"cube": small_cube().astype(np.float32) / 100}, "per cent"),

@@ -11,12 +11,10 @@ from timesenclip_hf.maps import (
     MapRun,
     RunOptions,
     map_cube,
-    map_label_sets,
     open_cube,
     open_map,
     stored_embeddings,
 )
-from timesenclip_hf.maps.making import chunks as chunks_module
 from timesenclip_hf.maps.making import run as runs_module
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
@@ -35,7 +33,7 @@ def cube():
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(chunks_module, "READ_PAUSE", 0.0)
+    monkeypatch.setattr(runs_module, "READ_PAUSE", 0.0)
 
 
 def same(mapped: xr.Dataset, other: xr.Dataset) -> bool:
@@ -139,7 +137,7 @@ def test_a_chunk_that_is_read_the_third_time_is_not_lost(tmp_path, cube, tiny_ch
 
 
 def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path, cube, tiny_checkpoint, monkeypatch):
-    write = chunks_module.write_layers
+    write = runs_module.write_layers
 
     def full(path, layers, window):
         if window.row == 10:
@@ -147,7 +145,7 @@ def test_a_full_disk_ends_in_one_sentence_and_what_is_finished_is_kept(tmp_path,
         write(path, layers, window)
 
     with monkeypatch.context() as patched:
-        patched.setattr(chunks_module, "write_layers", full)
+        patched.setattr(runs_module, "write_layers", full)
         with pytest.raises(OSError, match=r"No space left on device.* of 9 chunks are finished and kept in .*run"):
             MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)
     run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
@@ -211,12 +209,10 @@ def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path,
         progress=False
     )
     assert len(encoded) == 9
-    eager = map_label_sets(cube.compute(), sets, tiny_checkpoint, progress=False)
     for name, labels in sets.items():
         alone = map_cube(cube.compute(), labels, tiny_checkpoint, progress=False)
         assert maps[name].attrs["labels"] == labels
         np.testing.assert_array_equal(maps[name]["class"], alone["class"])
-        np.testing.assert_array_equal(eager[name]["class"], alone["class"])
         np.testing.assert_array_equal(maps[name]["clear_months"], alone["clear_months"])
     assert open_map(tmp_path / "run", "crops").attrs["labels"] == sets["crops"]
     with pytest.raises(ValueError, match=r"has no label set ''.*crops, cover"):

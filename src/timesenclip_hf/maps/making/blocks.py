@@ -25,11 +25,10 @@ def map_block(block: xr.Dataset, recipe: Recipe) -> Layers:
 
     The block is of a cube or of a map with stored embeddings; what is returned are the arrays of [`layer_types`].
     """
-    if "reflectance" in block:
-        scl = block["scl"].values if "scl" in block else None
-        return classify_block(block["reflectance"].values, scl, recipe)
-    scale = block["embedding_scale"].values if "embedding_scale" in block else None
-    return relabel_block(block["embeddings"].values, scale, block["clear_months"].values, recipe)
+    if "reflectance" not in block:
+        return _relabel(block, recipe)
+    scl = block["scl"].values if "scl" in block else None
+    return classify_block(block["reflectance"].values, scl, recipe)
 
 
 def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -> Layers:
@@ -62,11 +61,12 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
     return layers
 
 
-def relabel_block(embeds: np.ndarray, scale: np.ndarray | None, clear_months: np.ndarray, recipe: Recipe) -> Layers:
+def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
     """Compute the layers of stored embeddings (y, x, feature), by text alone."""
-    shape = embeds.shape[:2]
-    known = embeds.astype(np.float32) if scale is None else embeddings_from_int8(embeds, scale)
-    vectors = known.reshape(-1, known.shape[-1])
+    stored = block["embeddings"].values
+    if "embedding_scale" in block:
+        stored = embeddings_from_int8(stored, block["embedding_scale"].values)
+    vectors = stored.astype(np.float32).reshape(-1, stored.shape[-1])
     observed = ~np.isnan(vectors[:, 0])
     # What storage rounded off is put back: embeddings have the length one.
     unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
@@ -74,7 +74,7 @@ def relabel_block(embeds: np.ndarray, scale: np.ndarray | None, clear_months: np
         name: class_probabilities(unit, observed, names.class_embeds, recipe.score_scale)
         for name, names in recipe.label_sets.items()
     }
-    return {**_score_layers(scores, shape, recipe), "clear_months": clear_months}
+    return {**_score_layers(scores, stored.shape[:2], recipe), "clear_months": block["clear_months"].values}
 
 
 def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], recipe: Recipe) -> Layers:
@@ -86,13 +86,10 @@ def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], reci
 
 
 def summarise(probabilities: np.ndarray, label_set: LabelSet, smoothing: Smoothing | None = None) -> Layers:
-    """Compute the layers of a label set: those of [`class_layers`], and `class_coarse` and `probability_coarse`.
+    """Compute the layers of a label set from (y, x, class): [`class_layers`], and of groups class and probability.
 
-    Args:
-        probabilities: (y, x, class), NaN where nothing was observed.
-        label_set: the coarse layers are there where it has groups.
-        smoothing: a Potts model changes the probabilities, and with them all layers; a majority filter changes the
-            classes, and probability and margin follow them.
+    A Potts model changes the probabilities, and with them all layers; a majority filter changes the classes, and
+    probability and margin follow them.
     """
     size = None
     if smoothing is not None and smoothing.method == "potts":
@@ -135,14 +132,10 @@ def class_layers(probabilities: np.ndarray, majority_size: int | None = None) ->
 
 
 def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Store embeddings in a quarter of their size: a signed byte for each number and a scale for each vector.
+    """Store embeddings (..., feature) in a quarter of their size: codes (..., feature) int8 and scales (...) float32.
 
-    Args:
-        embeds: (..., feature), any float type; a vector with NaN counts as no data.
-
-    Returns:
-        Codes (..., feature) int8 and scales (...) float32. `codes * scale` is off by half the scale at most, which is
-        1/254 of the largest number of the vector; no data has the scale 0.
+    `codes * scale` is off by half the scale at most, which is 1/254 of the largest number of the vector. A vector with
+    NaN counts as no data, which has the scale 0.
     """
     values = np.asarray(embeds, dtype=np.float32)
     scale = np.abs(values).max(axis=-1) / np.float32(LARGEST_CODE)

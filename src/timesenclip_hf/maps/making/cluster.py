@@ -34,10 +34,6 @@ AHEAD = 2
 def open_client(scheduler: str, workers: int) -> Iterator[Client]:
     """Open a client of a new cluster of this machine, closed at the end, or of one that runs already, left as it is.
 
-    Args:
-        scheduler: "threads", "processes" or an address such as "tcp://10.0.0.1:8786".
-        workers: of this machine.
-
     Raises:
         OSError: nobody answers at the address, or nobody works for it.
     """
@@ -85,10 +81,7 @@ def run_each(
     Args:
         client: of the cluster.
         task: a function that can be pickled.
-        calls: a name and the arguments of each; made only when their turn comes.
-
-    Yields:
-        The name and the result of each, as they come in.
+        calls: a name, which is yielded with the result, and the arguments of each; made when their turn comes.
 
     Raises:
         OSError: the scheduler is gone, or workers die of a call again and again.

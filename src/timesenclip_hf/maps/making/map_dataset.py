@@ -13,13 +13,11 @@ with needs_extra("map"):
     import xarray as xr
 
 
-def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: str = "") -> xr.Dataset:
-    """Put the layers of the label set of a name on the cube's grid; all sets' layers are passed."""
-    mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, name))
+def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe) -> xr.Dataset:
+    """Put the layers of the only label set on the cube's grid."""
+    mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, ""))
     for layer, kind in layer_types(recipe).items():
-        label_set, _, short = layer.rpartition("/")
-        if label_set in ("", name):
-            mapped[short] = ("y", "x", "feature")[: layers[layer].ndim], layers[layer], dict(kind.attributes)
+        mapped[layer] = ("y", "x", "feature")[: layers[layer].ndim], layers[layer], dict(kind.attributes)
     if not mapped.chunks:
         mapped.attrs["pixels_without_data"] = int((mapped["class"] == NO_CLASS).sum())
     return locate(mapped, cube.rio.crs, grid_of(cube))

@@ -45,8 +45,6 @@ class Plan:
     """Say what a run will take.
 
     Attributes:
-        pixels: of the map.
-        chunks: of the map.
         chunks_left: those not done yet.
         side: rows and columns of a chunk.
         pixels_per_second: of one worker, reading included; None where none was timed.

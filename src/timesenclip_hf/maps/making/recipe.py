@@ -122,14 +122,8 @@ def make_recipe(
 ) -> Recipe:
     """Decide what will be done to every block of a cube, or of a map with stored embeddings.
 
-    Args:
-        cube: from [`open_cube`] or [`stored_embeddings`].
-        labels: class names; None where the options have label sets or a hierarchy.
-        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
-        options: what the map shows.
-        reading: year, and offset or processing baseline where the cube's own are not right.
-        compute: on what and in which precision.
-        shared: other processes must find the checkpoint too.
+    The labels are None where the options have label sets or a hierarchy; with `shared` other processes must find the
+    checkpoint too.
 
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.

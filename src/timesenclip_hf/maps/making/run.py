@@ -1,10 +1,14 @@
 """Map every chunk of a cube through Dask into a store, as far as it goes, and go on from there."""
 
 import hashlib
+import os
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,16 +21,17 @@ from ...files import first_line
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from .chunks import Chunk, produce_chunk
+from .blocks import map_block
 from .cluster import open_client, run_each
 from .model_source import Model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, DEFAULT_RUN, MapOptions, RunOptions
 from .plan import FEW_PIXELS, Plan, chunk_side, plan_run
-from .recipe import Recipe, make_recipe
-from .store import MapStore, chunk_name, open_map
-from .windows import windows_of
+from .recipe import Recipe, layer_types, make_recipe
+from .store import MapStore, chunk_name, open_map, write_layers
+from .windows import GridWindow, windows_of
 
 with needs_extra("map"):
+    import dask.base
     import xarray as xr
 
 logger = logging.get_logger(__name__)
@@ -34,6 +39,9 @@ logger = logging.get_logger(__name__)
 # Of what a run is told apart by: raised where the same options give other layers than before. 2: after a majority
 # filter the scores are of the class shown.
 IDENTITY_VERSION = 2
+READ_ATTEMPTS = 3
+# Seconds before a chunk is read again, and twice as many before the time after.
+READ_PAUSE = 1.0
 
 
 @contextmanager
@@ -106,13 +114,9 @@ class MapRun:
 
     @_threads_kept()
     def execute(self, *, progress: bool = True) -> dict[str, xr.Dataset]:
-        """Compute what is left and open the maps.
+        """Compute what is left, with a progress bar or without; return the maps by the name of their label set.
 
-        Args:
-            progress: show a progress bar.
-
-        Returns:
-            The maps, opened lazily, by the name of their label set; "" is the name of the only one.
+        The maps are opened lazily; "" is the name of the only one.
 
         Raises:
             OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
@@ -133,21 +137,82 @@ class MapRun:
         return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
 
     def _compute(self, progress: bool) -> None:
-        count = len(self.windows)
+        count, path = len(self.windows), self.store.path.absolute()
         with (
             open_client(self.run_options.scheduler, self.run_options.workers) as client,
             tqdm(total=count, initial=count - len(self.left), unit=" chunks", disable=not progress) as bar,
         ):
-            for name, entry in run_each(client, produce_chunk, self._calls()):
+            # Made when their turn comes.
+            calls = (
+                (chunk_name(index), (Chunk(self.cube, index, window, self.recipe.halo), self.recipe, path))
+                for index, window in self.left.items()
+            )
+            for name, entry in run_each(client, produce_chunk, calls):
                 if "failed" in entry:
                     logger.warning(f"The chunk at {name} cannot be read and has no data: {entry['failed']}.")
                 self.store.record(entry)
                 bar.update()
 
-    def _calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        for index, window in self.left.items():
-            chunk = Chunk(self.cube, index, window, self.recipe.halo)
-            yield chunk_name(index), (chunk, self.recipe, self.store.path.absolute())
+
+class Chunk:
+    """Hold one chunk of a run and its lazy block with a halo, which Dask passes on as it is, to be read in one task."""
+
+    def __init__(self, cube: xr.Dataset, index: tuple[int, int], window: GridWindow, halo: int) -> None:
+        self.index, self.window = index, window
+        wide = window.widened(halo, (cube.sizes["y"], cube.sizes["x"]))
+        self.inside = window.within(wide)
+        # Without the rest of the cube's graph, which would travel with every block.
+        self._block: xr.Dataset = dask.base.optimize(wide.cut(cube))[0]
+
+    def read(self) -> xr.Dataset:
+        """Read its block in this process, again where that fails; raise what the reader raised the last time."""
+        for attempt in range(READ_ATTEMPTS - 1):
+            try:
+                return self._block.compute(scheduler="synchronous")
+            except MemoryError:
+                raise
+            except Exception:  # readers of many formats
+                time.sleep(READ_PAUSE * 2**attempt)
+        return self._block.compute(scheduler="synchronous")
+
+
+def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
+    """Read, map and write one chunk into the folder of a run; return its journal entry."""
+    started = time.perf_counter()
+    entry: dict[str, Any] = {"chunk": list(chunk.index), "pixels": chunk.window.pixels}
+    try:
+        block = chunk.read()
+    except MemoryError:
+        raise
+    except Exception as error:  # readers of many formats
+        shape = (chunk.window.height, chunk.window.width)
+        write_layers(path, {name: kind.blank(shape) for name, kind in layer_types(recipe).items()}, chunk.window)
+        return {**entry, "failed": f"{type(error).__name__}: {first_line(error)}"}
+    reading = time.perf_counter() - started
+    layers = {name: values[chunk.inside] for name, values in map_block(block, recipe).items()}
+    write_layers(path, layers, chunk.window)
+    counts = {}  # of no data and of each class
+    for name, label_set in recipe.label_sets.items():
+        classes = layers[f"{name}/class" if name else "class"]
+        counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
+    return {
+        **entry,
+        "counts": counts,
+        "seconds": round(time.perf_counter() - started, 3),
+        "reading_seconds": round(reading, 3),
+        "peak_bytes": _peak_bytes(),
+        "worker": os.getpid(),
+    }
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process ever held; 0 where the system does not tell."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in kibibytes
 
 
 def _in_memory(cube: xr.Dataset) -> xr.Dataset:

@@ -28,16 +28,10 @@ SQUARE = 16
 def settle(
     cube: xr.Dataset, extractor: TimeSenCLIPFeatureExtractor, reading: SeriesOptions = DEFAULT_READING
 ) -> SeriesOptions:
-    """Decide how the series of any block of the cube are read, so that each is read as the cube.
+    """Decide how the series of any block are read, so that each is read as the cube: bands, times, year, unit, ...
 
-    Args:
-        cube: from [`open_cube`].
-        extractor: of the checkpoint.
-        reading: `year`, and `offset` or `processing_baseline` instead of the cube's own.
-
-    Returns:
-        Bands, times, year, offsets, the value for no data and the unit; "auto" where the sample shows nothing, which
-        leaves fractions to each block.
+    Of `reading` are the year, and an offset or processing baseline instead of the cube's own. The unit is "auto" where
+    the sample shows nothing, which leaves fractions to each block.
 
     Raises:
         ValueError: the cube cannot be reflectance, lacks bands, or has no acquisition of the year.

@@ -4,6 +4,7 @@ A pixel depends on a known number of pixels around it, the halo, in an order of 
 that overlap by the halo gives the same bits as the raster at once. Beyond the raster there is nothing.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +31,12 @@ class Smoothing:
     def parse(cls, text: str) -> "Smoothing":
         """Read "majority", "majority:5", "potts" or "potts:1.5"; raise a ValueError where it is something else."""
         method, _, amount = text.partition(":")
-        try:
-            smoothing = cls(method, float(amount) if amount else DEFAULT_AMOUNTS[method])
-            is_side = smoothing.amount == int(smoothing.amount) or method == "potts"
-            valid = method in DEFAULT_AMOUNTS and smoothing.halo > 0 and smoothing.amount > 0 and is_side
-        except (KeyError, ValueError, OverflowError):
-            valid = False
-        if not valid:
-            raise ValueError(f'Smoothing must be such as "majority:3" (an odd size) or "potts:1.0", got {text!r}.')
-        return smoothing
+        with suppress(KeyError, ValueError, OverflowError):
+            smoothing = cls(method, float(amount or DEFAULT_AMOUNTS[method]))
+            is_side = method == "potts" or smoothing.amount == int(smoothing.amount)
+            if method in DEFAULT_AMOUNTS and is_side and smoothing.halo > 0 and smoothing.amount > 0:
+                return smoothing
+        raise ValueError(f'Smoothing must be such as "majority:3" (an odd size) or "potts:1.0", got {text!r}.')
 
     @property
     def halo(self) -> int:
@@ -66,10 +64,7 @@ def majority(classes: np.ndarray, size: int = 3) -> np.ndarray:
 
     Args:
         classes: codes (y, x) uint8; those returned are alike.
-        size: side of the square in pixels, odd.
-
-    Raises:
-        ValueError: the size is not 3, 5, 7, ...
+        size: side of the square in pixels: 3, 5, 7, ..., or a ValueError is raised.
     """
     halo = majority_halo(size)
     most = np.zeros(classes.shape, dtype=np.int32)
@@ -93,11 +88,8 @@ def potts(probabilities: np.ndarray, strength: float = 1.0, sweeps: int = POTTS_
 
     Args:
         probabilities: (y, x, class), NaN where there is no data, which stays and has no part; returned as float32.
-        strength: of the pull, 0 for none.
+        strength: of the pull, 0 for none; a ValueError is raised if it is negative.
         sweeps: also how many pixels far it reaches.
-
-    Raises:
-        ValueError: strength or sweeps are negative.
     """
     if strength < 0 or sweeps < 0:
         raise ValueError(f"`strength` and `sweeps` must be at least 0, got {strength} and {sweeps}.")

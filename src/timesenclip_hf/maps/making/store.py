@@ -55,14 +55,9 @@ class MapStore:
             raise ValueError(f"{self.path} was written by another version: choose another output, or remove it.")
 
     def check(self, identity: Mapping[str, Any]) -> None:
-        """Refuse to go on with a run of other inputs or options.
-
-        Raises:
-            ValueError: the folder holds another run; the sentence says in what it differs.
-        """
-        if self.manifest is None:
-            return
-        theirs, ours = self.manifest["identity"], json.loads(json.dumps(identity))
+        """Raise a ValueError that says in what the folder's run differs from one of this identity (types of JSON)."""
+        ours = json.loads(json.dumps(identity))
+        theirs = ours if self.manifest is None else self.manifest["identity"]
         for name in {**ours, **theirs}:
             if theirs.get(name) != ours.get(name):
                 raise ValueError(
@@ -71,14 +66,7 @@ class MapStore:
                 )
 
     def create(self, identity: Mapping[str, Any], recipe: Recipe, grid: xr.Dataset, side: tuple[int, int]) -> None:
-        """Make whatever is missing: manifest first, so that a run killed in between goes on.
-
-        Args:
-            identity: what makes this run another than the next, in types that JSON has, as [`check`] accepted it.
-            recipe: of every chunk.
-            grid: with the coordinates and the CRS.
-            side: rows and columns of a chunk.
-        """
+        """Make what is missing, for chunks of this side: manifest first, so that a run killed in between goes on."""
         self.path.mkdir(parents=True, exist_ok=True)
         shape = (grid.sizes["y"], grid.sizes["x"])
         if self.manifest is None:
