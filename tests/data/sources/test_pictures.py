@@ -3,9 +3,9 @@ from dataclasses import dataclass
 import pytest
 from datasets import Value, load_dataset
 
-from timesenclip_hf.data.engine.reports import Problem
+from timesenclip_hf.data.engine.reports import Problem, UnusableError
 from timesenclip_hf.data.engine.shards import import_parts
-from timesenclip_hf.data.sources.images import NOWHERE, BadImageError
+from timesenclip_hf.data.sources.images import NOWHERE
 from timesenclip_hf.data.sources.pictures import Picture, PictureReader, existing_folder
 
 
@@ -26,7 +26,7 @@ class Numbers(PictureReader):
         if number % 2:
             yield Problem("odd", picture.path.stem, skipped=False)
         if number < 0:
-            raise BadImageError("negative", str(number))
+            raise UnusableError("negative", str(number))
         yield {"number": number, "label": picture.label, **NOWHERE}
 
 

@@ -37,6 +37,14 @@ class Problem:
         return f"{self.reason} ({self.detail})" if self.detail else self.reason
 
 
+class UnusableError(ValueError):
+    """Leave out a point or a picture: the reason it is counted by, and what the source holds instead."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason} {detail}".rstrip())
+        self.reason, self.detail = reason, detail
+
+
 @dataclass(frozen=True)
 class ImportReport:
     """Tell what an import read and wrote; `str()` is the text for people.

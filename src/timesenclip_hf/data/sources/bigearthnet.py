@@ -16,9 +16,9 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import read_json
 from ...taxonomies import Taxonomy, load_taxonomy
-from ..engine.reports import ImportReport, Problem
+from ..engine.reports import ImportReport, Problem, UnusableError
 from ..engine.shards import Row, import_parts
-from .images import RGB_BANDS, BadImageError, check_size, encode_bands, read_raster
+from .images import RGB_BANDS, check_size, encode_bands, read_raster
 from .pictures import Picture, PictureReader, existing_folder
 
 with needs_extra("data"):
@@ -154,11 +154,11 @@ class _Reader(PictureReader):
         try:
             hot, dropped = multi_hot(labels)
         except ValueError as error:
-            raise BadImageError("unknown label", str(error)) from None
+            raise UnusableError("unknown label", str(error)) from None
         for label in dropped:
             yield Problem("label outside the 19 classes", name, detail=label, skipped=False)
         if not hot.any():
-            raise BadImageError("no label of the 19 classes", ", ".join(labels))
+            raise UnusableError("no label of the 19 classes", ", ".join(labels))
         wanted = tuple(dict.fromkeys((*reversed(RGB_BANDS), *self.bands)))
         bands, location = _read_bands(picture.path, wanted, self.located)
         yield {
@@ -203,7 +203,7 @@ def _read_labels(folder: Path) -> tuple[tuple[str, ...], str]:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return tuple(content["labels"]), str(content.get("acquisition_date", ""))[:10]
     except (OSError, ValueError, KeyError, TypeError):
-        raise BadImageError("no labels", f"neither in {path.name} nor in a {_METADATA}") from None
+        raise UnusableError("no labels", f"neither in {path.name} nor in a {_METADATA}") from None
 
 
 def _date_of(patch: str) -> str:
@@ -218,7 +218,7 @@ def _read_bands(folder: Path, bands: Sequence[str], located: bool) -> tuple[dict
     for band in bands:
         path = folder / f"{folder.name}_{band}.tif"
         if not path.is_file():
-            raise BadImageError("band is missing", path.name)
+            raise UnusableError("band is missing", path.name)
         values, location = read_raster(path, located=located)
         _, height, width = values.shape
         check_size(width, height, SIDES[band], f"{path.name}: BigEarthNet's {band}")

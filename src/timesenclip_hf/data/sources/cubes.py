@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,6 +24,9 @@ with needs_extra("map"):
     import xarray as xr
     from rasterio.warp import transform, transform_bounds
 
+# CSV, or columns.
+Points: TypeAlias = str | os.PathLike[str] | Mapping[str, Sequence[Any]]
+
 WGS84 = "EPSG:4326"
 OUTSIDE = "outside the cube"
 # Pixels whose series are in memory at once as 32-bit floats: 200 MB for two years of acquisitions.
@@ -35,7 +39,7 @@ class LabelRaster:
 
     Attributes:
         path: NetCDF or GeoTIFF on the cube's grid.
-        codes: for each label its codes, as [`parse_codes`] reads them.
+        codes: of each label, as [`parse_codes`] reads them.
         variable: of a raster with several.
         per_label: at most so many pixels of each label, drawn at random; all when left out.
         seed: of the draw.
@@ -50,7 +54,7 @@ class LabelRaster:
 
 def dataset_from_points(
     cube: xr.Dataset,
-    points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
+    points: Points,
     reading: SeriesOptions | None = None,
     *,
     composite: str = "median",
@@ -61,10 +65,8 @@ def dataset_from_points(
 
     Args:
         cube: from [`open_cube`].
-        points: CSV, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any of
-            `point_id`, `label` and the other columns of the schema.
-        reading: how the series are read, where the cube does not tell; their year is needed where the dates span
-            several.
+        points: CSV, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any others.
+        reading: how the series are read, where the cube does not tell; with the year where the dates span several.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes what was wrong, points outside the cube included.
         **settings: fields of `reading` by name.
@@ -77,13 +79,12 @@ def dataset_from_points(
     rows, across = pixels_at(cube, longitude, latitude)
     inside = (rows >= 0) & (across >= 0)
     remarks: list[Problem] = [] if problems is None else problems
-    remarks += [
-        Problem(OUTSIDE, str(columns["point_id"][index]), detail=f"{longitude[index]:g}, {latitude[index]:g}")
-        for index in np.flatnonzero(~inside).tolist()
-    ]
+    for index in np.flatnonzero(~inside).tolist():
+        detail = f"{longitude[index]:g}, {latitude[index]:g}"
+        remarks.append(Problem(OUTSIDE, str(columns["point_id"][index]), detail=detail))
     if not inside.any():
         raise ValueError(f"None of the {len(inside)} points lies in the cube.")
-    kept = {name: [column[index] for index in np.flatnonzero(inside).tolist()] for name, column in columns.items()}
+    kept = {name: list(compress(column, inside)) for name, column in columns.items()}
     pixels = rows[inside], across[inside]
     return _dataset(cube, pixels, kept, complete_options(reading, settings), composite, remarks)
 
@@ -124,9 +125,8 @@ def dataset_from_labels(
     chosen = []
     for index in range(len(names)):
         pixels = np.flatnonzero(reference.values.ravel() == index)
-        if per_label is not None and len(pixels) > per_label:
-            pixels = random.choice(pixels, per_label, replace=False)
-        chosen.append(pixels)
+        drawn = per_label is not None and len(pixels) > per_label
+        chosen.append(random.choice(pixels, per_label, replace=False) if drawn else pixels)
     rows, across = np.unravel_index(np.sort(np.concatenate(chosen)), reference.shape)
     longitude, latitude = transform(cube.rio.crs, WGS84, cube["x"].values[across], cube["y"].values[rows])
     columns = {
@@ -189,9 +189,7 @@ def import_cube(
     return write_dataset(dataset, output, identity=identity, problems=problems)
 
 
-def read_points(
-    points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+def read_points(points: Points) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """Read the columns of sampling points, a `point_id` among them, and their longitudes and latitudes.
 
     Raises:
@@ -220,12 +218,7 @@ def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> 
 
 
 def options_of(cube: xr.Dataset, reading: SeriesOptions) -> SeriesOptions:
-    """Fill in what a cube tells of its numbers, `nodata`, `units` and `offset`, where the options leave it open.
-
-    Args:
-        cube: from [`open_cube`].
-        reading: the options that go before.
-    """
+    """Fill in what a cube tells of its numbers, `nodata`, `units` and `offset`, where the options leave it open."""
     nodata, units, offset = reading.nodata, reading.units, reading.offset
     if units == "auto" and cube["reflectance"].dtype.kind in "iu":
         units = "dn"

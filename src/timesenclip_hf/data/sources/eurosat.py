@@ -16,10 +16,10 @@ from transformers.utils import logging
 from ...extras import needs_extra
 from ...files import first_line
 from ...taxonomies import load_taxonomy
-from ..engine.reports import ImportReport, Problem
+from ..engine.reports import ImportReport, Problem, UnusableError
 from ..engine.shards import Row, import_parts
 from .arrays import write_dataset
-from .images import NOWHERE, BadImageError, check_picture, check_size, encode_bands, read_raster
+from .images import NOWHERE, check_picture, check_size, encode_bands, read_raster
 from .pictures import Picture, PictureReader, existing_folder
 
 with needs_extra("data"):
@@ -139,7 +139,7 @@ class _Reader(PictureReader):
         count, height, width = values.shape
         check_size(width, height, SIDE, _OWNER)
         if count != len(BANDS):
-            raise BadImageError("GeoTIFF of other bands", f"{count} bands, EuroSAT's have {len(BANDS)}")
+            raise UnusableError("GeoTIFF of other bands", f"{count} bands, EuroSAT's have {len(BANDS)}")
         yield {**row, **location, **encode_bands(dict(zip(BANDS, values, strict=True)), self.bands, SIDE)}
 
 
@@ -192,7 +192,7 @@ def _leave_out(dataset: Dataset, source: str, problems: list[Problem] | None, pr
         try:
             check_picture(image["bytes"] or Path(image["path"]), SIDE, _OWNER)
             kept.append(row)
-        except BadImageError as error:
+        except UnusableError as error:
             if problems is None:
                 raise ValueError(f"row {row} of {source}: {error}.") from None
             problems.append(Problem(error.reason, str(row), f"row {row} of {source}", error.detail))

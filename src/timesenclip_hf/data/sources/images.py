@@ -13,25 +13,13 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...models.senclip.stretch_senclip import to_eight_bit
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ..engine.reports import UnusableError
 from ..schema import pack_series
 
 RGB_BANDS = ("B04", "B03", "B02")
 UNREADABLE = "image cannot be read"
 # The columns of a place without a georeference.
 NOWHERE = {"longitude": np.nan, "latitude": np.nan}
-
-
-class BadImageError(ValueError):
-    """Say what is wrong with one file.
-
-    Args:
-        reason: the name that it is counted by.
-        detail: what the file holds instead.
-    """
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason} {detail}".rstrip())
-        self.reason, self.detail = reason, detail
 
 
 def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[str, float]]:
@@ -42,7 +30,7 @@ def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[
         located: it must have a georeference; else longitude and latitude are NaN without one.
 
     Raises:
-        BadImageError: it cannot be read, or has no georeference where one is needed.
+        UnusableError: it cannot be read, or has no georeference where one is needed.
     """
     # Only here: who reads pictures alone needs no rasterio.
     with needs_extra("map"):
@@ -57,19 +45,19 @@ def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[
                 x, y = raster.xy(raster.height / 2 - 0.5, raster.width / 2 - 0.5)
                 placed = crs is not None and not raster.transform.is_identity
     except RasterioError as error:
-        raise BadImageError(UNREADABLE, first_line(error)) from None
+        raise UnusableError(UNREADABLE, first_line(error)) from None
     if not placed:
         if located:
-            raise BadImageError("no georeference", "give a GeoTIFF with a coordinate reference system and a transform")
+            raise UnusableError("no georeference", "give a GeoTIFF with a coordinate reference system and a transform")
         return values, dict(NOWHERE)
     longitude, latitude = transform(crs, "EPSG:4326", [x], [y])
     return values, {"longitude": float(longitude[0]), "latitude": float(latitude[0])}
 
 
 def check_size(width: int, height: int, side: int, owner: str) -> None:
-    """Refuse an image that is not square with the side of its `owner` (for the sentence) by a `BadImageError`."""
+    """Refuse an image that is not square with the side of its `owner` (for the sentence) by a `UnusableError`."""
     if (width, height) != (side, side):
-        raise BadImageError("image of another size", f"{width} x {height} pixels, {owner} are {side} x {side}")
+        raise UnusableError("image of another size", f"{width} x {height} pixels, {owner} are {side} x {side}")
 
 
 def check_picture(source: Path | bytes, side: int, owner: str) -> None:
@@ -81,16 +69,16 @@ def check_picture(source: Path | bytes, side: int, owner: str) -> None:
         owner: of pictures of that size, for the sentence.
 
     Raises:
-        BadImageError: it cannot be used.
+        UnusableError: it cannot be used.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             check_size(*picture.size, side, owner)
             picture.load()
             if picture.mode != "RGB":
-                raise BadImageError("image is not RGB", f"its mode is {picture.mode}")
+                raise UnusableError("image is not RGB", f"its mode is {picture.mode}")
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise BadImageError(UNREADABLE, first_line(error)) from None
+        raise UnusableError(UNREADABLE, first_line(error)) from None
 
 
 def encode_bands(bands: Mapping[str, np.ndarray], kept: Sequence[str], side: int) -> dict[str, Any]:

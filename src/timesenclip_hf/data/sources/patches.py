@@ -1,7 +1,7 @@
 """Cut Sentinel-2 RGB patches around points out of a cube: one picture a point, of its clearest acquisition."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ from ...models.timesenclip.compositing_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.radiometry_timesenclip import NO_DATA_VALUES
-from ..engine.reports import ImportReport, Problem
+from ..engine.reports import ImportReport, Problem, UnusableError
 from ..schema import build_image_features
 from .arrays import dataset_from_columns, describe_reading, write_dataset
-from .cubes import OUTSIDE, options_of, pixels_at, read_points
-from .images import RGB_BANDS, BadImageError, encode_picture
+from .cubes import OUTSIDE, Points, options_of, pixels_at, read_points
+from .images import RGB_BANDS, encode_picture
 
 with needs_extra("data"):
     from datasets import Dataset
@@ -26,8 +26,6 @@ with needs_extra("data"):
 with needs_extra("map"):
     import xarray as xr
 
-EDGE = "window beyond the edge"
-NO_ACQUISITION = "no acquisition in the months wanted"
 NO_DATA = "no data in the window"
 CLOUDED = "clouds in the window"
 # SenCLIP's images are of the month of the photo, give or take two.
@@ -63,7 +61,7 @@ class PatchOptions:
 
 def patches_from_cube(
     cube: xr.Dataset,
-    points: str | os.PathLike[str] | Mapping[str, Sequence[Any]],
+    points: Points,
     options: PatchOptions = PatchOptions(),
     reading: SeriesOptions | None = None,
     *,
@@ -86,7 +84,11 @@ def patches_from_cube(
         FileNotFoundError: no such file of points.
         ValueError: the points have no coordinates, the cube lacks a colour or dates, or no point has a picture.
     """
-    _check_cube(cube)
+    lacking = [band for band in RGB_BANDS if band not in cube["band"].values]
+    if lacking:
+        raise ValueError(f"The cube has no {lacking[0]}: a picture needs {', '.join(RGB_BANDS)}.")
+    if cube["time"].dtype.kind != "M":
+        raise ValueError("The time steps of the cube have months but no dates, which a picture needs: give them dates.")
     columns, longitude, latitude = read_points(points)
     remarks: list[Problem] = [] if problems is None else problems
     reading = options_of(cube, reading or SeriesOptions())
@@ -97,7 +99,7 @@ def patches_from_cube(
         try:
             window = _cut(cube, *pixel, options.size)
             time = _clearest(window, _times_near(cube, wanted[index], options.months), options.min_clear)
-        except BadImageError as error:
+        except UnusableError as error:
             detail = error.detail or f"{longitude[index]:g}, {latitude[index]:g}"
             remarks.append(Problem(error.reason, str(columns["point_id"][index]), detail=detail))
             continue
@@ -105,7 +107,7 @@ def patches_from_cube(
         images.append(_draw(window, time, reading))
         dates.append(str(cube["time"].values[time])[:10])
     if not kept:
-        first = f", the first because of: {remarks[0].reason} ({remarks[0].detail})" if remarks else ""
+        first = f", the first because of: {remarks[0].text}" if remarks else ""
         raise ValueError(f"None of the {len(longitude)} points has a picture{first}.")
     table = {name: [column[index] for index in kept] for name, column in columns.items() if name != "date"}
     table |= {"image": images, "date": dates, "point_id": [str(name) for name in table["point_id"]]}
@@ -142,22 +144,9 @@ def import_patches(
     cube = open_cube(sources, bands=reading.bands, crs=crs)
     problems: list[Problem] = []
     dataset = patches_from_cube(cube, points, options, reading, problems=problems)
-    identity = {
-        "kind": "patches",
-        "shape": list(cube["reflectance"].shape),
-        "points": os.path.basename(points),
-        "patches": repr(options),
-        **describe_reading(reading),
-    }
+    identity = {"kind": "patches", "shape": list(cube["reflectance"].shape), "points": os.path.basename(points)}
+    identity |= {"patches": repr(options), **describe_reading(reading)}
     return write_dataset(dataset, output, identity=identity, problems=problems)
-
-
-def _check_cube(cube: xr.Dataset) -> None:
-    lacking = [band for band in RGB_BANDS if band not in cube["band"].values]
-    if lacking:
-        raise ValueError(f"The cube has no {lacking[0]}: a picture needs {', '.join(RGB_BANDS)}.")
-    if cube["time"].dtype.kind != "M":
-        raise ValueError("The time steps of the cube have months but no dates, which a picture needs: give them dates.")
 
 
 def _draw(window: xr.Dataset, time: int, reading: SeriesOptions) -> dict[str, Any]:
@@ -173,25 +162,28 @@ def _draw(window: xr.Dataset, time: int, reading: SeriesOptions) -> dict[str, An
 def _cut(cube: xr.Dataset, row: int, column: int, size: int) -> xr.Dataset:
     """Cut the window around a pixel, all its acquisitions."""
     if row < 0 or column < 0:
-        raise BadImageError(OUTSIDE)
+        raise UnusableError(OUTSIDE)
     height, width = cube["reflectance"].shape[2:]
     top, left = int(row) - size // 2, int(column) - size // 2
     if top < 0 or left < 0 or top + size > height or left + size > width:
-        raise BadImageError(EDGE, f"row {row} and column {column} of {height} x {width}, {size} are needed around it")
+        raise UnusableError(
+            "window beyond the edge",
+            f"row {row} and column {column} of {height} x {width}, {size} are needed around it",
+        )
     return cube.isel({"y": slice(top, top + size), "x": slice(left, left + size)})
 
 
 def _clearest(window: xr.Dataset, times: np.ndarray, min_clear: float) -> int:
     """Find the clearest of some acquisitions; return its index."""
     if not len(times):
-        raise BadImageError(NO_ACQUISITION, "widen the months, or give the cube of another time")
+        raise UnusableError("no acquisition in the months wanted", "widen the months, or give the cube of another time")
     present, clear = _shares(window.isel({"time": times}))
     best = int(np.argmax(clear))
     if present.max() < min_clear:
-        raise BadImageError(NO_DATA, f"at most {present.max():.0%} of the window in {len(times)} acquisitions")
+        raise UnusableError(NO_DATA, f"at most {present.max():.0%} of the window in {len(times)} acquisitions")
     if clear[best] < min_clear:
         day = str(window["time"].values[times[best]])[:10]
-        raise BadImageError(CLOUDED, f"the clearest of {len(times)} acquisitions, {day}, is {clear[best]:.0%} clear")
+        raise UnusableError(CLOUDED, f"the clearest of {len(times)} acquisitions, {day}, is {clear[best]:.0%} clear")
     return int(times[best])
 
 

@@ -11,9 +11,8 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import canonical_band
-from ..engine.reports import Problem
+from ..engine.reports import Problem, UnusableError
 from ..engine.shards import ImportPart, Row
-from .images import BadImageError
 
 with needs_extra("data"):
     from datasets import Dataset, Features, List, Value
@@ -70,7 +69,7 @@ class PictureReader(ABC):
         """Yield the row of a picture, after what is wrong with it though it can be used.
 
         Raises:
-            BadImageError: it cannot be used.
+            UnusableError: it cannot be used.
         """
 
     @property
@@ -86,7 +85,7 @@ class PictureReader(ABC):
         for picture in pictures:
             try:
                 yield from self.read(picture)
-            except BadImageError as error:
+            except UnusableError as error:
                 path = picture.path
                 yield Problem(error.reason, path.name if path.is_dir() else path.stem, path.name, error.detail)
 

@@ -45,7 +45,7 @@ def import_sen4map(
     """Import Sen4Map files as a dataset that `datasets.load_dataset(output)` reads.
 
     It may be ended at any time and called again with the same arguments: it goes on where it was, and the rows come
-    out the same. Points that cannot be used are left out, counted and listed in the report.
+    out the same. Points that cannot be used are left out, counted and listed in the report, `import_report.json`.
 
     Args:
         sources: HDF5 files, or folders of them.
@@ -57,9 +57,6 @@ def import_sen4map(
         workers: processes.
         progress: show a bar.
         points_per_part: how many points a process takes at a time.
-
-    Returns:
-        What was read, written and left out; also beside the dataset, as `import_report.json`.
 
     Raises:
         FileNotFoundError: a source is missing.
@@ -104,30 +101,26 @@ def _find_files(sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str
 def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Problem]]:
     """Cut files into parts with the keys of their points; list the files that cannot be read."""
     # Keys as fixed-length bytes and ids as 8-byte hashes: some megabytes for all of Sen4Map.
-    keys: list[np.ndarray] = []
-    usable, problems = [], []
-    for file in files:
+    keys: dict[int, np.ndarray] = {}
+    problems = []
+    for index, file in enumerate(files):
         try:
             with h5py.File(file, "r") as opened:
-                names = np.asarray([key.encode() for key in opened], dtype="S")
+                keys[index] = np.asarray([key.encode() for key in opened], dtype="S")
         except OSError as error:
             problems.append(Problem("unusable file", source=file.name, detail=first_line(error)))
-            continue
-        usable.append(file)
-        keys.append(names)
-    for problem in problems:
-        logger.warning(f"{problem.source} cannot be read as HDF5 ({problem.detail}): fetch it again.")
-    if not usable:
+            logger.warning(f"{file.name} cannot be read as HDF5 ({first_line(error)}): fetch it again.")
+    if not keys:
         raise ValueError(f"{problems[0].source} cannot be read as HDF5 ({problems[0].detail}): fetch it again.")
-    hashes = np.concatenate([_hashes(names) for names in keys])
+    hashes = np.concatenate([_hashes(names) for names in keys.values()])
     repeated = np.ones(len(hashes), dtype=bool)
     repeated[np.unique(hashes, return_index=True)[1]] = False
     parts, before = [], 0
-    for file, names in zip(usable, keys, strict=True):
+    for index, names in keys.items():
         for start in range(0, len(names), size):
             chosen = names[start : start + size]
             again = repeated[before + start : before + start + len(chosen)]
-            parts.append(ImportPart((str(file), chosen, again), len(chosen)))
+            parts.append(ImportPart((str(files[index]), chosen, again), len(chosen)))
         before += len(names)
     return parts, problems
 

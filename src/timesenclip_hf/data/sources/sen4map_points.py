@@ -7,9 +7,8 @@ Raw entries are a group of datasets or one dataset of compound type, with the fi
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, canoni
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite, month_of, place_in_year, year_of
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
-from ..engine.reports import Problem
+from ..engine.reports import Problem, UnusableError
 from ..engine.shards import Row
 from ..schema import UNKNOWN, class_index, classes_of_codes, is_code, month_places, pack_series
 from .arrays import NO_CLEAR_OBSERVATION, UNKNOWN_CODE
@@ -35,29 +34,16 @@ DERIVED_IMAGE = "image"
 _NO_CLASS = ("", "-1", "nan", "none")
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)(\d\d)(\d\d)(?!\d)")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+# A reason, and what the file holds instead.
+_Remark: TypeAlias = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class PointSettings:
-    """Say how points are read.
-
-    Attributes:
-        crop: pixels along a side, in the middle of the patch.
-        composite: "median" or "timesenclip" for months, "none" for native acquisitions.
-        year: of the series.
-    """
+class PointSettings(NamedTuple):
+    """Say how points are read: pixels along a side in the middle, the recipe or "none", the year of the series."""
 
     crop: int
     composite: str
     year: int
-
-
-class _UnusableError(Exception):
-    """Leave out a point: the reason it is counted by, and what the file holds instead."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason, detail)
-        self.reason, self.detail = reason, detail
 
 
 def read_points(settings: PointSettings, task: tuple[str, np.ndarray, np.ndarray]) -> Iterator[Row | Problem]:
@@ -73,11 +59,12 @@ def read_points(settings: PointSettings, task: tuple[str, np.ndarray, np.ndarray
         for key, again in zip(keys, repeated, strict=True):
             name = key.decode()
             point_id = point_id_of(name)
+            remarks: list[_Remark] = []
             try:
                 if again:
-                    raise _UnusableError("duplicate point id", name)
-                row, remarks = _read_point(file, name, settings)
-            except _UnusableError as error:
+                    raise UnusableError("duplicate point id", name)
+                row = _read_point(file, name, settings, remarks)
+            except UnusableError as error:
                 yield Problem(error.reason, point_id, source, error.detail)
                 continue
             yield from (Problem(reason, point_id, source, detail, skipped=False) for reason, detail in remarks)
@@ -89,27 +76,24 @@ def point_id_of(key: str) -> str:
     return key.rpartition("_")[2] or key
 
 
-def _read_point(file: Any, key: str, settings: PointSettings) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    remarks: list[tuple[str, str]] = []
+def _read_point(file: Any, key: str, settings: PointSettings, remarks: list[_Remark]) -> dict[str, Any]:
     try:
         entry = file[key]
         attributes = dict(entry.attrs)
-        names = entry.dtype.names if isinstance(entry, h5py.Dataset) else tuple(entry)
-        derived = DERIVED_IMAGE in (names or ())
+        names = (entry.dtype.names if isinstance(entry, h5py.Dataset) else tuple(entry)) or ()
+        derived = DERIVED_IMAGE in names
         if derived:
             values = _middle(np.asarray(entry[DERIVED_IMAGE]), settings.crop)
         else:
-            values, classes = _read_bands(entry, names or (), settings.crop)
+            values, classes = _read_bands(entry, names, settings.crop)
+    except UnusableError:
+        raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         # What HDF5 raises on damaged chunks, links and types.
-        raise _UnusableError("unreadable point", first_line(error)) from None
-    if derived:
-        series = _derived(values, settings)
-    else:
-        series, remarks = _raw(values, classes, attributes, settings)
-    labels, more = _labels(attributes)
-    location, misplaced = _location(attributes)
-    return {**series, **location, **labels}, [*remarks, *more, *misplaced]
+        raise UnusableError("unreadable point", first_line(error)) from None
+    series = _derived(values, settings) if derived else _raw(values, classes, attributes, settings, remarks)
+    labels = _labels(attributes, remarks)
+    return {**series, **_location(attributes, remarks), **labels}
 
 
 def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +101,9 @@ def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray
     fields = {_band(name): name for name in names}
     absent = [band for band in BANDS if band not in fields]
     if absent:
-        raise _UnusableError("band missing", ", ".join(absent))
+        raise UnusableError("band missing", ", ".join(absent))
     if SCENE_CLASSES not in fields:
-        raise _UnusableError("no scene classification")
+        raise UnusableError("no scene classification")
     if isinstance(entry, h5py.Dataset):
         # Fields of (time, 64, 64) each, whether the shape is the dataset's or the fields'.
         table: Any = _middle(entry, crop) if entry.ndim == 3 else entry[()]
@@ -130,7 +114,7 @@ def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray
         layers = {band: _middle(entry[fields[band]], crop) for band in (*BANDS, SCENE_CLASSES)}
     shapes = {layer.shape for layer in layers.values()}
     if len(shapes) > 1:
-        raise _UnusableError("bands differ in shape", ", ".join(map(str, sorted(shapes))))
+        raise UnusableError("bands differ in shape", ", ".join(map(str, sorted(shapes))))
     return np.stack([layers[band] for band in BANDS], axis=1).astype(np.float32), layers[SCENE_CLASSES]
 
 
@@ -145,57 +129,57 @@ def _middle(layer: Any, crop: int) -> np.ndarray:
     """Read the pixels in the middle, no further than needed; where the middle is a corner, as upstream's crop."""
     shape: tuple[int, ...] = getattr(layer, "shape", ())  # a group has none
     if len(shape) < 3:
-        raise _UnusableError("wrong shape", str(shape))
+        raise UnusableError("wrong shape", str(shape))
     height, width = shape[-2:]
     if min(height, width) < crop:
-        raise _UnusableError("patch smaller than the crop", f"{height} x {width}")
+        raise UnusableError("patch smaller than the crop", f"{height} x {width}")
     top, left = (height - crop + 1) // 2, (width - crop + 1) // 2
     return np.asarray(layer[..., top : top + crop, left : left + crop])
 
 
 def _raw(
-    values: np.ndarray, classes: np.ndarray, attributes: Mapping[str, Any], settings: PointSettings
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    values: np.ndarray,
+    classes: np.ndarray,
+    attributes: Mapping[str, Any],
+    settings: PointSettings,
+    remarks: list[_Remark],
+) -> dict[str, Any]:
     """Make the columns of a series from its acquisitions."""
     dates = _dates(attributes, len(values))
     order = np.argsort(dates, kind="stable")
     order = order[year_of(dates[order]) == settings.year]
     strays = dates[year_of(dates) != settings.year]
-    remarks = [("date outside the year", str(date)) for date in strays]
+    remarks += [("date outside the year", str(date)) for date in strays]
     if not len(order):
-        raise _UnusableError("date outside the year", f"all {len(strays)} acquisitions")
+        raise UnusableError("date outside the year", f"all {len(strays)} acquisitions")
     values, classes, dates = values[order], classes[order], dates[order]
     if settings.composite == "timesenclip":
         # Upstream takes no data for black ground, and every other class below 9 for clear.
         clear = classes < UPSTREAM_FIRST_MASKED
     else:
-        clear = ~np.isin(classes, MASKED_SCL) & _present(values, axis=1)
+        clear = ~np.isin(classes, MASKED_SCL) & _present(values)
     if not clear.any():
-        raise _UnusableError(NO_CLEAR_OBSERVATION)
+        raise UnusableError(NO_CLEAR_OBSERVATION)
     if settings.composite == "none":
-        packed = pack_series(np.where(clear[:, None], values, np.nan))
-        return {
-            "series": packed.ravel(),
-            "observed": _mostly(clear),
-            "months": place_in_year(dates),
-            "dates": [str(date) for date in dates],
-        }, remarks
+        series = pack_series(np.where(clear[:, None], values, np.nan)).ravel()
+        columns = {"series": series, "observed": _mostly(clear), "months": place_in_year(dates)}
+        return {**columns, "dates": [str(date) for date in dates]}
     medians, _ = composite(values[None], clear[None], month_of(dates), recipe=settings.composite)
-    return _monthly(medians[0]), remarks
+    return _monthly(medians[0])
 
 
 def _derived(values: np.ndarray, settings: PointSettings) -> dict[str, Any]:
     """Make the columns of a series that is composited already."""
     if values.shape[:2] != (MONTHS_PER_YEAR, len(BANDS)):
-        raise _UnusableError("wrong shape", str(values.shape))
+        raise UnusableError("wrong shape", str(values.shape))
     if settings.composite == "none":
-        raise _UnusableError("composited already", "its acquisitions are not in the file")
+        raise UnusableError("composited already", "its acquisitions are not in the file")
     values = values.astype(np.float32)
     # Upstream adds 1 to everything, so that a month without any value is 1 in every band.
-    seen = _present(values, axis=1) & (values > 1).any(axis=1)
+    seen = _present(values) & (values > 1).any(axis=1)
     values = np.where(seen[:, None], values, np.nan)
     if np.isnan(values).all():
-        raise _UnusableError(NO_CLEAR_OBSERVATION)
+        raise UnusableError(NO_CLEAR_OBSERVATION)
     return _monthly(values)
 
 
@@ -207,13 +191,13 @@ def _monthly(values: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _present(values: np.ndarray, axis: int) -> np.ndarray:
+def _present(values: np.ndarray) -> np.ndarray:
     """Tell where a surface is seen in every band: no value means no data, not all are zero, none is too bright."""
     known = ~np.isnan(values) & ~np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
     low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
     with np.errstate(invalid="ignore"):
         known &= (values >= low) & (values <= high)
-    return np.asarray(known.all(axis=axis) & (values != 0).any(axis=axis))
+    return np.asarray(known.all(axis=1) & (values != 0).any(axis=1))
 
 
 def _mostly(clear: np.ndarray) -> np.ndarray:
@@ -223,47 +207,45 @@ def _mostly(clear: np.ndarray) -> np.ndarray:
 
 def _dates(attributes: Mapping[str, Any], num_times: int) -> np.ndarray:
     if "Image_ID" not in attributes:
-        raise _UnusableError("no dates", "the attribute Image_ID is missing")
+        raise UnusableError("no dates", "the attribute Image_ID is missing")
     names = np.ravel(attributes["Image_ID"]).tolist()
     if len(names) != num_times:
         detail = f"{len(names)} dates, {num_times} acquisitions"
-        raise _UnusableError("dates and acquisitions differ in number", detail)
+        raise UnusableError("dates and acquisitions differ in number", detail)
     matches = [_DATE.search(_text(name)) for name in names]
     if not all(matches):
-        raise _UnusableError("no dates", f"{_text(names[matches.index(None)])!r} holds none")
+        raise UnusableError("no dates", f"{_text(names[matches.index(None)])!r} holds none")
     try:
         return np.asarray(["-".join(match.groups()) for match in matches if match], dtype="datetime64[D]")
     except ValueError as error:
-        raise _UnusableError("no dates", first_line(error)) from None
+        raise UnusableError("no dates", first_line(error)) from None
 
 
-def _labels(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _labels(attributes: Mapping[str, Any], remarks: list[_Remark]) -> dict[str, Any]:
     codes = {name: _text(attributes.get(name, "")).strip() for name in ("lc1", "lu1")}
     labels: dict[str, Any] = {**codes, **classes_of_codes(**codes)}
-    strange = [f"{name}={code}" for name, code in codes.items() if code and not is_code(name, code)]
+    remarks += [(UNKNOWN_CODE, f"{name}={code}") for name, code in codes.items() if code and not is_code(name, code)]
     for column, attribute in (("habitat", "EUNIS_L2"), ("bioregion", "bioregion_class_code")):
         code = _text(attributes.get(attribute, "")).strip()
         labels[column] = UNKNOWN if code.lower() in _NO_CLASS else class_index(column, code)
         if code.lower() not in _NO_CLASS and labels[column] == UNKNOWN:
-            strange.append(f"{attribute}={code}")
-    return labels, [(UNKNOWN_CODE, detail) for detail in strange]
+            remarks.append((UNKNOWN_CODE, f"{attribute}={code}"))
+    return labels
 
 
-def _location(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _location(attributes: Mapping[str, Any], remarks: list[_Remark]) -> dict[str, Any]:
     """Read longitude, latitude and country."""
     country = _text(attributes.get("nuts0", "")).strip()
-    numbers = _numbers(np.ravel(attributes.get("Coordinates", ())))
-    longitude, latitude = numbers if len(numbers) == 2 else (np.nan, np.nan)
-    longitude, latitude, wrong = check_place(country, longitude, latitude)
-    detail = f"{', '.join(f'{number:g}' for number in numbers) or 'none'} in {country or 'no country'}"
-    return {"longitude": longitude, "latitude": latitude, "country": country}, [(wrong, detail)] if wrong else []
-
-
-def _numbers(values: np.ndarray) -> list[float]:
-    """Read coordinates, kept as numbers or as text such as "(4.35, 50.85)"."""
-    if values.dtype.kind in "iuf":
-        return [float(value) for value in values]
-    return [float(number) for value in values.tolist() for number in _NUMBER.findall(_text(value))]
+    coordinates = np.ravel(attributes.get("Coordinates", ()))
+    if coordinates.dtype.kind in "iuf":
+        numbers = [float(value) for value in coordinates]
+    else:  # text such as "(4.35, 50.85)"
+        numbers = [float(number) for value in coordinates.tolist() for number in _NUMBER.findall(_text(value))]
+    longitude, latitude, wrong = check_place(country, *(numbers if len(numbers) == 2 else (np.nan, np.nan)))
+    if wrong:
+        detail = f"{', '.join(f'{number:g}' for number in numbers) or 'none'} in {country or 'no country'}"
+        remarks.append((wrong, detail))
+    return {"longitude": longitude, "latitude": latitude, "country": country}
 
 
 def _text(value: Any) -> str:
