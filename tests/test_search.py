@@ -154,7 +154,7 @@ def test_points_without_any_observation_are_left_out_and_listed(checkpoint, tmp_
 
 def test_parts_of_any_size_give_one_index(built, checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(search, "PART_SIZE", 7)
-    build_index(make_points(), tmp_path / "index", *checkpoint, batch_size=3, progress=False)
+    build_index(make_points(), tmp_path / "index", *checkpoint, progress=False)
     records = [json.loads((folder / INDEX_FILE).read_text()) for folder in (built, tmp_path / "index")]
     assert records[0]["points"] == records[1]["points"]
     parts, expected = (faiss.read_index(str(folder / FAISS_FILE)) for folder in (tmp_path / "index", built))

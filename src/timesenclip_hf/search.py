@@ -47,13 +47,7 @@ Hit = dict[str, Any]
 
 
 def build_index(
-    dataset: Dataset,
-    output: str | os.PathLike[str],
-    model: Any,
-    processor: Any,
-    *,
-    batch_size: int | None = None,
-    progress: bool = True,
+    dataset: Dataset, output: str | os.PathLike[str], model: Any, processor: Any, *, progress: bool = True
 ) -> ImportReport:
     """Embed the points of a dataset and write their index, or go on where an earlier call was ended.
 
@@ -62,7 +56,6 @@ def build_index(
         output: folder to write.
         model: [`TimeSenCLIPModel`], whose words shall find the points.
         processor: the model's.
-        batch_size: series that the encoder takes at once; what suits it and the machine when left out.
         progress: show a bar.
 
     Returns:
@@ -77,21 +70,16 @@ def build_index(
     identity = {"kind": "search index", "weights": _searching_weights(model), "points": _content(dataset)}
     spans = [range(len(dataset))[start : start + PART_SIZE] for start in range(0, len(dataset), PART_SIZE)]
     parts = [ImportPart((span.start, span.stop), len(span)) for span in spans]
-    read = partial(_embed_rows, dataset, model, processor.feature_extractor, batch_size)
+    read = partial(_embed_rows, dataset, model, processor.feature_extractor)
     features = Features({**FEATURES, "embedding": List(Value("float32"), length=size)})
     # One process: the encoder uses all cores as it is.
     report = import_parts(folder, parts, read, features, identity=identity, workers=1, progress=progress)
     if not (folder / INDEX_FILE).exists():
         _write_faiss(folder, size)
-        record = {
-            "model": _name_of(model),
-            "weights_hash": identity["weights"],
-            "embedding_size": size,
-            "points": report.rows,
-            "content_hash": report.content_hash,
-            "package_version": version("timesenclip_hf"),
-        }
-        write_json(folder / INDEX_FILE, record)  # last: without it the folder is no index
+        record = {"model": _name_of(model), "weights_hash": identity["weights"], "embedding_size": size}
+        record |= {"points": report.rows, "content_hash": report.content_hash}
+        # Last: without it the folder is no index.
+        write_json(folder / INDEX_FILE, {**record, "package_version": version("timesenclip_hf")})
     return report
 
 
@@ -113,12 +101,11 @@ class SearchIndex:
         """
         folder = Path(folder)
         record = _read_record(folder)
-        weights = _searching_weights(model)
-        if record["weights_hash"] != weights:
+        if record["weights_hash"] != (weights := _searching_weights(model)):
+            built_by = f"{record['model']} (weights {record['weights_hash']}), not by {_name_of(model)} ({weights})"
             raise ValueError(
-                f"The index in {folder} was built by another checkpoint, {record['model']} (weights "
-                f"{record['weights_hash']}), not by {_name_of(model)} ({weights}): search with that one, or build an "
-                "index with this one."
+                f"The index in {folder} was built by another checkpoint, {built_by}: search with that one, or build "
+                "an index with this one."
             )
         if not record["points"]:
             raise ValueError(f"The index in {folder} holds no points: build it again.")
@@ -159,10 +146,7 @@ class SearchIndex:
 
         Args:
             embed: (projection_dim,), of any length above 0.
-            top_k: points to return, fewer where the index has fewer.
-
-        Returns:
-            What [`SearchIndex.search`] returns.
+            top_k: points to return, in the form of [`SearchIndex.search`]; fewer where the index has fewer.
 
         Raises:
             ValueError: an embedding of another size, or not finite; `top_k` below 1.
@@ -208,8 +192,7 @@ def as_table(hits: Sequence[Hit]) -> str:
 
 def _check_words(phrases: Sequence[str], known_words: Sequence[str] | None) -> None:
     """Refuse a query of which the checkpoint knows no word; single unknown ones are warned of when embedded."""
-    words = unknown_words(phrases, ())
-    if not words:
+    if not (words := unknown_words(phrases, ())):
         raise ValueError(f"The query {' '.join(phrases)!r} has no words: say what to find, such as 'rice paddies'.")
     strange = unknown_words(phrases, known_words) if known_words else {}
     if len(strange) == len(words):
@@ -233,9 +216,7 @@ def _check_points(dataset: Dataset) -> None:
         raise ValueError("No point has coordinates: import them with longitude and latitude, a search returns places.")
 
 
-def _embed_rows(
-    dataset: Dataset, model: Any, extractor: Any, batch_size: int | None, task: tuple[int, int]
-) -> Iterator[pa.Table | Problem]:
+def _embed_rows(dataset: Dataset, model: Any, extractor: Any, task: tuple[int, int]) -> Iterator[pa.Table | Problem]:
     """Give the points of a part with their embeddings, and those without any observation as problems."""
     rows = dataset.select(range(*task))
     inputs = next(iterate_inputs(rows, extractor, batch_size=len(rows)))
@@ -243,7 +224,7 @@ def _embed_rows(
     seen = inputs["series_mask"].any(dim=1)
     empty = described["point_id"].filter(pa.array((~seen).numpy()))
     yield from (Problem(NO_CLEAR_OBSERVATION, point) for point in empty.to_pylist())
-    embeds = encode(model, {name: values[seen] for name, values in inputs.items()}, batch_size=batch_size).numpy()
+    embeds = encode(model, {name: values[seen] for name, values in inputs.items()}).numpy()
     described = described.filter(pa.array(seen.numpy()))
     if (wrong := ~np.isfinite(embeds).all(axis=1)).any():
         point = described["point_id"][int(wrong.argmax())]

@@ -59,7 +59,7 @@ def dataset_layers(dataset: xr.Dataset, bands: Sequence[str] | None, source: str
 
     Args:
         dataset: bands as variables, or along a band axis.
-        bands: names of the bands of such an axis, in order, where it leaves them unnamed.
+        bands: names along such an axis, in order, where it has none.
         source: what messages call the dataset.
 
     Raises:

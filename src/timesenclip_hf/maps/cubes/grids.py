@@ -41,7 +41,7 @@ class Grid:
         """Return the signed width of a pixel; a single column takes the rows' height, from west to east.
 
         Raises:
-            ValueError: the grid is a single pixel, and nothing tells its size.
+            ValueError: nothing tells the size of a single pixel.
         """
         if (step := self._step(1)) is not None:
             return step

@@ -159,9 +159,8 @@ class Stack:
 
 def dask_over(stack: Any, sides: tuple[int, int]) -> Any:
     """Return a dask array (time, band, y, x) that slices a stack, with all times and bands in one chunk."""
-    empty = np.empty((0,) * 4, dtype=stack.dtype)
-    chunks = (*stack.shape[:2], *sides)
-    return da.from_array(stack, chunks=chunks, name=False, asarray=False, fancy=False, meta=empty)
+    meta, chunks = np.empty((0,) * 4, dtype=stack.dtype), (*stack.shape[:2], *sides)
+    return da.from_array(stack, chunks=chunks, name=False, asarray=False, fancy=False, meta=meta)
 
 
 def _decoded(

@@ -28,7 +28,6 @@ METADATA, METADATA_L1C = "MTD_MSIL2A.xml", "MTD_MSIL1C.xml"
 # "No data" of ESA's products, which JPEG 2000 cannot tell.
 PRODUCT_NODATA = 0.0
 _PRODUCT = re.compile(r"MSIL2A.*_(N\d{4})(?!\d)")
-_LEVEL_1 = re.compile(r"MSIL1C", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def _product_offset(path: Path) -> float | None:
     for folder in path.absolute().parents:
         if (folder / METADATA).is_file():
             return _metadata_offset(folder / METADATA, (folder / METADATA).stat().st_mtime_ns)
-        if (folder / METADATA_L1C).is_file() or _LEVEL_1.search(folder.name):
+        if (folder / METADATA_L1C).is_file() or "MSIL1C" in folder.name.upper():
             raise ValueError(f"{folder.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
         if match := _PRODUCT.search(folder.name):
             return baseline_offset(match[1])

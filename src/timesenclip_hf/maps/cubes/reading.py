@@ -27,7 +27,6 @@ logger = logging.get_logger(__name__)
 CubeSource: TypeAlias = str | PathLike[str] | xr.Dataset | xr.DataArray
 # Marks what `open_cube` returned, so that it is not read again.
 LAYOUT = "timesenclip_hf cube"
-AXIS_ORDER = ("time", "band", "y", "x")
 # Files that a Zarr store of either format has at its root.
 ZARR_FILES = (".zgroup", ".zmetadata", ".zattrs", "zarr.json")
 
@@ -111,9 +110,10 @@ def assemble_cube(
         crs: of `y` and `x`.
         grid: of `y` and `x`, where they are single and do not tell the size of a pixel.
     """
-    cube = xr.Dataset({"reflectance": (AXIS_ORDER, reflectance)}, coords=coords, attrs={"layout": LAYOUT})
+    layers: dict[str, Any] = {"reflectance": (("time", "band", "y", "x"), reflectance)}
     if scl is not None:
-        cube["scl"] = (("time", "y", "x"), scl)
+        layers["scl"] = (("time", "y", "x"), scl)
+    cube = xr.Dataset(layers, coords=coords, attrs={"layout": LAYOUT})
     if not np.isnan(offsets).all():
         cube = cube.assign_coords(offset=("time", offsets.astype(np.float32)))
     if nodata is not None:

@@ -24,11 +24,7 @@ def read_box(box: Box | str) -> tuple[float, float, float, float]:
 
 
 def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:
-    """Read the first and last day of "2021", "2021-04", "2021-04/2021-09" or "2021-04-15/2021-09-30".
-
-    Raises:
-        ValueError: no such form, or the end comes first.
-    """
+    """Read the first and last day of "2021", "2021-04/2021-09" or "2021-04-15/2021-09-30"; else raise ValueError."""
     first, slash, last = str(dates).partition("/")
     try:
         begin, end = np.datetime64(first.strip()), np.datetime64((last if slash else first).strip())

@@ -41,7 +41,7 @@ def open_stac(
     chunks: Chunks | None = None,
     patch_url: PatchUrl = None,
 ) -> xr.Dataset:
-    """Read Sentinel-2 L2A out of a STAC API, or out of a saved item collection, into one cube.
+    """Read Sentinel-2 L2A out of a STAC API, or a saved item collection, into a cube as [`open_cube`] returns it.
 
     The items of one day become one acquisition; where they overlap, the newest processing comes first. Assets are found
     by the names of any provider ("red", "B04", "B04_10m"). Each acquisition keeps its own offset, which its items tell
@@ -54,9 +54,6 @@ def open_stac(
         query: which items are wanted, and the grid of the cube.
         chunks: leave the values where they are, as dask arrays of this side in pixels, or `{"y": 512, "x": 512}`.
         patch_url: makes an address readable when it is read, such as `planetary_computer.sign`.
-
-    Returns:
-        A cube as [`open_cube`] returns it.
 
     Raises:
         FileNotFoundError: the file, or that of an asset, does not exist.

@@ -64,11 +64,7 @@ class Scene:
 
 
 def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
-    """Read an item of any provider of Sentinel-2 L2A.
-
-    Args:
-        item: as it was found.
-        folder: where relative addresses begin, of a saved collection.
+    """Read an item of any provider of Sentinel-2 L2A, whose relative addresses begin at a folder.
 
     Raises:
         FileNotFoundError: an asset is a file that does not exist.
@@ -88,12 +84,13 @@ def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
         address = _address(item, asset, folder)
         copy.add_asset(band, pystac.Asset(address, media_type=asset.media_type, roles=["data"], extra_fields=grid))
     stored = [_stored(asset) for band, asset in assets.items() if band != SCENE_CLASSES]
+    nodata = [fields.get("nodata") for fields in stored]  # STAC allows "nan" too
     return Scene(
         item=copy,
         time=np.datetime64(time.replace(tzinfo=None), "ns"),
         baseline=_baseline(item),
         offset=_offset(item, stored),
-        nodata=next((float(fields["nodata"]) for fields in stored if _is_number(fields.get("nodata"))), DEFAULT_NODATA),
+        nodata=next((float(value) for value in nodata if isinstance(value, (int, float))), DEFAULT_NODATA),
         kind=next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), DEFAULT_KIND),
     )
 
@@ -143,7 +140,7 @@ def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
         return 0.0
     described = []
     for fields in stored:
-        if _is_number(fields.get("offset")):
+        if isinstance(fields.get("offset"), (int, float)):
             scale = float(fields.get("scale", 1 / DN_PER_REFLECTANCE))
             if not np.isclose(scale * DN_PER_REFLECTANCE, 1):
                 steps = f"{scale:g} instead of {1 / DN_PER_REFLECTANCE:g}"
@@ -177,13 +174,7 @@ def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str
     parts = urlsplit(address)
     if parts.scheme not in ("", "file") and not (len(parts.scheme) == 1 and parts.scheme.isalpha()):
         return address
-    path = Path(unquote(parts.path) if parts.scheme == "file" else address)
-    if folder is not None and not path.is_absolute():
-        path = folder / path
+    path = (folder or Path()) / (unquote(parts.path) if parts.scheme == "file" else address)
     if not path.is_file():
         raise FileNotFoundError(f"An asset of the item {item.id} is missing, there is no file {path}: fetch it again.")
     return str(path.absolute())
-
-
-def _is_number(value: Any) -> bool:  # STAC allows "nan" too
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

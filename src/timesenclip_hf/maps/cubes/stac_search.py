@@ -67,10 +67,7 @@ class StacQuery:
 
 
 def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path | None]:
-    """Find items in an API, or read those of a file: a saved collection, item or catalog.
-
-    Returns:
-        The items, at least one, and the folder where their relative addresses begin; None of an API.
+    """Find items in an API, or read those of a file, and the folder where their relative addresses begin.
 
     Raises:
         FileNotFoundError: no such file.
@@ -112,10 +109,9 @@ def _search(url: str, query: StacQuery) -> list[pystac.Item]:
         raise ValueError(f"A search of {url} needs a place and a time: give `bbox` and `dates`.")
     first, last = query.period
     try:
-        client = pystac_client.Client.open(url)
-        period = f"{first}T00:00:00Z/{last}T23:59:59Z"
-        collection = query.collection or DEFAULT_COLLECTION
-        return list(client.search(collections=[collection], bbox=query.box, datetime=period).items())
+        period, collections = f"{first}T00:00:00Z/{last}T23:59:59Z", [query.collection or DEFAULT_COLLECTION]
+        search = pystac_client.Client.open(url).search(collections=collections, bbox=query.box, datetime=period)
+        return list(search.items())
     except (APIError, ValueError, LookupError, *STAC_ERRORS) as error:
         reason = first_line(error)[:100]
         if isinstance(error, APIError):  # what requests says of a lost connection is a paragraph

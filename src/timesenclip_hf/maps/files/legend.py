@@ -50,9 +50,7 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
     """
     labels = mapped.attrs.get("labels")
     if labels is None:
-        raise ValueError(
-            'The map does not name its classes: set `mapped.attrs["labels"]`, a list in order of the codes.'
-        )
+        raise ValueError('The map does not name its classes: set `mapped.attrs["labels"]`, in order of the codes.')
     colours = class_colours(len(labels))
     entries = [LegendEntry(code, *pair) for code, pair in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)]
     if mapped.attrs.get("reject_threshold") is not None:

@@ -33,13 +33,9 @@ PANEL_WIDTH, PANEL_HEIGHTS = 4.3, (1.2, 4.4)
 
 
 def read_overview(classes: Path, scores: Path | None, mapped: xr.Dataset, counts: np.ndarray) -> xr.Dataset:
-    """Read a small map from the overviews of its files, with the pixels of each code in the attribute `counts`.
+    """Read a small map from the overviews of its GeoTIFFs; of the map itself only what they do not tell.
 
-    Args:
-        classes: GeoTIFF of the classes.
-        scores: GeoTIFF of the scores, where there is one.
-        mapped: the map, for what the files do not tell.
-        counts: pixels of each code, (256,).
+    The pixels of each code, `counts` (256,), become an attribute.
     """
     height, width = mapped.sizes["y"], mapped.sizes["x"]
     factor = max(1, max(height, width) / LONGEST_SIDE)

@@ -2,16 +2,14 @@
 
 import base64
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, StrictUndefined
 
 from ...extras import needs_extra
-from ...files import whole_file
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from .geotiff import SCORES
 from .legend import NO_CLASS, as_text, facts_of, legend_of
@@ -23,33 +21,23 @@ with needs_extra("map"):
     from PIL import Image
 
 
-def write_html(maps: Mapping[str, xr.Dataset], path: str | os.PathLike[str]) -> None:
-    """Write one page with every map, its scores and its legend; pictures are inside, nothing is fetched.
+def write_html(maps: Mapping[str, xr.Dataset], path: Path) -> None:
+    """Write one page with every map by its title, its scores and its legend; pictures are inside, nothing is fetched.
 
     The page names the class under the pointer, for more classes than colours can be told apart.
 
-    Args:
-        maps: by title, "" for none.
-        path: of the HTML file.
-
     Raises:
         ValueError: a map does not name its classes.
-        OSError: the file cannot be written.
     """
-    folder = FileSystemLoader(Path(__file__).parent)
-    templates = Environment(
-        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    source = Path(__file__).with_name("preview.html").read_text(encoding="utf-8")
+    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections = [_section(name, thinned(mapped)) for name, mapped in maps.items()]
-    page = templates.get_template("preview.html").render(title=title_of(next(iter(maps.values()))), sections=sections)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        partial.write_text(page + "\n", encoding="utf-8")
+    page = templates.from_string(source).render(title=title_of(next(iter(maps.values()))), sections=sections)
+    path.write_text(page + "\n", encoding="utf-8")
 
 
 def _section(name: str, mapped: xr.Dataset) -> dict[str, Any]:
     """Gather what the template shows of one map; `pixel_area` in km² is None where it is not known."""
-    height, width = mapped["class"].shape
     counts = mapped.attrs["counts"]
     entries = [(entry.code, entry.label, entry.hex_colour) for entry in legend_of(mapped)]
     if counts[NO_CLASS]:
@@ -62,8 +50,8 @@ def _section(name: str, mapped: xr.Dataset) -> dict[str, Any]:
     }
     return {
         "name": name,
-        "width": width,
-        "height": height,
+        "width": mapped.sizes["x"],
+        "height": mapped.sizes["y"],
         "pictures": {
             "class": _data_address(mapped["class"].values, palette_of(mapped)),
             **{name: _data_address(values, viridis) for name, values in shades.items()},

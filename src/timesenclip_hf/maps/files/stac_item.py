@@ -43,12 +43,9 @@ INPUT_DESCRIPTION = "Monthly medians of clear Sentinel-2 L2A acquisitions; month
 
 
 def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
-    """Write the item beside the GeoTIFF of the classes, with what else lies beside it as its assets.
+    """Write the item of a map beside `output`, the GeoTIFF of its classes, with what else lies there as its assets.
 
-    Args:
-        mapped: the map; its layers are not read.
-        output: GeoTIFF of the classes; the item has its name.
-        counts: pixels of each code, (256,).
+    The layers are not read: `counts` (256,) are the pixels of each code.
     """
     year, now, geometry = mapped.attrs.get("year"), datetime.now(UTC), _outline(mapped)
     longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)

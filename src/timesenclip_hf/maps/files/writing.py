@@ -58,21 +58,19 @@ def write_map(
         legend_of(each)
         if each.rio.crs is None:
             raise ValueError(
-                'The map has no coordinate reference system: write one with `mapped.rio.write_crs("EPSG:...")`.'
+                'The map has no coordinate reference system: write it, `mapped.rio.write_crs("EPSG:...")`.'
             )
         grid_of(each).transform  # noqa: B018 (refuses a single pixel of unknown size)
     target.parent.mkdir(parents=True, exist_ok=True)
     overviews: dict[str, xr.Dataset] = {}
-    elsewhere: dict[Path, Path] = {}
+    elsewhere = {} if png is None else {set_output(target, name).stem: set_output(Path(png), name) for name in maps}
     # In the same folder, so that finished files need only be renamed.
     with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _plain_errors(target.parent):
         for name, each in maps.items():
-            written = Path(folder) / set_output(target, name).name
-            overviews |= _write_set(each, written, name, progress)
-            if png is not None:
-                elsewhere[written.with_suffix(".png")] = set_output(Path(png), name)
+            overviews |= _write_set(each, Path(folder) / set_output(target, name).name, name, progress)
         write_html(overviews, Path(folder) / f"{target.stem}.html")
-        finished = {path: elsewhere.get(path, target.parent / path.name) for path in sorted(Path(folder).iterdir())}
+        finished = {path: target.parent / path.name for path in sorted(Path(folder).iterdir())}
+        finished |= {path: elsewhere[path.stem] for path in finished if path.suffix == ".png" and elsewhere}
         with ExitStack() as replaced:  # all of them, or none where a folder is in the way
             for path, final in finished.items():
                 _move(path, final, replaced)
