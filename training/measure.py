@@ -18,11 +18,11 @@ from timesenclip_hf.cli.options import Device, with_groups
 from timesenclip_hf.evaluation.baselines import ImageModel
 from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
 from timesenclip_hf.evaluation.image_measurement import ImageProtocol
-from timesenclip_hf.evaluation.images import ImageSet
 from timesenclip_hf.evaluation.protocol import Checkpoint, EvaluationSet, Protocol
 from timesenclip_hf.evaluation.record import OF
 from timesenclip_hf.evaluation.report.reading import runs_of
 from timesenclip_hf.evaluation.sets import SetOptions, open_sets, simulated_set
+from timesenclip_hf.evaluation.sets.images import ImageSet
 from training.real_sets import LEFT_OUT, real_data_folder, real_sets
 
 # Raw scores of twelve months, the checkpoint's own prompts.

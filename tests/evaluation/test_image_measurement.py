@@ -13,11 +13,11 @@ from timesenclip_hf.evaluation.baselines import embed_images, load_image_model, 
 from timesenclip_hf.evaluation.entries import RAW
 from timesenclip_hf.evaluation.harness import evaluate_images
 from timesenclip_hf.evaluation.image_measurement import CENTRINGS, VIEWS, ImageProtocol
-from timesenclip_hf.evaluation.images import ImageSet
 from timesenclip_hf.evaluation.prompts import select_prompts
 from timesenclip_hf.evaluation.record import summarise, write_record
 from timesenclip_hf.evaluation.report import write_report
 from timesenclip_hf.evaluation.sets import simulated_set
+from timesenclip_hf.evaluation.sets.images import ImageSet
 from timesenclip_hf.evaluation.tasks import Task
 from timesenclip_hf.evaluation.uncertainty import Resampling
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes

@@ -27,12 +27,11 @@ from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.baselines import ImageModel, embed_images, load_image_model, score_images
 from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
 from timesenclip_hf.evaluation.image_measurement import VIEWS, ImageProtocol
-from timesenclip_hf.evaluation.images import ImageSet
 from timesenclip_hf.evaluation.prompts import select_prompts
 from timesenclip_hf.evaluation.protocol import Checkpoint, Protocol
 from timesenclip_hf.evaluation.report import write_report
 from timesenclip_hf.evaluation.sets import simulated_set
-from timesenclip_hf.evaluation.sets.images import bigearthnet_set, eurosat_set
+from timesenclip_hf.evaluation.sets.images import ImageSet, bigearthnet_set, eurosat_set
 from timesenclip_hf.taxonomies import load_taxonomy
 from training.evidence import senclip_data, senclip_model
 from training.evidence.claims import Ledger, run_parts

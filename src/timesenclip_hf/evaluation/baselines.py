@@ -34,28 +34,32 @@ def nearest_mean_scores(
         train_series: (training samples, time, band), NaN where missing; in the same unit as `series`.
         train_labels: class indices of the training samples, -1 where unknown.
         series: (samples, time, band), NaN where missing.
-        num_classes: how many classes there are.
+        num_classes: how many there are.
 
     Returns:
         (samples, num_classes) float64; minus the largest float for a class without a training sample, or without a
         value in common with the sample, so that the scores stay finite.
 
     Raises:
-        ValueError: shapes that do not fit, labels outside the classes, or a sample that has no value in common with
-            any class.
+        ValueError: shapes or labels that do not fit, or a sample that has no value in common with any class.
     """
     if len(train_series) != len(train_labels) or train_series.shape[1:] != series.shape[1:]:
         raise ValueError(
             "Training series must have the shape of the series and one label each: got "
             f"{train_series.shape} with {len(train_labels)} labels, and {series.shape}."
         )
-    if not len(_known(train_labels)) or np.max(train_labels) >= num_classes:
+    known = np.unique(np.asarray(train_labels)[np.asarray(train_labels) >= 0])
+    if not len(known) or known[-1] >= num_classes:
         raise ValueError(
             f"Training labels must be below the number of classes, {num_classes}, and one of them known, got "
             f"{np.min(train_labels, initial=0)} to {np.max(train_labels, initial=-1)}."
         )
     size = int(np.prod(series.shape[1:]))
-    means = _class_means(train_series.reshape(-1, size), train_labels, num_classes)
+    means = np.full((num_classes, size), np.nan)
+    for label in known:
+        rows = train_series[train_labels == label].reshape(-1, size).astype(np.float64)
+        seen = ~np.isnan(rows).all(axis=0)
+        means[label, seen] = np.nanmean(rows[:, seen], axis=0)
     # The distance is scaled up to that of complete series: divided by the root of their size, it is a root mean square.
     distances = nan_euclidean_distances(series.reshape(-1, size).astype(np.float64), means) / np.sqrt(size)
     lost = np.isnan(distances).all(axis=1)
@@ -65,20 +69,6 @@ def nearest_mean_scores(
             "any class mean: leave them out."
         )
     return np.where(np.isnan(distances), np.finfo(np.float64).min, -distances)
-
-
-def _class_means(series: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Average what is observed of each class, (classes, values), NaN where nothing is."""
-    means = np.full((num_classes, series.shape[1]), np.nan)
-    for label in np.unique(_known(labels)):
-        rows = series[labels == label].astype(np.float64)
-        seen = ~np.isnan(rows).all(axis=0)
-        means[label, seen] = np.nanmean(rows[:, seen], axis=0)
-    return means
-
-
-def _known(labels: np.ndarray) -> np.ndarray:
-    return np.asarray(labels)[np.asarray(labels) >= 0]
 
 
 @dataclass(frozen=True)
@@ -109,10 +99,6 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
     without the `config.json` that transformers wants: they must be converted to a folder of `CLIPModel` first
     (SenCLIP's by `timesenclip convert`), and until then are refused in one line. This function was tried with
     checkpoints of random weights only, not with those of the four models.
-
-    Args:
-        checkpoint: folder or Hub id.
-        device: where to compute.
 
     Raises:
         ValueError: why transformers cannot make a CLIP model of it, or there is no such device.
@@ -182,22 +168,15 @@ def embed_images(
 
 
 def score_images(
-    image_model: ImageModel,
-    image_embeds: torch.Tensor,
-    prompts: Mapping[str, Sequence[str]],
-    *,
-    centring: str = "none",
+    image_model: ImageModel, image_embeds: torch.Tensor, prompts: Mapping[str, Sequence[str]], *, centring: str = "none"
 ) -> torch.Tensor:
-    """Score images for classes, by the scorer and the prompts that series are scored with.
+    """Score images for classes as series are scored: logits (samples, classes) with the model's own temperature.
 
     Args:
         image_model: from [`load_image_model`].
         image_embeds: from [`embed_images`].
         prompts: of each class, in the order of the classes, from [`expand_prompts`].
         centring: of `CENTRINGS`; "none" for raw scores.
-
-    Returns:
-        Logits (samples, classes) with the model's own temperature.
     """
     class_embeds = embed_classes(image_model.model, image_model.tokenizer, prompts).cpu()
     scale = image_model.model.logit_scale.detach().exp().cpu()

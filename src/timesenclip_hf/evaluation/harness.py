@@ -13,10 +13,10 @@ from .baselines import ImageModel
 from .calibration import Calibration, store_calibration
 from .embedded import Encode
 from .image_measurement import ImageMeasurement, ImageProtocol
-from .images import ImageSet
 from .measurement import Measurement
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
+from .sets.images import ImageSet
 
 VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", "scipy")
 

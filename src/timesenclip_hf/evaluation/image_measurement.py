@@ -16,10 +16,10 @@ from ..data.schema import UNKNOWN
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 from .baselines import ImageModel, embed_images
 from .entries import Scored, make_entry
-from .images import ImageSet
 from .probing import split_rows_by_place
 from .prompts import EmbeddedSplit, SelectionOptions, prompt_selection_report
 from .protocol import SUITES, check_values
+from .sets.images import ImageSet
 from .tasks import Task
 from .uncertainty import DEFAULT_RESAMPLING, Resampling
 
@@ -41,9 +41,6 @@ class ImageProtocol:
         top_k: prompts a class to select, on half of the land and without labels, and to judge on the other half; no
             selection when left out.
         resampling: of the intervals.
-
-    Raises:
-        ValueError: unknown views or centrings.
     """
 
     views: Sequence[str] = tuple(VIEWS)
@@ -57,14 +54,7 @@ class ImageProtocol:
 
 
 class ImageMeasurement:
-    """Measure one model on one set, whose images are embedded at once.
-
-    Args:
-        image_model: to evaluate.
-        images: with their tasks.
-        protocol: how.
-        progress: show a bar.
-    """
+    """Measure one model on one set, whose images are embedded at once."""
 
     def __init__(
         self, image_model: ImageModel, images: ImageSet, protocol: ImageProtocol, *, progress: bool = False
@@ -80,20 +70,14 @@ class ImageMeasurement:
         Raises:
             ValueError: no label of a task is known, or a class lacks prompts.
         """
-        images, views, top_k = self._images, self._protocol.views, self._protocol.top_k
-        entries = [
-            self._entry(task, view, centring)
-            for task in images.tasks
-            for view in views
-            for centring in self._protocol.centrings
-        ]
-        single = [task for task in images.tasks if images.truth[task.name].ndim == 1]
-        selections = {} if top_k is None else {
-            f"{task.name}, {view}": self._selection(task, self._texts(task, view), top_k)
-            for task in single
-            for view in views
-        }  # fmt: skip
-        others = SUITES[1:]
+        images, protocol, others = self._images, self._protocol, SUITES[1:]
+        entries, selections = [], {}
+        for task in images.tasks:
+            for view in protocol.views:
+                texts = task.prompts(VIEWS[view], self._model.hypothesis_template)
+                entries += [self._entry(task, view, centring, texts) for centring in protocol.centrings]
+                if protocol.top_k is not None and images.truth[task.name].ndim == 1:
+                    selections[f"{task.name}, {view}"] = self._selection(task, texts, protocol.top_k)
         return {
             "dataset": {"name": images.name, "split": images.split, "samples": len(images.images), "composites": 1},
             "notes": self._notes,
@@ -111,16 +95,11 @@ class ImageMeasurement:
             raise ValueError(f"No label of the task {task.name!r} of {self._images.name} is known.")
         return known, None if self._images.blocks is None else self._images.blocks[known]
 
-    def _entry(self, task: Task, view: str, centring: str) -> dict[str, Any]:
+    def _entry(self, task: Task, view: str, centring: str, texts: dict[str, list[str]]) -> dict[str, Any]:
         known, blocks = self._known(task)
-        texts = self._texts(task, view)
         logits = self._logits(self._embeds[torch.from_numpy(known)], texts, centring)
-        truth = self._images.truth[task.name][known]
-        scored = Scored(task.labels, logits, truth, blocks, self._protocol.resampling)
+        scored = Scored(task.labels, logits, self._images.truth[task.name][known], blocks, self._protocol.resampling)
         return make_entry(task.name, view, centring, scored, texts)
-
-    def _texts(self, task: Task, view: str) -> dict[str, list[str]]:
-        return task.prompts(VIEWS[view], self._model.hypothesis_template)
 
     def _logits(self, embeds: torch.Tensor, texts: Mapping[str, Sequence[str]], centring: str) -> torch.Tensor:
         by_prompt, sizes = centring == PROMPT_MEAN, [len(of_class) for of_class in texts.values()]
@@ -141,17 +120,17 @@ class ImageMeasurement:
     def _selection(self, task: Task, texts: Mapping[str, list[str]], top_k: int) -> dict[str, Any]:
         """Select prompts on half of the images and judge them on the other."""
         known, blocks = self._known(task)
-        names = [str(row) for row in known]
-        labels = [task.labels[index] for index in self._images.truth[task.name][known]]
+        names = np.asarray([str(row) for row in known])
+        labels = np.asarray(task.labels)[self._images.truth[task.name][known]]
         seed = self._protocol.resampling.seed
         halves = [
             EmbeddedSplit(
-                [names[index] for index in rows],
+                names[rows].tolist(),
                 self._embeds[torch.from_numpy(known[rows])],
-                [labels[index] for index in rows],
+                labels[rows].tolist(),
                 None if blocks is None else blocks[rows],
             )
-            for rows in _halves(names, blocks, seed)
+            for rows in _halves(names.tolist(), blocks, seed)
         ]
         options = SelectionOptions(top_k=top_k, hypothesis_template="{}", seed=seed)
         return prompt_selection_report(self._model.model, self._model, texts, *halves, options=options)

@@ -32,9 +32,8 @@ class EvaluationSet:
         samples: labelled series.
         tasks: label columns with their label sets; the first one is also that of the suites besides "zero_shot".
         notes: what the labels are, and what a reader must know of the set.
-        photos: the ground photos of a sample, by its row; none where left out.
-        images: RGB patches from above for image models, (samples, height, width, 3), pictures or reflectance; none
-            where left out.
+        photos: the ground photos of a sample, by its row.
+        images: RGB patches from above for image models, (samples, height, width, 3), pictures or reflectance.
     """
 
     samples: Samples
@@ -58,9 +57,6 @@ class Protocol:
         batch_size: series that the encoder takes at once; what suits it and the machine when None.
         most_samples: that the suites besides "zero_shot" take, drawn at random; for the time they take.
         image_models: CLIP models that score the sets with `images`, for baselines.
-
-    Raises:
-        ValueError: an option has another value than those named.
     """
 
     suites: Sequence[str] = ("zero_shot",)
@@ -85,11 +81,7 @@ class Protocol:
 
 
 def check_values(name: str, values: Sequence[str], allowed: Sequence[str]) -> None:
-    """Refuse an option that is empty or has a value that there is not.
-
-    Raises:
-        ValueError: with the values that there are.
-    """
+    """Refuse an option that is empty or has a value that there is not, with a sentence of those that there are."""
     wrong = next((value for value in values if value not in allowed), None)
     if wrong is not None or not values:
         raise ValueError(f"`{name}` must be of {', '.join(allowed)}, got {wrong!r}.")

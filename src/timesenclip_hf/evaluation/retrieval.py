@@ -7,7 +7,7 @@ would give.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def retrieval_report(
         labels: class index of each series (N,), -1 where it is not known; without it there are instance hits only.
         class_embeds: (classes, projection_dim) of the class names, from [`embed_labels`].
         class_names: of these.
-        blocks: number of the spatial block of each series, for the intervals; single queries are drawn without.
+        blocks: spatial block of each series, for the intervals; single queries are drawn without.
         resampling: of the intervals.
 
     Returns:
@@ -73,7 +73,13 @@ def retrieval_report(
     """
     if photo_embeds is None and class_embeds is None:
         raise ValueError("There is nothing to retrieve: give `photo_embeds`, or `class_embeds` with `labels`.")
-    series = _series_side(series_embeds, labels, blocks)
+    values = torch.as_tensor(series_embeds)
+    classes = np.full(len(values), UNKNOWN) if labels is None else as_array(labels)
+    block_of = None if blocks is None else as_array(blocks)
+    sizes = [len(column) for column in (values, classes, block_of) if column is not None]
+    if len(set(sizes)) != 1 or not sizes[0]:
+        raise ValueError(f"Give one embedding, label and block for each series, at least one, got {sizes} of them.")
+    series = _Side(values, np.arange(len(values)), classes, block_of)
     report: dict[str, Any] = {}
     if photo_embeds is not None:
         values = torch.as_tensor(photo_embeds)
@@ -83,22 +89,12 @@ def retrieval_report(
         if not len(rows):
             raise ValueError("No photo has an embedding: all rows of `photo_embeds` are NaN.")
         asking = series[rows]
-        photos = _Side(values[torch.from_numpy(rows)], asking.ids, asking.labels, asking.blocks)
+        photos = replace(asking, embeds=values[torch.from_numpy(rows)])
         report["series_to_photo"] = _recalls(asking, photos, resampling)
         report["photo_to_series"] = _recalls(photos, series, resampling)
     if class_embeds is not None:
         report["text_to_series"] = _text_to_series(torch.as_tensor(class_embeds), class_names, series)
     return report
-
-
-def _series_side(embeds: ArrayLike, labels: ArrayLike | None, blocks: ArrayLike | None) -> _Side:
-    values = torch.as_tensor(embeds)
-    classes = np.full(len(values), UNKNOWN) if labels is None else as_array(labels)
-    block_of = None if blocks is None else as_array(blocks)
-    sizes = [len(column) for column in (values, classes, block_of) if column is not None]
-    if len(set(sizes)) != 1 or not sizes[0]:
-        raise ValueError(f"Give one embedding, label and block for each series, at least one, got {sizes} of them.")
-    return _Side(values, np.arange(len(values)), classes, block_of)
 
 
 def _recalls(queries: _Side, gallery: _Side, resampling: Resampling) -> dict[str, Any]:
@@ -114,24 +110,19 @@ def _recall(
     name: str, queries: _Side, gallery: _Side, values: tuple[np.ndarray, np.ndarray], resampling: Resampling
 ) -> dict[str, Any]:
     """Measure Recall@k of equal values, beside that of a gallery in random order."""
-    ranks, hits = hit_ranks(queries.embeds, gallery.embeds, *values), _occurrences(*values)
-    fitting = [k for k in KS if k <= len(gallery)]
-    shares = bootstrap_shares({f"{name}@{k}": ranks < k for k in fitting}, queries.blocks, resampling=resampling)
-    chances = [_chance(len(gallery), hits, k) for k in fitting]
-    return {
-        metric: {**share, "chance": chance} for (metric, share), chance in zip(shares.items(), chances, strict=True)
-    }
+    ranks = hit_ranks(queries.embeds, gallery.embeds, *values)
+    counts = Counter(values[1].tolist())
+    hits = np.asarray([counts[value] for value in values[0].tolist()])
+    fitting = {f"{name}@{k}": k for k in KS if k <= len(gallery)}
+    shares = bootstrap_shares(
+        {metric: ranks < k for metric, k in fitting.items()}, queries.blocks, resampling=resampling
+    )
+    return {metric: {**shares[metric], "chance": _chance(len(gallery), hits, k)} for metric, k in fitting.items()}
 
 
 def _chance(items: int, hits: np.ndarray, k: int) -> float:
     """Compute the mean probability that k of the items, drawn without replacement, hold a hit."""
     return float(np.mean(hypergeom.sf(0, items, hits, k)))
-
-
-def _occurrences(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Count how often the gallery holds each query's value."""
-    counts = Counter(gallery.tolist())
-    return np.asarray([counts[value] for value in queries.tolist()])
 
 
 def _text_to_series(class_embeds: torch.Tensor, class_names: Sequence[str] | None, series: _Side) -> dict[str, Any]:

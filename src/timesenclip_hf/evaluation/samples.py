@@ -29,7 +29,7 @@ _COLUMNS = ("series", "observed", "months")
 
 @dataclass(frozen=True)
 class Samples:
-    """Hold labelled series.
+    """Hold labelled series of a split of a data set.
 
     Attributes:
         name: of the data set.
@@ -62,9 +62,9 @@ class Samples:
 
         Args:
             dataset: a `datasets.Dataset` of composites of one length.
-            name: to call it.
-            split: to call that.
-            texts: columns of text that become labels too, each value a class; those that the dataset lacks do not.
+            name: of the data set.
+            split: of it.
+            texts: columns of text that become labels too where the dataset has them, each value a class.
 
         Raises:
             ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label outside the
@@ -88,23 +88,13 @@ class Samples:
         series[series == MISSING] = np.nan
         series[~observed] = np.nan
         labels, class_names = _labels(dataset, name, texts)
-        coordinates = {
-            column: np.asarray(table[column].to_numpy(), dtype=np.float64)
-            for column in ("longitude", "latitude")
-            if column in dataset.column_names
-        }
         ids = table["point_id"].to_pylist() if "point_id" in dataset.column_names else range(len(series))
-        return cls(
-            name=name,
-            split=split,
-            series=series,
-            months=_rows(table, "months").reshape(-1, num_times),
-            point_ids=[str(name) for name in ids],
-            labels=labels,
-            class_names=class_names,
-            photo_embeds=_photo_embeds(dataset),
-            **coordinates,
+        longitude, latitude = (
+            np.asarray(table[column].to_numpy(), dtype=np.float64) if column in dataset.column_names else None
+            for column in ("longitude", "latitude")
         )
+        months, embeds = _rows(table, "months").reshape(-1, num_times), _photo_embeds(dataset)
+        return cls(name, split, series, months, list(map(str, ids)), labels, class_names, longitude, latitude, embeds)
 
     def __len__(self) -> int:
         return len(self.series)
@@ -116,18 +106,12 @@ class Samples:
 
     def select(self, rows: np.ndarray | Sequence[int]) -> "Samples":
         """Take some of the samples, in the order of `rows`, numbers or booleans."""
-        index = np.asarray(rows)
-        index = np.flatnonzero(index) if index.dtype == bool else index
-        return replace(
-            self,
-            series=self.series[index],
-            months=self.months[index],
-            point_ids=[self.point_ids[row] for row in index],
-            labels={column: values[index] for column, values in self.labels.items()},
-            longitude=None if self.longitude is None else self.longitude[index],
-            latitude=None if self.latitude is None else self.latitude[index],
-            photo_embeds=None if self.photo_embeds is None else self.photo_embeds[torch.from_numpy(index)],
-        )
+        index = np.arange(len(self))[np.asarray(rows)]
+        columns = ("series", "months", "longitude", "latitude", "photo_embeds")
+        values = {name: getattr(self, name) for name in columns if getattr(self, name) is not None}
+        labels = {column: indices[index] for column, indices in self.labels.items()}
+        ids = [self.point_ids[row] for row in index]
+        return replace(self, point_ids=ids, labels=labels, **{name: array[index] for name, array in values.items()})
 
     def features(
         self, extractor: Any, composites: int | None = None, missing: Collection[int] = ()
@@ -165,14 +149,11 @@ class Samples:
 
 
 def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple[int, ...]]:
-    """Read months to leave out, by the name of a season or as a list, and what to call them.
+    """Read months to leave out: what to call them, `None` where nothing is left out, and which, 0 = January.
 
     Args:
         missing: "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or
             `[1, 2, 12]`; `None` or "none" to leave out nothing.
-
-    Returns:
-        The name, `None` where nothing is left out, and the months, 0 = January.
 
     Raises:
         ValueError: not a season, nor months.

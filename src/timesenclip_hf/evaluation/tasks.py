@@ -24,13 +24,7 @@ _DEFAULT_TAXONOMIES = {**CLASS_TAXONOMIES, **_DETAILS, "country": "countries"}
 
 @dataclass(frozen=True)
 class Task:
-    """Say what is asked of the samples.
-
-    Attributes:
-        name: to call it.
-        column: of the labels.
-        taxonomy: the label set of that column; its classes are the candidates.
-    """
+    """Say what is asked of the samples, by a name: the classes of a label column, which a taxonomy names."""
 
     name: str
     column: str
@@ -44,11 +38,12 @@ class Task:
     @property
     def views(self) -> tuple[str, ...]:
         """Return those of `PROMPTS` that every class has."""
-        return tuple(
-            prompts
-            for prompts in PROMPTS
-            if all(label.prompts.get(view) for view in _VIEWS.get(prompts, ()) for label in self.taxonomy.labels)
-        )
+        return tuple(prompts for prompts in PROMPTS if self._class_without(prompts) is None)
+
+    def _class_without(self, prompts: str) -> str | None:
+        views = _VIEWS.get(prompts, ())
+        lacking = (label.name for label in self.taxonomy.labels if not all(label.prompts.get(view) for view in views))
+        return next(lacking, None)
 
     def truth(self, samples: Samples) -> np.ndarray:
         """Return the index of each sample's class among the candidates, int64, -1 where it is not known.
@@ -57,11 +52,7 @@ class Task:
             ValueError: there is no such column, none of its labels is known, or one of them is no class of the
                 label set.
         """
-        if self.column not in samples.labels:
-            raise ValueError(
-                f"{samples.name} has no label column {self.column!r}: its label columns are "
-                f"{', '.join(samples.labels) or 'none'}."
-            )
+        _check_column(self.column, samples)
         indices, names = samples.labels[self.column], samples.class_names[self.column]
         occurring = np.unique(indices[indices != UNKNOWN]).tolist()
         if not occurring:
@@ -77,22 +68,19 @@ class Task:
                     f"The column {self.column!r} of {samples.name} has {len(names)} classes and the label {index}: "
                     "labels count from 0, and -1 is not known."
                 )
-            candidate = self._index(names[index])
-            if candidate is None:
-                raise ValueError(
-                    f"The label {names[index]!r} of the column {self.column!r} is no class of "
-                    f"{self.taxonomy.name!r}: score {samples.name} with the label set of its own labels."
-                )
-            candidate_of[index] = candidate
+            candidate_of[index] = self._candidate(names[index], samples)
         return np.asarray(candidate_of[indices])
 
-    def _index(self, name: str) -> int | None:
+    def _candidate(self, name: str, samples: Samples) -> int:
         if name in self.labels:
             return self.labels.index(name)
         try:
             return self.taxonomy.indices[self.taxonomy.find(name).code]
         except ValueError:
-            return None
+            raise ValueError(
+                f"The label {name!r} of the column {self.column!r} is no class of {self.taxonomy.name!r}: score "
+                f"{samples.name} with the label set of its own labels."
+            ) from None
 
     def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
         """Return what the text tower reads of each candidate.
@@ -110,12 +98,11 @@ class Task:
             return {name: [name] for name in self.labels}
         if prompts == "generic":
             return expand_prompts(self.taxonomy.prompts, templates)
-        for label in self.taxonomy.labels:
-            if any(not label.prompts.get(view) for view in _VIEWS[prompts]):
-                raise ValueError(
-                    f"The class {label.name!r} of {self.taxonomy.name!r} has no {prompts} prompts: use "
-                    f"{', '.join(self.views)}, or add them to the label set."
-                )
+        if lacking := self._class_without(prompts):
+            raise ValueError(
+                f"The class {lacking!r} of {self.taxonomy.name!r} has no {prompts} prompts: use "
+                f"{', '.join(self.views)}, or add them to the label set."
+            )
         return self.taxonomy.prompts_of(*_VIEWS[prompts])
 
 
@@ -134,24 +121,35 @@ def tasks_of(
         ValueError: no such column or label set, or nothing to evaluate.
     """
     named = dict(taxonomies or {})
-    absent = next((column for column in (*(columns or ()), *named) if column not in samples.labels), None)
-    if absent is not None:
-        raise ValueError(
-            f"{samples.name} has no label column {absent!r}: its label columns are "
-            f"{', '.join(samples.labels) or 'none'}."
-        )
+    for column in (*(columns or ()), *named):
+        _check_column(column, samples)
     if columns is None:
         known = [column for column, indices in samples.labels.items() if (indices != UNKNOWN).any()]
         columns = [column for column in known if column in named or column not in _DETAILS]
         columns.sort(key=lambda column: column == "country")  # the other suites take the first, which a country is not
     if not columns:
         raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
-    return [Task(column, column, _taxonomy(column, samples, named)) for column in columns]
+    return [Task(column, column, _taxonomy(column, samples, _DEFAULT_TAXONOMIES | named)) for column in columns]
 
 
-def _taxonomy(column: str, samples: Samples, named: Mapping[str, str]) -> Taxonomy:
-    name = named.get(column, _DEFAULT_TAXONOMIES.get(column))
-    if name is not None:
-        return load_taxonomy(name)
-    names = list(read_labels(samples.class_names[column]))
-    return Taxonomy(f"the column {column!r}", samples.name, "", tuple(Label(name, name) for name in names))
+def _taxonomy(column: str, samples: Samples, label_sets: Mapping[str, str]) -> Taxonomy:
+    if column in label_sets:
+        return load_taxonomy(label_sets[column])
+    return named_taxonomy(f"the column {column!r}", samples.name, samples.class_names[column])
+
+
+def named_taxonomy(title: str, source: str, class_names: Sequence[str], licence: str = "") -> Taxonomy:
+    """Make a label set of class names alone.
+
+    Raises:
+        ValueError: no name, an empty one, or one given twice.
+    """
+    return Taxonomy(title, source, licence, tuple(Label(name, name) for name in read_labels(class_names)))
+
+
+def _check_column(column: str, samples: Samples) -> None:
+    if column not in samples.labels:
+        raise ValueError(
+            f"{samples.name} has no label column {column!r}: its label columns are "
+            f"{', '.join(samples.labels) or 'none'}."
+        )

@@ -3,22 +3,32 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...data.opening import read_dataset
+from ...data.sources.arrays import dataset_from_series
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import composite
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ...simulator import CLASS_NAMES, SimulatedPoints, simulate
+from ...simulator.classes import SIMULATED_CLASSES
+from ...simulator.patches import simulate_patches
+from ...simulator.photos.drawing import draw_photos, visit_states
+from ...taxonomies import load_taxonomy
 from ..protocol import EvaluationSet
 from ..samples import TEXTS, Samples
-from ..tasks import tasks_of
-from .simulated import NUM_POINTS, simulated_set
+from ..tasks import Task, named_taxonomy, tasks_of
 
-# The split that nothing is trained on, by the usual name.
-TEST = "test"
-
-__all__ = ["SetOptions", "dataset_set", "open_sets", "simulated_set"]
+# The seed of the points: 1 and 2 are those of training/train.py.
+HELD_OUT_SEED = 3
+NUM_POINTS = 6_000
+NOTES = (
+    "The points are simulated, by the simulator that the embedded default was trained on, with a seed of their own: "
+    "they say that it learned, and little about real pixels.",
+    "Their longitude carries no information and each point is drawn by itself, so that intervals are drawn by points.",
+)
 
 
 @dataclass(frozen=True)
@@ -26,14 +36,14 @@ class SetOptions:
     """Say what is read of the data sets.
 
     Attributes:
-        split: of a folder or Hub id; "all" for every split.
+        split: of a folder or Hub id; "all" for every split. Nothing is trained on "test", by the usual name.
         columns: label columns of a folder or Hub id; all that have a label set when left out.
         taxonomies: label set of a column of a folder or Hub id, where it is not the schema's.
         num_points: of the simulated ones; of a folder or Hub id, at most so many rows, the first.
         images: with the patch around each simulated point, for image models.
     """
 
-    split: str = TEST
+    split: str = "test"
     columns: Sequence[str] | None = None
     taxonomies: Mapping[str, str] | None = None
     num_points: int | None = None
@@ -44,7 +54,8 @@ def open_sets(datasets: Sequence[str], options: SetOptions = SetOptions()) -> It
     """Open the data sets that names stand for, one after the other as they are asked for.
 
     Args:
-        datasets: "simulated", or folders or Hub ids of datasets of the schema.
+        datasets: "simulated"; or folders (of an import or of `save_to_disk`, or any that `load_dataset` reads) or Hub
+            ids of datasets of the schema.
         options: what is read of them.
 
     Raises:
@@ -56,23 +67,11 @@ def open_sets(datasets: Sequence[str], options: SetOptions = SetOptions()) -> It
             points = NUM_POINTS if options.num_points is None else options.num_points
             yield simulated_set(points, images=options.images)
         else:
-            yield dataset_set(name, options)
+            yield _dataset_set(name, options)
 
 
-def dataset_set(name: str, options: SetOptions = SetOptions()) -> EvaluationSet:
-    """Open a dataset of the schema from a folder or the Hub.
-
-    Args:
-        name: folder of an import or of `save_to_disk`, any folder that `load_dataset` reads, or Hub id.
-        options: what is read of it.
-
-    Raises:
-        FileNotFoundError: no such dataset.
-        ValueError: no such split, or labels that cannot be used.
-    """
-    rows = read_dataset(name, options.split)
-    if options.num_points is not None:
-        rows = rows.select(range(min(options.num_points, len(rows))))
+def _dataset_set(name: str, options: SetOptions) -> EvaluationSet:
+    rows = first_rows(read_dataset(name, options.split), options.num_points)
     texts = (*TEXTS, *(options.columns or ()), *(options.taxonomies or {}))
     shown = Path(name).resolve().name if Path(name).is_dir() else name
     samples = Samples.from_dataset(rows, name=shown, split=options.split, texts=texts)
@@ -80,8 +79,57 @@ def dataset_set(name: str, options: SetOptions = SetOptions()) -> EvaluationSet:
     return EvaluationSet(samples, tasks_of(samples, options.columns, options.taxonomies), images=images)
 
 
+def first_rows(rows: Any, number: int | None) -> Any:
+    """Take at most so many rows of a dataset, or all."""
+    return rows if number is None else rows.select(range(min(number, len(rows))))
+
+
 def _rgb(series: np.ndarray) -> np.ndarray:
     """Take the median of the year in red, green and blue, as reflectance (samples, height, width, 3)."""
     colours = [BANDS.index(name) for name in ("B04", "B03", "B02")]
     patches, _ = composite(series, ~np.isnan(series), np.zeros(series.shape[1], dtype=np.int64), num_periods=1)
     return np.moveaxis(patches[:, 0, colours], 1, -1) / np.float32(DN_PER_REFLECTANCE)
+
+
+def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, images: bool = False) -> EvaluationSet:
+    """Simulate held-out points: ten covers in plain words, all covers by their names, and the LUCAS land cover.
+
+    Args:
+        num_points: to simulate; those without a clear observation are left out.
+        seed: of the simulation.
+        images: draw the patch around each point too, for image models.
+    """
+    points = simulate(num_points, seed=seed)
+    covers = np.asarray(CLASS_NAMES)[points.class_index].tolist()
+    ten = load_taxonomy("simulated_ten")
+    columns = {
+        "point_id": [str(row) for row in range(num_points)],
+        "lc1": [SIMULATED_CLASSES[index].lc1[0] for index in points.class_index],
+        "cover": covers,
+        "ten": [cover if cover in ten.names else "" for cover in covers],
+    }
+    dataset = dataset_from_series(points.series, columns, problems=[])
+    samples = Samples.from_dataset(dataset, name="simulated", split="held out", texts=("cover", "ten"))
+    every = named_taxonomy("Covers of the simulator", "timesenclip_hf.simulator.classes", CLASS_NAMES, "MIT")
+    tasks = [
+        Task("ten_covers", "ten", ten),
+        Task("all_covers", "cover", every),
+        Task("land_cover", "land_cover", load_taxonomy("lucas_lc")),
+    ]
+    kept = np.asarray([int(name) for name in samples.point_ids])
+    patches = simulate_patches(points, seed=seed)[kept] if images else None
+    return EvaluationSet(samples, tasks, NOTES, photos=_Photos(points, kept, seed), images=patches)
+
+
+class _Photos:
+    """Draw the four photos of a sample, as arrays (4, side, side, 3)."""
+
+    def __init__(self, points: SimulatedPoints, kept: np.ndarray, seed: int) -> None:
+        self._points, self._kept, self._seed = points, kept, seed
+        self._states = visit_states(points.ground)
+
+    def __call__(self, row: int) -> Any:
+        index = int(self._kept[row])
+        point = slice(index, index + 1)
+        classes, states = self._points.class_index[point], self._states[point]
+        return draw_photos(classes, states, seed=self._seed, first=index, workers=1)[0]

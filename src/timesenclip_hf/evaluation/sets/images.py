@@ -1,6 +1,7 @@
 """Open labelled satellite images: EuroSAT, BigEarthNet, or any dataset with a column of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,101 @@ from ...data.opening import read_dataset
 from ...data.sources.bigearthnet import read_bigearthnet
 from ...data.sources.eurosat import read_eurosat
 from ...data.splits import block_of
-from ...taxonomies import Label, Taxonomy, load_taxonomy
-from ..images import ImageColumn, ImageSet
+from ...taxonomies import load_taxonomy
+from ..protocol import EvaluationSet
 from ..samples import BLOCK_KM
-from ..tasks import Task
-from .simulated import NUM_POINTS, simulated_set
+from ..tasks import Task, named_taxonomy
+from . import NUM_POINTS, first_rows, simulated_set
 
 # Fewer blocks give intervals that are too narrow.
 ENOUGH_BLOCKS = 20
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Hold labelled images and what is asked of them.
+
+    Attributes:
+        name: of the data set.
+        split: of it.
+        images: (samples, height, width, 3) red, green and blue, pictures or reflectance; anything that is sliced like
+            an array, such as [`ImageColumn`].
+        tasks: label sets with their prompts.
+        truth: by the name of the task, class indices (samples,), -1 where not known; or booleans (samples, classes).
+        notes: what a reader must know of the set.
+        blocks: spatial block of each image, for the intervals; single images are drawn without.
+
+    Raises:
+        ValueError: no images, or a truth of another shape.
+    """
+
+    name: str
+    split: str
+    images: Any
+    tasks: Sequence[Task]
+    truth: Mapping[str, np.ndarray]
+    notes: Sequence[str] = ()
+    blocks: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.images):
+            raise ValueError(f"{self.name} has no images: there is nothing to evaluate.")
+        for task in self.tasks:
+            truth = self.truth[task.name]
+            wanted = (len(self.images), len(task.labels))
+            if truth.shape not in (wanted[:1], wanted):
+                raise ValueError(
+                    f"The truth of the task {task.name!r} must be {wanted[:1]} class indices or {wanted} booleans, got "
+                    f"{truth.shape}."
+                )
+
+    @classmethod
+    def of_points(cls, points: EvaluationSet, tasks: Sequence[str] | None = None) -> "ImageSet":
+        """Take the images of a set of series, with its labels; of some tasks by their names, or of all.
+
+        Raises:
+            ValueError: the set has no images.
+        """
+        if points.images is None:
+            raise ValueError(f"{points.samples.name} has no images: evaluate its series.")
+        asked = [task for task in points.tasks if tasks is None or task.name in tasks]
+        truth = {task.name: task.truth(points.samples) for task in asked}
+        return cls(points.samples.name, points.samples.split, points.images, asked, truth, points.notes)
+
+
+class ImageColumn:
+    """Read the images of a dataset where they are sliced, as those of an array.
+
+    Args:
+        dataset: a `datasets.Dataset` with the column `image`, of one size.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self._images = dataset.select_columns("image")
+        self.shape = (len(dataset), *self._read(0).shape) if len(dataset) else (0, 0, 0, 3)
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Read some images (rows, height, width, 3).
+
+        Raises:
+            ValueError: one has another size than the first.
+        """
+        numbers = range(*rows.indices(len(self)))
+        images = [self._read(row) for row in numbers]
+        odd = next((row for row, image in zip(numbers, images, strict=True) if image.shape != self.shape[1:]), None)
+        if odd is not None:
+            raise ValueError(
+                f"Image {odd} is {images[numbers.index(odd)].shape}, the first is {self.shape[1:]}: "
+                "bring images of one size together, and crop or leave out the others."
+            )
+        return np.stack(images)
+
+    def _read(self, row: int) -> np.ndarray:
+        image = self._images[row]["image"]
+        return np.asarray(image.convert("RGB") if hasattr(image, "convert") else image)
 
 
 def open_image_sets(
@@ -39,27 +127,17 @@ def open_image_sets(
     for name in names:
         kind, _, source = name.partition(":")
         if name == "simulated":
-            points = simulated_set(NUM_POINTS if num_images is None else num_images, images=True)
-            yield ImageSet.of_points(points)
+            yield ImageSet.of_points(simulated_set(NUM_POINTS if num_images is None else num_images, images=True))
         elif kind == "eurosat" and source:
             yield eurosat_set(source, num_images=num_images)
         elif kind == "bigearthnet" and source:
             yield bigearthnet_set(source, num_images=num_images)
         else:
-            rows = read_dataset(name, split)
-            if num_images is not None:
-                rows = rows.select(range(min(num_images, len(rows))))
-            yield dataset_images(rows, name, split, column or "label")
+            yield dataset_images(first_rows(read_dataset(name, split), num_images), name, split, column or "label")
 
 
 def eurosat_set(source: str, *, num_images: int | None = None, seed: int = 0) -> ImageSet:
-    """Open EuroSAT.
-
-    Args:
-        source: folder, archive or Hub id, as [`read_eurosat`] takes it.
-        num_images: at most so many, drawn at random; all when left out.
-        seed: of the draw.
-    """
+    """Open EuroSAT from a folder, archive or Hub id; at most so many images, drawn by the seed."""
     rows = read_eurosat(source)
     if num_images is not None and num_images < len(rows):
         rows = rows.shuffle(seed=seed).select(range(num_images))
@@ -69,16 +147,9 @@ def eurosat_set(source: str, *, num_images: int | None = None, seed: int = 0) ->
 
 
 def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
-    """Open BigEarthNet with its 19 classes.
-
-    Args:
-        folder: of the archive, as [`read_bigearthnet`] takes it.
-        num_images: at most so many, the first; all when left out.
-    """
+    """Open BigEarthNet with its 19 classes from the folder of its archive; at most so many images, the first."""
     problems: list[Problem] = []
-    rows = read_bigearthnet(folder, problems=problems)
-    if num_images is not None:
-        rows = rows.select(range(min(num_images, len(rows))))
+    rows = first_rows(read_bigearthnet(folder, problems=problems), num_images)
     task = Task("land_cover_19", "labels", load_taxonomy("bigearthnet19"))
     truth = np.asarray(rows["labels"], dtype=bool)
     notes = ["An image has several of 19 classes; the figure is mean average precision over the classes that occur."]
@@ -89,10 +160,10 @@ def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
 
 
 def dataset_images(rows: Any, name: str, split: str, column: str) -> ImageSet:
-    """Open a dataset with the column `image` and one of classes.
+    """Take a dataset's column `image` and the given one of classes.
 
     Raises:
-        ValueError: one of the columns is not there, or the second holds no classes.
+        ValueError: one of them is not there, or the second holds no classes.
     """
     absent = next((wanted for wanted in ("image", column) if wanted not in rows.column_names), None)
     if absent is not None:
@@ -100,8 +171,7 @@ def dataset_images(rows: Any, name: str, split: str, column: str) -> ImageSet:
     names = getattr(rows.features[column], "names", None)
     if names is None:
         raise ValueError(f"The column {column!r} of {name} holds no classes: name one of a ClassLabel.")
-    taxonomy = Taxonomy(f"the column {column!r}", name, "", tuple(Label(label, label) for label in names))
-    task = Task(column, column, taxonomy)
+    task = Task(column, column, named_taxonomy(f"the column {column!r}", name, names))
     return ImageSet(name, split, ImageColumn(rows), [task], {column: _indices(rows, task)}, (), _blocks(rows))
 
 
