@@ -7,7 +7,7 @@ from transformers.utils import logging
 from timesenclip_hf.app.cube_map import keep_cube
 from timesenclip_hf.app.example_cubes import simulate_cube
 from timesenclip_hf.app.page_model import PageModel
-from timesenclip_hf.app.place_index import simulated_index
+from timesenclip_hf.app.search_view import simulated_index
 
 SIDE = 20
 

@@ -10,9 +10,8 @@ from gradio_client.exceptions import AppError
 
 from tests.support.small_cubes import small_cube
 from timesenclip_hf.app.example_cubes import EXAMPLES
-from timesenclip_hf.app.page import build_page
-from timesenclip_hf.app.place_index import NUM_HITS
-from timesenclip_hf.app.serving import serve
+from timesenclip_hf.app.search_view import NUM_HITS
+from timesenclip_hf.app.serving import build_page, serve
 
 FIELDS = {
     "series": "example words sets run own file offset number error status scores chart photos",
@@ -28,7 +27,7 @@ IDS += ["heading", "views", "map-probability-scale", "map-entropy-scale", "map-r
 @pytest.fixture(scope="module")
 def page(page_model, index):
     page = build_page(page_model, index)
-    serve(page, host="127.0.0.1")
+    serve(page, server_name="127.0.0.1")
     yield page
     page.close()
 

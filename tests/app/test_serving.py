@@ -4,7 +4,6 @@ from typer.testing import CliRunner
 
 from timesenclip_hf.app import serving
 from timesenclip_hf.app.limits import LARGEST_FILE_MB, MOST_SESSIONS, MOST_WAITING
-from timesenclip_hf.app.page import build_page
 from timesenclip_hf.cli import app
 
 
@@ -20,7 +19,7 @@ def test_the_command_serves_the_page_until_it_is_stopped(monkeypatch, tmp_path):
     result = run("--host", "127.0.0.1", "--port", "7999")
     assert result.exit_code == 0, result.output
     assert "The page is at http://127.0.0.1:7999/ and stops with Ctrl+C." in result.stdout
-    assert served == ["places", {"host": "127.0.0.1", "port": 7999, "open_browser": False}]
+    assert served == ["places", {"server_name": "127.0.0.1", "server_port": 7999, "inbrowser": False}]
 
 
 class _Page:
@@ -45,14 +44,14 @@ def test_a_wrong_index_or_checkpoint_ends_in_one_line(arguments, sentence):
 
 
 def test_a_served_page_has_its_limits(page_model, index):
-    page = build_page(page_model, index)
+    page = serving.build_page(page_model, index)
     try:
-        serving.serve(page, host="127.0.0.1")
+        serving.serve(page, server_name="127.0.0.1")
         assert page.max_file_size == LARGEST_FILE_MB * 1024**2
         assert page.state_session_capacity == MOST_SESSIONS
         assert page._queue.max_size == MOST_WAITING
         assert torch.get_num_threads() == 1
         with pytest.raises(OSError, match=f"The port {page.server_port} is taken or not allowed: choose another with"):
-            serving.serve(build_page(page_model, index), host="127.0.0.1", port=page.server_port)
+            serving.serve(serving.build_page(page_model, index), server_name="127.0.0.1", server_port=page.server_port)
     finally:
         page.close()

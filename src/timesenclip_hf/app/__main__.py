@@ -3,18 +3,19 @@
 import sys
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib import pyplot
-from matplotlib.axes import Axes
 from transformers import pipeline
 from transformers.utils import logging
 
+from ..extras import needs_extra
 from ..models.timesenclip.pipeline_timesenclip import TASK
 from ..simulator.photos.drawing import draw_photos, visit_states
 from .example_points import SEED, example_points
 
-MONTHS = "JFMAMJJASOND"
+with needs_extra("demo"):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 # Red, near infrared and short-wave infrared by column: green leaf, its water, and the soil between tell most.
 SHOWN_BANDS = {
     "B04 red": (2, "#c0392b"),
@@ -24,19 +25,14 @@ SHOWN_BANDS = {
 
 
 def draw(axes: Axes, series: np.ndarray, photo: np.ndarray, truth: str, result: list[dict[str, Any]]) -> None:
-    """Draw the year of a pixel, a photo of its place, and the three best labels.
+    """Draw the year of a pixel (month, band), a photo of its place, and the three best labels of the pipeline.
 
-    Args:
-        axes: to draw on.
-        series: reflectance (month, band), NaN where missing.
-        photo: (height, width, 3).
-        truth: what the pixel was simulated as.
-        result: of the pipeline, the best label first.
+    `truth` is what the pixel was simulated as.
     """
     for name, (column, colour) in SHOWN_BANDS.items():
         axes.plot(range(12), series[:, column], marker="o", markersize=3, color=colour, label=name)
-    axes.set(xticks=range(12), xticklabels=list(MONTHS), xlim=(-0.5, 11.5), ylim=(0, 0.95), title=f"simulated: {truth}")
-    axes.title.set_fontsize(10)
+    axes.set(xticks=range(12), xticklabels=list("JFMAMJJASOND"), xlim=(-0.5, 11.5), ylim=(0, 0.95))
+    axes.set_title(f"simulated: {truth}", fontsize=10)
     inset = axes.inset_axes((0.02, 0.63, 0.27, 0.35))
     inset.imshow(photo)
     inset.set(xticks=[], yticks=[])
@@ -45,31 +41,27 @@ def draw(axes: Axes, series: np.ndarray, photo: np.ndarray, truth: str, result: 
 
 
 def main(picture: str = "demo.png") -> None:
-    """Run the demonstration.
-
-    Args:
-        picture: file to write.
-    """
+    """Run the demonstration and write its picture to a file."""
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # transformers advises against a default model, which is what is shown here
     points, labels, rows = example_points()
-    everything = pipeline(TASK, device="cpu")(points.series, candidate_labels=list(rows))
-    right = sum(result[0]["label"] == label for result, label in zip(everything, labels, strict=True))
+    results = pipeline(TASK, device="cpu")(points.series, candidate_labels=list(rows))
+    right = sum(result[0]["label"] == label for result, label in zip(results, labels, strict=True))
     print(f"Simulated pixels, a year of Sentinel-2 each, against the words: {', '.join(rows)}")
-    print(f"{right} of {len(everything)} are named as what they were simulated as, among them:\n")
+    print(f"{right} of {len(results)} are named as what they were simulated as, among them:\n")
     print(f"{'simulated as':22}{'first':30}second")
     for label, row in rows.items():
-        first, second = (f"{entry['label']} {entry['score']:.2f}" for entry in everything[row][:2])
+        first, second = (f"{entry['label']} {entry['score']:.2f}" for entry in results[row][:2])
         print(f"{label:22}{first:30}{second}")
 
-    matplotlib.use("Agg")
-    figure, panels = pyplot.subplots(2, 5, figsize=(17, 6.2), sharey=True, constrained_layout=True)
+    figure = Figure(figsize=(17, 6.2), layout="constrained")
+    panels = figure.subplots(2, 5, sharey=True)
     shown = list(rows.values())
     photos = draw_photos(points.class_index[shown], visit_states(points.ground)[shown], seed=SEED)
     for axes, (label, row), photo in zip(panels.flat, rows.items(), photos, strict=True):
-        draw(axes, points.series[row], photo[2], label, everything[row])
-    panels[0, 0].set_ylabel("reflectance")
-    panels[1, 0].set_ylabel("reflectance")
+        draw(axes, points.series[row], photo[2], label, results[row])
+    for axes in panels[:, 0]:
+        axes.set_ylabel("reflectance")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(picture, dpi=110)
     print(f"\nPicture: {picture}")

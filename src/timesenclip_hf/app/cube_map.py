@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from .limits import CUBE_SUFFIXES, MOST_SECONDS, check_files, check_pixels, read
 from .page_model import EncodedSeries, PageModel, Words
 from .series_answer import SeriesAnswer, pixel_series
 
-with needs_extra("demo"):
+with needs_extra("map"):
     import xarray as xr
 
     from ..maps.cubes import open_cube
@@ -23,8 +23,7 @@ with needs_extra("demo"):
 CHUNK = 1_024
 
 
-@dataclass(frozen=True)
-class KeptCube:
+class KeptCube(NamedTuple):
     """Hold what is kept of a cube for a visitor: nothing of it is read again.
 
     Attributes:
@@ -42,21 +41,13 @@ class KeptCube:
     seconds: float
 
 
-@dataclass(frozen=True)
-class MapAnswer:
-    """Hold a map.
-
-    Attributes:
-        words: the class names.
-        classes: (height, width) uint8, 1 for the first name, 0 where no month is clear.
-        probability: of that class, (height, width), NaN where no month is clear.
-        entropy: of the probabilities as a share of the largest possible, (height, width).
-    """
+class MapAnswer(NamedTuple):
+    """Hold a map in words: its layers are (height, width), NaN or class 0 where no month is clear."""
 
     words: Words
-    classes: np.ndarray
-    probability: np.ndarray
-    entropy: np.ndarray
+    classes: np.ndarray  # uint8, 1 for the first of the words
+    probability: np.ndarray  # of that class
+    entropy: np.ndarray  # of all probabilities, as a share of the largest possible
 
     @property
     def shares(self) -> np.ndarray:
@@ -93,7 +84,15 @@ def keep_cube(model: PageModel, cube: xr.Dataset, *, offset: float | None = None
     units = "dn" if pixels.dtype.kind in "iu" else "auto"
     # In one call, so that all pixels are read in one unit and of one year.
     series = model.read(np.ascontiguousarray(pixels), scl=scl, units=units, **{"offset": offset or None, **options})
-    return KeptCube(height, width, series, _embed(model, series, started), time.monotonic() - started)
+    chunks = []
+    for first in range(0, len(series), CHUNK):
+        if time.monotonic() - started > MOST_SECONDS:
+            raise ValueError(
+                f"Mapping was stopped after {MOST_SECONDS:.0f} seconds, with {first:,} of {len(series):,} pixels done: "
+                "cut out a smaller part, or come back when fewer visitors are here."
+            )
+        chunks.append(model.embed(series[first : first + CHUNK]))
+    return KeptCube(height, width, series, torch.cat(chunks), time.monotonic() - started)
 
 
 def relabel(model: PageModel, kept: KeptCube, text: str) -> MapAnswer:
@@ -108,14 +107,7 @@ def relabel(model: PageModel, kept: KeptCube, text: str) -> MapAnswer:
 
 
 def answer_pixel(model: PageModel, kept: KeptCube, text: str, row: int, column: int) -> SeriesAnswer:
-    """Name the series of one pixel.
-
-    Args:
-        model: the checkpoint.
-        kept: the cube.
-        text: class names between commas.
-        row: from 0, the first is the map's upper one.
-        column: from 0, the first is the map's left one.
+    """Name the series of one pixel in the words typed; rows are counted from the upper one, columns from the left one.
 
     Raises:
         ValueError: there is no such pixel, or it has no clear month.
@@ -125,21 +117,8 @@ def answer_pixel(model: PageModel, kept: KeptCube, text: str, row: int, column: 
             f"There is no pixel in row {row}, column {column}: the map has rows 0 to {kept.height - 1} and columns 0 "
             f"to {kept.width - 1}."
         )
-    words = model.words(text)
-    pixel = slice(row * kept.width + column, row * kept.width + column + 1)
-    series = kept.series[pixel]
+    words, index = model.words(text), row * kept.width + column
+    series = kept.series[index : index + 1]
     if not series.observed.any():
         raise ValueError(f"The pixel in row {row}, column {column} has no clear month: choose another one.")
-    return SeriesAnswer(words, model.probabilities(kept.embeds[pixel], words)[0], series, [])
-
-
-def _embed(model: PageModel, series: EncodedSeries, started: float) -> torch.Tensor:
-    chunks = []
-    for first in range(0, len(series), CHUNK):
-        if time.monotonic() - started > MOST_SECONDS:
-            raise ValueError(
-                f"Mapping was stopped after {MOST_SECONDS:.0f} seconds, with {first:,} of {len(series):,} pixels done: "
-                "cut out a smaller part, or come back when fewer visitors are here."
-            )
-        chunks.append(model.embed(series[first : first + CHUNK]))
-    return torch.cat(chunks)
+    return SeriesAnswer(words, model.probabilities(kept.embeds[index : index + 1], words)[0], series, [])

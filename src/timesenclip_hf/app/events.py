@@ -27,14 +27,10 @@ def one_sentence(reason: BaseException) -> str:
 
 
 def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., Iterator[Updates]]:
-    """Put a field for what went wrong before the outputs of a call.
+    """Put a field for what went wrong before the so many outputs of a call, which then stay as they are.
 
     Bad input (`ValueError`, `OSError`) shows in that field and in a passing note, in a sentence; anything else is
-    logged, and the visitor reads an apology. The outputs then stay as they are.
-
-    Args:
-        answer: gives a value for each output.
-        outputs: how many.
+    logged, and the visitor reads an apology.
     """
 
     @wraps(answer)
@@ -60,7 +56,7 @@ def bind(
     answer: Callable[..., Updates],
     inputs: Sequence[Any],
     outputs: Sequence[Any],
-    name: str | None = None,
+    name: str = "",
 ) -> None:
     """Bind a call to what starts it.
 
@@ -76,8 +72,8 @@ def bind(
         in_sentences(answer, len(outputs) - 1),
         list(inputs),
         list(outputs),
-        api_name=name,
-        api_visibility="private" if name is None else "public",
+        api_name=name or None,
+        api_visibility="public" if name else "private",
         show_progress="minimal",
         show_progress_on=[outputs[1]],
         trigger_mode="always_last",
@@ -93,15 +89,7 @@ def bind_texts(
     outputs: Sequence[Any],
     field: gr.Textbox,
 ) -> None:
-    """Bind buttons that each put a text into a field and call with it.
-
-    Args:
-        buttons: by their text.
-        answer: gives a value for each output but the first.
-        inputs: components whose values it takes, the field among them.
-        outputs: components, as for [`bind`].
-        field: that takes the text.
-    """
+    """Bind buttons that each put their text into a field, which is one of the inputs, and call with it."""
     index = list(inputs).index(field)
 
     def with_text(text: str, *values: Any) -> Updates:

@@ -11,7 +11,7 @@ from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..simulator import simulate
 
-with needs_extra("demo"):
+with needs_extra("map"):
     import xarray as xr
 
     from ..maps.cubes.reading import assemble_cube
@@ -43,28 +43,28 @@ def example_cube(name: str) -> xr.Dataset:
     if name not in EXAMPLES:
         raise ValueError(f"There is no example {name!r}: choose one of {'; '.join(EXAMPLES)}.")
     index = EXAMPLES.index(name)
-    return simulate_cube(list(LANDSCAPES.values())[index], seed=YEAR + index)
+    return simulate_cube([*LANDSCAPES.values()][index], seed=YEAR + index)
 
 
 def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -> xr.Dataset:
-    """Simulate a square cube of twelve monthly composites in digital numbers.
-
-    Args:
-        covers: of the fields, with their shares; a lake and a town are added.
-        seed: of everything drawn.
-        side: pixels.
-    """
+    """Simulate a square cube of monthly composites in digital numbers: fields by their shares, a lake and a town."""
     rng = np.random.default_rng(seed)
     parcels = _parcels(side, rng)
-    names, shares = list(covers), np.asarray(list(covers.values()))
-    grown = rng.choice(len(names), size=FIELDS, p=shares / shares.sum())
-    years = np.concatenate([_years([names[index] for index in grown], rng), _years(["lake", "buildings"], rng)])
+    shares = np.asarray(list(covers.values()))
+    grown = rng.choice(list(covers), size=FIELDS, p=shares / shares.sum())
+    years = np.concatenate([_years(grown.tolist(), rng), _years(["lake", "buildings"], rng)])
     years = years[parcels]
     common = 1 + BRIGHTNESS * rng.standard_normal((side, side, 1, 1))
     years = _blurred(years * common * (1 + NOISE * rng.standard_normal(years.shape)))
     numbers = np.rint(np.clip(years, 0.0001, 1.2) * DN_PER_REFLECTANCE).astype(np.uint16)
     numbers[_clouds(side, rng)] = NO_DATA
-    return _as_cube(numbers)
+    # A position of no meaning in UTM zone 31 north, pixels of 10 m.
+    metres = 10.0 * (np.arange(side) + 0.5)
+    dates = np.array([f"{YEAR}-{month + 1:02d}-15" for month in range(MONTHS_PER_YEAR)], dtype="datetime64[ns]")
+    coords = {"time": dates, "band": list(BANDS), "y": 5_600_000 - metres, "x": 500_000 + metres}
+    # Reflectance without an offset, as products before baseline 04.00 have it.
+    unknown = np.full(MONTHS_PER_YEAR, np.nan)
+    return assemble_cube(numbers.transpose(2, 3, 0, 1), None, coords, unknown, NO_DATA, "EPSG:32631")
 
 
 def _parcels(side: int, rng: np.random.Generator) -> np.ndarray:
@@ -117,14 +117,3 @@ def _clouds(side: int, rng: np.random.Generator) -> np.ndarray:
         hidden[..., month] |= (x - a) ** 2 + (y - b) ** 2 < reach**2
     hidden[x - y > 1 - 5 / side] = True
     return hidden
-
-
-def _as_cube(numbers: np.ndarray) -> xr.Dataset:
-    side = len(numbers)
-    # A position of no meaning in UTM zone 31 north, pixels of 10 m.
-    metres = 10.0 * (np.arange(side) + 0.5)
-    dates = np.array([f"{YEAR}-{month + 1:02d}-15" for month in range(MONTHS_PER_YEAR)], dtype="datetime64[ns]")
-    coords = {"time": dates, "band": list(BANDS), "y": 5_600_000 - metres, "x": 500_000 + metres}
-    # Reflectance without an offset, as products before baseline 04.00 have it.
-    unknown = np.full(MONTHS_PER_YEAR, np.nan)
-    return assemble_cube(numbers.transpose(2, 3, 0, 1), None, coords, unknown, NO_DATA, "EPSG:32631")

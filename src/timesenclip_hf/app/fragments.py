@@ -19,23 +19,14 @@ MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "O
 PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 # Of a photo that goes into the page.
 LARGEST_PHOTO = 2**20
+_FOLDER = FileSystemLoader(Path(__file__).with_name("templates"))
 TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).with_name("templates")),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
+    loader=_FOLDER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 
 
 def render(template: str, **values: Any) -> str:
-    """Render a template.
-
-    Args:
-        template: its name in `templates`, without the suffix; `error`, `heading`, `pixel`, `scale`, `status` and
-            `title` need nothing but `values`.
-        **values: what it shows.
-    """
+    """Render the template of this name, such as `error`, `heading` or `status`, with the values that it shows."""
     return TEMPLATES.get_template(f"{template}.html").render(values).strip()
 
 
@@ -51,22 +42,19 @@ def chart(answer: SeriesAnswer) -> str:
     """Render the year of the series, with a description for those who do not see it."""
     missing = ", ".join(MONTH_NAMES[month] for month in answer.series.missing_months)
     below = f"No clear observation in {missing}." if missing else "Every month has a clear observation."
-    return render("chart", picture=_as_address(series_chart(answer.series)), described=_described(answer), below=below)
+    described = f"Year of the series, most like {answer.words.labels[int(answer.probabilities.argmax())]}."
+    ndvi = index_values(answer.series).get("NDVI")
+    if ndvi is not None and not np.isnan(ndvi).all():
+        month = MONTH_NAMES[int(np.rint(answer.series.months[0][np.nanargmax(ndvi)])) % len(MONTH_NAMES)]
+        described += f" NDVI from {np.nanmin(ndvi):.2f} to {np.nanmax(ndvi):.2f}, highest in {month}."
+    return render("chart", picture=_as_address(series_chart(answer.series)), described=described, below=below)
 
 
 def hits(nearest: Sequence[Hit]) -> str:
     """Render places with their photos, the nearest first."""
-    places = [
-        {
-            "name": hit["point_id"],
-            "score": hit["score"],
-            "position": _position(hit["latitude"], hit["longitude"]),
-            "year": hit["year"],
-            "photos": [_photo(photo, hit["point_id"]) for photo in hit["photos"] if photo["link"]],
-        }
-        for hit in nearest
-    ]
-    return render("hits", places=places)
+    photos = [[_photo(photo, hit["point_id"]) for photo in hit["photos"] if photo["link"]] for hit in nearest]
+    positions = [_position(hit["latitude"], hit["longitude"]) for hit in nearest]
+    return render("hits", places=zip(nearest, positions, photos, strict=True))
 
 
 def nearest_photos(answer: SeriesAnswer) -> str:
@@ -87,16 +75,6 @@ def _position(latitude: float | None, longitude: float | None) -> str | None:
     if latitude is None or longitude is None:
         return None
     return f"{abs(latitude):.2f}° {'NS'[latitude < 0]}, {abs(longitude):.2f}° {'EW'[longitude < 0]}"
-
-
-def _described(answer: SeriesAnswer) -> str:
-    best = int(answer.probabilities.argmax())
-    ndvi = index_values(answer.series).get("NDVI")
-    sentence = f"Year of the series, most like {answer.words.labels[best]}."
-    if ndvi is None or np.isnan(ndvi).all():
-        return sentence
-    month = MONTH_NAMES[int(np.rint(answer.series.months[0][np.nanargmax(ndvi)])) % len(MONTH_NAMES)]
-    return f"{sentence} NDVI from {np.nanmin(ndvi):.2f} to {np.nanmax(ndvi):.2f}, highest in {month}."
 
 
 def _photo(photo: dict[str, Any], point: str) -> dict[str, str | None]:

@@ -21,26 +21,14 @@ WORD_SETS = {
 
 def words_inputs(view: str) -> tuple[gr.Textbox, dict[str, gr.Button]]:
     """Make a field for class names, and buttons by the names that they put into it."""
-    words = gr.Textbox(
-        TEN,
-        label="Class names in any words, between commas, then Enter",
-        # One line, so that Enter runs; it grows.
-        lines=1,
-        max_lines=6,
-        max_length=MOST_CHARACTERS,
-        elem_id=f"{view}-words",
-    )
+    label = "Class names in any words, between commas, then Enter"
+    # One line, so that Enter runs; it grows.
+    words = gr.Textbox(TEN, label=label, lines=1, max_lines=6, max_length=MOST_CHARACTERS, elem_id=f"{view}-words")
     return words, ready_buttons(WORD_SETS, f"{view}-sets")
 
 
 def ready_buttons(texts: Mapping[str, str], elem_id: str, min_width: int = 60) -> dict[str, gr.Button]:
-    """Make buttons side by side, by the text that each puts into a field.
-
-    Args:
-        texts: by what is on the button.
-        elem_id: of the row.
-        min_width: of a button in pixels.
-    """
+    """Make buttons side by side from texts by name; return them by the text that each puts into a field."""
     with gr.Row(elem_id=elem_id):
         return {text: gr.Button(name, size="sm", min_width=min_width) for name, text in texts.items()}
 
@@ -48,42 +36,17 @@ def ready_buttons(texts: Mapping[str, str], elem_id: str, min_width: int = 60) -
 def upload_inputs(
     view: str, what: str, suffixes: Sequence[str], *, several: bool
 ) -> tuple[gr.Accordion, gr.File, gr.Checkbox]:
-    """Make fields for files and whether their digital numbers have an offset, folded away in an accordion.
-
-    Args:
-        view: prefix of the element ids.
-        what: a visitor may upload.
-        suffixes: that the files may have.
-        several: take more than one file.
-    """
+    """Make fields for files of these suffixes and for the offset of their digital numbers, folded in an accordion."""
+    label, count = f"{', '.join(suffixes)}; {LARGEST_FILE_MB} MB at most", "multiple" if several else "single"
+    offset = f"It has an offset of {BASELINE_OFFSET:.0f} (processing baseline 04.00 or later)"
     with gr.Accordion(f"Or your own {what}", open=False, elem_id=f"{view}-own") as accordion:
-        file = gr.File(
-            label=f"{', '.join(suffixes)}; {LARGEST_FILE_MB} MB at most",
-            file_types=list(suffixes),
-            file_count="multiple" if several else "single",
-            height=150,
-            elem_id=f"{view}-file",
-        )
-        newer = gr.Checkbox(
-            False,
-            label=f"It has an offset of {BASELINE_OFFSET:.0f} (processing baseline 04.00 or later)",
-            elem_id=f"{view}-offset",
-        )
+        file = gr.File(label=label, file_types=list(suffixes), file_count=count, height=150, elem_id=f"{view}-file")
+        newer = gr.Checkbox(False, label=offset, elem_id=f"{view}-offset")
     return accordion, file, newer
 
 
-def picture(
-    title: str, value: object, below: str, elem_id: str, below_id: str | None = None
-) -> tuple[gr.Image, gr.HTML]:
-    """Show a map under its title, which as a label of Gradio's would lie on its corner.
-
-    Args:
-        title: of the map.
-        value: the picture.
-        below: HTML that says what its colours mean.
-        elem_id: of the picture.
-        below_id: of what is below; `elem_id` with `-scale` when left out.
-    """
+def picture(title: str, value: object, below: str, elem_id: str, below_id: str) -> tuple[gr.Image, gr.HTML]:
+    """Show a map under its title, which as a label of Gradio's would lie on its corner, and HTML below it."""
     with gr.Column(min_width=260):
         gr.HTML(render("title", title=title))
         image = gr.Image(
@@ -97,4 +60,4 @@ def picture(
             elem_id=elem_id,
             elem_classes="map",
         )
-        return image, gr.HTML(below, elem_id=below_id or f"{elem_id}-scale")
+        return image, gr.HTML(below, elem_id=below_id)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..extras import needs_extra
 
-with needs_extra("demo"):
+with needs_extra("map"):
     import rasterio
 
     from ..maps.cubes.datasets import named_axes, open_dataset
@@ -44,11 +44,7 @@ _KINDS = {
 
 
 def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Path]:
-    """Return uploaded files, if they are of the right kind, few and small enough, packed and unpacked.
-
-    Raises:
-        ValueError: they are not.
-    """
+    """Return uploaded files; raise `ValueError` if they are not of the kind, few and small, packed and unpacked."""
     files = [Path(path) for path in paths]
     if len(files) > MOST_FILES:
         raise ValueError(f"{len(files)} files are too many: upload at most {MOST_FILES} at once.")
@@ -65,11 +61,9 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
         kind, beginnings = _KINDS.get(suffix, ("", (b"",)))
         if not start.startswith(beginnings):
             raise ValueError(f"{file.name} is no {kind}, whatever its name says: save it as one.")
-    size = sum(file.stat().st_size for file in files)
-    if size > LARGEST_FILE_MB * 2**20:
-        raise ValueError(
-            f"The upload has {size / 2**20:.0f} MB, at most {LARGEST_FILE_MB} MB are read: cut out a part."
-        )
+    size = sum(file.stat().st_size for file in files) / 2**20
+    if size > LARGEST_FILE_MB:
+        raise ValueError(f"The upload has {size:.0f} MB, at most {LARGEST_FILE_MB} MB are read: cut out a part.")
     values = sum(_count_values(file) for file in files)
     if values > MOST_VALUES:
         raise ValueError(
@@ -81,11 +75,7 @@ def check_files(paths: Sequence[str | Path], suffixes: Sequence[str]) -> list[Pa
 
 @contextmanager
 def readable(files: Sequence[Path]) -> Iterator[None]:
-    """Say of a damaged file what whoever uploaded it can use; a library says little of that.
-
-    Raises:
-        ValueError: a file cannot be read to its end.
-    """
+    """Raise `ValueError` of a file that cannot be read to its end, in words of use to who uploaded it."""
     try:
         yield
     except (OSError, RuntimeError, zipfile.BadZipFile):
@@ -94,11 +84,7 @@ def readable(files: Sequence[Path]) -> Iterator[None]:
 
 
 def check_pixels(height: int, width: int) -> None:
-    """Refuse a cube with more pixels than are mapped while a visitor waits.
-
-    Raises:
-        ValueError: it has more.
-    """
+    """Raise `ValueError` of a cube with more pixels than are mapped while a visitor waits."""
     pixels, side = height * width, int(MOST_PIXELS**0.5)
     if pixels > MOST_PIXELS:
         raise ValueError(
@@ -110,18 +96,19 @@ def check_pixels(height: int, width: int) -> None:
 def _count_values(file: Path) -> int:
     """Count the numbers in a file, from its headers alone; none where they are as many as its bytes say."""
     suffix = file.suffix.lower()
-    if suffix == ".npz":
-        with readable([file]), zipfile.ZipFile(file) as archive:
-            # Two bytes a number: the smallest type that holds reflectance.
-            return sum(entry.file_size for entry in archive.infolist()) // 2
-    if suffix == ".nc":
-        with readable([file]), open_dataset(file) as dataset:
-            sizes = named_axes(dataset).sizes
-            if {"y", "x"} <= set(sizes):
-                check_pixels(sizes["y"], sizes["x"])
-            return sum(int(variable.size) for variable in dataset.data_vars.values())
-    if suffix in (".tif", ".tiff"):
-        with readable([file]), rasterio.open(file) as raster:
-            check_pixels(raster.height, raster.width)
-            return int(raster.count * raster.height * raster.width)
+    with readable([file]):
+        if suffix == ".npz":
+            with zipfile.ZipFile(file) as archive:
+                # Two bytes a number: the smallest type that holds reflectance.
+                return sum(entry.file_size for entry in archive.infolist()) // 2
+        if suffix == ".nc":
+            with open_dataset(file) as dataset:
+                sizes = named_axes(dataset).sizes
+                if {"y", "x"} <= set(sizes):
+                    check_pixels(sizes["y"], sizes["x"])
+                return sum(int(variable.size) for variable in dataset.data_vars.values())
+        if suffix in (".tif", ".tiff"):
+            with rasterio.open(file) as raster:
+                check_pixels(raster.height, raster.width)
+                return int(raster.count * raster.height * raster.width)
     return 0

@@ -87,20 +87,14 @@ class MapView:
     def answer(self, kept: KeptCube, text: str, row: float | None = None, column: float | None = None) -> Updates:
         """Return status, cube, map, legend, probability and entropy; and status, scores and chart of a pixel.
 
-        Args:
-            kept: the cube.
-            text: class names between commas.
-            row: of the pixel, which is marked on the map; the last three are empty without.
-            column: of the pixel.
+        The pixel of this row and column is marked on the map; without one the last three are empty.
         """
         started = time.monotonic()
         answer = relabel(self.model, kept, text)
         classes = map_image(answer.classes, len(answer.words.labels))
         images = [score_image(answer.probability), score_image(answer.entropy)]
-        sentence = (
-            f"{kept.height} × {kept.width} pixels, embedded once in {kept.seconds:.2f} s, named in these words in "
-            f"{time.monotonic() - started:.2f} s."
-        )
+        size, seconds = f"{kept.height} × {kept.width} pixels", time.monotonic() - started
+        sentence = f"{size}, embedded once in {kept.seconds:.2f} s, named in these words in {seconds:.2f} s."
         shown = ("", "", "")
         if row is not None and column is not None:
             pixel = answer_pixel(self.model, kept, text, int(row), int(column))
@@ -126,8 +120,9 @@ class MapView:
         with gr.Row(equal_height=False):
             classes, below = picture("Land cover", first[2], first[3], "map-classes", "map-legend")
             scale = render("scale", stops=score_gradient())
-            probability, _ = picture("Probability of that class", first[4], scale, "map-probability")
-            entropy, _ = picture("Entropy: how undecided", first[5], scale, "map-entropy")
+            name = "Probability of that class"
+            probability, _ = picture(name, first[4], scale, "map-probability", "map-probability-scale")
+            entropy, _ = picture("Entropy: how undecided", first[5], scale, "map-entropy", "map-entropy-scale")
         button, position, fields = _pixel_fields(*first[6:])
 
         source = [example, file, newer]
@@ -136,21 +131,17 @@ class MapView:
         bind([run.click, newer.input], self.show, [*source, words], [*outputs, *position], "map_cube")
         bind([words.submit], self.follow, inputs, outputs, "relabel")
         bind_texts(sets, self.follow, inputs, outputs, words)
+
         # One of the two is chosen, an example or a file.
-        bind(
-            [file.upload],
-            lambda *chosen: (*self.show(None, *chosen), None),
-            [file, newer, words],
-            [*outputs, *position, example],
-        )
-        bind(
-            [example.input],
-            lambda chosen, text: (*self.show(chosen, None, False, text), None),
-            [example, words],
-            [*outputs, *position, file],
-        )
-        triggers = [button.click, *(field.submit for field in position)]
-        bind(triggers, self.pixel, inputs, outputs, "show_pixel")
+        def show_files(*chosen: Any) -> Updates:
+            return (*self.show(None, *chosen), None)
+
+        def show_example(name: str, text: str) -> Updates:
+            return (*self.show(name, None, False, text), None)
+
+        bind([file.upload], show_files, [file, newer, words], [*outputs, *position, example])
+        bind([example.input], show_example, [example, words], [*outputs, *position, file])
+        bind([button.click, *(field.submit for field in position)], self.pixel, inputs, outputs, "show_pixel")
         for image in (classes, probability, entropy):
             bind([image.select], self.clicked, [state, *source, words], [*outputs, *position])
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,15 +19,8 @@ from .limits import MOST_CHARACTERS, MOST_CLASSES, MOST_KEPT_WORDS
 EXAMPLE = "maize, woodland, water"
 
 
-@dataclass(frozen=True)
-class Words:
-    """Hold class names that were typed.
-
-    Attributes:
-        labels: the names.
-        embeds: (classes, projection_dim), of unit length.
-        notices: a sentence for each word that the checkpoint never read.
-    """
+class Words(NamedTuple):
+    """Hold class names, their unit embeddings (classes, projection_dim), and notices of words never read before."""
 
     labels: tuple[str, ...]
     embeds: torch.Tensor
@@ -64,30 +57,17 @@ class EncodedSeries:
 
 
 class PageModel:
-    """Hold a checkpoint, and the embeddings of the words that visitors typed last.
-
-    Args:
-        model: folder or Hub id of a checkpoint; the embedded one when left out.
-
-    Raises:
-        OSError: the checkpoint cannot be found.
-    """
+    """Hold the checkpoint of a folder or Hub id (`OSError` if none), and the embeddings of the words typed last."""
 
     def __init__(self, model: str | PathLike[str] | None = None) -> None:
         loaded = load_pipeline(model, "cpu")
         self.model, self.processor = loaded.model, loaded.processor
         self.name = str(self.model.name_or_path)
-        extractor = self.processor.feature_extractor
-        brightest = PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
+        settings = self.processor.feature_extractor.to_dict()
+        count, brightest = len(settings["band_names"]), PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
         # Only reads: what its scaling divides by is multiplied again, so that reflectance can be shown.
-        self._reader = TimeSenCLIPFeatureExtractor(
-            band_names=extractor.band_names,
-            band_low=[0.0] * len(extractor.band_names),
-            band_scale=[brightest] * len(extractor.band_names),
-            masked_scl=extractor.masked_scl,
-            composite=extractor.composite,
-            missing_bands=extractor.missing_bands,
-        )
+        settings |= {"band_low": [0.0] * count, "band_scale": [brightest] * count}
+        self._reader = TimeSenCLIPFeatureExtractor(**settings)
         self._words = lru_cache(MOST_KEPT_WORDS)(self._embed_words)
 
     def words(self, text: str) -> Words:
@@ -97,9 +77,8 @@ class PageModel:
             ValueError: there are none, too many, or a name is given twice.
         """
         if len(text) > MOST_CHARACTERS:
-            raise ValueError(
-                f"The class names have {len(text)} characters, at most {MOST_CHARACTERS} are read: give fewer."
-            )
+            count = f"{len(text)} characters, at most {MOST_CHARACTERS}"
+            raise ValueError(f"The class names have {count} are read: give fewer.")
         labels = tuple(name for part in text.replace(",", "\n").splitlines() if (name := " ".join(part.split())))
         if not labels:
             raise ValueError(f"There are no class names: type at least one, such as {EXAMPLE}.")
@@ -108,11 +87,7 @@ class PageModel:
         return self._words(tuple(read_labels(labels)))
 
     def read(self, series: Any, **options: Any) -> EncodedSeries:
-        """Composite series as the checkpoint reads them.
-
-        Args:
-            series: in any form that the feature extractor takes.
-            **options: fields of [`SeriesOptions`].
+        """Composite series, in any form that the feature extractor takes, with fields of [`SeriesOptions`].
 
         Raises:
             ValueError: they cannot be read.
@@ -128,11 +103,8 @@ class PageModel:
         """Embed series: (series, projection_dim) of unit length, NaN where no observation is clear."""
         seen = series.observed.any(axis=1)
         scaled = self.processor.feature_extractor.scale(series.reflectance[seen] * np.float32(DN_PER_REFLECTANCE))
-        features = {
-            "pixel_series": np.nan_to_num(scaled),
-            "series_mask": series.observed[seen],
-            "months": series.months[seen],
-        }
+        features = {"pixel_series": np.nan_to_num(scaled), "series_mask": series.observed[seen]}
+        features["months"] = series.months[seen]
         embeds = torch.full((len(series), self.model.config.projection_dim), float("nan"))
         if seen.any():
             embeds[torch.from_numpy(seen)] = encode(self.model, features)

@@ -84,14 +84,7 @@ def enlarged(pixels: np.ndarray) -> np.ndarray:
 
 
 def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
-    """Frame a pixel of the map in black and white; the pixel itself stays as it is.
-
-    Args:
-        picture: RGB of the map.
-        row: of the pixel in the map.
-        column: of the pixel in the map.
-        factor: pixels of the picture along a pixel of the map.
-    """
+    """Frame a pixel of the map, drawn `factor` times larger, in black and white; it stays itself as it is."""
     framed = picture.copy()
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
     for width, colour in FRAME.items():

@@ -1,10 +1,9 @@
 """Answer for one series: where it comes from, and what the words typed say of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from .example_points import example_points
 from .limits import MOST_SERIES, SERIES_SUFFIXES, check_files, readable
 from .page_model import EncodedSeries, PageModel, Words
 
-with needs_extra("demo"):
+with needs_extra("map"):
     import xarray as xr
 
     from ..maps.cubes import open_cube
@@ -26,21 +25,13 @@ CLOUDED, CLOUDED_MONTHS = "maize, half the year in cloud", [0, 1, 3, 5, 10, 11]
 NUM_PHOTOS = 6
 
 
-@dataclass(frozen=True)
-class SeriesAnswer:
-    """Hold what the page says of one series.
-
-    Attributes:
-        words: the class names.
-        probabilities: (classes,).
-        series: the series as the checkpoint reads it, the only one.
-        nearest: points of the index whose year is most like that of the series.
-    """
+class SeriesAnswer(NamedTuple):
+    """Hold what the page says of one series."""
 
     words: Words
-    probabilities: np.ndarray
-    series: EncodedSeries
-    nearest: Sequence[Hit]
+    probabilities: np.ndarray  # (classes,)
+    series: EncodedSeries  # this one alone
+    nearest: Sequence[Hit]  # points of the index whose year is most like it
 
     @property
     def best(self) -> str:
@@ -53,10 +44,9 @@ class SeriesAnswer:
 def example_series() -> dict[str, dict[str, Any]]:
     """Simulate a series of each cover and one under much cloud: by name what the feature extractor takes."""
     points, _, rows = example_points()
-    series = {label: points.series[row] for label, row in rows.items()}
-    series[CLOUDED] = series["maize"].copy()
-    series[CLOUDED][CLOUDED_MONTHS] = np.nan
-    return {name: {"series": values} for name, values in series.items()}
+    clouded = points.series[rows["maize"]].copy()
+    clouded[CLOUDED_MONTHS] = np.nan
+    return {label: {"series": points.series[row]} for label, row in rows.items()} | {CLOUDED: {"series": clouded}}
 
 
 def read_series(path: str | Path) -> SeriesTable:
@@ -97,9 +87,9 @@ def answer_series(
 
     Args:
         model: the checkpoint.
-        series: as the feature extractor takes it.
+        series: as its feature extractor takes it.
         text: class names between commas.
-        index: of the same checkpoint, whose photos are shown; no photos when left out.
+        index: of the same checkpoint, whose nearest points are shown; none when left out.
         offset: to subtract from digital numbers, where the series does not say itself.
 
     Raises:
@@ -117,19 +107,13 @@ def answer_series(
 
 
 def pixel_series(cube: xr.Dataset) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """Take a cube that [`open_cube`] returned apart into the series of its pixels, row by row.
+    """Take a cube apart into series (pixels, time, band), row by row, and scene classes (pixels, time) if it has them.
 
-    Returns:
-        The series (pixels, time, band), their scene classes (pixels, time) where the cube has them, and the options
-        that they share, fields of [`SeriesOptions`]; none for what the cube does not say.
+    Returned third are the fields of [`SeriesOptions`] that the pixels share, as far as the cube says them.
     """
-    values = cube["reflectance"].values
-    options = {
-        "bands": cube["band"].values.tolist(),
-        "dates" if cube["time"].dtype.kind == "M" else "months": cube["time"].values,
-        "nodata": cube.attrs.get("nodata"),
-        "offset": acquisition_offsets(cube),
-    }
+    values, times = cube["reflectance"].values, "dates" if cube["time"].dtype.kind == "M" else "months"
+    options = {"bands": cube["band"].values.tolist(), times: cube["time"].values}
+    options |= {"nodata": cube.attrs.get("nodata"), "offset": acquisition_offsets(cube)}
     classes = cube["scl"].values.reshape(len(values), -1).T if "scl" in cube else None
     series = values.reshape(*values.shape[:2], -1).transpose(2, 0, 1)
     return series, classes, {name: option for name, option in options.items() if option is not None}

@@ -1,7 +1,6 @@
 """Lay out the view of one series: its answer, its year and the photos of places like it."""
 
 from pathlib import Path
-from typing import Any
 
 from ..extras import needs_extra
 from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
@@ -18,12 +17,7 @@ with needs_extra("demo"):
 
 
 class SeriesView:
-    """Answer for one series.
-
-    Args:
-        model: the checkpoint.
-        index: places with photos, of the same checkpoint.
-    """
+    """Answer for one series, with photos of an index that the same checkpoint made."""
 
     def __init__(self, model: PageModel, index: SearchIndex) -> None:
         self.model, self.index = model, index
@@ -41,16 +35,15 @@ class SeriesView:
         Raises:
             ValueError: the words or the series cannot be used.
         """
-        series: dict[str, Any]
+        offset = None
         if file is not None:
-            table = read_series(file)
+            table, offset = read_series(file), BASELINE_OFFSET if newer else None
             name, series = choose_series(table, number)
             origin = f"Series {int(number or 1)} of {len(table)}, {name}, of {Path(file).name}."
         elif example in example_series():
             series, origin = example_series()[example], f"Simulated as {example}."
         else:
             raise ValueError("There is no series: choose an example or upload a file.")
-        offset = BASELINE_OFFSET if file is not None and newer else None
         answer = answer_series(self.model, series, text, index=self.index, offset=offset)
         status = render("status", sentence=f"{origin} {answer.best}", notices=answer.words.notices)
         return status, scores(answer), chart(answer), nearest_photos(answer)
@@ -78,9 +71,8 @@ class SeriesView:
         bind_texts(sets, self.show, inputs, outputs, words)
         # One of the two is chosen, an example or a file.
         bind([file.upload], lambda *chosen: (*self.show(None, *chosen), None), inputs[1:], [*outputs, example])
-        bind(
-            [example.input],
-            lambda chosen, text: (*self.show(chosen, None, False, 1, text), None, 1),
-            [example, words],
-            [*outputs, file, number],
-        )
+
+        def show_example(name: str, text: str) -> Updates:
+            return (*self.show(name, None, False, 1, text), None, 1)
+
+        bind([example.input], show_example, [example, words], [*outputs, file, number])

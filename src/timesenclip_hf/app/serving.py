@@ -1,28 +1,36 @@
-"""Serve the page, for the Space and for `timesenclip demo-app`."""
+"""Build the page and serve it, for the Space and for `timesenclip demo-app`."""
 
 import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib.metadata import metadata
 from logging import ERROR, getLogger
 from os import PathLike
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from transformers.utils import logging
 
 from ..extras import needs_extra
+from ..search import SearchIndex
+from .fragments import render
 from .limits import LARGEST_FILE_MB, MOST_SESSIONS, MOST_WAITING
-from .page import build_page
+from .map_view import MapView
 from .page_model import PageModel
-from .place_index import open_index, simulated_index
+from .search_view import SearchView, simulated_index
+from .series_view import SeriesView
 
+with needs_extra("data"):
+    from datasets.utils import disable_progress_bars
 with needs_extra("demo"):
     import gradio as gr
 
+TITLE = "TimeSenCLIP"
+# Seconds between two clearings of uploaded files, and their age then.
+CLEARED = (300, 1800)
 # Names that every machine has a font for: nothing is fetched from anywhere.
 FONTS = ["system-ui", "sans-serif"]
 FIXED_FONTS = ["ui-monospace", "monospace"]
@@ -57,23 +65,42 @@ def launch(
     logging.set_verbosity_error()
     getLogger("timesenclip_hf").setLevel(ERROR)
     logging.disable_progress_bar()
+    disable_progress_bars()
     with TemporaryDirectory(prefix="timesenclip-") as folder:
-        page_model = PageModel(model)
-        places = simulated_index(page_model, folder) if index is None else open_index(index, page_model)
-        page = build_page(page_model, places)
-        serve(page, host=host, port=port, open_browser=open_browser)
+        loaded = PageModel(model)
+        if index is None:
+            places = simulated_index(loaded, folder)
+        else:
+            places = SearchIndex.load(index, loaded.model, loaded.processor)
+        page = build_page(loaded, places)
+        serve(page, server_name=host, server_port=port, inbrowser=open_browser)
         print(f"The page is at {page.local_url} and stops with Ctrl+C.", flush=True)
         page.block_thread()
 
 
-def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, open_browser: bool = False) -> None:
+def build_page(model: PageModel, index: SearchIndex) -> gr.Blocks:
+    """Lay out the page of a checkpoint and of places that it indexed, each view with its first answer."""
+    views: dict[str, SeriesView | MapView | SearchView] = {
+        "Series": SeriesView(model, index),
+        "Map": MapView(model),
+        "Search": SearchView(index),
+    }
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CLEARED) as page:
+        summary, checkpoint = metadata("timesenclip_hf")["Summary"], Path(model.name).name
+        gr.HTML(render("heading", title=TITLE, summary=summary, checkpoint=checkpoint), elem_id="heading")
+        with gr.Tabs(elem_id="views"):
+            for name, view in views.items():
+                with gr.Tab(name, id=name.lower(), elem_id=f"tab-{name.lower()}"):
+                    view.layout()
+    return page
+
+
+def serve(page: gr.Blocks, **server: Any) -> None:
     """Begin to serve a page within the limits, and return; `page.close()` ends it.
 
     Args:
         page: of [`build_page`].
-        host: address to listen on; `GRADIO_SERVER_NAME`, or this machine alone, when left out.
-        port: `GRADIO_SERVER_PORT`, or the first free one from 7860, when left out.
-        open_browser: show the page in the browser of this machine.
+        **server: Gradio's `server_name`, `server_port` and `inbrowser`.
 
     Raises:
         OSError: the port is taken.
@@ -82,11 +109,9 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, 
     torch.set_num_threads(1)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     page.queue(max_size=MOST_WAITING)
-    with _port_in_one_sentence():
+    try:
         page.launch(
-            server_name=host,
-            server_port=port,
-            inbrowser=open_browser,
+            **server,
             share=False,
             quiet=True,
             prevent_thread_lock=True,
@@ -99,19 +124,13 @@ def serve(page: gr.Blocks, *, host: str | None = None, port: int | None = None, 
             theme=_theme(),
             css_paths=STYLE_FILE,
         )
-
-
-@contextmanager
-def _port_in_one_sentence() -> Iterator[None]:
-    """Name our own option where a port is taken: Gradio advises an argument that our command does not have."""
-    try:
-        yield
-    except OSError as error:
-        if match := re.search(r"empty port in range: (\d+)-(\d+)", str(error)):
-            first, last = match.groups()
-            ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
-            raise OSError(f"The {ports} taken or not allowed: choose another with --port.") from None
-        raise
+    except OSError as error:  # Gradio advises an argument that our command does not have
+        match = re.search(r"empty port in range: (\d+)-(\d+)", str(error))
+        if match is None:
+            raise
+        first, last = match.groups()
+        ports = f"port {first} is" if first == last else f"ports {first} to {last} are"
+        raise OSError(f"The {ports} taken or not allowed: choose another with --port.") from None
 
 
 def _give_memory_back() -> None:
@@ -119,10 +138,7 @@ def _give_memory_back() -> None:
 
     By itself it keeps freed arrays in a pool for each of the server's many threads, and more the longer it runs.
     """
-    if sys.platform != "linux":
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
         library.mallopt(ARENA_MAX, 2)
         library.mallopt(MMAP_THRESHOLD, 256 * 1024)
 
@@ -130,10 +146,6 @@ def _give_memory_back() -> None:
 def _theme() -> gr.themes.Base:
     """Colour Gradio's own theme green, its main buttons dark enough for white text."""
     theme = gr.themes.Default(primary_hue="emerald", font=FONTS, font_mono=FIXED_FONTS)
-    fill, hover = "*primary_700", "*primary_800"
-    return theme.set(
-        button_primary_background_fill=fill,
-        button_primary_background_fill_dark=fill,
-        button_primary_background_fill_hover=hover,
-        button_primary_background_fill_hover_dark=hover,
-    )
+    shades = {"fill": "*primary_700", "fill_dark": "*primary_700"}
+    shades |= {"fill_hover": "*primary_800", "fill_hover_dark": "*primary_800"}
+    return theme.set(**{f"button_primary_background_{part}": shade for part, shade in shades.items()})
