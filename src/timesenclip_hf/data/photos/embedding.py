@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,7 @@ def list_photos(folder: str | os.PathLike[str]) -> list[PhotoFile]:
         for name in names:
             path = Path(parent, name).relative_to(root).as_posix()
             if match := _PHOTO.fullmatch(path):
-                direction = match["letter"] or _LETTERS[match["word"]]
-                point_id = match["id"] or match["long_id"]
+                point_id, direction = match["id"] or match["long_id"], match["letter"] or _LETTERS[match["word"]]
                 photos.append(PhotoFile(point_id, int(match["year"]), match["country"], direction, path))
     if not photos:
         raise ValueError(f"{folder} has no photo at a path of the survey, such as 2018/BE/380/231/38023110N.jpg.")
@@ -153,8 +153,10 @@ def embed_photos(
         )
     photos = list_photos(folder)
     target = Path(output)
-    open_output(target, _plan(folder, photos, encoder, shard_size))
     num_shards = -(-len(photos) // shard_size)
+    plan: dict[str, Any] = {"photos": _digest(Path(folder), photos), "weights": encoder.weights_hash()}
+    plan |= {"dtype": str(encoder.model.dtype).removeprefix("torch."), "size": encoder.size}
+    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
     shards = {
         shard_file(target, index, num_shards): range(index * shard_size, min((index + 1) * shard_size, len(photos)))
         for index in range(rank, num_shards, num_ranks)
@@ -177,6 +179,12 @@ def embed_photos(
             write_shard(file, done, vectors.reshape(-1, encoder.size), skipped)
 
 
+def _digest(folder: Path, photos: Sequence[PhotoFile]) -> str:
+    """Hash names and sizes of photos: 16 hexadecimal digits of a SHA-256."""
+    entries = (f"{photo.path} {(folder / photo.path).stat().st_size}\n" for photo in photos)
+    return hashlib.sha256("".join(entries).encode()).hexdigest()[:16]
+
+
 def _embed_batches(
     encoder: PhotoEncoder, prepared: Any, bar: "tqdm[object]"
 ) -> Iterator[tuple[np.ndarray | None, str | None]]:
@@ -187,13 +195,13 @@ def _embed_batches(
         yield from ((next(vectors), None) if fault is None else (None, fault) for fault in faults)
 
 
+@dataclass(frozen=True)
 class _PreparedPhotos:
     """Prepare photos as pixel values, or say why there are none."""
 
-    def __init__(self, folder: Path, photos: Sequence[PhotoFile], processor: Any) -> None:
-        self.folder = folder
-        self.photos = photos
-        self.processor = processor
+    folder: Path
+    photos: Sequence[PhotoFile]
+    processor: Any
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -214,19 +222,3 @@ def _collate(items: Sequence[torch.Tensor | str]) -> tuple[torch.Tensor | None, 
     """Stack a batch into one tensor: a reading process would need a file descriptor for each."""
     values = [item for item in items if isinstance(item, torch.Tensor)]
     return torch.stack(values) if values else None, [item if isinstance(item, str) else None for item in items]
-
-
-def _plan(
-    folder: str | os.PathLike[str], photos: Sequence[PhotoFile], encoder: PhotoEncoder, shard_size: int
-) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for photo in photos:
-        digest.update(f"{photo.path} {os.path.getsize(os.path.join(folder, photo.path))}\n".encode())
-    return {
-        "photos": digest.hexdigest()[:16],
-        "weights": encoder.weights_hash(),
-        "dtype": str(encoder.model.dtype).removeprefix("torch."),
-        "size": encoder.size,
-        "shards": -(-len(photos) // shard_size),
-        "shard_size": shard_size,
-    }

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,15 +42,7 @@ class PhotoFile(NamedTuple):
 
 @dataclass(frozen=True)
 class EmbeddingReport:
-    """Tell what was embedded; `str()` is the text for people.
-
-    Attributes:
-        output: folder of the shards.
-        rows: photos with an embedding.
-        size: of an embedding.
-        problems: photos without one, and why.
-        content_hash: of the rows.
-    """
+    """Tell how many photos have an embedding of which size, and which have none; `str()` is the text for people."""
 
     output: str
     rows: int
@@ -63,11 +56,7 @@ class EmbeddingReport:
 
 
 def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Make the folder with its plan; every process of a run comes here, and they write the same one or find it.
-
-    Args:
-        folder: of the shards.
-        plan: what is embedded, and how.
+    """Make the folder of shards with its plan; every process of a run comes here, and writes the same one or finds it.
 
     Raises:
         ValueError: the folder holds embeddings of another plan.
@@ -119,9 +108,8 @@ def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
     missing = [file.name for file in files if not file.exists()]
     if missing:
         raise ValueError(f"{folder} lacks {len(missing)} of {len(files)} shards, the first {missing[0]}: run again.")
-    problems = [
-        Problem(**problem) for file in files for problem in json.loads(pq.read_schema(file).metadata[b"problems"])
-    ]
+    entries = (json.loads(pq.read_schema(file).metadata[b"problems"]) for file in files)
+    problems = [Problem(**entry) for entry in chain.from_iterable(entries)]
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     digest = content_hash(batch for file in files for batch in pq.ParquetFile(file).iter_batches())
     report = EmbeddingReport(str(folder), rows, plan["size"], problems, digest)
@@ -146,7 +134,7 @@ def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_di
 
     Args:
         dataset: with the columns `point_id`, `year` and `photos`.
-        folder: as [`embed_photos`] or [`import_upstream_embeddings`] wrote it.
+        folder: of finished embeddings.
         cache_dir: for the shards as Arrow; the usual one of `datasets` when left out.
 
     Raises:
@@ -156,8 +144,7 @@ def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_di
         raise ValueError(f"The dataset has no column 'photos', but {', '.join(dataset.column_names)}: pair it first.")
     embeddings = read_embeddings(folder, cache_dir=cache_dir)
     table = embeddings.select_columns(list(_KEYS)).with_format("arrow")[:]
-    keys = zip(*(table[name].to_pylist() for name in _KEYS), strict=True)
-    lookup = {key: row for row, key in enumerate(keys)}
+    lookup = {key: row for row, key in enumerate(zip(*(table[name].to_pylist() for name in _KEYS), strict=True))}
     size = embeddings.features["embedding"].length
     vectors = embeddings.with_format("numpy")
     matched = 0
@@ -168,12 +155,9 @@ def add_embeddings(dataset: Dataset, folder: str | os.PathLike[str], *, cache_di
         lengths = photos.value_lengths().fill_null(0).to_numpy()
         flat = photos.flatten()
         point = np.repeat(np.arange(len(table)), lengths)
-        ids, years = table["point_id"].to_pylist(), table["year"].to_pylist()
-        directions = flat.field("direction").to_pylist()
-        rows = np.asarray(
-            [lookup.get((ids[p], years[p], side), -1) for p, side in zip(point.tolist(), directions, strict=True)],
-            dtype=np.int64,
-        )
+        ids, years = (table[name].take(point).to_pylist() for name in ("point_id", "year"))
+        keys = zip(ids, years, flat.field("direction").to_pylist(), strict=True)
+        rows = np.asarray([lookup.get(key, -1) for key in keys], dtype=np.int64)
         known = np.flatnonzero(rows >= 0)
         matched += len(known)
         values = np.full((len(rows), size), np.nan, dtype=np.float32)

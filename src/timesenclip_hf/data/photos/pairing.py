@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, Row, import_parts
-from ..schema import DIRECTIONS, build_features, classes_of_codes, photo_feature
+from ..schema import DIRECTIONS, UNKNOWN, build_features, classes_of_codes, photo_feature
 from ..sources.countries import nuts0
 from ..sources.lucas import (
     LANDSCAPE,
@@ -25,8 +25,8 @@ from ..sources.lucas import (
     SurveyPoint,
     find_photo,
     has_photos,
+    photo_path,
     photo_requests,
-    photo_url,
 )
 from .download import download_photos
 from .fetching import photo_fault
@@ -97,9 +97,6 @@ def pair_lucas(
         workers: processes.
         progress: show bars.
 
-    Returns:
-        The report; problems name each point and photo.
-
     Raises:
         ValueError: neither series nor survey, or points without id and year.
         FileNotFoundError: no such folder of photos.
@@ -112,7 +109,10 @@ def pair_lucas(
         raise FileNotFoundError(f"No such folder of photos: {photos.folder}.")
     points, problems = _points_of(series, survey)
     if photos.download:
-        problems += _download(points, photos, progress)
+        requests = photo_requests(points, photos.directions, base_url=photos.base_url)
+        failed = download_photos(requests, photos.folder or "", progress=progress).failed
+        missing = [(reason, name) for reason, names in failed.items() for name in names]
+        problems += [Problem("photo not downloaded", source=name, detail=why, skipped=False) for why, name in missing]
     identity = {
         "kind": "lucas",
         "series": None if series is None else series._fingerprint,
@@ -121,9 +121,11 @@ def pair_lucas(
         "directions": "".join(photos.directions),
         **{name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")},
     }
+    size = ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART
+    tasks = [(start, points[start : start + size]) for start in range(0, len(points), size)]
     return import_parts(
         output,
-        _cut(points, ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART),
+        [ImportPart(task, len(task[1])) for task in tasks],
         partial(_read_part, series, photos),
         _features_of(series),
         identity=identity,
@@ -131,24 +133,6 @@ def pair_lucas(
         workers=workers,
         progress=progress,
     )
-
-
-class _Task(NamedTuple):
-    start: int
-    points: tuple[SurveyPoint, ...]
-
-
-def _cut(points: Sequence[SurveyPoint], size: int) -> list[ImportPart]:
-    tasks = [_Task(start, tuple(points[start : start + size])) for start in range(0, len(points), size)]
-    return [ImportPart(task, len(task.points)) for task in tasks]
-
-
-def _download(points: Sequence[SurveyPoint], photos: PhotoOptions, progress: bool) -> list[Problem]:
-    """Fetch the photos that the folder lacks; list those that did not arrive."""
-    requests = list(photo_requests(points, photos.directions, base_url=photos.base_url))
-    report = download_photos(requests, photos.folder or "", progress=progress)
-    failed = [(reason, name) for reason, names in report.failed.items() for name in names]
-    return [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for reason, name in failed]
 
 
 def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[SurveyPoint], list[Problem]]:
@@ -159,18 +143,18 @@ def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[Surv
         return list(known.values()), problems
     columns = [name for name in SurveyPoint._fields if name in series.column_names]
     points = []
-    for row in series.select_columns(columns).with_format("arrow").iter(10_000):
-        for item in row.to_pylist():
-            surveyed = known.get((item["point_id"], item["year"]))
+    for rows in series.select_columns(columns).with_format("arrow").iter(10_000):
+        for row in rows.to_pylist():
+            surveyed = known.get((row["point_id"], row["year"]))
             if survey is not None and surveyed is None:
-                problems.append(Problem("point not in the survey", item["point_id"], skipped=False))
-            points.append(_merge(item, surveyed, problems))
+                problems.append(Problem("point not in the survey", row["point_id"], skipped=False))
+            points.append(_merge(row, surveyed, problems))
     return points, problems
 
 
-def _merge(item: Mapping[str, Any], surveyed: SurveyPoint | None, problems: list[Problem]) -> SurveyPoint:
-    blank = SurveyPoint(item["point_id"], item["year"], "", float("nan"), float("nan"), "", "")
-    merged = (surveyed or blank)._replace(**{name: value for name, value in item.items() if _is_known(value)})
+def _merge(row: Mapping[str, Any], surveyed: SurveyPoint | None, problems: list[Problem]) -> SurveyPoint:
+    blank = SurveyPoint(row["point_id"], row["year"], "", float("nan"), float("nan"), "", "")
+    merged = (surveyed or blank)._replace(**{name: value for name, value in row.items() if _is_known(value)})
     if surveyed is not None and surveyed.lc1 and merged.lc1 != surveyed.lc1:
         detail = f"{merged.lc1}, in the survey {surveyed.lc1}; the first is kept"
         problems.append(Problem("land cover differs from the survey", merged.point_id, detail=detail, skipped=False))
@@ -182,17 +166,20 @@ def _is_known(value: Any) -> bool:
 
 
 def _features_of(series: Dataset | None) -> Features:
-    features = dict(build_features(photos=False) if series is None else series.features)
-    if series is None:
-        features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}
-    return Features({**features, "photos": photo_feature()})
+    features = build_features(photos=False) if series is None else series.features
+    dropped = SERIES_COLUMNS if series is None else ()
+    kept = {name: feature for name, feature in features.items() if name not in dropped}
+    return Features({**kept, "photos": photo_feature()})
 
 
-def _read_part(series: Dataset | None, options: PhotoOptions, task: _Task) -> Iterator[Row | Problem]:
+def _read_part(
+    series: Dataset | None, options: PhotoOptions, task: tuple[int, Sequence[SurveyPoint]]
+) -> Iterator[Row | Problem]:
     """Yield the rows of a part with their photos, in a worker."""
-    rows = _survey_rows(task) if series is None else _series_rows(series, task)
-    for row, point in zip(rows, task.points, strict=True):
-        photos, problems = pair_photos(point, options)
+    start, points = task
+    rows = _survey_rows(points) if series is None else _series_rows(series, start, points)
+    for row, point in zip(rows, points, strict=True):
+        photos, problems = _pair_photos(point, options)
         seen = any(photo["image"] for photo in photos)
         left_out = options.require_photos and not seen
         if options.folder is not None and not seen:
@@ -202,62 +189,51 @@ def _read_part(series: Dataset | None, options: PhotoOptions, task: _Task) -> It
             yield {**row, "photos": photos}
 
 
-def pair_photos(
-    point: SurveyPoint, options: PhotoOptions = PhotoOptions()
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Find the photos of one point, as the column `photos` holds them, and what is wrong with some.
-
-    Args:
-        point: of the survey, or a row's id, year and country as such a point.
-        options: which photos, and how they are kept.
-    """
-
-    def problem(reason: str, detail: str) -> Problem:
-        return Problem(reason, point.point_id, detail=detail, skipped=False)
-
+def _pair_photos(point: SurveyPoint, options: PhotoOptions) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Find the photos of one point, as the column `photos` holds them, and what is wrong with some."""
+    photos: list[dict[str, Any]] = []
+    remarks: list[tuple[str, str]] = []
+    missing = []
+    directions = [direction for direction in options.directions if direction not in point.not_taken]
     if not has_photos(point):
-        detail = f"year {point.year}, country {point.country!r}"
-        return [], [problem("no survey photos of this year and country", detail)]
-    photos, problems, missing = [], [], []
-    for direction in options.directions:
-        if direction in point.not_taken:
-            continue
+        remarks = [("no survey photos of this year and country", f"year {point.year}, country {point.country!r}")]
+        directions = []
+    for direction in directions:
         file = None if options.folder is None else find_photo(options.folder, point, direction)
         image: dict[str, Any] | None = None
         if file is not None:
             content = file.read_bytes() if options.embed_bytes else None
             fault = photo_fault(file if content is None else content)
-            if fault is not None:
-                problems.append(problem(fault, file.name))
-            else:
+            if fault is None:
                 image = {"bytes": content, "path": file.name if options.embed_bytes else str(file)}
+            else:
+                remarks.append((fault, file.name))
         elif options.folder is not None:
             missing.append(direction)
-        url = photo_url(point.point_id, point.year, point.country, direction).replace(PHOTOS_URL, options.base_url, 1)
+        url = f"{options.base_url}/{photo_path(point.point_id, point.year, point.country, direction)}"
         photos.append({"direction": direction, "url": url, "image": image, "licence": LICENCE})
     if missing and len(missing) < len(photos):
-        problems.append(problem("point with some photos only", f"not in the folder: {', '.join(missing)}"))
-    return photos, problems
+        remarks.append(("point with some photos only", f"not in the folder: {', '.join(missing)}"))
+    return photos, [Problem(reason, point.point_id, detail=detail, skipped=False) for reason, detail in remarks]
 
 
-def _survey_rows(task: _Task) -> Iterator[dict[str, Any]]:
-    unknown = {"habitat": -1, "bioregion": -1}
-    for point in task.points:
+def _survey_rows(points: Sequence[SurveyPoint]) -> Iterator[dict[str, Any]]:
+    for point in points:
         row = point._asdict()
         del row["not_taken"]
-        yield {**row, **classes_of_codes(point.lc1, point.lu1), **unknown}
+        yield {**row, **classes_of_codes(point.lc1, point.lu1), "habitat": UNKNOWN, "bioregion": UNKNOWN}
 
 
-def _series_rows(series: Dataset, task: _Task) -> Iterator[dict[str, Any]]:
-    table = series.with_format("arrow")[task.start : task.start + len(task.points)]
+def _series_rows(series: Dataset, start: int, points: Sequence[SurveyPoint]) -> Iterator[dict[str, Any]]:
+    table = series.with_format("arrow")[start : start + len(points)]
     lists = [name for name in ("series", "photos") if name in table.column_names]
     # As arrays: lists of numbers would take a hundred times their memory.
     arrays = table["series"] if "series" in lists else None
-    for index, (row, point) in enumerate(zip(table.drop_columns(lists).to_pylist(), task.points, strict=True)):
+    for index, (row, point) in enumerate(zip(table.drop_columns(lists).to_pylist(), points, strict=True)):
         if arrays is not None:
             row["series"] = np.asarray(arrays[index].values.to_numpy())
         filled = {name: getattr(point, name) for name in SurveyPoint._fields if name in row}
         if any(not _is_known(row.get(code)) and getattr(point, code) for code in ("lc1", "lu1")):
             classes = classes_of_codes(point.lc1, point.lu1)
-            filled |= {name: number for name, number in classes.items() if row.get(name, 0) in (None, -1)}
+            filled |= {name: number for name, number in classes.items() if row.get(name, 0) in (None, UNKNOWN)}
         yield {**row, **filled}

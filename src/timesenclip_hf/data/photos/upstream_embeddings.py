@@ -34,44 +34,37 @@ def import_upstream_embeddings(
     if not path.is_file():
         raise FileNotFoundError(f"No such file of embeddings: {path}.")
     tensors = read_tensors(path)
-    photos, vectors, skipped = _read_upstream(tensors, path, year)
-    order = sorted(range(len(photos)), key=photos.__getitem__)
-    num_shards = -(-len(order) // shard_size)
-    target = Path(output)
-    digest = hashlib.sha256("\n".join(sorted(tensors)).encode()).hexdigest()[:16]
-    plan = {"source": path.name, "keys": digest, "year": year, "size": vectors.shape[1]}
-    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
-    for index in range(num_shards):
-        rows = order[index * shard_size : (index + 1) * shard_size]
-        file = shard_file(target, index, num_shards)
-        write_shard(file, [photos[row] for row in rows], vectors[rows], [] if index else skipped)
-    return finish_embeddings(target)
-
-
-def _read_upstream(
-    tensors: Mapping[str, torch.Tensor], path: Path, year: int
-) -> tuple[list[PhotoFile], np.ndarray, list[tuple[PhotoFile, str]]]:
-    photos: list[PhotoFile] = []
-    vectors: list[np.ndarray] = []
+    vectors: dict[PhotoFile, np.ndarray] = {}
     skipped: list[tuple[PhotoFile, str]] = []
-    for photo, vector, reason in _upstream_entries(tensors, year):
-        if not reason and vectors and vector.shape != vectors[0].shape:
+    for photo, vector, reason in _read_entries(tensors, year):
+        first = next(iter(vectors.values()), vector)
+        if not reason and len(vector) != len(first):
             reason = "embedding of another size"
         if reason:
             skipped.append((photo, reason))
         else:
-            photos.append(photo)
-            vectors.append(vector)
+            vectors[photo] = vector
     if not vectors:
         key, tensor = next(iter(tensors.items()))
         raise ValueError(
             f"{path} has no embedding under a key such as BE_38023110N: its first key is {key!r} with a tensor of "
             f"shape {tuple(tensor.shape)}."
         )
-    return photos, np.stack(vectors), skipped
+    photos = sorted(vectors)
+    num_shards = -(-len(photos) // shard_size)
+    target = Path(output)
+    digest = hashlib.sha256("\n".join(sorted(tensors)).encode()).hexdigest()[:16]
+    plan = {"source": path.name, "keys": digest, "year": year, "size": len(vectors[photos[0]])}
+    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
+    for index in range(num_shards):
+        chosen = photos[index * shard_size : (index + 1) * shard_size]
+        file = shard_file(target, index, num_shards)
+        write_shard(file, chosen, np.stack([vectors[photo] for photo in chosen]), [] if index else skipped)
+    return finish_embeddings(target)
 
 
-def _upstream_entries(tensors: Mapping[str, torch.Tensor], year: int) -> Iterator[tuple[PhotoFile, np.ndarray, str]]:
+def _read_entries(tensors: Mapping[str, torch.Tensor], year: int) -> Iterator[tuple[PhotoFile, np.ndarray, str]]:
+    """Yield the photo of each key, its embedding, and what is wrong with it."""
     for key, tensor in tensors.items():
         vector = tensor.float().numpy().reshape(-1)
         match = _UPSTREAM_KEY.fullmatch(key)

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from ..engine.reports import Problem, count_reasons
 from ..photos.download import PhotoRequest
@@ -49,8 +49,8 @@ class SurveyPoint(NamedTuple):
         point_id: eight digits, the kilometres east and north of the survey's grid (EPSG:3035).
         year: of the survey.
         country: NUTS0 code.
-        longitude: WGS84 degrees, signed; NaN where the survey has no place.
-        latitude: WGS84 degrees; NaN where the survey has no place.
+        longitude: WGS84 degrees, signed; NaN, as the latitude, where the survey has no place.
+        latitude: WGS84 degrees.
         lc1: code of the land cover, empty where there is none.
         lu1: code of the land use, empty where there is none.
         not_taken: letters of the photos that the surveyor says he did not take.
@@ -112,32 +112,26 @@ def read_survey(
     wanted = None if point_ids is None else set(point_ids)
     points: dict[tuple[str, int], SurveyPoint] = {}
     problems: list[Problem] = []
-    # The comments of surveyors are not always UTF-8, and are not read.
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = _open_csv(file, path)
-        indices = _find_columns(next(reader, []), path)
-        survey_year = None if "year" in indices else _year_of_file(year, path)
-        for cells in _lines(reader, path):
-            row = {name: cells[index].strip() if index < len(cells) else "" for name, index in indices.items()}
-            match = _POINT_ID.fullmatch(row["point_id"])
-            if match is None:
-                problems.append(Problem("no point id", row["point_id"], path.name, f"line {reader.line_num}"))
-                continue
-            if wanted is not None and match[1] not in wanted:
-                continue
-            row["point_id"] = match[1]
-            row_year = _number(row["year"]) if survey_year is None else survey_year
-            if not math.isfinite(row_year):
-                problems.append(Problem("no year", match[1], path.name, f"line {reader.line_num}"))
-                continue
-            if year is not None and row_year != year:
-                continue
-            point = _read_point(row, int(row_year), location, problems, path.name)
-            if (point.point_id, point.year) in points:
-                detail = f"{point.year}, line {reader.line_num}; the first is kept"
-                problems.append(Problem("duplicate point id", point.point_id, path.name, detail))
-                continue
-            points[point.point_id, point.year] = point
+    for line, row in _rows(path, year):
+        match = _POINT_ID.fullmatch(row["point_id"])
+        if match is None:
+            problems.append(Problem("no point id", row["point_id"], path.name, f"line {line}"))
+            continue
+        row["point_id"] = point_id = match[1]
+        if wanted is not None and point_id not in wanted:
+            continue
+        row_year = _number(row["year"])
+        if not math.isfinite(row_year):
+            problems.append(Problem("no year", point_id, path.name, f"line {line}"))
+            continue
+        if year is not None and row_year != year:
+            continue
+        point = _read_point(row, int(row_year), location, problems, path.name)
+        if (point_id, point.year) in points:
+            detail = f"{point.year}, line {line}; the first is kept"
+            problems.append(Problem("duplicate point id", point_id, path.name, detail))
+            continue
+        points[point_id, point.year] = point
     return Survey(points, problems)
 
 
@@ -197,22 +191,22 @@ def find_photo(folder: str | os.PathLike[str], point: SurveyPoint, direction: st
     return next((file for name in (path, f"LUCAS{path}") if (file := Path(folder, name)).is_file()), None)
 
 
-def _open_csv(file: Iterable[str], path: Path) -> Any:
-    """Open a reader with the delimiter of the first line."""
-    lines = iter(file)
-    first = next(lines, "")
-    if "\0" in first:
-        raise ValueError(f"{path.name} is no CSV that can be read: it holds binary data.")
-    delimiter = max(",;\t", key=first.count)
-
-    return csv.reader(chain([first], lines), delimiter=delimiter)
-
-
-def _lines(reader: Any, path: Path) -> Iterator[list[str]]:
-    try:
-        yield from (cells for cells in reader if cells)
-    except csv.Error as error:
-        raise ValueError(f"{path.name} is damaged at line {reader.line_num}: {error}.") from None
+def _rows(path: Path, year: int | None) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number of each line that is not empty, and its cells by the names of `COLUMNS`."""
+    # The comments of surveyors are not always UTF-8, and are not read.
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        first = next(file, "")
+        if "\0" in first:
+            raise ValueError(f"{path.name} is no CSV that can be read: it holds binary data.")
+        reader = csv.reader(chain([first], file), delimiter=max(",;\t", key=first.count))
+        indices = _find_columns(next(reader, []), path)
+        fixed = {} if "year" in indices else {"year": str(_year_of_file(year, path))}
+        try:
+            for cells in filter(None, reader):
+                row = {name: cells[index].strip() if index < len(cells) else "" for name, index in indices.items()}
+                yield reader.line_num, {**row, **fixed}
+        except csv.Error as error:
+            raise ValueError(f"{path.name} is damaged at line {reader.line_num}: {error}.") from None
 
 
 def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
@@ -241,33 +235,29 @@ def _year_of_file(year: int | None, path: Path) -> int:
 def _read_point(
     row: Mapping[str, str], year: int, location: Location, problems: list[Problem], source: str
 ) -> SurveyPoint:
-    point_id = row["point_id"]
-
-    def note(reason: str, detail: str) -> None:
-        problems.append(Problem(reason, point_id, source, detail, skipped=False))
-
+    remarks: list[tuple[str, str]] = []
     country = sys.intern(nuts0(row["country"]))
     longitude, latitude, reason = check_place(country, *_choose_place(row, location))
     if reason:
-        note(reason, f"{longitude:.5f}, {latitude:.5f} in {country}")
+        remarks.append((reason, f"{longitude:.5f}, {latitude:.5f} in {country}"))
     codes = {}
     for column in ("lc1", "lu1"):
         code = row.get(column, "").upper()  # 2022 has some small letters
         # Interned: a million points share some hundred codes.
         codes[column] = "" if code in NOT_RELEVANT else sys.intern(code)
         if codes[column] and not is_code(column, codes[column]):
-            note("unknown class code", f"{column} {codes[column]}")
+            remarks.append(("unknown class code", f"{column} {codes[column]}"))
+    problems += [Problem(reason, row["point_id"], source, detail, skipped=False) for reason, detail in remarks]
     not_taken = "".join(side for side in DIRECTIONS if "not" in row.get(f"photo_{side}", "").lower())
-    return SurveyPoint(point_id, year, country, longitude, latitude, codes["lc1"], codes["lu1"], not_taken)
+    return SurveyPoint(row["point_id"], year, country, longitude, latitude, codes["lc1"], codes["lu1"], not_taken)
 
 
 def _choose_place(row: Mapping[str, str], location: Location) -> tuple[float, float]:
-    theoretical = _degrees(row.get("th_long", "")), _degrees(row.get("th_lat", ""))
-    gps = (
-        _signed(_degrees(row.get("gps_long", "")), row.get("gps_ew", ""), theoretical[0]),
-        _degrees(row.get("gps_lat", "")),
+    east, north, gps_east, gps_north = (
+        _degrees(row.get(name, "")) for name in ("th_long", "th_lat", "gps_long", "gps_lat")
     )
-    first, second = (gps, theoretical) if location == "gps" else (theoretical, gps)
+    places = [(_signed(gps_east, row.get("gps_ew", ""), east), gps_north), (east, north)]
+    first, second = places if location == "gps" else reversed(places)
     # Some theoretical places of the harmonised table are metres of another grid.
     return first if abs(first[0]) <= 180 and abs(first[1]) <= 180 else second
 
