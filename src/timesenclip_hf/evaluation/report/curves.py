@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
-from .figures import BLUE, GREEN, ORANGE, PURPLE, SKY, STYLE, VERMILLION, WIDTH
+from .figures import BLUE, GREEN, GRID, ORANGE, PURPLE, SKY, STYLE, VERMILLION, WIDTH, new_axes
 from .reading import interval_of, words
 
 with needs_extra("eval"):
@@ -19,7 +19,6 @@ with needs_extra("eval"):
 
 LINES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"))
 METHODS = {"knn": "nearest neighbours", "boosting": "boosting on the raw series"}
-GREY = "0.45"
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -29,8 +28,7 @@ def robustness_figure(entries: Entries, metric: str, *, chance: float | None = N
     """Draw a metric against the strength of each kind of damage, a panel for each kind.
 
     Args:
-        entries: `perturbation`, `level` (a number, or a name such as that of a band), `metrics`, and optionally
-            `unit` of the level.
+        entries: `perturbation`, `level` (a number, or a name such as a band's), `metrics`, perhaps `unit` of the level.
         metric: key of `metrics`.
         chance: of a blind guess, drawn as a line.
     """
@@ -68,16 +66,14 @@ def few_shot_figure(entries: Entries, metric: str, *, zero_shot: float | None = 
     """
     shots = sorted({str(entry["shots"]) for entry in entries}, key=lambda shot: (not shot.isdigit(), shot.zfill(9)))
     methods = list(dict.fromkeys(str(entry["method"]) for entry in entries))
-    figure = Figure(figsize=(WIDTH, 3.4), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(WIDTH, 3.4)
     for turn, method in enumerate(methods):
         colour, marker = LINES[turn % len(LINES)]
         steps = sorted((e for e in entries if str(e["method"]) == method), key=lambda e: shots.index(str(e["shots"])))
         values = np.array([interval_of(entry["metrics"].get(metric)) for entry in steps])
         # Side by side, so that the intervals of two methods do not hide each other.
-        places = np.array([shots.index(str(entry["shots"])) for entry in steps]) + 0.06 * (
-            turn - len(methods) / 2 + 0.5
-        )
+        aside = 0.06 * (turn - len(methods) / 2 + 0.5)
+        places = np.array([shots.index(str(entry["shots"])) for entry in steps]) + aside
         style = "-" if turn < len(LINES) else "--"
         axes.errorbar(
             places, values[:, 0], yerr=_reach(values), color=colour, marker=marker, linestyle=style,
@@ -87,7 +83,7 @@ def few_shot_figure(entries: Entries, metric: str, *, zero_shot: float | None = 
         axes.axhline(zero_shot, color="black", linestyle="--", linewidth=1, label=f"zero-shot {zero_shot:.2f}")
     axes.set_xticks(range(len(shots)), shots)
     axes.set(xlabel="labelled samples of a class", ylabel=words(metric), ylim=(0, 1.02))
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.grid(axis="y", **GRID)
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
@@ -106,15 +102,12 @@ def reliability_figure(confidence: np.ndarray, right: np.ndarray, bins: int = 15
     bin_of = np.searchsorted(edges[1:-1], confidence)
     counts = np.bincount(bin_of, minlength=bins)
     filled = counts > 0
-    means, shares = (
-        np.bincount(bin_of, weights=w, minlength=bins)[filled] / counts[filled] for w in (confidence, right)
-    )
+    sums = (np.bincount(bin_of, weights=values, minlength=bins)[filled] for values in (confidence, right))
+    means, shares = (total / counts[filled] for total in sums)
     figure = Figure(figsize=(4.2, 4.6), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-    upper.plot((0, 1), (0, 1), color=GREY, linestyle="--", linewidth=1, label="as sure as right")
-    upper.vlines(
-        means, np.minimum(means, shares), np.maximum(means, shares), color=VERMILLION, linewidth=1, label="gap"
-    )
+    upper.plot((0, 1), (0, 1), color="0.45", linestyle="--", linewidth=1, label="as sure as right")
+    upper.vlines(means, *np.sort([means, shares], axis=0), color=VERMILLION, linewidth=1, label="gap")
     upper.plot(means, shares, color=BLUE, marker="o", markersize=5, linewidth=1.3, label="this checkpoint")
     upper.set(ylabel="share that is right", ylim=(0, 1.02), xlim=(0, 1.02))
     upper.legend(fontsize=8, loc="upper left")
@@ -127,22 +120,18 @@ def _draw_curve(axes: Axes, entries: Entries, metric: str) -> None:
     """Draw numbers as a line with its interval; names as points side by side."""
     values = np.array([interval_of(entry["metrics"].get(metric)) for entry in entries])
     levels = [entry["level"] for entry in entries]
-    axes.grid(axis="y", color="0.9", linewidth=0.6)
+    axes.grid(axis="y", **GRID)
     if all(isinstance(level, Real) for level in levels):
         order = np.argsort(levels)
         places, values = np.asarray(levels)[order], values[order]
         axes.plot(places, values[:, 0], color=BLUE, marker="o", markersize=3.5, linewidth=1.2)
-        axes.xaxis.set_major_locator(
-            MaxNLocator(4, steps=[1, 2, 5, 10], integer=all(isinstance(level, Integral) for level in levels))
-        )
+        whole_numbers = all(isinstance(level, Integral) for level in levels)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=whole_numbers))
         axes.fill_between(places, values[:, 1], values[:, 2], color=BLUE, alpha=0.18, linewidth=0)
         return
-    axes.errorbar(
-        range(len(levels)), values[:, 0], yerr=_reach(values), color=BLUE, fmt="o", markersize=3.5, elinewidth=0.8
-    )
-    axes.set_xticks(
-        range(len(levels)), ["none" if level == 0 else str(level) for level in levels], rotation=90, fontsize=7
-    )
+    indices, names = range(len(levels)), ["none" if level == 0 else str(level) for level in levels]
+    axes.errorbar(indices, values[:, 0], yerr=_reach(values), color=BLUE, fmt="o", markersize=3.5, elinewidth=0.8)
+    axes.set_xticks(indices, names, rotation=90, fontsize=7)
 
 
 def _reach(values: np.ndarray) -> np.ndarray:

@@ -1,6 +1,4 @@
-"""Draw the pictures of classes; hold the style of all pictures of a report.
-
-Every function takes plain numbers and returns a matplotlib figure.
+"""Draw the pictures of classes, as matplotlib figures; hold the style of all pictures of a report.
 
 Widths are those of a telephone held upright, so that text stays legible where the page is narrow; only large confusion
 matrices are wider. Colours are Okabe and Ito's (2008) or run from light to dark, and never carry a meaning alone.
@@ -16,6 +14,7 @@ from ...extras import needs_extra
 
 with needs_extra("eval"):
     from matplotlib import colormaps, rc_context
+    from matplotlib.axes import Axes
     from matplotlib.colors import to_hex
     from matplotlib.figure import Figure
 
@@ -29,6 +28,7 @@ STYLE: Any = {
     "axes.grid": False,
     "legend.frameon": False,
 }
+GRID: Any = {"color": "0.9", "linewidth": 0.6}
 WIDTH = 5.2
 DPI = 144
 _, ORANGE, SKY, GREEN, _, BLUE, VERMILLION, PURPLE = (to_hex(colormaps["okabe_ito"](index)) for index in range(8))
@@ -47,6 +47,12 @@ def to_png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def new_axes(width: float, height: float) -> tuple[Figure, Axes]:
+    """Make a figure of a width and height in inches with a single panel."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
 @rc_context(STYLE)
 def confusion_figure(confusion: Sequence[Sequence[float]], labels: Sequence[str]) -> Figure:
     """Draw where the samples of each class went, as shares of the class.
@@ -63,8 +69,7 @@ def confusion_figure(confusion: Sequence[Sequence[float]], labels: Sequence[str]
     cell = 0.4 if number <= MOST_NUMBERED_CELLS else 0.28 if number <= MOST_NAMED_COLUMNS else 0.19
     margin = 0.35 + 0.07 * max(map(len, names))
     above = 0.3 if number > MOST_NAMED_COLUMNS else margin
-    figure = Figure(figsize=(max(number * cell + margin + 0.9, 3.6), number * cell + above + 0.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(max(number * cell + margin + 0.9, 3.6), number * cell + above + 0.5)
     axes.spines[:].set_visible(True)
     colours = colormaps["Blues"].with_extremes(bad="0.88")
     image = axes.imshow(shares, vmin=0, vmax=1, cmap=colours, interpolation="nearest")
@@ -79,9 +84,8 @@ def confusion_figure(confusion: Sequence[Sequence[float]], labels: Sequence[str]
         axes.grid(which="minor", color="0.9", linewidth=0.4)
         axes.tick_params(which="minor", length=0)
     else:
-        axes.set_xticks(
-            indices, names, fontsize=small, rotation=90 if number > 5 else 40, ha="center" if number > 5 else "right"
-        )
+        turned: Any = {"rotation": 90, "ha": "center"} if number > 5 else {"rotation": 40, "ha": "right"}
+        axes.set_xticks(indices, names, fontsize=small, **turned)
         axes.set_yticks(indices, names, fontsize=small)
     if number <= MOST_NUMBERED_CELLS:
         for row, column in np.argwhere(shares >= 0.005):
@@ -107,8 +111,7 @@ def class_bars(
         chance: recall of a blind guess, drawn as a line.
     """
     ranked = sorted(recall, key=lambda label: recall[label])
-    figure = Figure(figsize=(WIDTH, 0.75 + 0.21 * len(ranked)), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(WIDTH, 0.75 + 0.21 * len(ranked))
     places = range(len(ranked))
     axes.barh(places, [recall[label] for label in ranked], color=SKY, edgecolor=BLUE, linewidth=0.6, height=0.72)
     axes.set_yticks(places, [shorten(label, 32) for label in ranked])

@@ -15,7 +15,7 @@ from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..samples import Samples
 from .curves import few_shot_figure, reliability_figure, robustness_figure
 from .figures import DPI, class_bars, confusion_figure, to_png
-from .reading import ResultEntry, chance_of, composites, drawn_entries, interval_of, slug, support, words
+from .reading import ResultEntry, composites, drawn_entries, interval_of, slug, support, words
 from .sample_figures import MOST_POINTS, error_map, series_figure
 
 with needs_extra("eval"):
@@ -88,39 +88,40 @@ class Picture:
 
 def draw_task(entry: ResultEntry, prefix: str) -> Iterator[Picture]:
     """Draw the matrix and the bars of an entry."""
-    how = f"{words(entry.get('prompts'))} prompts, {composites(entry)} composites, raw scores"
+    how = f"{words(entry['prompts'])} prompts, {composites(entry)} composites, raw scores"
     task, name, counts = words(entry["task"]), f"{prefix}-{slug(entry['task'])}", support(entry)
-    if entry.get("confusion"):
+    if entry["confusion"]:
         shares = confusion_figure(entry["confusion"], entry["labels"])
         caption = f"{task}, {how}: where the samples of each class went, in shares of the class. Grey: no sample."
         yield Picture.draw(f"{name}-confusion", shares, caption)
-    recalls = {label: interval_of(value)[0] for label, value in (entry.get("recall") or {}).items()}
-    recall = {label: value for label, value in recalls.items() if not np.isnan(value)}
-    if recall:
-        mean = interval_of((entry.get("metrics") or {}).get(METRIC))[0]
-        bars = class_bars(recall, counts, mean=None if np.isnan(mean) else mean, chance=chance_of(entry))
+    recalls = {label: interval_of(value)[0] for label, value in entry["recall"].items()}
+    if recall := {label: value for label, value in recalls.items() if not np.isnan(value)}:
+        mean = interval_of(entry["metrics"].get(METRIC))[0]
+        chance = entry["baselines"].get("chance")
+        bars = class_bars(recall, counts, mean=None if np.isnan(mean) else mean, chance=chance)
         yield Picture.draw(f"{name}-recall", bars, f"{task}, {how}: recall of each class, and its number of samples.")
 
 
-def draw_robustness(run: ResultEntry, prefix: str) -> Picture:
+def draw_robustness(run: ResultEntry, prefix: str) -> Iterator[Picture]:
     """Draw curves of accuracy against damage."""
-    entries = run["robustness"]
-    metric = _metric_of(entries)
-    chances = [chance_of(entry) for entry in drawn_entries(run)[:1]]
-    curves = robustness_figure(entries, metric, chance=chances[0] if chances else None)
-    return Picture.draw(f"{prefix}-robustness", curves, f"{words(metric)} of damaged series; bands are 95 % intervals.")
+    if entries := run.get("robustness"):
+        metric = _metric_of(entries)
+        chance = next((entry["baselines"].get("chance") for entry in drawn_entries(run)), None)
+        caption = f"{words(metric)} of damaged series; bands are 95 % intervals."
+        yield Picture.draw(f"{prefix}-robustness", robustness_figure(entries, metric, chance=chance), caption)
 
 
-def draw_few_shot(entries: Sequence[ResultEntry], prefix: str) -> Picture | None:
-    """Draw the ladder of labelled samples; None where no method was trained."""
-    metric = _metric_of(entries)
-    unlabelled = [entry for entry in entries if entry["method"] == "zero_shot"]
-    zero_shot = interval_of(unlabelled[0]["metrics"].get(metric))[0] if unlabelled else None
-    trained = [entry for entry in entries if entry["method"] != "zero_shot"]
-    if not trained:
-        return None
-    caption = "Classifiers on frozen embeddings and on the raw series; bars are the spread over draws, or intervals."
-    return Picture.draw(f"{prefix}-few-shot", few_shot_figure(trained, metric, zero_shot=zero_shot), caption)
+def draw_few_shot(run: ResultEntry, prefix: str) -> Iterator[Picture]:
+    """Draw the ladder of labelled samples; nothing where no method was trained."""
+    entries = run.get("few_shot") or ()
+    if trained := [entry for entry in entries if entry["method"] != "zero_shot"]:
+        metric = _metric_of(entries)
+        unlabelled = (entry["metrics"].get(metric) for entry in entries if entry["method"] == "zero_shot")
+        zero_shot = next((interval_of(value)[0] for value in unlabelled), None)
+        caption = (
+            "Classifiers on frozen embeddings and on the raw series; bars are the spread over draws, or intervals."
+        )
+        yield Picture.draw(f"{prefix}-few-shot", few_shot_figure(trained, metric, zero_shot=zero_shot), caption)
 
 
 def draw_reliability(evaluated: EvaluatedSamples, prefix: str) -> Iterator[Picture]:

@@ -7,9 +7,12 @@ from typing import Any
 ResultEntry = Mapping[str, Any]
 NONE = "–"
 # Of metrics; any other is shown by its own name.
-NAMES = {
-    "macro_f1": "macro F1",
-    "expected_calibration_error": "calibration error (ECE)",
+NAMES = {"macro_f1": "macro F1", "expected_calibration_error": "calibration error (ECE)"}
+_RUN: ResultEntry = {"model": {}, "dataset": {}, "tasks": (), "notes": (), "not_run": {}}
+_ENTRY: ResultEntry = {
+    **dict.fromkeys(("prompts", "composites", "missing", "samples", "blocks", "block_km")),
+    **dict.fromkeys(("labels", "absent", "confusion"), ()),
+    **{name: {} for name in ("metrics", "baselines", "recall", "prompts_of")},
 }
 
 
@@ -38,16 +41,23 @@ def runs_of(results: ResultEntry) -> list[ResultEntry]:
     return runs
 
 
-def dataset_of(run: ResultEntry) -> ResultEntry:
-    """Return name, split and size of a run's data set."""
-    dataset: ResultEntry = run.get("dataset") or {}
-    return dataset
+def complete_runs(results: ResultEntry) -> list[ResultEntry]:
+    """Return the runs of the results with whatever a run or an entry lacks as empty, so that all is there to read.
+
+    Raises:
+        ValueError: as `runs_of` does.
+    """
+    filled = [_fill(run, _RUN) for run in runs_of(results)]
+    return [{**run, "tasks": [_fill(entry, _ENTRY) for entry in run["tasks"]]} for run in filled]
+
+
+def _fill(content: ResultEntry, defaults: ResultEntry) -> dict[str, Any]:
+    return {**defaults, **{name: value for name, value in content.items() if value is not None}}
 
 
 def title_of(run: ResultEntry) -> str:
-    """Name a run's data set with its split."""
-    dataset = dataset_of(run)
-    name, split = dataset.get("name", "unnamed data set"), dataset.get("split")
+    """Name a complete run's data set with its split."""
+    name, split = run["dataset"].get("name", "unnamed data set"), run["dataset"].get("split")
     return f"{name}, {split}" if split else str(name)
 
 
@@ -58,18 +68,10 @@ def entries_of(run: ResultEntry, scores: str) -> list[ResultEntry]:
 
 def drawn_entries(run: ResultEntry) -> list[ResultEntry]:
     """Choose one raw entry a task: the first with the most composites and no month left out, whatever its score."""
-    tasks: dict[str, ResultEntry] = {}
+    tasks: dict[str, list[ResultEntry]] = {}
     for entry in entries_of(run, "raw"):
-        best = tasks.get(entry["task"])
-        if best is None or _fullness(entry) > _fullness(best):
-            tasks[entry["task"]] = entry
-    return list(tasks.values())
-
-
-def chance_of(entry: ResultEntry) -> float | None:
-    """Return the accuracy of a blind guess, where the entry has it."""
-    chance: float | None = (entry.get("baselines") or {}).get("chance")
-    return chance
+        tasks.setdefault(entry["task"], []).append(entry)
+    return [max(entries, key=lambda e: (not e.get("missing"), e.get("composites") or 0)) for entries in tasks.values()]
 
 
 def interval_of(metric: Any) -> tuple[float, float, float]:
@@ -96,17 +98,15 @@ def words(name: Any) -> str:
 
 def figure(metric: Any, digits: int = 3) -> str:
     """Write a metric with its interval and its spread over seeds or draws, as far as it has them."""
-    value, low, high = interval_of(metric)
+    value = interval_of(metric)[0]
     if value != value:
         return NONE
-    text = f"{value:.{digits}f}"
-    if not isinstance(metric, Mapping):
-        return text
-    if metric.get("low") is not None and metric.get("high") is not None:
-        text += f" ({low:.{digits}f}–{high:.{digits}f})"
+    text, parts = f"{value:.{digits}f}", metric if isinstance(metric, Mapping) else {}
+    if parts.get("low") is not None and parts.get("high") is not None:
+        text += f" ({parts['low']:.{digits}f}–{parts['high']:.{digits}f})"
     for key, sign in (("spread", " ± "), ("floor", ", floor ")):
-        if metric.get(key) is not None:
-            text += f"{sign}{metric[key]:.{digits}f}"
+        if parts.get(key) is not None:
+            text += f"{sign}{parts[key]:.{digits}f}"
     return text
 
 
@@ -126,8 +126,8 @@ def count(number: Any) -> str:
 
 def composites(entry: ResultEntry) -> str:
     """Write how many composites a series had, and what was left out."""
-    number = count(entry.get("composites"))
-    return f"{number}, {entry['missing']} missing" if entry.get("missing") else number
+    number = count(entry["composites"])
+    return f"{number}, {entry['missing']} missing" if entry["missing"] else number
 
 
 def slug(text: Any) -> str:
@@ -141,14 +141,10 @@ def support(entry: ResultEntry) -> dict[str, float]:
     Raises:
         ValueError: a matrix of another size than the labels.
     """
-    labels, rows = entry.get("labels") or [], entry.get("confusion") or []
+    labels, rows = entry["labels"], entry["confusion"]
     if rows and (len(rows) != len(labels) or any(len(row) != len(labels) for row in rows)):
         raise ValueError(
-            f"The confusion matrix of the task {entry.get('task')!r} must be {len(labels)} x {len(labels)}, one row "
-            f"and column a label, got {len(rows)} x {len(rows[0])}."
+            f"The confusion matrix of the task {entry['task']!r} must be {len(labels)} x {len(labels)}, one row and "
+            f"column a label, got {len(rows)} x {len(rows[0])}."
         )
     return {label: float(sum(row)) for label, row in zip(labels, rows, strict=False)}
-
-
-def _fullness(entry: ResultEntry) -> tuple[bool, int]:
-    return not entry.get("missing"), entry.get("composites") or 0

@@ -1,17 +1,17 @@
 """Draw samples: where they are named wrong, and the year of one of them."""
 
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from .figures import BLUE, GREEN, MONTHS, ORANGE, PURPLE, STYLE, VERMILLION, WIDTH, shorten
+from .figures import BLUE, GREEN, GRID, MONTHS, ORANGE, PURPLE, STYLE, VERMILLION, WIDTH, new_axes, shorten
 
 with needs_extra("eval"):
     from matplotlib import rc_context
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -37,12 +37,10 @@ def error_map(longitude: np.ndarray, latitude: np.ndarray, right: np.ndarray) ->
     wide, high = max(float(np.ptp(longitude)), 1e-4), max(float(np.ptp(latitude)), 1e-4)
     stretch = 1 / max(np.cos(np.radians(np.mean(latitude))), 0.1)
     shape = min(max(high * stretch / wide, 0.5), 1.4)
-    figure = Figure(figsize=(WIDTH, WIDTH * shape + 0.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = new_axes(WIDTH, WIDTH * shape + 0.6)
     if len(right) > MOST_POINTS:
-        cells = axes.hexbin(
-            longitude, latitude, C=1.0 - right, reduce_C_function=np.mean, gridsize=30, cmap="YlOrBr", vmin=0, vmax=1
-        )
+        # The mean of each cell, hexbin's default.
+        cells = axes.hexbin(longitude, latitude, C=1.0 - right, gridsize=30, cmap="YlOrBr", vmin=0, vmax=1)
         figure.colorbar(cells, ax=axes, shrink=0.7, label="share named wrong")
     else:
         size = 14 if len(right) > 500 else 24
@@ -56,7 +54,7 @@ def error_map(longitude: np.ndarray, latitude: np.ndarray, right: np.ndarray) ->
     axes.set_aspect(stretch, adjustable="datalim")
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.locator_params(nbins=5)
-    axes.grid(color="0.9", linewidth=0.6)
+    axes.grid(**GRID)
     axes.set_axisbelow(True)
     return figure
 
@@ -96,7 +94,11 @@ def series_figure(
         red, near = columns["B04"], columns["B08"]
         with np.errstate(invalid="ignore", divide="ignore"):
             lower.plot(places, (near - red) / (near + red), color="black", marker="o", markersize=3.5, linewidth=1.2)
-    _shade_missing((upper, lower), places[missing], MONTHS_PER_YEAR / max(len(places), 1))
+    half = MONTHS_PER_YEAR / max(len(places), 1) / 2
+    for axes, month in product((upper, lower), places[missing]):
+        axes.axvspan(
+            month - half, month + half, facecolor="0.93", edgecolor="0.75", hatch="////", linewidth=0, zorder=0
+        )
     highest = np.nanmax(shown, initial=0.0)
     upper.set(ylabel="reflectance", ylim=(0, max(1.1 * highest, 0.1)))
     lower.set(ylabel="NDVI", ylim=(-0.35, 1.0), xlim=(-0.6, 11.6), xticks=range(12), xticklabels=list(MONTHS))
@@ -113,10 +115,3 @@ def series_figure(
         for axes, photo in zip(below, photos, strict=False):
             axes.imshow(photo)
     return figure
-
-
-def _shade_missing(panels: Sequence[Axes], missing: np.ndarray, width: float) -> None:
-    for axes in panels:
-        for month in missing:
-            span = (month - width / 2, month + width / 2)
-            axes.axvspan(*span, facecolor="0.93", edgecolor="0.75", hatch="////", linewidth=0, zorder=0)

@@ -1,160 +1,42 @@
-"""Gather what was evaluated and how well it did into rows of text, which the templates lay out."""
+"""Gather what takes more than the templates to tabulate: baselines, confusions, nested figures, the papers' figures."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .figures import MOST_NUMBERED_CELLS
 from .reading import (
     NONE,
     ResultEntry,
     cell,
-    chance_of,
-    composites,
     count,
-    dataset_of,
     drawn_entries,
     entries_of,
     figure,
+    interval_of,
     support,
     title_of,
     words,
-)
+)  # fmt: skip
+
+PAPERS = Path(__file__).with_name("paper_results.json")
+MOST_CONFUSIONS = 10
+BASELINE_METRICS = ("balanced_accuracy", "accuracy")
 
 Row = tuple[str, ...]
 
-MOST_CONFUSIONS = 10
-# The metric of tasks whose samples have several classes.
-SEVERAL = "mean_average_precision"
-KINDS = ("raw", "transductive")
+
+def figures(metrics: ResultEntry, names: Sequence[str]) -> list[str]:
+    """Write some of the metrics."""
+    return [figure(metrics.get(name)) for name in names]
 
 
-def evaluated(results: ResultEntry, runs: Sequence[ResultEntry]) -> dict[str, Any]:
-    """Describe the checkpoints, the data sets, the versions, and what was left out."""
-    models = {str(run["model"].get("name")): run["model"] for run in runs if run.get("model")}
-    tasks = [dict.fromkeys(words(entry["task"]) for entry in run.get("tasks") or ()) for run in runs]
-    return {
-        "models": {
-            name: [(words(key), cell(value)) for key, value in model.items() if value is not None]
-            for name, model in models.items()
-        },
-        "datasets": [
-            (title_of(run), count(dataset_of(run).get("samples")), ", ".join(names) or "not run")
-            for run, names in zip(runs, tasks, strict=True)
-        ],
-        "left_out": [f"{name}: {reason}" for name, reason in (results.get("left_out") or {}).items()],
-        "versions": [f"{name} {version}" for name, version in (results.get("versions") or {}).items()],
-    }
-
-
-def summary(runs: Sequence[ResultEntry]) -> dict[str, list[Row]]:
-    """Write a row a task: the entries that are drawn below, those with several classes a sample apart."""
-    rows: dict[str, list[Row]] = {"single": [], "several": []}
-    for run, entry in ((each, entry) for each in runs for entry in drawn_entries(each)):
-        metrics, samples = entry.get("metrics") or {}, count(entry.get("samples"))
-        title = (title_of(run), words(entry["task"]))
-        if SEVERAL in metrics:
-            rows["several"].append((*title, figure(metrics[SEVERAL]), samples))
-            continue
-        majority = (entry.get("baselines") or {}).get("majority")
-        commonest = majority.get("balanced_accuracy") if isinstance(majority, Mapping) else None
-        occurring = len(entry.get("labels") or ()) - len(entry.get("absent") or ())
-        lines = (figure(commonest), figure(chance_of(entry)))
-        rows["single"].append((*title, *_pair(metrics), *lines, str(occurring), samples))
-    return rows
-
-
-def scores(run: ResultEntry, kind: str) -> dict[str, Any] | None:
-    """Write the table of raw or of transductive scores; None where there are none."""
-    entries, centred = entries_of(run, kind), kind == "transductive"
-    if not entries:
-        return None
-    metrics = list(dict.fromkeys(name for entry in entries for name in entry.get("metrics") or ()))
-    rows = []
-    for entry in entries:
-        centring = (entry["scores"].removeprefix("transductive").strip(" ()"),) if centred else ()
-        shown = [figure((entry.get("metrics") or {}).get(name)) for name in metrics]
-        asked = (words(entry["task"]), words(entry.get("prompts")), composites(entry))
-        rows.append((*asked, *centring, *shown, count(entry.get("samples")), _block_count(entry)))
-    named = ("centring",) if centred else ()
-    return {"head": ("task", "prompts", "composites", *named, *map(words, metrics), "samples", "blocks"), "rows": rows}
-
-
-def absent(run: ResultEntry) -> list[str]:
-    """List the classes of each task that no sample has."""
-    listed = {}
-    for entry in run.get("tasks") or ():
-        names, labels = entry.get("absent") or (), entry.get("labels") or ()
-        text = f"{len(names)} of {len(labels)}: {', '.join(names)}" if names else "none"
-        listed[entry["task"], text] = f"{words(entry['task'])}: {text}"
-    return list(listed.values())
-
-
-def baselines(run: ResultEntry) -> list[Row]:
-    """Write the checkpoint's rows and the baselines below them, task by task; nothing where there are none."""
-    drawn = drawn_entries(run)
-    rows = [row for entry in drawn for row in _baseline_rows(run, entry)]
-    if not rows:
-        return []
-    ours: list[Row] = [
-        (words(entry["task"]), f"this checkpoint, {words(entry.get('prompts'))}", *_pair(entry.get("metrics") or {}))
-        for entry in drawn
-    ]
-    tasks = list(dict.fromkeys(row[0] for row in ours))
-    return sorted([*ours, *rows], key=lambda row: tasks.index(row[0]) if row[0] in tasks else len(tasks))
-
-
-def confusions(entry: ResultEntry) -> list[Row]:
-    """Write the largest confusions, where a matrix is too large to read them from."""
-    labels, rows = entry.get("labels") or [], entry.get("confusion") or []
-    if len(labels) <= MOST_NUMBERED_CELLS or not rows:
-        return []
-    totals = support(entry)
-    pairs = [
-        (number / totals[truth], number, truth, named)
-        for truth, row in zip(labels, rows, strict=True)
-        for named, number in zip(labels, row, strict=True)
-        if named != truth and number
-    ]
-    pairs.sort(key=lambda pair: pair[:2], reverse=True)
-    return [(truth, named, f"{share:.0%}", f"{number:,.0f}") for share, number, truth, named in pairs[:MOST_CONFUSIONS]]
-
-
-def prompts(entry: ResultEntry) -> list[str]:
-    """List what the text tower read of each class."""
-    texts = entry.get("prompts_of") or {}
-    return [f"{label}: {'; '.join([read] if isinstance(read, str) else read)}" for label, read in texts.items()]
-
-
-def retrieval(directions: ResultEntry) -> dict[str, Any]:
-    """Write recall@k of each direction beside chance, and the figures and names of single classes."""
-    rows: list[Row] = []
-    lists: list[tuple[str, list[str]]] = []
-    names: list[str] = []
-    for direction, metrics in directions.items():
-        for name, metric in metrics.items():
-            title = f"{words(direction)}: {words(name)}"
-            if isinstance(metric, Mapping) and "value" not in metric:
-                lists.append((title, [f"{label}: {cell(value)}" for label, value in metric.items()]))
-            elif isinstance(metric, Sequence) and not isinstance(metric, str):
-                names += [f"{title}: {', '.join(map(str, metric))}."] if metric else []
-            else:
-                chance = figure(metric.get("chance")) if isinstance(metric, Mapping) else NONE
-                rows.append((words(direction), words(name), cell(metric), chance))
-    return {"rows": rows, "lists": lists, "names": names}
-
-
-def selected_prompts(selections: ResultEntry) -> list[dict[str, Any]]:
-    """Write what fewer prompts a class are worth, on land that did not choose them."""
-    metric, shown = "balanced_accuracy", []
-    for name, selection in selections.items():
-        rows = [(f"{words(choice)} prompts", figure(scores[metric])) for choice, scores in selection["scores"].items()]
-        rows.append(("by chance", figure(selection["random"][metric]["mean"])))
-        rows += [(f"gain of {choice} over all", figure(gain)) for choice, gain in selection["gain"].items()]
-        counts = {key: count(number) for key, number in selection["samples"].items()}
-        shown.append(
-            {"name": words(name), "top_k": selection["top_k"], **counts, "head": ("", words(metric)), "rows": rows}
-        )
-    return shown
+def listed(values: ResultEntry, between: str = ": ") -> list[str]:
+    """Write names with their values."""
+    return [f"{name}{between}{'; '.join(v) if isinstance(v, list) else cell(v)}" for name, v in values.items()]
 
 
 def flat(values: ResultEntry, before: str = "") -> Iterator[Row]:
@@ -167,29 +49,89 @@ def flat(values: ResultEntry, before: str = "") -> Iterator[Row]:
             yield title, cell(value)
 
 
-def _block_count(entry: ResultEntry) -> str:
-    side = entry.get("block_km")
-    return f"{count(entry.get('blocks'))}{f' of {side:g} km' if side and entry.get('blocks') else ''}"
+def baselines(run: ResultEntry) -> list[Row]:
+    """Write the drawn entry of each task and its baselines below it; nothing where there are none."""
+    rows: list[Row] = []
+    for drawn in drawn_entries(run):
+        ours = (f"this checkpoint, {words(drawn['prompts'])}", *figures(drawn["metrics"], BASELINE_METRICS))
+        rows += [(words(drawn["task"]), *row) for row in (ours, *_baselines_of(run, drawn))]
+    return rows if len(rows) > len(drawn_entries(run)) else []
 
 
-def _baseline_rows(run: ResultEntry, drawn: ResultEntry) -> Iterable[Row]:
-    """Write the baselines of a task, once for all prompts, or once for each where they read them too."""
+def _baselines_of(run: ResultEntry, drawn: ResultEntry) -> Iterator[Row]:
+    """Write the baselines of a drawn entry, once for all prompts, or once for each where they read them too."""
     shown: dict[str, dict[Row, Any]] = {}
     for entry in entries_of(run, "raw"):
-        if all(entry.get(key) == drawn.get(key) for key in ("task", "composites", "missing")):
-            for name, metrics in (entry.get("baselines") or {}).items():
-                shown.setdefault(name, {}).setdefault(_baseline(name, metrics), entry.get("prompts"))
-    for name, figures in shown.items():
+        if all(entry[key] == drawn[key] for key in ("task", "composites", "missing")):
+            for name, metrics in entry["baselines"].items():
+                shown.setdefault(name, {}).setdefault(_baseline(name, metrics), entry["prompts"])
+    for name, pairs in shown.items():
         title = "blind guess" if name == "chance" else words(name)
-        for pair, view in figures.items():
-            yield words(drawn["task"]), f"{title}, {words(view)}" if len(figures) > 1 else title, *pair
+        for pair, view in pairs.items():
+            yield f"{title}, {words(view)}" if len(pairs) > 1 else title, *pair
 
 
 def _baseline(name: str, metrics: Any) -> Row:
+    """Write balanced accuracy and accuracy; a number alone is the latter, and of a blind guess the former."""
     if isinstance(metrics, Mapping) and "value" not in metrics:
-        return _pair(metrics)
+        return tuple(figures(metrics, BASELINE_METRICS))
     return (figure(metrics), NONE) if name == "chance" else (NONE, figure(metrics))
 
 
-def _pair(metrics: ResultEntry) -> Row:
-    return figure(metrics.get("balanced_accuracy")), figure(metrics.get("accuracy"))
+def confusions(entry: ResultEntry) -> list[Row]:
+    """Write the largest confusions, where a matrix is too large to read them from."""
+    labels = entry["labels"]
+    if len(labels) <= MOST_NUMBERED_CELLS or not entry["confusion"]:
+        return []
+    totals = np.array([*support(entry).values()])[:, None]
+    wrong = np.array(entry["confusion"], dtype=float)
+    np.fill_diagonal(wrong, 0)
+    shares = np.divide(wrong, totals, out=np.zeros_like(wrong), where=totals > 0)
+    order = np.lexsort((-wrong.ravel(), -shares.ravel()))[: min(MOST_CONFUSIONS, np.count_nonzero(wrong))]
+    places = np.column_stack(np.unravel_index(order, wrong.shape)).tolist()
+    return [(labels[t], labels[named], f"{shares[t, named]:.0%}", f"{wrong[t, named]:,.0f}") for t, named in places]
+
+
+def beside_the_papers(runs: Sequence[ResultEntry]) -> Iterator[dict[str, Any]]:
+    """Write a table a paper, ours in the last rows, and what keeps the two from being compared."""
+    for paper in json.loads(PAPERS.read_text(encoding="utf-8")).values():
+        columns, counts = dict(paper["tasks"]), paper["classes"]
+        if any("overall" in row for row in paper["rows"].values()):
+            columns["overall"] = "overall"
+        rows = [(name, *(_several(row.get(task, ())) for task in columns)) for name, row in paper["rows"].items()]
+        ours = [row for run in runs if (row := _our_row(run, paper["prompts"], list(columns))) is not None]
+        classes = ", ".join(f"{name} {counts[task]}" for task, name in paper["tasks"].items())
+        heads = [f"{name}, {counts[task]} classes" if task in counts else name for task, name in columns.items()]
+        yield {
+            **paper,
+            "prompts": " / ".join(map(words, paper["prompts"])),
+            "head": ("", *heads),
+            "rows": rows + (ours or [("this checkpoint", *["not run"] * len(columns))]),
+            "is_measured": bool(ours),
+            "differences": [text.replace("{classes}", classes) for text in paper["differences"]],
+        }
+
+
+def _our_row(run: ResultEntry, prompts: Sequence[str], tasks: Sequence[str]) -> Row | None:
+    """Write accuracy in per cent of the prompts that the paper has; None where a run has none of the tasks."""
+    most = {entry["task"]: entry["composites"] for entry in drawn_entries(run)}
+    cells = []
+    for task in tasks:
+        entries = {
+            entry["prompts"]: entry
+            for entry in entries_of(run, "raw")
+            if entry["task"] == task and entry["composites"] == most[task] and not entry["missing"]
+        }
+        metrics = [entries[name]["metrics"] if name in entries else {} for name in prompts]
+        values = [100 * interval_of(each.get("accuracy"))[0] for each in metrics]
+        if np.isnan(values).all():
+            cells.append(NONE)
+            continue
+        entry = next(iter(entries.values()))
+        occurring, number = len(entry["labels"]) - len(entry["absent"]), len(entry["labels"])
+        cells.append(f"{_several(values)} ({occurring} of {number} classes, n = {count(entry['samples'])})")
+    return (f"this checkpoint on {title_of(run)}", *cells) if set(cells) - {NONE} else None
+
+
+def _several(values: Sequence[float | None]) -> str:
+    return " / ".join(NONE if value is None or value != value else f"{value:.1f}" for value in values) or NONE

@@ -4,7 +4,7 @@ import html
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...files import whole_file, write_json
-from . import pictures, tables
-from .paper import beside_the_papers
+from . import pictures, reading, tables
 from .pictures import EvaluatedSamples, Picture
-from .reading import ResultEntry, dataset_of, drawn_entries, runs_of, slug, title_of, words
+from .reading import ResultEntry, complete_runs, drawn_entries, slug
 
 PICTURES = "figures"
 SUITES = {
@@ -26,7 +25,7 @@ SUITES = {
     "calibration": "Calibration",
     "prompt_selection": "Prompt selection",
 }
-OF_SAMPLES = {"reliability": "Reliability", "map": "Map of errors", "samples": "Sample series"}
+TITLES = SUITES | {"reliability": "Reliability", "map": "Map of errors", "samples": "Sample series"}
 
 
 def write_report(
@@ -48,28 +47,29 @@ def write_report(
         ValueError: no results of an evaluation, scores of unknown kind, or samples of no run.
     """
     results = _plain(results)
-    runs = runs_of(results)
-    names = [dataset_of(run).get("name") for run in runs]
+    runs = complete_runs(results)
+    names = [run["dataset"].get("name") for run in runs]
     lost = next((each.samples.name for each in samples if each.samples.name not in names), None)
     if lost is not None:
         raise ValueError(
             f"There is no run on {lost!r} for these samples: the runs are on {', '.join(map(str, names))}."
         )
+    chapters = [_chapter(run, samples, number) for number, run in enumerate(runs, 1)]
     content = {
-        **tables.evaluated(results, runs),
-        "summary": tables.summary(runs),
-        "several": words(tables.SEVERAL),
-        "runs": [
-            _run(run, [each for each in samples if _is_of(each, run)], number) for number, run in enumerate(runs, 1)
-        ],
-        "papers": list(beside_the_papers(runs)),
+        "results": results,
+        "models": {str(run["model"].get("name")): run["model"] for run in runs if run["model"]},
+        "chapters": chapters,
+        "papers": list(tables.beside_the_papers(runs)),
         "folder": PICTURES,
         "shown_samples": pictures.SHOWN_SAMPLES,
+        "titles": TITLES,
     }
     target = Path(folder)
     (target / PICTURES).mkdir(parents=True, exist_ok=True)
-    for picture in _pictures_of(content):
-        (target / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
+    for chapter in chapters:
+        for drawn in (*(drawn for _, drawn in chapter["tasks"]), *chapter["drawn"].values()):
+            for picture in drawn:
+                (target / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
     write_json(target / "results.json", results)
     markdown = _environment().get_template("report.j2").render(content, syntax="markdown.j2")
     page = _environment().get_template("page.html").render(content, syntax="html.j2")
@@ -81,10 +81,17 @@ def write_report(
 
 def _environment() -> Environment:
     """Make templates that escape everything they are handed: labels and names come from data."""
-    folder = FileSystemLoader(Path(__file__).parent)
     templates = Environment(
-        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
+    writers = (reading.words, reading.figure, reading.cell, reading.count, reading.composites, reading.title_of)
+    choosers = (reading.entries_of, drawn_entries)
+    tabulators = (tables.figures, tables.listed, tables.flat, tables.baselines, tables.confusions)
+    templates.filters |= {function.__name__: function for function in (*writers, *choosers, *tabulators)}
     templates.filters["plain"] = _escape_markdown
     return templates
 
@@ -94,69 +101,30 @@ def _escape_markdown(text: str) -> Markup:
     return Markup(re.sub(r"([\\`*|\[\]$~#])", r"\\\1", html.escape(" ".join(text.split()), quote=False)))
 
 
-def _is_of(samples: EvaluatedSamples, run: ResultEntry) -> bool:
-    dataset = dataset_of(run)
-    return (samples.samples.name, samples.samples.split) == (
-        dataset.get("name"),
-        dataset.get("split", samples.samples.split),
-    )
-
-
-def _run(run: ResultEntry, samples: Sequence[EvaluatedSamples], number: int) -> dict[str, Any]:
-    """Gather what the chapter of a run shows."""
-    prefix = f"{number}-{slug(dataset_of(run).get('name'))}"
-    parts: dict[str, Any] = {
-        "retrieval": run.get("retrieval") and tables.retrieval(run["retrieval"]),
-        "robustness": run.get("robustness") and pictures.draw_robustness(run, prefix),
-        "few_shot": run.get("few_shot") and {"picture": pictures.draw_few_shot(run["few_shot"], prefix)},
-        "calibration": run.get("calibration") and list(tables.flat(run["calibration"])),
-        "prompt_selection": run.get("prompt_selection") and tables.selected_prompts(run["prompt_selection"]),
+def _chapter(run: ResultEntry, samples: Sequence[EvaluatedSamples], number: int) -> dict[str, Any]:
+    """Gather what the chapter of a run shows: its pictures by task and by part, and what is missing."""
+    name, split = (run["dataset"].get(key) for key in ("name", "split"))
+    samples = [each for each in samples if each.samples.name == name and split in (None, each.samples.split)]
+    prefix = f"{number}-{slug(name)}"
+    drawn: dict[str, list[Picture]] = {
+        "robustness": list(pictures.draw_robustness(run, prefix)),
+        "few_shot": list(pictures.draw_few_shot(run, prefix)),
         "reliability": [picture for each in samples for picture in pictures.draw_reliability(each, prefix)],
         "map": [picture for each in samples for picture in pictures.draw_map(each, prefix)],
         # Sample series are those of the first task: more of them would bury the rest.
-        "samples": [
-            {"task": words(each.task), "pictures": list(pictures.draw_samples(each, prefix))} for each in samples[:1]
-        ],
+        "samples": [picture for each in samples[:1] for picture in pictures.draw_samples(each, prefix)],
     }
-    reasons = {suite: (run.get("not_run") or {}).get(suite) for suite in SUITES}
-    reasons |= {"map": "the samples have no places"} if samples else {}
-    titles = SUITES | OF_SAMPLES
+    parts = [part for part in TITLES if run.get(part) or drawn.get(part) or (part == "samples" and samples)]
+    reasons = run["not_run"] | ({"map": "the samples have no places"} if samples else {})
+    lacking = {part: title for part, title in TITLES.items() if part not in parts}
     return {
-        "title": title_of(run),
-        "notes": run.get("notes") or (),
-        "scores": {kind: tables.scores(run, kind) for kind in tables.KINDS},
-        "is_scored": bool(run.get("tasks")),
-        "absent": tables.absent(run),
-        "baselines": tables.baselines(run),
-        "tasks": [_task(entry, prefix) for entry in drawn_entries(run) if entry.get("labels")],
-        "titles": titles,
+        "run": run,
+        "tasks": [(entry, list(pictures.draw_task(entry, prefix))) for entry in drawn_entries(run) if entry["labels"]],
         "parts": parts,
-        "missing": [
-            f"{title}: {reasons[part]}" if reasons.get(part) else title
-            for part, title in titles.items()
-            if not parts[part]
-        ],
+        "drawn": drawn,
+        "sampled": samples[0].task if samples else None,
+        "missing": [f"{title}: {reasons[part]}" if reasons.get(part) else title for part, title in lacking.items()],
     }
-
-
-def _task(entry: ResultEntry, prefix: str) -> dict[str, Any]:
-    """Gather what is shown of a task class by class."""
-    return {
-        "title": words(entry["task"]),
-        "pictures": list(pictures.draw_task(entry, prefix)),
-        "confusions": tables.confusions(entry),
-        "prompts": tables.prompts(entry),
-        "view": words(entry.get("prompts")),
-    }
-
-
-def _pictures_of(content: Any) -> Iterator[Picture]:
-    """Find the pictures in nested content."""
-    if isinstance(content, Picture):
-        yield content
-    elif isinstance(content, Mapping | list):
-        for inner in content.values() if isinstance(content, Mapping) else content:
-            yield from _pictures_of(inner)
 
 
 def _plain(value: Any) -> Any:
