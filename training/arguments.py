@@ -11,7 +11,7 @@ from typing import Any, NoReturn, cast, get_args
 import yaml
 from transformers import HfArgumentParser
 
-from timesenclip_hf.models.senclip.pooling_senclip import PoolingMethod
+from timesenclip_hf.models.senclip.configuration_senclip import PoolingMethod
 from training.loop import FitSettings
 
 PRECISIONS = ("no", "bf16", "fp16")

@@ -27,9 +27,9 @@ from timesenclip_hf import (
 from timesenclip_hf.evaluation.baselines import IMAGE_TEMPLATES, ImageModel
 from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingLoss
 from timesenclip_hf.learning.augmentation import ImageAugmentation, TemporalAugmentation
+from timesenclip_hf.models.senclip.configuration_senclip import PoolingMethod
 from timesenclip_hf.models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from timesenclip_hf.models.senclip.modeling_senclip import SenCLIPModel
-from timesenclip_hf.models.senclip.pooling_senclip import PhotoPooling, PoolingMethod
+from timesenclip_hf.models.senclip.modeling_senclip import PhotoPooling, SenCLIPModel
 from timesenclip_hf.simulator.captions import caption_vocabulary
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.batches import Batch, TensorRows

@@ -16,7 +16,7 @@ from timesenclip_hf.evaluation.baselines import (
     nearest_mean_scores,
     score_images,
 )
-from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
+from timesenclip_hf.models.senclip.image_processing_senclip import to_eight_bit
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import expand_prompts
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches

@@ -11,7 +11,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank, bank_keys, gather_rows
-from timesenclip_hf.models.senclip.pooling_senclip import PhotoPooling
+from timesenclip_hf.models.senclip.modeling_senclip import PhotoPooling
 
 # A thousand times what float64 loses on the way: float32 loses more on processors that sum in blocks.
 ROUNDING = 1e-12

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
+from timesenclip_hf.models.senclip.image_processing_senclip import to_eight_bit
 from timesenclip_hf.simulator import CLASS_NAMES, SimulatedPoints, simulate
 from timesenclip_hf.simulator.patches import PATCH_SIZE, _patch_reflectance, simulate_patches
 from timesenclip_hf.taxonomies import load_taxonomy

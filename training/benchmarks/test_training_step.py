@@ -20,7 +20,7 @@ from tests.support.reference import UpstreamEncoder
 from timesenclip_hf import TimeSenCLIPPixelModel
 from timesenclip_hf.conversion import read_upstream_encoder
 from timesenclip_hf.learning import CrossViewContrastiveLoss
-from timesenclip_hf.models.senclip.pooling_senclip import PhotoPooling
+from timesenclip_hf.models.senclip.modeling_senclip import PhotoPooling
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import UPSTREAM_LOW, UPSTREAM_SCALE
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from training.batches import StepBatches, TensorRows

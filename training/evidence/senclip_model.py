@@ -16,7 +16,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from tests.support.openai_clip import KEY_FORMS, VIT_B32, OpenAICLIP, random_openai_clip, random_texts
 from timesenclip_hf.conversion import convert
-from timesenclip_hf.models.senclip.stretch_senclip import seems_bgr
+from timesenclip_hf.models.senclip.image_processing_senclip import seems_bgr
 from training.evidence.claims import Ledger
 from training.real_sets import real_data_folder
 

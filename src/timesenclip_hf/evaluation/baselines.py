@@ -16,7 +16,7 @@ from transformers.utils import logging
 
 from ..classification import check_device
 from ..files import first_line, weights_hash
-from ..models.senclip.stretch_senclip import seems_bgr, to_eight_bit
+from ..models.senclip.image_processing_senclip import seems_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 
 logger = logging.get_logger(__name__)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from ..models.senclip.stretch_senclip import to_eight_bit
+from ..models.senclip.image_processing_senclip import to_eight_bit
 from .classes import CLASS_NAMES, SIMULATED_CLASSES
 from .patterns import NUMBERS, Field, Ground, clip, line
 from .points import SimulatedPoints, simulate

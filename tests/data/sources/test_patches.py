@@ -9,7 +9,7 @@ from timesenclip_hf.data.photos.pairing import pair_lucas
 from timesenclip_hf.data.schema import build_image_features, photo_feature
 from timesenclip_hf.data.sources.patches import PatchOptions, import_patches, patches_from_cube
 from timesenclip_hf.maps.cubes import open_cube
-from timesenclip_hf.models.senclip.stretch_senclip import to_eight_bit
+from timesenclip_hf.models.senclip.image_processing_senclip import to_eight_bit
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
 SIDE = 20

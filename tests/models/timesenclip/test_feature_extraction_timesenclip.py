@@ -28,7 +28,7 @@ def log(caplog):
     caplog.set_level(logging.WARNING)
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)
-    for name in ("radiometry", "months"):
+    for name in ("radiometry", "compositing"):
         module = __import__(f"timesenclip_hf.models.timesenclip.{name}_timesenclip", fromlist=["logger"])
         type(module.logger).warning_once.cache_clear()
     yield caplog

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ...extras import needs_extra
 from ...files import first_line
-from ...models.senclip.stretch_senclip import to_eight_bit
+from ...models.senclip.image_processing_senclip import to_eight_bit
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
 from ..engine.reports import UnusableError
 from ..schema import pack_series

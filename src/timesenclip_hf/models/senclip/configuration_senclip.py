@@ -1,11 +1,11 @@
 """Configure SenCLIP in training."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPConfig
 
-from .pooling_senclip import PoolingMethod
+PoolingMethod = Literal["average", "attention_per_image", "attention_per_dimension"]
 
 
 @strict

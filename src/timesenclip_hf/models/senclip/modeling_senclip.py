@@ -2,7 +2,7 @@
 
 import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
-from .configuration_senclip import SenCLIPConfig
-from .pooling_senclip import PhotoPooling
+from .configuration_senclip import PoolingMethod, SenCLIPConfig
 
 
 @dataclass
@@ -32,10 +31,6 @@ class SenCLIPProjectionHead(nn.Module):
     """Apply two linear layers with GELU, a residual of each and LayerNorm, on the satellite side in training only.
 
     The linear layers start at zero, as in the released code, so that the head starts as the LayerNorm alone.
-
-    Args:
-        dim: of the embeddings.
-        dropout: after the second layer.
     """
 
     def __init__(self, dim: int, dropout: float) -> None:
@@ -53,15 +48,71 @@ class SenCLIPProjectionHead(nn.Module):
         return output
 
 
+class PhotoPooling(nn.Module):
+    """Pool the embeddings of a point's photos; missing photos have no part in it.
+
+    - `average`: the mean of the photos' unit embeddings. Upstream averages embeddings of whatever length they are
+      stored with.
+    - `attention_per_image`: one score a photo, from a linear map without bias; the softmax over the photos weighs their
+      embeddings. Upstream's `attpool_perimage` with its default, the sum.
+    - `attention_per_dimension`: the same with one score for each photo and dimension. Upstream's `attpool_perdim`
+      divides by the number of photos too, which the objective, working on unit embeddings, does not see.
+
+    Upstream knows no missing photo: its points have four.
+
+    Args:
+        method: one of the three.
+        dim: of the embeddings.
+
+    Raises:
+        ValueError: the method is none of the three.
+    """
+
+    def __init__(self, method: PoolingMethod, dim: int) -> None:
+        super().__init__()
+        if method not in get_args(PoolingMethod):
+            raise ValueError(f"`method` must be one of {', '.join(get_args(PoolingMethod))}, got {method!r}.")
+        self.method = method
+        if method != "average":
+            self.score = nn.Linear(dim, 1 if method == "attention_per_image" else dim, bias=False)
+
+    def forward(self, photo_embeds: Tensor, photo_mask: Tensor | None = None) -> Tensor:
+        """Pool over the photos, to (batch, dim) in float32, or float64 where the embeddings are; not made unit.
+
+        Args:
+            photo_embeds: (batch, photos, dim); what a missing photo holds, NaN included, is not read.
+            photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
+
+        Raises:
+            ValueError: the shapes do not fit, or a row has no photo.
+        """
+        if photo_mask is None:
+            photo_mask = torch.ones(photo_embeds.shape[:2], dtype=torch.bool, device=photo_embeds.device)
+        if photo_embeds.ndim != 3 or photo_mask.shape != photo_embeds.shape[:2]:
+            raise ValueError(
+                f"`photo_embeds` must be (batch, photos, dim) and `photo_mask` (batch, photos), got "
+                f"{tuple(photo_embeds.shape)} and {tuple(photo_mask.shape)}."
+            )
+        has_photo = photo_mask.any(dim=1)
+        if not has_photo.all():
+            row = int(has_photo.int().argmin())
+            raise ValueError(f"Row {row} of the batch has no photo: leave out the points that have none.")
+        photo_mask = photo_mask[..., None]
+        precision = torch.promote_types(photo_embeds.dtype, torch.float32)
+        photo_embeds = photo_embeds.to(precision).masked_fill(~photo_mask, 0)
+        if self.method == "average":
+            return nn.functional.normalize(photo_embeds, dim=-1).sum(dim=1) / photo_mask.sum(dim=1)
+        scores: Tensor = self.score(photo_embeds)
+        weights = scores.to(precision).masked_fill(~photo_mask, -torch.inf).softmax(dim=1)
+        return (weights * photo_embeds).sum(dim=1)
+
+
 class SenCLIPModel(CLIPModel):
     """Fine-tune CLIP's vision tower on Sentinel-2 images against pooled ground photos: SenCLIP, arXiv 2412.08536.
 
     It is a CLIP, whose text tower stays as it is, with what training needs beside it. The queue of negatives is the
     training loop's ([`MemoryBank`]), and so is the temperature against photos; `logit_scale` is CLIP's own, which its
     texts were trained with. What is published is the CLIP inside, [`to_clip`].
-
-    Args:
-        config: of the CLIP and of the training.
     """
 
     config: SenCLIPConfig
@@ -71,9 +122,8 @@ class SenCLIPModel(CLIPModel):
         width: Any = config.projection_dim
         pooling: Any = config.pooling  # one of the methods, as the configuration has checked
         self.pooling = PhotoPooling(pooling, width)
-        self.projection_head = (
-            SenCLIPProjectionHead(width, config.projection_dropout) if config.projection_head else None
-        )
+        head = SenCLIPProjectionHead(width, config.projection_dropout) if config.projection_head else None
+        self.projection_head = head
         self.ground_model: Any = None
         if config.ground_tower:
             ground_config = copy.deepcopy(config.vision_config)
@@ -98,12 +148,7 @@ class SenCLIPModel(CLIPModel):
 
     @classmethod
     def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
-        """Load a saved model to go on with.
-
-        Args:
-            *args: of `PreTrainedModel.from_pretrained`, a folder or Hub id first.
-            **kwargs: of `PreTrainedModel.from_pretrained`.
-        """
+        """Load a saved model to go on with, as `PreTrainedModel.from_pretrained` does."""
         loaded = super().from_pretrained(*args, **kwargs)
         # Loading puts parameters in place of those that were frozen.
         (loaded[0] if isinstance(loaded, tuple) else loaded).freeze()
@@ -143,16 +188,15 @@ class SenCLIPModel(CLIPModel):
         )
         if loading["missing_keys"]:
             raise ValueError(f"{clip_name_or_path} is no complete CLIP model: it lacks {min(loading['missing_keys'])}.")
-        model = cls(
-            SenCLIPConfig(
-                **_clip_fields(clip.config),
-                pooling=pooling,
-                trainable_blocks=trainable_blocks,
-                projection_head=projection_head,
-                projection_dropout=projection_dropout,
-                ground_tower=ground_tower,
-            )
+        config = SenCLIPConfig(
+            **_clip_fields(clip.config),
+            pooling=pooling,
+            trainable_blocks=trainable_blocks,
+            projection_head=projection_head,
+            projection_dropout=projection_dropout,
+            ground_tower=ground_tower,
         )
+        model = cls(config)
         weights = clip.state_dict()
         model.load_state_dict(weights, strict=False)
         if ground_tower:
@@ -164,11 +208,8 @@ class SenCLIPModel(CLIPModel):
         """Let learn what the configuration says, and nothing else."""
         self.requires_grad_(False)
         tower, blocks = self.vision_model, self.config.trainable_blocks
-        if blocks is None:
-            learning = [tower]
-        else:
-            layers = tower.encoder.layers
-            learning = [*layers[len(layers) - blocks :], tower.post_layernorm]
+        layers = tower.encoder.layers
+        learning = [tower] if blocks is None else [*layers[len(layers) - blocks :], tower.post_layernorm]
         for module in (*learning, self.visual_projection, self.projection_head, self.pooling):
             if module is not None:
                 module.requires_grad_(True)
@@ -219,14 +260,11 @@ class SenCLIPModel(CLIPModel):
 
     @torch.no_grad()
     def embed_photos(self, photo_pixel_values: Tensor, photo_mask: Tensor | None = None) -> Tensor:
-        """Embed ground photos with the frozen tower, not to unit length.
+        """Embed ground photos with the frozen tower: (batch, photos, projection_dim), not unit, zero without a photo.
 
         Args:
             photo_pixel_values: (batch, photos, 3, height, width).
             photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
-
-        Returns:
-            (batch, photos, projection_dim); zero where there is no photo.
 
         Raises:
             ValueError: there is no ground tower, or the shapes do not fit.

@@ -62,6 +62,19 @@ def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
     return compact
 
 
+def distinct_bands(names: Sequence[str]) -> list[str]:
+    """Return the Sentinel-2 names of bands, those that no checkpoint reads among them.
+
+    Raises:
+        ValueError: a band is unknown, or named twice.
+    """
+    bands = [canonical_band(name, also=UNUSED_BANDS) for name in names]
+    if len(set(bands)) < len(bands):
+        twice = next(band for band in bands if bands.count(band) > 1)
+        raise ValueError(f"The band {twice} is named twice: name each band once.")
+    return bands
+
+
 class NameParts(NamedTuple):
     """Hold what a name says: a band ("B02", or "SCL"), and its date or its calendar month (1 = January)."""
 

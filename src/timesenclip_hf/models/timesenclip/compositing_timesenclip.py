@@ -1,4 +1,4 @@
-"""Turn dates into months and acquisitions into composites; no other module does.
+"""Give acquisitions their times of the year and turn dated ones into composites; no other module does.
 
 The default composite masks before the median and leaves an empty period missing. Upstream's own recipe, which puts
 zeros for masked acquisitions and fills empty months, is kept as a named option, for parity only.
@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from transformers.utils import logging
 
 from .medians_timesenclip import masked_median
+from .options_timesenclip import SeriesOptions
+
+logger = logging.get_logger(__name__)
 
 MONTHS_PER_YEAR = 12
 RECIPES = ("median", "timesenclip")
@@ -43,9 +47,7 @@ def parse_dates(dates: Sequence[Any] | np.ndarray) -> np.ndarray:
 
 def _iso(value: Any) -> str:
     text = str(value).strip()
-    if len(text) == 8 and text.isdigit():
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    return text[:10]
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text[:10]
 
 
 def _is_date(text: str) -> bool:
@@ -54,6 +56,79 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def place_in_months(
+    dn: np.ndarray, observed: np.ndarray, options: SeriesOptions, recipe: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Make the time steps that the pixel tower reads: digital numbers, what is observed of them, and their months.
+
+    Args:
+        dn: digital numbers (series, time, band[, height, width]), NaN where missing.
+        observed: bool (series, time[, height, width]).
+        options: with dates, or months, or neither for twelve time steps from January to December; and the year.
+        recipe: how acquisitions with dates become months, or "none" to keep them as they are.
+
+    Raises:
+        ValueError: dates or months do not fit the series, or nothing is of the year.
+    """
+    shape = dn.shape[:2]
+    if options.dates is not None and options.months is not None:
+        raise ValueError("Give `dates` or `months`, not both.")
+    if options.dates is None:
+        if options.year is not None:
+            raise ValueError("`year` chooses among `dates`: give the dates too, or leave the year out.")
+        return dn, observed, _check_months(options.months, shape)
+    dates = parse_dates(options.dates)
+    if dates.shape not in (shape, shape[1:]):
+        count = dates.shape[-1] if dates.ndim else 1
+        raise ValueError(f"There are {count} dates for {shape[1]} acquisitions: give one date for each.")
+    clear = np.asarray(observed.reshape(*shape, -1).any(axis=2))
+    inside = year_of(dates) == _years(dates, clear, options.year)
+    if recipe == "none":
+        kept = np.broadcast_to(inside, shape).reshape(*shape, *(1,) * (observed.ndim - 2))
+        return dn, observed & kept, np.broadcast_to(place_in_year(dates), shape).copy()
+    periods = np.where(inside, month_of(dates), -1)
+    medians, _ = composite(dn, observed, periods, recipe=recipe)
+    months = np.broadcast_to(np.arange(MONTHS_PER_YEAR, dtype=np.float32), medians.shape[:2]).copy()
+    return medians, ~np.isnan(medians).any(axis=2), months
+
+
+def _years(dates: np.ndarray, clear: np.ndarray, year: int | None) -> np.ndarray:
+    """Return the year to composite, (1,) or (series, 1): the one asked for, or the one with most observed months."""
+    present = np.unique(year_of(dates))
+    if year is not None:
+        if year not in present:
+            raise ValueError(f"No acquisition is of {year}: the dates are of {', '.join(map(str, present))}.")
+        return np.asarray([year])
+    if len(present) == 1:
+        return present
+    chosen = choose_year(dates, clear)
+    logger.warning_once(
+        f"The dates span {present[0]} to {present[-1]}; the year with the most observed months is used "
+        f"({', '.join(map(str, np.unique(chosen)))}): pass `year=` to choose."
+    )
+    return chosen if dates.ndim == 1 else chosen[:, None]
+
+
+def _check_months(months: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return months as an array (series, time), January to December in place of `None`."""
+    if months is None:
+        if shape[1] != MONTHS_PER_YEAR:
+            raise ValueError(
+                f"A series of {shape[1]} time steps needs `dates`, or `months` (0 = January): only twelve are taken to "
+                "be January to December."
+            )
+        months = np.arange(MONTHS_PER_YEAR)
+    values = np.asarray(months, dtype=np.float32)
+    if values.shape not in (shape, shape[1:]):
+        raise ValueError(f"`months` must give one for each of {shape[1]} time steps, got the shape {values.shape}.")
+    if not ((values >= 0) & (values < MONTHS_PER_YEAR)).all():
+        raise ValueError(
+            f"`months` must lie in [0, 12) with 0 = January, got {values.min():g} to {values.max():g}: subtract 1 if "
+            "your January is 1."
+        )
+    return np.broadcast_to(values, shape).copy()
 
 
 def month_of(dates: np.ndarray) -> np.ndarray:
@@ -79,23 +154,18 @@ def place_in_year(dates: np.ndarray) -> np.ndarray:
 
 
 def choose_year(dates: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Choose the year with the most distinct observed months, the later on a tie.
+    """Choose the year with the most distinct observed months, the later on a tie: (1,) for shared dates or (series,).
 
     Args:
         dates: (time,), shared by all series, which then share one year; or (series, time).
         observed: (series, time), True where an acquisition is clear.
-
-    Returns:
-        Years, (1,) for shared dates or (series,).
     """
     if dates.ndim == 1:
         dates, observed = dates[None], np.asarray(observed.any(axis=0, keepdims=True))
     years = np.unique(year_of(dates))
-    months = year_of(dates) * MONTHS_PER_YEAR + month_of(dates)
-    seen = np.zeros((len(observed), len(years)), dtype=np.int64)
-    for column, year in enumerate(years):
-        for month in range(MONTHS_PER_YEAR):
-            seen[:, column] += (observed & (months == year * MONTHS_PER_YEAR + month)).any(axis=1)
+    month, seen = dates.astype("datetime64[M]"), np.zeros((len(observed), len(years)), dtype=np.int64)
+    for value in np.unique(month):
+        seen[:, np.searchsorted(years, year_of(value))] += (observed & (month == value)).any(axis=1)
     latest_first = seen[:, ::-1].argmax(axis=1)
     return np.asarray(years[::-1][latest_first])
 
@@ -107,7 +177,6 @@ def composite(
     *,
     num_periods: int = MONTHS_PER_YEAR,
     recipe: str = "median",
-    axis: int = 1,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Make medians of the acquisitions of each period.
 
@@ -123,23 +192,16 @@ def composite(
         recipe: "median" masks first and leaves empty periods NaN; "timesenclip" is upstream's, which expects digital
             numbers: zeros for masked acquisitions count in the median, an empty period takes the median of all
             acquisitions, and 1 is added to everything.
-        axis: where time is: 1, or 0 for one series or cube without the leading axis, (time, band[, height, width]), in
-            which case nothing here has that axis.
 
     Returns:
         The composite (series, num_periods, band[, height, width]) and the number of observations (series, num_periods),
         of every pixel, (series, num_periods, height, width), where `observed` is of pixels.
 
     Raises:
-        ValueError: unknown recipe or axis.
+        ValueError: unknown recipe.
     """
     if recipe not in RECIPES:
         raise ValueError(f"Unknown composite {recipe!r}: choose one of {', '.join(RECIPES)}.")
-    if axis not in (0, 1):
-        raise ValueError(f"Time must be axis 0 or 1 of a series, got {axis}.")
-    if axis == 0:
-        medians, counts = composite(series[None], observed[None], periods, num_periods=num_periods, recipe=recipe)
-        return medians[0], counts[0]
     if series.dtype.kind in "iub":
         series = series.astype(np.result_type(series, np.float32))
     masked, clear = _masked(series, observed, recipe)

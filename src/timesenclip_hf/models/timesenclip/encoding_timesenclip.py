@@ -27,8 +27,7 @@ def precision_name(dtype: torch.dtype | str | None, weights: torch.dtype = torch
 
     Args:
         dtype: such as `torch.bfloat16`, or a name of `PRECISIONS`.
-        weights: type of the model's weights, which stands in for `dtype`: bfloat16 is then computed purely, float64 in
-            float32.
+        weights: type of the model's weights, which stands in: bfloat16 is then computed purely, float64 in float32.
 
     Raises:
         ValueError: there is no such precision.
@@ -62,13 +61,9 @@ def _has_bfloat16() -> bool:
 
 
 class PixelTower(Protocol):
-    """Compute the pooled outputs of series: the model's own tower, or any engine in its place.
+    """Compute the pooled outputs of series: the model's own tower, or any engine in its place."""
 
-    Attributes:
-        chunk_size: series to be computed together.
-    """
-
-    chunk_size: int
+    chunk_size: int  # series to be computed together
 
     def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output (batch, projection_dim) float32, not normalised.
@@ -161,8 +156,7 @@ def encode(
         device: where to compute; the model's own device when left out.
         dtype: computes in this type, the model's own when left out: "bfloat16" in matrix products, with residual sums
             and norms in float32, as autocast has it; "pure_bfloat16" throughout; "float16" on graphics cards.
-        tower: computes the pooled output in the model's place, such as an exported one; [`fastest_tower`] when left
-            out.
+        tower: computes in the model's place, such as an exported one; [`fastest_tower`] when left out.
         progress: show a progress bar.
 
     Returns:
@@ -177,10 +171,8 @@ def encode(
     device = torch.device(device) if device is not None else pixel_model.device
     compute = fastest_tower(pixel_model, dtype, device) if tower is None else tower
     size = batch_size or compute.chunk_size
-    inputs = tuple(
-        None if features.get(name) is None else torch.as_tensor(features[name])
-        for name in ("pixel_series", "series_mask", "months")
-    )
+    passed = [features.get(name) for name in ("pixel_series", "series_mask", "months")]
+    inputs = [None if values is None else torch.as_tensor(values) for values in passed]
     total = len(features["pixel_series"])
     embeds = torch.empty(total, pixel_model.config.projection_dim)
     with logging.tqdm(total=total, unit=" series", disable=not progress) as bar:

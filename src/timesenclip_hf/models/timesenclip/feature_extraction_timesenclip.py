@@ -1,18 +1,18 @@
 """Turn raw Sentinel-2 series into model inputs: bands by name, units, offset, clouds, months, scaling."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
 
-from .bands_timesenclip import BANDS, STAND_INS, UNUSED_BANDS, canonical_band
-from .compositing_timesenclip import RECIPES
+from .bands_timesenclip import BANDS, STAND_INS, canonical_band, distinct_bands
+from .compositing_timesenclip import RECIPES, place_in_months
 from .medians_timesenclip import masked_median
-from .months_timesenclip import place_in_months
 from .options_timesenclip import SeriesOptions, complete_options
 from .radiometry_timesenclip import judge_units, to_digital_numbers
-from .series_timesenclip import SeriesItem, as_array, hidden_by_classes, merge_groups, separate_items, stack_items
+from .series_timesenclip import as_array, hidden_by_classes, merge_groups, separate_items, stack_items
 
 # Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1]. It is not
 # (x - low) / (high - low).
@@ -65,8 +65,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
                 "`band_names`, `band_low` and `band_scale` must be equally long, got "
                 f"{len(self.band_names)}, {len(self.band_low)} and {len(self.band_scale)}."
             )
-        _check_option("composite", composite, (*RECIPES, "none"))
-        _check_option("missing_bands", missing_bands, ("fill", "error"))
+        _check_method(composite, missing_bands)
 
     def __call__(
         self,
@@ -105,28 +104,23 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             TypeError: `settings` has a name that is none of [`SeriesOptions`].
         """
         options = complete_options(options, settings)
-        method: dict[str, Any] = {
-            "recipe": self.composite if composite is None else composite,
-            "missing_bands": self.missing_bands if missing_bands is None else missing_bands,
-            "judge": judge,
-        }
-        _check_option("composite", method["recipe"], (*RECIPES, "none"))
-        _check_option("missing_bands", method["missing_bands"], ("fill", "error"))
+        recipe = self.composite if composite is None else composite
+        missing_bands = self.missing_bands if missing_bands is None else missing_bands
+        _check_method(recipe, missing_bands)
+        extract = partial(self._extract, recipe=recipe, missing_bands=missing_bands, judge=judge)
         if items := separate_items(series, options):
-            features = self._extract_items(items, **method)
+            # Series that share their settings are one vectorised call.
+            stacks = stack_items(items, len(self.band_names))
+            features = merge_groups([(rows, extract(stack, reading)) for rows, stack, reading in stacks], len(items))
         else:
-            features = self._extract(as_array(series), options, **method)
-        if not allow_empty:
-            _refuse_empty(features["series_mask"])
+            features = extract(as_array(series), options)
+        empty = np.flatnonzero(~features["series_mask"].any(axis=1))
+        if len(empty) and not allow_empty:
+            raise ValueError(
+                f"{len(empty)} of {len(features['series_mask'])} series have no observed month, the first is number "
+                f"{empty[0]}: everything is NaN, no data or cloud; leave them out, or pass `allow_empty=True`."
+            )
         return BatchFeature(features, tensor_type=return_tensors)
-
-    def _extract_items(self, items: list[SeriesItem], **method: Any) -> dict[str, np.ndarray]:
-        """Stack items that share their settings, so that each group is one vectorised call."""
-        groups = [
-            (indices, self._extract(values, options, **method))
-            for indices, values, options in stack_items(items, len(self.band_names))
-        ]
-        return merge_groups(groups, len(items))
 
     def _extract(
         self, values: np.ndarray, options: SeriesOptions, *, recipe: str, missing_bands: str, judge: bool
@@ -142,12 +136,16 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         values = self._select_bands(values, options.bands, missing_bands)
         hidden = hidden_by_classes(values, options.scl, self.masked_scl)
         dn = to_digital_numbers(values, hidden, self.band_names, options, judge)
-        dn = self._fill_bands(dn, missing_bands)
+        if missing_bands == "fill":
+            self._fill_bands(dn)
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, months = place_in_months(dn, observed, options, recipe)
         series_mask = observed.reshape(*observed.shape[:2], -1).mean(axis=2) >= 0.5
         if dn.ndim == 5:
-            dn = _fill_pixels(dn, observed)
+            # Hidden pixels of a patch get the median of its clear ones, so that one cloud does not lose the month.
+            clear = np.where(observed[:, :, None], dn, np.nan)
+            middle = masked_median(clear.reshape(*clear.shape[:3], -1), axis=3)[..., None, None]
+            dn = np.where(np.isnan(clear), middle, clear)
         scaled = self.scale(dn)
         scaled[~series_mask] = 0
         return {"pixel_series": scaled, "series_mask": series_mask, "months": months}
@@ -190,12 +188,9 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
                     f"({' '.join(self.band_names)}): name yours with `bands=[...]`."
                 )
             return values
-        names = [canonical_band(band, also=UNUSED_BANDS) for band in bands]
-        if len(names) != values.shape[2]:
-            raise ValueError(f"{len(names)} band names were given for {values.shape[2]} bands: name each band once.")
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise ValueError(f"The band {twice} is named twice: name each band once.")
+        if len(bands) != values.shape[2]:
+            raise ValueError(f"{len(bands)} band names were given for {values.shape[2]} bands: name each band once.")
+        names = distinct_bands(bands)
         absent = [name for name in self.band_names if name not in names]
         unfillable = [name for name in absent if missing_bands == "error" or STAND_INS.get(name) not in names]
         if unfillable:
@@ -213,32 +208,19 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         columns = [gap if name in absent else values[:, :, [names.index(name)]] for name in self.band_names]
         return np.concatenate(columns, axis=2)
 
-    def _fill_bands(self, dn: np.ndarray, missing_bands: str) -> np.ndarray:
+    def _fill_bands(self, dn: np.ndarray) -> None:
         """Take the one NIR band where the other alone is missing, as `STAND_INS` pairs them."""
         for name, stand_in in STAND_INS.items():
-            if missing_bands != "fill" or name not in self.band_names or stand_in not in self.band_names:
-                continue
-            band, other = dn[:, :, self.band_names.index(name)], dn[:, :, self.band_names.index(stand_in)]
-            np.copyto(band, other, where=np.isnan(band))
-        return dn
+            if {name, stand_in} <= set(self.band_names):
+                band, other = dn[:, :, self.band_names.index(name)], dn[:, :, self.band_names.index(stand_in)]
+                np.copyto(band, other, where=np.isnan(band))
 
 
-def _check_option(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
-
-
-def _refuse_empty(series_mask: np.ndarray) -> None:
-    empty = np.flatnonzero(~series_mask.any(axis=1))
-    if len(empty):
-        raise ValueError(
-            f"{len(empty)} of {len(series_mask)} series have no observed month, the first is number {empty[0]}: "
-            "everything is NaN, no data or cloud; leave them out, or pass `allow_empty=True`."
-        )
-
-
-def _fill_pixels(dn: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Give hidden pixels of a patch the median of its clear ones, so that one cloud does not lose the month."""
-    clear = np.where(observed[:, :, None], dn, np.nan)
-    middle = masked_median(clear.reshape(*clear.shape[:3], -1), axis=3)[..., None, None]
-    return np.where(np.isnan(clear), middle, clear)
+def _check_method(composite: str, missing_bands: str) -> None:
+    """Refuse ways to make months, and to treat missing bands, that there are not."""
+    for name, value, allowed in (
+        ("composite", composite, (*RECIPES, "none")),
+        ("missing_bands", missing_bands, ("fill", "error")),
+    ):
+        if value not in allowed:
+            raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")

@@ -124,16 +124,13 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
     def get_series_features(
         self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPooling:
-        """Encode series.
+        """Encode series; `pooler_output` (num_series, projection_dim) is not normalised.
 
         Args:
             pixel_series: scaled reflectance (num_series, time, band[, height, width]).
             series_mask: (num_series, time), True where observed; all observed when left out.
             months: (time,) or (num_series, time), 0 = January; may be left out with twelve time steps, January first.
             **kwargs: of [`TimeSenCLIPPixelModel.forward`].
-
-        Returns:
-            The pixel tower's output; `pooler_output` (num_series, projection_dim) is not normalised.
 
         Raises:
             ValueError: a shape does not fit the configuration.
@@ -144,15 +141,12 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
     def get_text_features(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> BaseModelOutputWithPooling:
-        """Encode texts.
+        """Encode texts; `pooler_output` (num_texts, projection_dim) is projected and not normalised.
 
         Args:
             input_ids: tokens (num_texts, length).
             attention_mask: (num_texts, length).
             **kwargs: for the text tower.
-
-        Returns:
-            The text tower's output; `pooler_output` (num_texts, projection_dim) is projected and not normalised.
         """
         outputs = self.text_model(input_ids=input_ids, attention_mask=attention_mask, return_dict=True, **kwargs)
         outputs.pooler_output = self.text_projection(outputs.pooler_output)
@@ -160,14 +154,11 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
     @can_return_tuple
     def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
-        """Encode ground photos.
+        """Encode ground photos; `pooler_output` (num_photos, projection_dim) is projected and not normalised.
 
         Args:
             pixel_values: (num_photos, 3, height, width).
             **kwargs: for the vision tower.
-
-        Returns:
-            The vision tower's output; `pooler_output` (num_photos, projection_dim) is projected and not normalised.
 
         Raises:
             ValueError: the checkpoint has no vision tower.
@@ -217,7 +208,6 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             image_embeds = _unit(self.get_image_features(pixel_values, **kwargs).pooler_output)
         if series_embeds is None and text_embeds is None and image_embeds is None:
             raise ValueError("Nothing to embed: give `pixel_series`, `input_ids` or `pixel_values`.")
-
         logits_per_series = None
         if series_embeds is not None and text_embeds is not None:
             logits_per_series = self.score_scale * series_embeds @ text_embeds.T

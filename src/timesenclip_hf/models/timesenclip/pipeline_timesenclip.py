@@ -30,8 +30,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     [{'score': 0.97, 'label': 'maize'}, ...]
     ```
 
-    Series go through the feature extractor and the tower a chunk at a time, and the text tower runs once for each set
-    of labels and templates.
+    Series are read and encoded a chunk at a time; the text tower runs once for each set of labels and templates.
     """
 
     _load_processor = True
@@ -73,10 +72,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         merged = [{**default, **values} for default, values in zip(defaults, parameters, strict=True)]
         if "candidate_labels" not in merged[2]:
             raise ValueError('Give the class names: `candidate_labels=["maize", "grassland", "buildings"]`.')
-        # Labels are checked before any series is read, so that a typing error costs no work.
-        self._labels_and_embeds(**_label_arguments(merged[2]))
-
         preprocess_params, forward_params, postprocess_params = merged
+        # Labels are checked before any series is read, so that a typing error costs no work.
+        self._labels_and_embeds(postprocess_params["candidate_labels"], postprocess_params.get("hypothesis_template"))
         options = (preprocess_params, {"batch_size": batch_size, **forward_params})
         inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
         if isinstance(inputs, (np.ndarray, Mapping)):
@@ -105,12 +103,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         return preprocess, forward, postprocess
 
     def preprocess(self, input_: Any, **preprocess_parameters: Any) -> BatchFeature:
-        """Make model inputs of the series of one chunk.
-
-        Args:
-            input_: series, as a call takes them.
-            **preprocess_parameters: of the feature extractor.
-        """
+        """Make model inputs of the series of one chunk; the parameters are the feature extractor's."""
         return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
 
     def _forward(self, input_tensors: Any, batch_size: int | None = None, progress: bool = False) -> Any:
@@ -124,7 +117,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         top_k: int | None = None,
         centring: str = "none",
     ) -> list[list[dict[str, Any]]]:
-        """Turn embeddings into labels with scores.
+        """Turn embeddings into a list of `{"score", "label"}` for each series, highest first.
 
         Args:
             model_outputs: with `series_embeds`, unit embeddings (series, projection_dim).
@@ -133,21 +126,14 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             top_k: labels to keep of each series; all when left out.
             centring: "none", or how series are compared with each other, as [`score`] does.
 
-        Returns:
-            For each series a list of `{"score", "label"}`, highest first.
-
         Raises:
             ValueError: an argument cannot be used.
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
         names, class_embeds = self._labels_and_embeds(candidate_labels, hypothesis_template)
-        logits = score(
-            model_outputs["series_embeds"],
-            class_embeds,
-            logit_scale=self.model.score_scale.detach().float().cpu(),
-            centring=centring,
-        )
+        scale = self.model.score_scale.detach().float().cpu()
+        logits = score(model_outputs["series_embeds"], class_embeds, logit_scale=scale, centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
         return [
             [{"score": value, "label": names[index]} for value, index in zip(row, indices, strict=True)]
@@ -164,10 +150,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         return self._class_embeds[key]
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Save model and processor; the base class would lose the feature extractor.
+        """Save model and processor, of which the base class would lose the feature extractor.
 
-        The folder loads with `pipeline(task, model=folder)` where this package is installed. For users without the
-        package, save with [`save_with_remote_code`].
+        The folder loads where this package is installed; for others save with [`save_with_remote_code`].
 
         Args:
             save_directory: folder to write.
@@ -177,11 +162,6 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if type(self.model)._auto_class is not None:
             custom_object_save(self, save_directory)  # came as remote code, and leaves as such
         self.processor.save_pretrained(save_directory, **kwargs)
-
-
-def _label_arguments(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Pick what class embeddings are made from."""
-    return {name: parameters[name] for name in ("candidate_labels", "hypothesis_template") if name in parameters}
 
 
 def _as_input(inputs: Any, num_bands: int) -> Any:
@@ -205,7 +185,7 @@ def _as_input(inputs: Any, num_bands: int) -> Any:
 
 def _is_time_step(item: Any, num_bands: int) -> bool:
     """Tell a time step from a series: it has a plain number for each band."""
-    return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(np.ndim(value) for value in item)
+    return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(map(np.ndim, item))
 
 
 def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:

@@ -47,12 +47,12 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
     def from_pretrained(
         cls, pretrained_model_name_or_path: str | os.PathLike[str] | None, *args: Any, **kwargs: Any
     ) -> Any:
-        """Load weights and configuration.
+        """Load weights and configuration, as `PreTrainedModel.from_pretrained` does.
 
         Args:
             pretrained_model_name_or_path: folder or Hub id of a checkpoint.
-            *args: of `PreTrainedModel.from_pretrained`.
-            **kwargs: of `PreTrainedModel.from_pretrained` (`revision`, `token`, `dtype`, ...).
+            *args: of the base class.
+            **kwargs: of the base class (`revision`, `token`, `dtype`, ...).
 
         Raises:
             OSError: the name is of no checkpoint, or its weights are damaged.
@@ -120,7 +120,7 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
 
 
 def _init_linear_as_torch(linear: nn.Linear) -> None:
-    """Start a linear layer as `nn.Linear` does, U(-1/sqrt(inputs), 1/sqrt(inputs)) for weights and biases."""
+    """Start weights and biases as `nn.Linear` does, U(-1/sqrt(inputs), 1/sqrt(inputs))."""
     bound = linear.in_features**-0.5
     init.uniform_(linear.weight, -bound, bound)
     init.uniform_(linear.bias, -bound, bound)
@@ -146,13 +146,7 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         "hidden_states": [TimeSenCLIPPixelLayer, TimeSenCLIPMLPLayer, TimeSenCLIPConvLayer],
         "attentions": TimeSenCLIPPixelAttention,
     }
-    _keys_to_ignore_on_load_unexpected = [
-        r"^text_model\.",
-        r"^text_projection\.",
-        r"^vision_model\.",
-        r"^visual_projection\.",
-        r"^logit_scale$",
-    ]
+    _keys_to_ignore_on_load_unexpected = [r"^(text|vision)_model\.", r"^(text|visual)_projection\.", r"^logit_scale$"]
 
     def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
         super().__init__(config)
@@ -203,7 +197,8 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         """
         check_series(self.config, pixel_series, series_mask, months)
         if self.encoder is None:
-            hidden_states = self._attend(pixel_series, series_mask, months, pooled_only, **kwargs)
+            tokens = self.embeddings(pixel_series, series_mask, months)
+            hidden_states = self._attend(tokens, series_mask, pooled_only, **kwargs)
             pooled = hidden_states[:, 0]
         else:
             values = place_on_months(pixel_series, series_mask, months, self.config.num_months)
@@ -213,11 +208,8 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
             pooler_output=self.projection(self.post_layernorm(pooled)),
         )
 
-    def _attend(
-        self, pixel_series: Tensor, series_mask: Tensor | None, months: Tensor | None, pooled_only: bool, **kwargs: Any
-    ) -> Tensor:
-        """Run the transformer, to (batch, tokens, hidden_size); of the class token alone where only it is wanted."""
-        hidden_states: Tensor = self.embeddings(pixel_series, series_mask, months)
+    def _attend(self, hidden_states: Tensor, series_mask: Tensor | None, pooled_only: bool, **kwargs: Any) -> Tensor:
+        """Run the layers, to (batch, tokens, hidden_size); the last for the class token alone if `pooled_only`."""
         masks = [self._attention_mask(hidden_states, hidden_states, series_mask)] * len(self.layers)
         if pooled_only:
             masks[-1] = self._attention_mask(hidden_states[:, :1], hidden_states, series_mask)

@@ -30,7 +30,7 @@ COMMON_SHARE = 0.2
 def to_digital_numbers(
     values: np.ndarray, hidden: np.ndarray | None, band_names: list[str], options: SeriesOptions, judge: bool = True
 ) -> np.ndarray:
-    """Read any product's values as reflectance times 10,000.
+    """Read any product's values as reflectance times 10,000 without offset, NaN where missing, hidden or implausible.
 
     Args:
         values: (series, time, band[, height, width]), integers or floats, NaN where missing.
@@ -39,9 +39,6 @@ def to_digital_numbers(
         options: with no data, unit, and offset or processing baseline.
         judge: refuse what cannot be reflectance, and warn of an offset and of swapped bands; False where a larger
             sample was judged already and `units` says what it is. Implausible time steps are masked either way.
-
-    Returns:
-        Digital numbers without offset, float32, NaN where missing, hidden or implausible.
 
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
@@ -63,20 +60,19 @@ def to_digital_numbers(
         dn: np.ndarray = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
     else:
         dn = values * DN_PER_REFLECTANCE
-    _mask_implausible(dn, present, in_numbers)
+    _mask_implausible(dn, None if present is None else float(np.median(present)), in_numbers)
     if judge:
         _warn_of_swapped_bands(dn, band_names)
     return np.asarray(dn)
 
 
-def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None, units: str = "auto") -> str | None:
+def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None) -> str | None:
     """Return the unit that [`to_digital_numbers`] reads values in: "dn", "reflectance", or None if all are missing.
 
     Args:
         values: (series, time, band[, height, width]).
         hidden: (series, time[, height, width]), True where a cloud hides the ground.
         nodata: a further value that means "missing".
-        units: "dn", "reflectance" or "auto".
 
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
@@ -85,7 +81,7 @@ def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | N
     values, missing = _without_missing(values, hidden, nodata)
     if missing.all():
         return None
-    return "dn" if _are_digital_numbers(values[~missing], units, integers) else "reflectance"
+    return "dn" if _are_digital_numbers(values[~missing], "auto", integers) else "reflectance"
 
 
 def _without_missing(
@@ -140,10 +136,7 @@ def acquisition_offsets(processing_baseline: Any, offset: Any, shape: tuple[int,
     Args:
         processing_baseline: of the products, such as "04.00", one for all acquisitions, (time,) or (series, time).
         offset: to subtract, instead of baselines; one for all acquisitions, (time,) or (series, time).
-        shape: (series, time).
-
-    Returns:
-        float32 of two dimensions that go with (series, time).
+        shape: (series, time), which the result broadcasts to.
 
     Raises:
         ValueError: there is another number of them, or one is no baseline.
@@ -160,10 +153,9 @@ def acquisition_offsets(processing_baseline: Any, offset: Any, shape: tuple[int,
 
 
 def baseline_offset(processing_baseline: Any) -> float:
-    """Return the offset that Sentinel-2 L2A products of a processing baseline have.
+    """Return the offset that Sentinel-2 L2A products of a processing baseline have, 1000 or 0.
 
-    Returns:
-        1000 or 0; NaN for `None`, NaN and 99.99, which says that a user has run the processor.
+    It is NaN for `None`, NaN and 99.99, which says that a user has run the processor.
 
     Raises:
         ValueError: it is no baseline.
@@ -189,32 +181,29 @@ def _number(value: Any) -> float:
         raise ValueError(f"`offset` must be a number such as 1000, got {value!r}.") from None
 
 
-def _mask_implausible(dn: np.ndarray, present: np.ndarray | None, in_numbers: bool) -> None:
-    """Set time steps that no surface can have to NaN; refuse them where `present`, the values, are to be judged."""
-    low, high = (limit * DN_PER_REFLECTANCE for limit in PLAUSIBLE_REFLECTANCE)
+def _mask_implausible(dn: np.ndarray, typical: float | None, in_numbers: bool) -> None:
+    """Set time steps that no surface can have to NaN.
+
+    Where `typical`, a value as it was passed, says that they are to be judged, many are refused and a few warned of.
+    """
+    low, high = PLAUSIBLE_REFLECTANCE
     with np.errstate(invalid="ignore"):
-        implausible = np.asarray(((dn < low) | (dn > high)).any(axis=2))
-    if present is not None:
-        _judge_implausible(dn, implausible, float(np.median(present)), in_numbers)
-    if implausible.any():
-        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
-
-
-def _judge_implausible(dn: np.ndarray, implausible: np.ndarray, typical: float, in_numbers: bool) -> None:
-    """Refuse many time steps that no surface can have, and warn of a few; `typical` is a value as it was passed."""
-    present = ~np.isnan(dn).all(axis=2)
-    share = implausible.sum() / max(present.sum(), 1)
-    if share > COMMON_SHARE:
-        raise ValueError(
-            f"{share:.0%} of the acquisitions cannot be reflectance ({PLAUSIBLE_REFLECTANCE[0]} to "
-            f"{PLAUSIBLE_REFLECTANCE[1]}): values around {typical:.4g} read as "
-            f"{'digital numbers' if in_numbers else 'reflectance'}; {_likely_unit(dn, typical, in_numbers)}."
-        )
-    if implausible.any():
+        implausible = np.asarray(((dn < low * DN_PER_REFLECTANCE) | (dn > high * DN_PER_REFLECTANCE)).any(axis=2))
+    if not implausible.any():
+        return
+    if typical is not None:
+        present = int((~np.isnan(dn).all(axis=2)).sum())
+        share, likely = implausible.sum() / max(present, 1), _likely_unit(dn, typical, in_numbers)
+        if share > COMMON_SHARE:
+            raise ValueError(
+                f"{share:.0%} of the acquisitions cannot be reflectance ({low} to {high}): values around {typical:.4g} "
+                f"read as {'digital numbers' if in_numbers else 'reflectance'}; {likely}."
+            )
         logger.warning(
-            f"{int(implausible.sum())} of {int(present.sum())} acquisitions are masked: their reflectance lies outside "
-            f"{PLAUSIBLE_REFLECTANCE[0]} to {PLAUSIBLE_REFLECTANCE[1]}."
+            f"{int(implausible.sum())} of {present} acquisitions are masked: their reflectance lies outside {low} to "
+            f"{high}."
         )
+    dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
 
 
 def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:

@@ -15,7 +15,6 @@ SeriesItem = tuple[Any, SeriesOptions]
 
 # Options that may differ from one time step, or from one series, to the next; the others hold for a stack of series.
 _PER_TIME = ("dates", "months", "scl", "processing_baseline", "offset")
-_PER_STACK = ("bands", "nodata", "units", "year")
 
 
 def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:
@@ -28,14 +27,12 @@ def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:
     Raises:
         ValueError: the list is empty, or a dictionary has an unknown key or no "series".
     """
+    if isinstance(series, (list, tuple)) and not series:
+        raise ValueError("There is no series: give at least one.")
     items = series if isinstance(series, (list, tuple)) else [series]
     if any(isinstance(item, Mapping) for item in items):
         return [_with_options(item, options) for item in items]
-    if not isinstance(series, (list, tuple)) or not _is_stack(items):
-        return []
-    if not items:
-        raise ValueError("There is no series: give at least one.")
-    return [(item, options) for item in items]
+    return [(item, options) for item in items] if items is series and _is_stack(items[0]) else []
 
 
 def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[list[int], np.ndarray, SeriesOptions]]:
@@ -62,7 +59,8 @@ def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[l
         # Lengths belong to the key so that a list of dates that does not fit is named, not stacked.
         fields = vars(options)
         lengths = [None if fields[name] is None else np.shape(fields[name]) for name in _PER_TIME]
-        settings = [_hashable(fields[name]) for name in _PER_STACK]
+        bands = None if options.bands is None else tuple(options.bands)
+        settings = (bands, options.nodata, options.units, options.year)
         groups.setdefault((array.shape, array.dtype.kind, *lengths, *settings), []).append(index)
     for indices in groups.values():
         first = items[indices[0]][1]
@@ -75,10 +73,10 @@ def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[l
 
 
 def merge_groups(groups: Sequence[tuple[list[int], dict[str, np.ndarray]]], total: int) -> dict[str, np.ndarray]:
-    """Put the features of stacks back in the order of the series; shorter series end in unobserved time steps.
+    """Put the features of stacks back in the order of all series; shorter series end in unobserved time steps.
 
     Args:
-        groups: indices of the series of a stack, and its features.
+        groups: for each stack the indices of its series, and its features.
         total: number of series.
     """
     length = max(features["series_mask"].shape[1] for _, features in groups)
@@ -112,15 +110,12 @@ def as_array(series: Any) -> np.ndarray:
 
 
 def hidden_by_classes(values: np.ndarray, scl: Any, masked_scl: Sequence[int]) -> np.ndarray | None:
-    """Return where the scene classification sees no ground, or `None` without one.
+    """Return where the scene classification sees no ground, bool (series, time[, height, width]); `None` without one.
 
     Args:
         values: (series, time, band[, height, width]).
         scl: scene classes (time,), (series, time), or one value a pixel.
         masked_scl: classes that hide the ground.
-
-    Returns:
-        bool (series, time[, height, width]).
 
     Raises:
         ValueError: the scene classes have another shape.
@@ -150,15 +145,8 @@ def _with_options(item: Any, options: SeriesOptions) -> SeriesItem:
     return item["series"], replace(options, **settings)
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, np.ndarray)) else value
-
-
-def _is_stack(items: Sequence[Any]) -> bool:
-    """Tell a list of series (time, band) from the rows of one series."""
-    if not items:
-        return True
-    first = items[0]
+def _is_stack(first: Any) -> bool:
+    """Tell a list of series (time, band) from the rows of one series, by its first item."""
     return first.ndim >= 2 if hasattr(first, "ndim") else isinstance(first[0], (list, tuple, np.ndarray))
 
 

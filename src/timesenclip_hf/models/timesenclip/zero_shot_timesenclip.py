@@ -20,13 +20,10 @@ CandidateLabels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
 
 
 def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
-    """Read labels with the phrases that describe each.
+    """Read labels as `{label: [phrase, ...]}`, in their order; a label without phrases describes itself.
 
     Args:
         candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
-
-    Returns:
-        `{label: [phrase, ...]}` in their order; a label without phrases describes itself.
 
     Raises:
         ValueError: no label, an empty one, one given twice, or one without phrases.
@@ -55,14 +52,11 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
 def expand_prompts(
     candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE
 ) -> dict[str, list[str]]:
-    """Put every phrase of every label in every template.
+    """Put every phrase of every label in every template: `{label: [prompt, ...]}`, in the order of the labels.
 
     Args:
         candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
         hypothesis_template: one template or several, each with `{}` where the phrase goes.
-
-    Returns:
-        `{label: [prompt, ...]}` in the order of the labels.
 
     Raises:
         ValueError: labels cannot be used, or a template has no `{}`.
@@ -123,17 +117,11 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
         (classes, projection_dim), float32, on the model's device.
     """
     texts = [text for class_prompts in prompts.values() for text in class_prompts]
-    tokens = tokenizer(
-        texts,
-        padding=True,
-        truncation=True,
-        max_length=model.config.text_config.max_position_embeddings,
-        return_tensors="pt",
-    )
+    limit = model.config.text_config.max_position_embeddings
+    tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
     embeds = torch.nn.functional.normalize(embeds, dim=-1)
-    sizes = [len(class_prompts) for class_prompts in prompts.values()]
-    means = [part.mean(dim=0) for part in torch.split(embeds, sizes)]
+    means = [part.mean(dim=0) for part in torch.split(embeds, list(map(len, prompts.values())))]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 
 
@@ -143,16 +131,13 @@ def embed_labels(
     candidate_labels: CandidateLabels,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> tuple[list[str], Tensor]:
-    """Embed class names, with a warning for words that the checkpoint never read.
+    """Return class names and their unit embeddings (classes, projection_dim) on the CPU; warn of words never read.
 
     Args:
         model: with `get_text_features`.
         processor: a [`TimeSenCLIPProcessor`]; it holds the tokenizer, the default templates and the known words.
         candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
         hypothesis_template: one template or several; the checkpoint's own when left out.
-
-    Returns:
-        The names, and their unit embeddings (classes, projection_dim) on the CPU.
 
     Raises:
         ValueError: labels or templates cannot be used.
@@ -166,7 +151,7 @@ def embed_labels(
 def score(
     series_embeds: Tensor, class_embeds: Tensor, *, logit_scale: float | Tensor = 1.0, centring: str = "none"
 ) -> Tensor:
-    """Compare series and classes by scaled cosine similarities.
+    """Return logits (series, classes), scaled cosine similarities; their softmax is the pipeline's score.
 
     Args:
         series_embeds: unit embeddings (series, projection_dim).
@@ -175,9 +160,6 @@ def score(
         centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the mean
             series away before comparing, or "class_mean", which divides each class's cosines by their mean (what
             upstream prints as "normalised").
-
-    Returns:
-        Logits (series, classes); their softmax is the pipeline's score.
 
     Raises:
         ValueError: unknown centring, or a single series to centre.
