@@ -54,7 +54,7 @@ ALWAYS = ("vision_model.post_layernorm.", "visual_projection.", "pooling.", "pro
     ],
 )
 def test_the_gradient_reaches_exactly_the_chosen_blocks(blocks, prefixes, senclip, tmp_path):
-    model = senclip(trainable_blocks=blocks, pooling="attention_per_image", ground_tower=True)
+    model = senclip(trainable_blocks=blocks, pooling="attention_per_image")
     model.save_pretrained(tmp_path)
     for each in (model, AutoModel.from_pretrained(tmp_path).train()):
         contrast(each).backward()
@@ -131,30 +131,16 @@ def test_the_clip_inside_has_weights_of_its_own(senclip):
 
 @torch.no_grad()
 def test_a_saved_model_loads_to_the_same_views(senclip, tmp_path):
-    model = senclip(pooling="attention_per_dimension", ground_tower=True, projection_dropout=0.3).eval()
+    model = senclip(pooling="attention_per_dimension", projection_dropout=0.3).eval()
     for parameter in model.parameters():
         parameter.add_(0.01 * torch.randn_like(parameter))
     model.save_pretrained(tmp_path)
     loaded = AutoModel.from_pretrained(tmp_path)
     assert isinstance(loaded, SenCLIPModel)
     assert loaded.config.to_diff_dict() == model.config.to_diff_dict()
-    photos = torch.randn(4, 2, 3, 32, 32)
-    ours, theirs = (each(IMAGES, photo_pixel_values=photos) for each in (model, loaded))
+    ours, theirs = (each(IMAGES, photo_embeds=PHOTOS) for each in (model, loaded))
     assert_same(ours.image_embeds, theirs.image_embeds)
     assert_same(ours.photo_embeds, theirs.photo_embeds)
-
-
-@torch.no_grad()
-def test_the_ground_tower_sees_as_the_clip_did_and_reads_no_missing_photo(senclip, tiny_clip):
-    model, clip = senclip(ground_tower=True), CLIPModel.from_pretrained(tiny_clip)
-    photos, mask = torch.randn(4, 3, 3, 32, 32), torch.tensor([[True, False, True]] * 4)
-    photos[:, 1] = torch.nan
-    embeds = torch.stack([clip.get_image_features(photos[:, index]).pooler_output for index in (0, 2)], dim=1)
-    torch.testing.assert_close(model.embed_photos(photos, mask)[:, [0, 2]], embeds)
-    pooled = model(IMAGES, photo_mask=mask, photo_pixel_values=photos).photo_embeds
-    torch.testing.assert_close(pooled, nn.functional.normalize(embeds, dim=-1).mean(dim=1))
-    beforehand = model(IMAGES, photo_embeds=model.embed_photos(photos, mask), photo_mask=mask).photo_embeds
-    assert torch.equal(beforehand, pooled)
 
 
 @pytest.mark.parametrize("pooling", ["average", "attention_per_image", "attention_per_dimension"])
@@ -172,33 +158,25 @@ def test_masked_photos_have_no_part_in_any_pooling(pooling, senclip):
         torch.testing.assert_close(ours, nn.functional.normalize(PHOTOS[:, :2], dim=-1).mean(dim=1))
 
 
-def test_frozen_towers_stay_in_evaluation_while_the_rest_is_in_training(senclip):
-    model = senclip(ground_tower=True)
+def test_the_frozen_tower_stays_in_evaluation_while_the_rest_is_in_training(senclip):
+    model = senclip()
     assert model.training
     assert model.vision_model.training
     assert model.projection_head.dropout.training
     assert not model.text_model.training
-    assert not model.ground_model.training
 
 
 @pytest.mark.parametrize(
-    ("options", "photos", "message"),
+    ("photos", "message"),
     [
-        ({}, {"photo_pixel_values": torch.zeros(4, 2, 3, 32, 32)}, "no ground tower.*ground_tower=True"),
-        ({}, {"photo_embeds": torch.zeros(4, 3, 48)}, "32 numbers a photo, got 48"),
-        ({}, {"photo_embeds": torch.zeros(4, 32)}, "must be \\(batch, photos, dim\\)"),
-        ({}, {"photo_embeds": PHOTOS, "photo_mask": torch.zeros(4, 3, dtype=torch.bool)}, "Row 0 .*no photo"),
-        (
-            {"ground_tower": True},
-            {"photo_embeds": PHOTOS, "photo_pixel_values": torch.zeros(4, 2, 3, 32, 32)},
-            "photos once",
-        ),
-        ({"ground_tower": True}, {"photo_pixel_values": torch.zeros(4, 3, 32, 32)}, "batch, photos, 3, height, width"),
+        ({"photo_embeds": torch.zeros(4, 3, 48)}, "32 numbers a photo, got 48"),
+        ({"photo_embeds": torch.zeros(4, 32)}, "must be \\(batch, photos, dim\\)"),
+        ({"photo_embeds": PHOTOS, "photo_mask": torch.zeros(4, 3, dtype=torch.bool)}, "Row 0 .*no photo"),
     ],
 )
-def test_photos_that_do_not_fit_are_refused_in_one_sentence(options, photos, message, senclip):
+def test_photos_that_do_not_fit_are_refused_in_one_sentence(photos, message, senclip):
     with pytest.raises(ValueError, match=message) as error:
-        senclip(**options)(IMAGES, **photos)
+        senclip()(IMAGES, **photos)
     assert "\n" not in str(error.value)
 
 

@@ -19,8 +19,6 @@ class SenCLIPConfig(CLIPConfig):
             always do; the paper's ViT-B/32 trains one. None: all of the tower, its embeddings too.
         projection_head: put a head on the satellite embeddings in training, as the paper does.
         projection_dropout: inside the head; 0.1 in the released code.
-        ground_tower: keep a frozen copy of the vision tower as it was, to embed ground photos; not needed where their
-            embeddings are computed beforehand.
 
     Raises:
         ValueError: the pooling is unknown, the tower has fewer blocks, or the dropout lies outside [0, 1).
@@ -32,7 +30,6 @@ class SenCLIPConfig(CLIPConfig):
     trainable_blocks: int | None = 1
     projection_head: bool = True
     projection_dropout: float | int = 0.1
-    ground_tower: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

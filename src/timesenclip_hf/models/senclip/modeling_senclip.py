@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, CLIPConfig, CLIPModel, CLIPVisionModelWithProjection
+from transformers import AutoConfig, CLIPConfig, CLIPModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
@@ -124,11 +124,6 @@ class SenCLIPModel(CLIPModel):
         self.pooling = PhotoPooling(pooling, width)
         head = SenCLIPProjectionHead(width, config.projection_dropout) if config.projection_head else None
         self.projection_head = head
-        self.ground_model: Any = None
-        if config.ground_tower:
-            ground_config = copy.deepcopy(config.vision_config)
-            ground_config.projection_dim = width
-            self.ground_model = CLIPVisionModelWithProjection._from_config(ground_config)
         self.post_init()
         self.freeze()
 
@@ -163,7 +158,6 @@ class SenCLIPModel(CLIPModel):
         trainable_blocks: int | None = 1,
         projection_head: bool = True,
         projection_dropout: float = 0.1,
-        ground_tower: bool = False,
         **kwargs: Any,
     ) -> "SenCLIPModel":
         """Start from any CLIP checkpoint, in float32.
@@ -174,7 +168,6 @@ class SenCLIPModel(CLIPModel):
             trainable_blocks: last blocks of the satellite tower that learn; None: all of the tower.
             projection_head: put a head on the satellite embeddings in training.
             projection_dropout: inside the head.
-            ground_tower: keep a frozen copy of the checkpoint's vision tower, to embed ground photos.
             **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...).
 
         Raises:
@@ -194,13 +187,9 @@ class SenCLIPModel(CLIPModel):
             trainable_blocks=trainable_blocks,
             projection_head=projection_head,
             projection_dropout=projection_dropout,
-            ground_tower=ground_tower,
         )
         model = cls(config)
-        weights = clip.state_dict()
-        model.load_state_dict(weights, strict=False)
-        if ground_tower:
-            model.ground_model.load_state_dict({name: weights[name] for name in model.ground_model.state_dict()})
+        model.load_state_dict(clip.state_dict(), strict=False)
         model.eval()
         return model
 
@@ -215,11 +204,9 @@ class SenCLIPModel(CLIPModel):
                 module.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "SenCLIPModel":
-        """Switch to training, or to evaluation; frozen towers stay in evaluation, without dropout."""
+        """Switch to training, or to evaluation; the frozen text tower stays in evaluation, without dropout."""
         super().train(mode)
-        for tower in (self.text_model, self.ground_model):
-            if tower is not None:
-                tower.eval()
+        self.text_model.eval()
         return self
 
     @can_return_tuple
@@ -228,7 +215,6 @@ class SenCLIPModel(CLIPModel):
         pixel_values: Tensor,
         photo_embeds: Tensor | None = None,
         photo_mask: Tensor | None = None,
-        photo_pixel_values: Tensor | None = None,
     ) -> SenCLIPOutput:
         """Embed the two views that training brings together.
 
@@ -237,18 +223,13 @@ class SenCLIPModel(CLIPModel):
             photo_embeds: CLIP's embeddings of the ground photos (batch, photos, projection_dim).
             photo_mask: bool (batch, photos), True where there is a photo; all are when left out. What a missing photo
                 holds is not read.
-            photo_pixel_values: the photos themselves (batch, photos, 3, height, width), for the ground tower.
 
         Raises:
-            ValueError: photos passed twice, without the tower that reads them, or in another shape; a row without any.
+            ValueError: photos in another shape, or a row without any.
         """
         image_embeds = self.get_image_features(pixel_values).pooler_output
         if self.projection_head is not None:
             image_embeds = self.projection_head(image_embeds)
-        if photo_pixel_values is not None:
-            if photo_embeds is not None:
-                raise ValueError("Give the photos once: `photo_embeds` or `photo_pixel_values`.")
-            photo_embeds = self.embed_photos(photo_pixel_values, photo_mask)
         if photo_embeds is None:
             return SenCLIPOutput(image_embeds=image_embeds)
         if photo_embeds.shape[-1] != self.projection_dim:
@@ -257,35 +238,6 @@ class SenCLIPModel(CLIPModel):
                 "the photos with the CLIP that training started from."
             )
         return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=self.pooling(photo_embeds, photo_mask))
-
-    @torch.no_grad()
-    def embed_photos(self, photo_pixel_values: Tensor, photo_mask: Tensor | None = None) -> Tensor:
-        """Embed ground photos with the frozen tower: (batch, photos, projection_dim), not unit, zero without a photo.
-
-        Args:
-            photo_pixel_values: (batch, photos, 3, height, width).
-            photo_mask: bool (batch, photos), True where there is a photo; all are when left out.
-
-        Raises:
-            ValueError: there is no ground tower, or the shapes do not fit.
-        """
-        if self.ground_model is None:
-            raise ValueError(
-                "There is no ground tower to embed photos with: make the model with `ground_tower=True`, or give "
-                "`photo_embeds`."
-            )
-        shape = photo_pixel_values.shape[:2]
-        if photo_mask is None:
-            photo_mask = torch.ones(shape, dtype=torch.bool, device=photo_pixel_values.device)
-        if photo_pixel_values.ndim != 5 or photo_mask.shape != shape:
-            raise ValueError(
-                "`photo_pixel_values` must be (batch, photos, 3, height, width) and `photo_mask` (batch, photos), got "
-                f"{tuple(photo_pixel_values.shape)} and {tuple(photo_mask.shape)}."
-            )
-        seen: Tensor = self.ground_model(photo_pixel_values[photo_mask]).image_embeds
-        embeds = seen.new_zeros(*shape, self.projection_dim)
-        embeds[photo_mask] = seen
-        return embeds
 
     def to_clip(self) -> CLIPModel:
         """Return the CLIP inside, with weights of its own: what is published and what every later step uses.
