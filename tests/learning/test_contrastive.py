@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank, bank_keys, gather_rows
+from timesenclip_hf.learning import (
+    CrossViewContrastiveLoss,
+    EmbeddingMatchingLoss,
+    MemoryBank,
+    bank_keys,
+    gather_rows,
+)
 from timesenclip_hf.models.senclip.modeling_senclip import PhotoPooling
 
 # A thousand times what float64 loses on the way: float32 loses more on processors that sum in blocks.
@@ -282,3 +288,12 @@ def test_rows_are_gathered_in_the_order_of_the_processes(two_processes):
 def test_one_process_gathers_nothing():
     rows = torch.randn(3, 2, requires_grad=True)
     assert gather_rows(rows) is rows
+
+
+def test_matching_costs_two_minus_two_cosines_whatever_the_lengths():
+    anchors = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 1.0]], requires_grad=True)
+    targets = torch.tensor([[0.5, 0.0], [4.0, 0.0], [-2.0, -2.0]])
+    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((0 + 2 + 4) / 3)
+    anchors, targets = torch.randn(16, 8), torch.randn(16, 8)
+    cosines = torch.cosine_similarity(anchors, targets)
+    assert EmbeddingMatchingLoss()(anchors, targets).item() == pytest.approx((2 - 2 * cosines).mean().item(), abs=1e-6)

@@ -1,8 +1,7 @@
 """Train by objectives: two views of a place are drawn together, those of other places apart; a teacher is matched."""
 
-from .contrastive import MAX_LOGIT_SCALE, CrossViewContrastiveLoss
+from .contrastive import MAX_LOGIT_SCALE, CrossViewContrastiveLoss, EmbeddingMatchingLoss
 from .gathering import gather_rows
-from .matching import EmbeddingMatchingLoss
 from .memory_bank import MemoryBank, bank_keys
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Augment in training: series by months of the year, not by indices of an array, and images."""
 
-import math
+import sys
 from collections.abc import Mapping
 
 import torch
@@ -12,7 +12,29 @@ MONTHS_PER_QUARTER = 3
 MIDDLE_OF_YEAR = (MONTHS_PER_YEAR - 1) / 2
 
 
-class TemporalAugmentation(nn.Module):
+class _Augmentation(nn.Module):
+    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Augment a batch; in evaluation nothing is touched and nothing drawn.
+
+        Args:
+            batch: of series, `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool
+                (batch, time) and `months` (batch, time), 0 = January; of images, `pixel_values` (batch, channel, side,
+                side). Other entries pass through.
+
+        Returns:
+            A new dict; the tensors of `batch` are not changed.
+
+        Raises:
+            ValueError: images are to be turned that are not square.
+        """
+        return {**batch, **(self._changes(batch) if self.training else {})}
+
+    def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Compute the entries that change."""
+        raise NotImplementedError
+
+
+class TemporalAugmentation(_Augmentation):
     """Show the model shorter, sparser years than the data has, so that it can do with them.
 
     With `probability`, one of three happens to a whole batch, each as often as its weight says:
@@ -42,20 +64,19 @@ class TemporalAugmentation(nn.Module):
     """
 
     def __init__(
-        self,
-        probability: float,
-        median: float = 1.0,
-        drop_quarter: float = 1.0,
-        random_subset: float = 1.0,
-        month_dropout: float = 0.0,
-        band_dropout: float = 0.0,
-    ) -> None:
+        self, probability: float, median: float = 1.0, drop_quarter: float = 1.0, random_subset: float = 1.0,
+        month_dropout: float = 0.0, band_dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
-        _check_probabilities(probability=probability, month_dropout=month_dropout, band_dropout=band_dropout)
+        _check(
+            "must be between 0 and 1",
+            1,
+            probability=probability,
+            month_dropout=month_dropout,
+            band_dropout=band_dropout,
+        )
         weights = {"median": median, "drop_quarter": drop_quarter, "random_subset": random_subset}
-        for name, weight in weights.items():
-            if not 0 <= weight < math.inf:
-                raise ValueError(f"`{name}` is a weight and must be 0 or more, got {weight}.")
+        _check("is a weight and must be 0 or more", sys.float_info.max, **weights)
         if probability and not any(weights.values()):
             raise ValueError(f"`probability` is {probability}, but every weight is 0: set it to 0, or a weight above.")
         self.probability = probability
@@ -63,36 +84,23 @@ class TemporalAugmentation(nn.Module):
         self.month_dropout = month_dropout
         self.band_dropout = band_dropout
 
-    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Augment a batch.
-
-        Args:
-            batch: `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool (batch, time) and
-                `months` (batch, time), 0 = January; other entries pass through.
-
-        Returns:
-            A new dict; the tensors of `batch` are not changed.
-        """
-        augmented = dict(batch)
-        if not self.training:
-            return augmented
+    def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        series, mask, months = (batch[name] for name in ("pixel_series", "series_mask", "months"))
         if self.probability and torch.rand(()) < self.probability:
             names = list(self.weights)
             choice = names[int(torch.multinomial(torch.tensor(list(self.weights.values())), 1))]
             if choice == "median":
-                augmented |= _median_of_the_year(batch["pixel_series"], batch["series_mask"], batch["months"])
-            elif choice == "drop_quarter":
-                augmented["series_mask"] = _drop_quarter(batch["series_mask"], batch["months"])
+                series, mask, months = _median_of_the_year(series, mask, months)
             else:
-                augmented["series_mask"] = _keep_subset(batch["series_mask"])
+                mask = _drop_quarter(mask, months) if choice == "drop_quarter" else _keep_subset(mask)
         if self.month_dropout:
-            augmented["series_mask"] = _drop_months(augmented["series_mask"], self.month_dropout)
+            mask = _drop_months(mask, self.month_dropout)
         if self.band_dropout:
-            augmented["pixel_series"] = _drop_bands(augmented["pixel_series"], self.band_dropout)
-        return augmented
+            series = _drop_bands(series, self.band_dropout)
+        return {"pixel_series": series, "series_mask": mask, "months": months}
 
 
-class SeriesPerturbation(nn.Module):
+class SeriesPerturbation(_Augmentation):
     """Show series that no simulator made and no label fits, for a student that only has to say what its teacher says.
 
     Each of these happens to a series by chance, one after the other:
@@ -117,35 +125,22 @@ class SeriesPerturbation(nn.Module):
     """
 
     def __init__(
-        self,
-        blending: float = 0.0,
-        calendar_shift: float = 0.0,
-        gain_noise: float = 0.0,
-        value_noise: float = 0.0,
+        self, blending: float = 0.0, calendar_shift: float = 0.0, gain_noise: float = 0.0, value_noise: float = 0.0
     ) -> None:
         super().__init__()
-        _check_probabilities(blending=blending, calendar_shift=calendar_shift)
-        for name, deviation in {"gain_noise": gain_noise, "value_noise": value_noise}.items():
-            if not 0 <= deviation < math.inf:
-                raise ValueError(f"`{name}` is a standard deviation and must be 0 or more, got {deviation}.")
+        _check("must be between 0 and 1", 1, blending=blending, calendar_shift=calendar_shift)
+        _check(
+            "is a standard deviation and must be 0 or more",
+            sys.float_info.max,
+            gain_noise=gain_noise,
+            value_noise=value_noise,
+        )
         self.blending = blending
         self.calendar_shift = calendar_shift
         self.gain_noise = gain_noise
         self.value_noise = value_noise
 
-    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Perturb a batch.
-
-        Args:
-            batch: `pixel_series` (batch, time, band[, height, width]) scaled, `series_mask` bool (batch, time) and
-                `months` (batch, time), 0 = January; other entries pass through.
-
-        Returns:
-            A new dict; the tensors of `batch` are not changed.
-        """
-        perturbed = dict(batch)
-        if not self.training:
-            return perturbed
+    def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         series, mask, months = (batch[name] for name in ("pixel_series", "series_mask", "months"))
         rows = (len(series), *[1] * (series.ndim - 1))
         if self.blending:
@@ -156,7 +151,7 @@ class SeriesPerturbation(nn.Module):
         if self.calendar_shift:
             moved = torch.randint(1, MONTHS_PER_YEAR, rows[:2], device=months.device)
             moved = moved * _chosen(rows[:2], self.calendar_shift, months.device)
-            perturbed["months"] = (months + moved) % MONTHS_PER_YEAR
+            months = (months + moved) % MONTHS_PER_YEAR
         if self.gain_noise:
             bands = torch.randn(len(series), 1, *series.shape[2:3], *rows[3:], device=series.device)
             times = torch.randn(*mask.shape, *rows[2:], device=series.device)
@@ -165,11 +160,10 @@ class SeriesPerturbation(nn.Module):
         if self.value_noise:
             far = 2 * self.value_noise * torch.rand(rows, device=series.device)
             series = series + far * torch.randn_like(series)
-        perturbed["pixel_series"] = series.clamp(0, 1)
-        return perturbed
+        return {"pixel_series": series.clamp(0, 1), "months": months}
 
 
-class ImageAugmentation(nn.Module):
+class ImageAugmentation(_Augmentation):
     """Show each image in one of the eight ways to lay a square on itself: turned by quarters, mirrored or not.
 
     From above no direction is upright. Pixels only change places, so that nothing is interpolated or filled in;
@@ -184,40 +178,28 @@ class ImageAugmentation(nn.Module):
         super().__init__()
         self.enabled = enabled
 
-    def forward(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Augment a batch.
-
-        Args:
-            batch: `pixel_values` (batch, channel, side, side); other entries pass through.
-
-        Returns:
-            A new dict; the tensors of `batch` are not changed.
-
-        Raises:
-            ValueError: the images are not square.
-        """
-        augmented = dict(batch)
-        if not self.training or not self.enabled:
-            return augmented
+    def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        if not self.enabled:
+            return {}
         images = batch["pixel_values"]
         if images.shape[-1] != images.shape[-2]:
             raise ValueError(f"Only square images can be turned by quarters, got {tuple(images.shape)}.")
-        augmented["pixel_values"] = images.clone()
+        augmented = images.clone()
         ways = torch.randint(8, (len(images),))
         for way in range(1, 8):
             rows = (ways == way).nonzero()[:, 0].to(images.device)
             turned = images[rows].rot90(way % 4, dims=(-2, -1))
-            augmented["pixel_values"][rows] = turned.flip(-1) if way >= 4 else turned
-        return augmented
+            augmented[rows] = turned.flip(-1) if way >= 4 else turned
+        return {"pixel_values": augmented}
 
 
-def _check_probabilities(**shares: float) -> None:
-    for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"`{name}` must be between 0 and 1, got {share}.")
+def _check(rule: str, most: float, **values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value <= most:
+            raise ValueError(f"`{name}` {rule}, got {value}.")
 
 
-def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> dict[str, torch.Tensor]:
+def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> tuple[torch.Tensor, ...]:
     observed = mask.reshape(*mask.shape, *[1] * (series.ndim - 2))
     in_order = torch.where(observed, series, torch.inf).sort(dim=1).values
     num_observed = observed.sum(dim=1, keepdim=True)
@@ -225,11 +207,8 @@ def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.
     middle = torch.stack([(num_observed - 1).clamp(min=0) // 2, num_observed // 2])
     pair = [in_order.take_along_dim(index.clamp(max=mask.shape[1] - 1), dim=1) for index in middle]
     median = torch.where(num_observed > 0, (pair[0] + pair[1]) / 2, 0)
-    return {
-        "pixel_series": median.to(series.dtype),
-        "series_mask": mask.any(dim=1, keepdim=True),
-        "months": torch.full_like(months[..., :1], MIDDLE_OF_YEAR),
-    }
+    middle_of_year = torch.full_like(months[..., :1], MIDDLE_OF_YEAR)
+    return median.to(series.dtype), mask.any(dim=1, keepdim=True), middle_of_year
 
 
 def _drop_quarter(mask: torch.Tensor, months: torch.Tensor) -> torch.Tensor:
