@@ -2,21 +2,11 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import (
-    Composite,
-    CubeGroup,
-    Offset,
-    Output,
-    ReadingGroup,
-    Workers,
-    names_of,
-    show_progress,
-    with_groups,
-)
+from .options import Composite, CubeGroup, Offset, Output, ReadingGroup, Workers, names_of, show_progress, with_groups
 
 if TYPE_CHECKING:
     from ..data.sources.cubes import LabelRaster
@@ -28,7 +18,6 @@ import_app = typer.Typer(
 )
 
 Cube = Annotated[list[Path], typer.Argument(help="NetCDF, Zarr or GeoTIFF files of one place.")]
-Located = Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")]
 
 
 @dataclass(frozen=True)
@@ -53,11 +42,7 @@ class LabelGroup:
     seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0
 
     def to_raster(self) -> "LabelRaster | None":
-        """Return what the package's functions take.
-
-        Raises:
-            ValueError: the codes cannot be read, or there are none for the raster.
-        """
+        """Return what the package's functions take; raise `ValueError` for a raster whose codes lack or are wrong."""
         from ..data.sources.cubes import LabelRaster
         from ..maps.cubes import parse_codes
 
@@ -72,41 +57,42 @@ class LabelGroup:
 class SplitGroup:
     """Options of the splits of a dataset."""
 
-    manifest: Annotated[
-        Path | None, typer.Option(help="CSV of point ids and their splits to use in place of a draw.")
-    ] = None
-    block_km: Annotated[
-        float | None, typer.Option(help="Side of the blocks that go whole into a split, 50 if left out; 0 for none.")
-    ] = None
-    shares: Annotated[
-        str | None, typer.Option(help='Of the splits: "train=0.8,validation=0.1,test=0.1" if left out.')
-    ] = None
+    manifest: Annotated[Path | None, typer.Option(help="CSV of point ids and splits to use in place of a draw.")] = None
+    block_km: Annotated[float | None, typer.Option(help="Side of blocks that stay whole, 50 if left out; 0: none.")] = (
+        None
+    )
+    shares: Annotated[str | None, typer.Option(help='Shares: "train=0.8,validation=0.1,test=0.1" if left out.')] = None
     seed: Annotated[int | None, typer.Option(help="Of the draw.")] = None
 
     def to_options(self) -> "SplitOptions":
-        """Return what the package's functions take.
-
-        Raises:
-            ValueError: a manifest together with options of a draw, or shares that cannot be read.
-        """
+        """Return what the package's functions take; raise `ValueError` for a manifest and a draw, or wrong shares."""
         from ..data.splits import SplitOptions
 
-        if self.manifest is None:
-            block_km = 50.0 if self.block_km is None else self.block_km or None
-            return SplitOptions(None, block_km, _read_shares(self.shares), self.seed or 0)
-        if (self.block_km, self.shares, self.seed) != (None, None, None):
-            raise ValueError("--manifest says where every point goes: leave out --block-km, --shares and --seed.")
-        return SplitOptions(self.manifest)
+        if self.manifest is not None:
+            if (self.block_km, self.shares, self.seed) != (None, None, None):
+                raise ValueError("--manifest says where every point goes: leave out --block-km, --shares and --seed.")
+            return SplitOptions(self.manifest)
+        pairs = [pair.partition("=") for pair in names_of(self.shares) or []]
+        try:
+            shares = {name.strip(): float(share) for name, _, share in pairs}
+        except ValueError:
+            example = "train=0.8,validation=0.1,test=0.1"
+            raise ValueError(f'--shares must be such as "{example}", got {self.shares!r}.') from None
+        block_km = 50.0 if self.block_km is None else self.block_km or None
+        return SplitOptions(None, block_km, None if self.shares is None else shares, self.seed or 0)
 
 
-def _read_shares(text: str | None) -> dict[str, float] | None:
-    if text is None:
-        return None
-    pairs = [pair.partition("=") for pair in names_of(text) or []]
-    try:
-        return {name.strip(): float(share) for name, _, share in pairs}
-    except ValueError:
-        raise ValueError(f'--shares must be such as "train=0.8,validation=0.1,test=0.1", got {text!r}.') from None
+@dataclass(frozen=True)
+class PictureGroup:
+    """Options of archives of labelled pictures."""
+
+    bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None
+    located: Annotated[bool, typer.Option("--located", help="Leave out what has no georeference.")] = False
+    workers: Workers = 2
+
+    def to_settings(self) -> dict[str, Any]:
+        """Return them as arguments of the package's functions."""
+        return {**asdict(self), "bands": names_of(self.bands) or (), "progress": show_progress()}
 
 
 @import_app.command("sen4map")
@@ -121,10 +107,8 @@ def import_sen4map_(
     """Import Sen4Map files: raw patches, or the derived single pixels."""
     from ..data.sources.sen4map import import_sen4map
 
-    report = import_sen4map(
-        sources, output, crop=crop, composite=composite, year=year, workers=workers, progress=show_progress()
-    )
-    typer.echo(str(report))
+    settings: dict[str, Any] = {"crop": crop, "composite": composite, "year": year, "workers": workers}
+    typer.echo(import_sen4map(sources, output, **settings, progress=show_progress()))
 
 
 @import_app.command("lucas")
@@ -150,8 +134,9 @@ def import_lucas(
     # Only what is asked for: the harmonised survey has more than a million lines.
     ids = None if points is None else set(points["point_id"][:])
     read = None if survey is None else read_survey(survey, year=survey_year, point_ids=ids)
-    report = pair_lucas(output, series=points, survey=read, photos=options, workers=workers, progress=show_progress())
-    typer.echo(str(report))
+    typer.echo(
+        pair_lucas(output, series=points, survey=read, photos=options, workers=workers, progress=show_progress())
+    )
 
 
 @import_app.command("join")
@@ -184,8 +169,7 @@ def import_table_(
     """Import a table of series."""
     from ..data.sources.arrays import import_table
 
-    report = import_table(table, output, labels=labels, id_column=id_column, composite=composite, **asdict(reading))
-    typer.echo(str(report))
+    typer.echo(import_table(table, output, labels=labels, id_column=id_column, composite=composite, **asdict(reading)))
 
 
 @import_app.command("cube")
@@ -202,17 +186,8 @@ def import_cube_(
     """Import the pixels of a cube, at points or under a raster of labels."""
     from ..data.sources.cubes import import_cube
 
-    report = import_cube(
-        cube,
-        output,
-        points=points,
-        labels=labels.to_raster(),
-        crs=files.crs,
-        composite=composite,
-        bands=names_of(files.bands),
-        **asdict(reading),
-    )
-    typer.echo(str(report))
+    settings = asdict(reading) | {"bands": names_of(files.bands), "crs": files.crs, "composite": composite}
+    typer.echo(import_cube(cube, output, points=points, labels=labels.to_raster(), **settings))
 
 
 @import_app.command("patches")
@@ -223,10 +198,7 @@ def import_patches_(
     output: Output,
     files: CubeGroup,
     size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
-    month: Annotated[
-        list[int] | None,
-        typer.Option(help="Calendar month to take acquisitions from; may be repeated; all when left out."),
-    ] = None,
+    month: Annotated[list[int] | None, typer.Option(help="Calendar month; may be repeated; all if left out.")] = None,
     min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
     offset: Offset = None,
 ) -> None:
@@ -236,47 +208,31 @@ def import_patches_(
 
     options = PatchOptions(size, tuple(month or ()), min_clear)
     reading = SeriesOptions(bands=names_of(files.bands), offset=offset)
-    typer.echo(str(import_patches(cube, output, points, options, reading, crs=files.crs)))
+    typer.echo(import_patches(cube, output, points, options, reading, crs=files.crs))
 
 
 @import_app.command("eurosat")
+@with_groups
 def import_eurosat_(
     source: Annotated[str, typer.Argument(help="Folder of the ten classes, JPEG or GeoTIFF, or timm/eurosat-rgb.")],
     output: Output,
-    bands: Annotated[
-        str | None, typer.Option(help="Bands of GeoTIFFs to keep beside the picture, with commas.")
-    ] = None,
-    located: Located = False,
-    workers: Workers = 2,
+    pictures: PictureGroup,
 ) -> None:
     """Import EuroSAT's pictures, or pictures of its GeoTIFFs."""
     from ..data.sources.eurosat import import_eurosat
 
-    report = import_eurosat(
-        source, output, bands=names_of(bands) or (), located=located, workers=workers, progress=show_progress()
-    )
-    typer.echo(str(report))
+    typer.echo(import_eurosat(source, output, **pictures.to_settings()))
 
 
 @import_app.command("bigearthnet")
+@with_groups
 def import_bigearthnet_(
     folder: Annotated[Path, typer.Argument(help="Folder with the folders of patches, of version 1 or 2.")],
     output: Output,
+    pictures: PictureGroup,
     metadata: Annotated[Path | None, typer.Option(help="metadata.parquet of version 2, where it is elsewhere.")] = None,
-    bands: Annotated[str | None, typer.Option(help="Bands to keep beside the picture, with commas.")] = None,
-    located: Located = False,
-    workers: Workers = 2,
 ) -> None:
     """Import BigEarthNet's patches with their labels of 19 classes."""
     from ..data.sources.bigearthnet import import_bigearthnet
 
-    report = import_bigearthnet(
-        folder,
-        output,
-        metadata=metadata,
-        bands=names_of(bands) or (),
-        located=located,
-        workers=workers,
-        progress=show_progress(),
-    )
-    typer.echo(str(report))
+    typer.echo(import_bigearthnet(folder, output, metadata=metadata, **pictures.to_settings()))
