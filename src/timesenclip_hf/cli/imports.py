@@ -42,7 +42,7 @@ class LabelGroup:
     seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0
 
     def to_raster(self) -> "LabelRaster | None":
-        """Return what the package's functions take; raise `ValueError` for a raster whose codes lack or are wrong."""
+        """Return what the package's functions take; raise `ValueError` for a raster without codes, or wrong ones."""
         from ..data.sources.cubes import LabelRaster
         from ..maps.cubes import parse_codes
 
@@ -58,9 +58,7 @@ class SplitGroup:
     """Options of the splits of a dataset."""
 
     manifest: Annotated[Path | None, typer.Option(help="CSV of point ids and splits to use in place of a draw.")] = None
-    block_km: Annotated[float | None, typer.Option(help="Side of blocks that stay whole, 50 if left out; 0: none.")] = (
-        None
-    )
+    block_km: Annotated[float | None, typer.Option(help="Side of whole blocks, 50 if left out; 0 for none.")] = None
     shares: Annotated[str | None, typer.Option(help='Shares: "train=0.8,validation=0.1,test=0.1" if left out.')] = None
     seed: Annotated[int | None, typer.Option(help="Of the draw.")] = None
 
@@ -118,9 +116,7 @@ def import_lucas(
     photos: PhotoGroup,
     series: Annotated[Path | None, typer.Option(help="Folder of an import, whose points get their photos.")] = None,
     survey: Annotated[Path | None, typer.Option(help="CSV of the LUCAS survey, one year or harmonised.")] = None,
-    survey_year: Annotated[
-        int | None, typer.Option(help="Keep this survey only; or what it is, where the file does not tell.")
-    ] = None,
+    survey_year: Annotated[int | None, typer.Option(help="Keep this survey; its year where no column tells.")] = None,
     workers: Workers = 2,
 ) -> None:
     """Pair points with the LUCAS survey and its ground photos."""
@@ -134,9 +130,8 @@ def import_lucas(
     # Only what is asked for: the harmonised survey has more than a million lines.
     ids = None if points is None else set(points["point_id"][:])
     read = None if survey is None else read_survey(survey, year=survey_year, point_ids=ids)
-    typer.echo(
-        pair_lucas(output, series=points, survey=read, photos=options, workers=workers, progress=show_progress())
-    )
+    report = pair_lucas(output, series=points, survey=read, photos=options, workers=workers, progress=show_progress())
+    typer.echo(report)
 
 
 @import_app.command("join")
