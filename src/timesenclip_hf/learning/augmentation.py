@@ -10,6 +10,7 @@ MONTHS_PER_YEAR = 12
 MONTHS_PER_QUARTER = 3
 # Where a composite of the whole year stands, 0 = January: the rule of `data.schema.month_places`.
 MIDDLE_OF_YEAR = (MONTHS_PER_YEAR - 1) / 2
+_SHARE = ("must be between 0 and 1", 1.0)
 
 
 class _Augmentation(nn.Module):
@@ -30,7 +31,6 @@ class _Augmentation(nn.Module):
         return {**batch, **(self._changes(batch) if self.training else {})}
 
     def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Compute the entries that change."""
         raise NotImplementedError
 
 
@@ -68,15 +68,9 @@ class TemporalAugmentation(_Augmentation):
         month_dropout: float = 0.0, band_dropout: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
-        _check(
-            "must be between 0 and 1",
-            1,
-            probability=probability,
-            month_dropout=month_dropout,
-            band_dropout=band_dropout,
-        )
+        _check(_SHARE, probability=probability, month_dropout=month_dropout, band_dropout=band_dropout)
         weights = {"median": median, "drop_quarter": drop_quarter, "random_subset": random_subset}
-        _check("is a weight and must be 0 or more", sys.float_info.max, **weights)
+        _check(("is a weight and must be 0 or more", sys.float_info.max), **weights)
         if probability and not any(weights.values()):
             raise ValueError(f"`probability` is {probability}, but every weight is 0: set it to 0, or a weight above.")
         self.probability = probability
@@ -128,7 +122,7 @@ class SeriesPerturbation(_Augmentation):
         self, blending: float = 0.0, calendar_shift: float = 0.0, gain_noise: float = 0.0, value_noise: float = 0.0
     ) -> None:
         super().__init__()
-        _check("must be between 0 and 1", 1, blending=blending, calendar_shift=calendar_shift)
+        _check(_SHARE, blending=blending, calendar_shift=calendar_shift)
         _check(
             "is a standard deviation and must be 0 or more",
             sys.float_info.max,
@@ -145,12 +139,12 @@ class SeriesPerturbation(_Augmentation):
         rows = (len(series), *[1] * (series.ndim - 1))
         if self.blending:
             other = torch.randperm(len(series), device=series.device)
-            share = torch.rand(rows, device=series.device) * _chosen(rows, self.blending, series.device)
+            share = torch.rand(rows, device=series.device) * (torch.rand(rows, device=series.device) < self.blending)
             both = (mask & mask[other]).reshape(*mask.shape, *rows[2:])
             series = torch.where(both, torch.lerp(series, series[other], share), series)
         if self.calendar_shift:
             moved = torch.randint(1, MONTHS_PER_YEAR, rows[:2], device=months.device)
-            moved = moved * _chosen(rows[:2], self.calendar_shift, months.device)
+            moved = moved * (torch.rand(rows[:2], device=months.device) < self.calendar_shift)
             months = (months + moved) % MONTHS_PER_YEAR
         if self.gain_noise:
             bands = torch.randn(len(series), 1, *series.shape[2:3], *rows[3:], device=series.device)
@@ -193,10 +187,10 @@ class ImageAugmentation(_Augmentation):
         return {"pixel_values": augmented}
 
 
-def _check(rule: str, most: float, **values: float) -> None:
+def _check(bound: tuple[str, float], **values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value <= most:
-            raise ValueError(f"`{name}` {rule}, got {value}.")
+        if not 0 <= value <= bound[1]:
+            raise ValueError(f"`{name}` {bound[0]}, got {value}.")
 
 
 def _median_of_the_year(series: torch.Tensor, mask: torch.Tensor, months: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -234,10 +228,6 @@ def _unless_too_few(mask: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
     # A series that lost nearly everything says nothing: it keeps what it had.
     remaining = mask & kept
     return torch.where(remaining.sum(dim=1, keepdim=True) < 2, mask, remaining)
-
-
-def _chosen(shape: tuple[int, ...], probability: float, device: torch.device) -> torch.Tensor:
-    return torch.rand(shape, device=device) < probability
 
 
 def _drop_bands(series: torch.Tensor, probability: float) -> torch.Tensor:
