@@ -13,8 +13,8 @@ from typing import Any
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.cli import app
-from timesenclip_hf.cli.evaluate import DataGroup, Models, ProtocolGroup, ReportGroup, run_evaluation
-from timesenclip_hf.cli.options import Device, with_groups
+from timesenclip_hf.cli.evaluate import DataGroup, ProtocolGroup, ReportGroup, run_evaluation
+from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.evaluation.baselines import ImageModel
 from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
 from timesenclip_hf.evaluation.image_measurement import ImageProtocol
@@ -82,12 +82,10 @@ def describe(name: str, report: dict[str, Any]) -> str:
 
 @app.command()
 @with_groups
-def measure(
-    data: DataGroup, scoring: ProtocolGroup, report: ReportGroup, model: Models = None, device: Device = None
-) -> None:
+def measure(data: DataGroup, scoring: ProtocolGroup, report: ReportGroup) -> None:
     """Evaluate checkpoints on simulated points, datasets and "real", and write a report."""
     left_out = LEFT_OUT if REAL in data.dataset else None
-    run_evaluation(data, scoring, report, models=model, device=device, open_sets=_open_sets, left_out=left_out)
+    run_evaluation(data, scoring, report, _open_sets, left_out)
 
 
 def _open_sets(names: Sequence[str], options: SetOptions) -> Iterator[EvaluationSet]:

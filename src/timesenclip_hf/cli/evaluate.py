@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..evaluation.protocol import EvaluationSet, Protocol
     from ..evaluation.sets import SetOptions
 
+Texts = list[str] | None
 SetOpener = Callable[[Sequence[str], "SetOptions"], "Iterator[EvaluationSet]"]
 
 
@@ -38,23 +39,28 @@ class ReportGroup:
 
 @dataclass(frozen=True)
 class DataGroup:
-    """Say which series are evaluated."""
+    """Say which checkpoints are evaluated on which series, and where to compute."""
 
     dataset: Annotated[list[str], typer.Option(help="simulated, or folder or Hub id of a dataset; may be repeated.")]
     split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "test"
     task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None
-    taxonomy: Annotated[
-        list[str] | None, typer.Option(help="COLUMN=LABEL_SET, by name or JSON file, where it is not the schema's.")
+    taxonomy: Annotated[Texts, typer.Option(help="COLUMN=LABEL_SET, name or JSON file, if not the schema's.")] = None
+    points: Annotated[int | None, typer.Option(help="Points to simulate, or rows of a dataset, the first.")] = None
+    model: Annotated[
+        Texts, typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, to be averaged.")
     ] = None
-    points: Annotated[
-        int | None, typer.Option(help="Points to simulate, or rows of a folder or Hub id, the first.")
-    ] = None
+    device: Device = None
 
     def to_options(self, *, images: bool) -> "SetOptions":
         """Return what the package's functions take; with `images`, points are simulated with their patches."""
         from ..evaluation.sets import SetOptions
 
-        taxonomies = dict(_assigned(text) for text in self.taxonomy or ())
+        taxonomies = {}
+        for text in self.taxonomy or ():
+            column, _, name = text.partition("=")
+            if not column or not name:
+                raise ValueError(f"{text!r} must be COLUMN=LABEL_SET, such as crop=lucas_crops.")
+            taxonomies[column] = name
         return SetOptions(self.split, names_of(self.task), taxonomies, self.points, images)
 
 
@@ -68,19 +74,12 @@ class ProtocolGroup:
     prompts: Annotated[
         str | None, typer.Option(help="generic, class_name (or C), descriptive, ground, aerial; all there are.")
     ] = None
-    composites: Annotated[
-        str, typer.Option("--composites", "--looks", help="Composites a year: of months, quarters, the year.")
-    ] = "12,4,1"
+    composites: Annotated[str, typer.Option("--composites", "--looks", help="How many a year, with commas.")] = "12,4,1"
     missing: Annotated[
-        list[str] | None,
-        typer.Option(help='Months to leave out: winter, "growing season", "1,2,12" or none; may be repeated.'),
+        Texts, typer.Option(help='Months to leave out: winter, "growing season", "1,2,12" or none; may be repeated.')
     ] = None
-    image_model: Annotated[
-        list[str] | None, typer.Option(help="CLIP model that scores RGB patches, for a baseline; may be repeated.")
-    ] = None
-    calibrated: Annotated[
-        Path | None, typer.Option(help="Folder for the checkpoint with the calibration fitted on the dataset.")
-    ] = None
+    image_model: Annotated[Texts, typer.Option(help="CLIP model to score RGB patches with; may be repeated.")] = None
+    calibrated: Annotated[Path | None, typer.Option(help="Folder for the checkpoint with its calibration.")] = None
     seed: Annotated[int, typer.Option(help="Of intervals, splits and draws.")] = 0
 
     def to_protocol(self) -> "Protocol":
@@ -114,20 +113,12 @@ class ImageProtocolGroup:
         from ..evaluation.image_measurement import ImageProtocol
         from ..evaluation.uncertainty import Resampling
 
-        resampling = Resampling(seed=self.seed)
-        return ImageProtocol(names_of(self.prompts) or (), names_of(self.scores) or (), self.top_k, resampling)
-
-
-Models = Annotated[
-    list[str] | None,
-    typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, which are averaged."),
-]
+        views, centrings = names_of(self.prompts) or (), names_of(self.scores) or ()
+        return ImageProtocol(views, centrings, self.top_k, Resampling(seed=self.seed))
 
 
 @with_groups
-def evaluate(
-    data: DataGroup, scoring: ProtocolGroup, report: ReportGroup, model: Models = None, device: Device = None
-) -> None:
+def evaluate(data: DataGroup, scoring: ProtocolGroup, report: ReportGroup) -> None:
     """Evaluate checkpoints and write a report; under `accelerate launch` processes share the encoding."""
     from ..evaluation.sets import open_sets
 
@@ -136,58 +127,40 @@ def evaluate(
             "The sets of real pixels are no part of the package: run `python -m training.measure --dataset real` in a "
             "checkout, or name a folder or Hub id of a dataset."
         )
-    run_evaluation(data, scoring, report, models=model, device=device, open_sets=open_sets)
+    run_evaluation(data, scoring, report, open_sets)
 
 
 def run_evaluation(
     data: DataGroup,
     scoring: ProtocolGroup,
     report: ReportGroup,
-    *,
-    models: Sequence[str] | None,
-    device: str | None,
     open_sets: SetOpener,
     left_out: Mapping[str, str] | None = None,
 ) -> None:
-    """Evaluate checkpoints on what `open_sets` opens and write the report.
-
-    Args:
-        data: options of the data sets.
-        scoring: options of the protocol.
-        report: where the report goes.
-        models: folders or Hub ids; the embedded checkpoint when left out.
-        device: where to compute; this process's own when left out.
-        open_sets: opens the data sets by their names.
-        left_out: data sets that are not evaluated on, and why, for the report.
-
-    Raises:
-        ValueError: an option that cannot be used.
-    """
-    from ..evaluation.harness import evaluate as evaluate_
-    from ..evaluation.harness import save_calibrated
+    """Evaluate checkpoints on what `open_sets` opens by the data sets' names; the report says what was left out."""
+    from ..evaluation import harness
     from ..evaluation.protocol import Checkpoint
     from ..evaluation.sharing import encode_together, is_main_process, own_device
 
     protocol = scoring.to_protocol()
-    several = len(data.dataset) > 1 or len(models or ()) > 1
+    several = len(data.dataset) > 1 or len(data.model or ()) > 1
     if scoring.calibrated is not None and ("calibration" not in protocol.suites or several):
         raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
     sets = open_sets(data.dataset, data.to_options(images=bool(protocol.image_models)))
-    checkpoints = [Checkpoint.load(name, device or own_device()) for name in models or [model_of(None)]]
-    evaluation = evaluate_(checkpoints, sets, protocol, encode=encode_together)
+    checkpoints = [Checkpoint.load(name, data.device or own_device()) for name in data.model or [model_of(None)]]
+    evaluation = harness.evaluate(checkpoints, sets, protocol, encode=encode_together)
     if not is_main_process():
         return
     evaluation.results["left_out"] = dict(left_out or {})
     report.write(evaluation.results, evaluation.pictured)
     if scoring.calibrated is not None:
-        save_calibrated(checkpoints[0], evaluation, scoring.calibrated)
+        harness.save_calibrated(checkpoints[0], evaluation, scoring.calibrated)
 
 
 @with_groups
 def evaluate_images_(
     dataset: Annotated[
-        list[str],
-        typer.Option(help="simulated, eurosat:SOURCE, bigearthnet:FOLDER, or folder or Hub id; may be repeated."),
+        list[str], typer.Option(help="simulated, eurosat:SOURCE, bigearthnet:FOLDER, folder, Hub id; may be repeated.")
     ],
     model: Annotated[list[str], typer.Option(help="Folder or Hub id of a CLIP model; may be repeated.")],
     report: ReportGroup,
@@ -205,10 +178,3 @@ def evaluate_images_(
     models = [load_image_model(name, device=device or "cpu") for name in model]
     sets = open_image_sets(dataset, split=split, column=column, num_images=images)
     report.write(evaluate_images(models, sets, scoring.to_protocol(), progress=show_progress()))
-
-
-def _assigned(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    if not name or not value:
-        raise ValueError(f"{text!r} must be COLUMN=LABEL_SET, such as crop=lucas_crops.")
-    return name, value

@@ -25,20 +25,13 @@ Encode = Callable[..., torch.Tensor]
 class EmbeddedSet:
     """Hold a data set as one checkpoint embeds it, with its classes, its blocks of land and its halves.
 
-    Args:
-        checkpoint: that embeds.
-        dataset: samples and tasks.
-        protocol: its batch size, resampling and number of samples.
-        encode: what turns features into embeddings.
-
     Attributes:
         notes: of the data set, and what was noticed on the way.
         truth: by the name of the task, class indices (samples,), -1 where not known.
     """
 
     def __init__(self, checkpoint: Checkpoint, dataset: EvaluationSet, protocol: Protocol, encode: Encode) -> None:
-        self.model, self.processor = checkpoint.model, checkpoint.processor
-        self.name = checkpoint.name
+        self.model, self.processor, self.name = checkpoint.model, checkpoint.processor, checkpoint.name
         self.dataset, self.samples, self.protocol, self._encode = dataset, dataset.samples, protocol, encode
         self.notes = list(dataset.notes)
         self.truth = {task.name: task.truth(dataset.samples) for task in dataset.tasks}
@@ -47,14 +40,10 @@ class EmbeddedSet:
     @cached_property
     def block_km(self) -> float | None:
         """Choose the largest side of blocks that gives enough of them; None where a sample has no coordinates."""
-        counts = {
-            side: len(np.unique(blocks)) for side in BLOCK_SIDES if (blocks := self.samples.blocks(side)) is not None
-        }
-        if not counts:
-            return None
-        return next(
-            (side for side, count in counts.items() if count >= ENOUGH_BLOCKS), max(counts, key=counts.__getitem__)
-        )
+        blocks = {side: self.samples.blocks(side) for side in BLOCK_SIDES}
+        counts = {side: len(np.unique(numbers)) for side, numbers in blocks.items() if numbers is not None}
+        enough = (side for side, count in counts.items() if count >= ENOUGH_BLOCKS)
+        return next(enough, max(counts, key=counts.__getitem__)) if counts else None
 
     @cached_property
     def _blocks(self) -> np.ndarray | None:
@@ -71,10 +60,9 @@ class EmbeddedSet:
         return self.embed(self.samples.num_times)
 
     def embed(self, composites: int, months: Sequence[int] = ()) -> tuple[torch.Tensor, np.ndarray]:
-        """Embed all samples, merged to so many composites and without some months.
+        """Embed all samples, (samples, projection_dim), merged to so many composites and without some months.
 
-        Returns:
-            Unit embeddings (samples, projection_dim), and booleans (samples,): whether any observation is left.
+        Booleans (samples,) beside them tell whether any observation is left.
         """
         features = self.samples.features(self.processor.feature_extractor, composites, months)
         return self.encode(features), features["series_mask"].any(dim=1).numpy()
@@ -104,7 +92,7 @@ class EmbeddedSet:
         key = (task.name, prompts)
         if key not in self._classes:
             texts = self.texts(task, prompts)
-            self._note_unknown_words(task, prompts, texts)
+            self._note_unknown_words(task, prompts, [text for of_class in texts.values() for text in of_class])
             self._classes[key] = embed_classes(self.model, self.processor.tokenizer, texts).cpu()
         return self._classes[key]
 
@@ -113,11 +101,11 @@ class EmbeddedSet:
         scale = self.model.score_scale.detach().float().cpu()
         return score(embeds, self.class_embeds(task, prompts), logit_scale=scale, centring=centring)
 
-    def scored_rows(self, task: Task) -> tuple[np.ndarray, torch.Tensor]:
-        """Draw labelled rows with an observation; return them and their logits with generic prompts."""
-        embeds, observed = self.plain
-        rows = self.some_rows(np.flatnonzero((self.truth[task.name] != UNKNOWN) & observed))
-        return rows, self.logits(embeds[torch.from_numpy(rows)], task, "generic")
+    def scored_rows(self, task: Task) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
+        """Draw labelled rows with an observation; return them, their truth and their logits with generic prompts."""
+        (embeds, observed), truth = self.plain, self.truth[task.name]
+        rows = self.some_rows(np.flatnonzero((truth != UNKNOWN) & observed))
+        return rows, truth[rows], self.logits(embeds[torch.from_numpy(rows)], task, "generic")
 
     def some_rows(self, rows: np.ndarray) -> np.ndarray:
         """Draw as many rows as the protocol takes, in their order."""
@@ -134,14 +122,10 @@ class EmbeddedSet:
         """
         if len(rows) < 2:
             raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
-        known = self.block_km is not None
-        return split_rows_by_place(
-            [self.samples.point_ids[row] for row in rows],
-            self.samples.longitude[rows] if known and self.samples.longitude is not None else None,
-            self.samples.latitude[rows] if known and self.samples.latitude is not None else None,
-            block_km=self.block_km or BLOCK_KM,
-            seed=self.protocol.resampling.seed,
-        )
+        some, seed = self.samples.select(rows), self.protocol.resampling.seed
+        if self.block_km is None:
+            return split_rows_by_place(some.point_ids, seed=seed)
+        return split_rows_by_place(some.point_ids, some.longitude, some.latitude, block_km=self.block_km, seed=seed)
 
     @torch.no_grad()
     def photo_embeds(self, rows: np.ndarray) -> torch.Tensor | None:
@@ -153,22 +137,17 @@ class EmbeddedSet:
         means = []
         for start in range(0, len(rows), PHOTOS_AT_ONCE):
             photos = [list(self.dataset.photos(int(row))) for row in rows[start : start + PHOTOS_AT_ONCE]]
-            values = self.processor.image_processor(
-                [photo for shown in photos for photo in shown], return_tensors="pt"
-            )["pixel_values"]
-            features = self.model.get_image_features(pixel_values=values.to(self.model.device)).pooler_output
-            unit = torch.nn.functional.normalize(features.float().cpu(), dim=-1)
+            inputs = self.processor.image_processor([photo for shown in photos for photo in shown], return_tensors="pt")
+            output = self.model.get_image_features(pixel_values=inputs["pixel_values"].to(self.model.device))
+            unit = torch.nn.functional.normalize(output.pooler_output.float().cpu(), dim=-1)
             means += [part.mean(dim=0) for part in torch.split(unit, [len(shown) for shown in photos])]
         return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 
-    def _note_unknown_words(self, task: Task, prompts: str, texts: Mapping[str, Sequence[str]]) -> None:
+    def _note_unknown_words(self, task: Task, prompts: str, texts: Sequence[str]) -> None:
         """Write a line for the report in place of a warning for each of hundreds of words."""
-        if not self.processor.known_words:
-            return
-        unknown = words_not_in([text for of_class in texts.values() for text in of_class], self.processor.known_words)
-        if unknown:
-            some = ", ".join(unknown[:5])
+        known = self.processor.known_words
+        if known and (unknown := words_not_in(texts, known)):
             self.notes.append(
                 f"{len(unknown)} words of the {prompts.replace('_', ' ')} prompts of {task.name!r} occur in none of "
-                f"the training captions of {self.name}, such as {some}: their scores mean little."
+                f"the training captions of {self.name}, such as {', '.join(unknown[:5])}: their scores mean little."
             )

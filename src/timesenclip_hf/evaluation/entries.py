@@ -87,13 +87,15 @@ def make_entry(
 
 
 def _one_class(scored: Scored, *, calibrated: bool) -> tuple[list[int], dict[str, Any]]:
-    labels, truth, drawn = scored.labels, scored.truth, {"blocks": scored.blocks, "resampling": scored.resampling}
+    labels, truth, blocks, resampling = scored.labels, scored.truth, scored.blocks, scored.resampling
     hits = {f"top_{k}_accuracy": top_k_hits(scored.logits, truth, k) for k in TOP_K if k < len(labels)}
     absent = absent_classes(truth, len(labels))
     guesses = scored.logits.numpy().argmax(axis=1)
-    metrics = bootstrap_classification(guesses, truth, len(labels), hits=hits, **drawn)
+    metrics = bootstrap_classification(guesses, truth, len(labels), blocks, hits=hits, resampling=resampling)
     if calibrated:
-        metrics["expected_calibration_error"] = bootstrap_calibration(scored.logits.softmax(dim=1), truth, **drawn)
+        probabilities = scored.logits.softmax(dim=1)
+        error = bootstrap_calibration(probabilities, truth, blocks, resampling=resampling)
+        metrics["expected_calibration_error"] = error
     confusion = confusion_matrix(truth, guesses, labels=range(len(labels)))
     counts = confusion.sum(axis=1)
     present = np.flatnonzero(counts).tolist()
@@ -115,7 +117,7 @@ def _several_classes(scored: Scored) -> tuple[list[int], dict[str, Any]]:
         return mean_average_precision(scores[rows], targets[rows])
 
     interval = bootstrap(mean_precision, len(targets), scored.blocks, resampling=scored.resampling)
-    present = np.flatnonzero(targets.any(axis=0))
+    present = np.flatnonzero(targets.any(axis=0)).tolist()
     return np.flatnonzero(~targets.any(axis=0)).tolist(), {
         "metrics": {"mean_average_precision": {**interval, "floor": float(targets[:, present].mean())}},
         "average_precision": {labels[index]: float(precision[index]) for index in present},

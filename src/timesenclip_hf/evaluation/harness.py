@@ -26,7 +26,7 @@ class Evaluation:
     """Hold what was measured.
 
     Attributes:
-        results: `runs`, one a data set; `versions`. JSON holds it as it is.
+        results: `runs`, one a data set, and `versions`, as JSON holds them.
         pictured: what the first checkpoint answered for each sample, for pictures.
         calibrations: of the first checkpoint, by data set.
     """
@@ -47,8 +47,8 @@ def evaluate(
 
     Args:
         checkpoints: one, or several that differ by the seed of their training: their figures are averaged.
-        sets: what to evaluate on; taken one after the other, so that a generator keeps one in memory.
-        protocol: how.
+        sets: taken one after the other, so that a generator keeps one in memory.
+        protocol: how series are scored.
         encode: what turns features into embeddings; [`encode`], or one that shares the work among processes.
 
     Raises:
@@ -56,19 +56,15 @@ def evaluate(
     """
     if not checkpoints:
         raise ValueError("There is no checkpoint to evaluate: name one.")
-    protocol = protocol or Protocol()
     described = [checkpoint.describe() for checkpoint in checkpoints]
     evaluation = Evaluation(_results([]))
     for dataset in sets:
-        runs = []
-        for checkpoint, description in zip(checkpoints, described, strict=True):
-            measurement = Measurement(checkpoint, dataset, protocol, encode)
-            runs.append({"model": description, **measurement.run()})
-            if checkpoint is checkpoints[0]:
-                evaluation.pictured += measurement.pictured
-                if measurement.calibration is not None:
-                    evaluation.calibrations[dataset.samples.name] = measurement.calibration
+        measured = [Measurement(checkpoint, dataset, protocol or Protocol(), encode) for checkpoint in checkpoints]
+        runs = [{"model": model, **each.run()} for model, each in zip(described, measured, strict=True)]
         evaluation.results["runs"].append(runs[0] if len(runs) == 1 else average_runs(runs))
+        evaluation.pictured += measured[0].pictured
+        if measured[0].calibration is not None:
+            evaluation.calibrations[dataset.samples.name] = measured[0].calibration
     return evaluation
 
 
@@ -79,16 +75,13 @@ def evaluate_images(
     *,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate CLIP models on labelled images.
+    """Evaluate CLIP models on labelled images; results have the form of those of series, for [`write_report`].
 
     Args:
         image_models: each gives a run for each set.
-        sets: what to evaluate on; taken one after the other, so that a generator keeps one in memory.
-        protocol: how.
+        sets: taken one after the other, so that a generator keeps one in memory.
+        protocol: how images are scored.
         progress: show a bar.
-
-    Returns:
-        Results in the form of series, for [`write_report`]; with `prompt_selection` in each run.
 
     Raises:
         ValueError: prompts that a class lacks, or images that cannot be embedded.
@@ -102,12 +95,7 @@ def evaluate_images(
 
 
 def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str | os.PathLike[str]) -> None:
-    """Write a checkpoint with the temperature and reject threshold that an evaluation fitted.
-
-    Args:
-        checkpoint: the first of the evaluation.
-        evaluation: of one data set, with the suite "calibration".
-        folder: to write.
+    """Write the first checkpoint of an evaluation, with the temperature and reject threshold that were fitted.
 
     Raises:
         ValueError: no calibration was fitted, or several were.
@@ -129,9 +117,6 @@ def average_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     The bounds of an interval are averaged too, since they say how sure the figure of one training is; the `spread`
     beside a value (standard deviation, divided by the runs less one) says how much trainings differ. A calibration is
     of one training, so that it is left out.
-
-    Args:
-        runs: at least two, of the same data set and protocol.
 
     Raises:
         ValueError: the runs hold different figures.

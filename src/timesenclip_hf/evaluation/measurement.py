@@ -4,7 +4,7 @@ Raw scores are what the checkpoint answers for one series by itself. Transductiv
 once and are entries of their own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 
 from ..data.schema import UNKNOWN
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from .baselines import embed_images, nearest_mean_scores, score_images
+from .baselines import ImageModel, embed_images, nearest_mean_scores, score_images
 from .calibration import Calibration, calibration_report, fit_calibration
 from .embedded import EmbeddedSet, Encode
 from .entries import Scored, make_entry, short_report
@@ -32,12 +32,6 @@ WANTED_PRECISION = 0.9
 
 class Measurement:
     """Measure one checkpoint on one data set.
-
-    Args:
-        checkpoint: to evaluate.
-        dataset: samples and tasks.
-        protocol: how.
-        encode: what turns features into embeddings.
 
     Attributes:
         pictured: after [`Measurement.run`], what each task's raw entry with all composites and generic prompts holds.
@@ -59,54 +53,47 @@ class Measurement:
             ValueError: labels, prompts or scores cannot be used.
         """
         samples, _ = self._samples, self._embedded.plain  # a checkpoint that gives NaN ends here, whatever is asked
-        entries = self.zero_shot() if "zero_shot" in self._protocol.suites else []
-        suites: dict[str, Callable[[], Any]] = {
-            "retrieval": self.retrieval,
-            "robustness": self.robustness,
-            "few_shot": self.few_shot,
-            "calibration": self.calibrate,
+        entries = list(self._zero_shot()) if "zero_shot" in self._protocol.suites else []
+        suites: dict[str, Callable[[Task], Any]] = {
+            "retrieval": self._retrieval,
+            "robustness": self._robustness,
+            "few_shot": self._few_shot,
+            "calibration": self._calibrate,
         }
         parts: dict[str, Any] = dict.fromkeys(suites)
         reasons = {}
         for suite, measure in suites.items():
             if suite in self._protocol.suites:
                 try:
-                    parts[suite] = measure()
+                    parts[suite] = measure(self._dataset.tasks[0])
                 except ValueError as error:
                     reasons[suite] = str(error)
+        numbers = {"samples": len(samples), "composites": samples.num_times, "block_km": self._embedded.block_km}
         return {
-            "dataset": {
-                "name": samples.name,
-                "split": samples.split,
-                "samples": len(samples),
-                "composites": samples.num_times,
-                "block_km": self._embedded.block_km,
-            },
+            "dataset": {"name": samples.name, "split": samples.split, **numbers},
             "notes": self._embedded.notes,
             "tasks": entries,
             **parts,
             "not_run": reasons,
         }
 
-    def zero_shot(self) -> list[dict[str, Any]]:
+    def _zero_shot(self) -> Iterator[dict[str, Any]]:
         """Measure an entry a task, number of composites, missing months, prompt view and way of scoring."""
-        entries: list[dict[str, Any]] = []
         most = self._samples.num_times
         for composites in dict.fromkeys(min(number, most) for number in self._protocol.composites):
-            for missing, months in dict.fromkeys(map(parse_months, map(_hashable, self._protocol.missing))):
+            for missing, months in dict.fromkeys(map(parse_months, self._protocol.missing)):
                 if months and most < MONTHS_PER_YEAR:
                     continue
                 is_plain = composites == most and not months
                 embedded = self._embedded.plain if is_plain else self._embedded.embed(composites, months)
                 of = {"composites": composites, "missing": missing}
                 for task in self._dataset.tasks:
-                    entries += self._entries(task, *embedded, of, is_plain=is_plain)
-        return entries
+                    yield from self._entries(task, *embedded, of, is_plain=is_plain)
 
-    def retrieval(self) -> dict[str, Any]:
+    def _retrieval(self, task: Task) -> dict[str, Any]:
         """Retrieve photos by series and series by photos, where there are photos, and series by class names."""
-        task, rows = self._dataset.tasks[0], self._embedded.some_rows(np.arange(len(self._samples)))
         embeds, observed = self._embedded.plain
+        rows = self._embedded.some_rows(np.arange(len(self._samples)))
         rows = rows[observed[rows]]
         return retrieval_report(
             embeds[torch.from_numpy(rows)],
@@ -118,45 +105,33 @@ class Measurement:
             resampling=self._protocol.resampling,
         )
 
-    def robustness(self) -> list[dict[str, Any]]:
-        """Measure raw scores of the first task, generic prompts, under damage."""
-        task = self._dataset.tasks[0]
+    def _robustness(self, task: Task) -> list[dict[str, Any]]:
+        """Measure raw scores, with generic prompts, under damage."""
         rows = self._embedded.some_rows(np.flatnonzero(self._embedded.truth[task.name] != UNKNOWN))
         features = self._samples.select(rows).features(self._extractor)
         observed = features["series_mask"].any(dim=1)
         features, rows = {name: values[observed] for name, values in features.items()}, rows[observed.numpy()]
         truth, blocks = self._embedded.truth[task.name][rows], self._embedded.blocks_of(rows)
+        resampling = self._protocol.resampling
 
-        def measure(damaged: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        def measure(damaged: Mapping[str, torch.Tensor]) -> Mapping[str, Any]:
             answers = self._embedded.logits(self._embedded.encode(damaged), task, "generic").argmax(dim=1)
-            resampling = self._protocol.resampling
-            return dict(bootstrap_classification(answers, truth, len(task.labels), blocks, resampling=resampling))
+            return bootstrap_classification(answers, truth, len(task.labels), blocks, resampling=resampling)
 
-        return robustness_curves(features, measure, self._extractor, seed=self._protocol.resampling.seed)
+        return robustness_curves(features, measure, self._extractor, seed=resampling.seed)
 
-    def few_shot(self) -> list[dict[str, Any]]:
-        """Train probes on the frozen embeddings of the first task, beside boosting on the series and zero-shot."""
-        task = self._dataset.tasks[0]
-        rows, logits = self._embedded.scored_rows(task)
-        halves = self._embedded.halves(rows)
-        embeds, _ = self._embedded.plain
-        return few_shot_ladder(
-            embeds[torch.from_numpy(rows)],
-            self._samples.series[rows].reshape(len(rows), -1),
-            self._embedded.truth[task.name][rows],
-            task.labels,
-            halves,
-            Ladder(seed=self._protocol.resampling.seed),
-            zero_shot=logits.argmax(dim=1),
-        )
+    def _few_shot(self, task: Task) -> list[dict[str, Any]]:
+        """Train probes on the frozen embeddings, beside boosting on the series and zero-shot."""
+        rows, truth, logits = self._embedded.scored_rows(task)
+        embeds, series = self._embedded.plain[0][torch.from_numpy(rows)], self._samples.series[rows]
+        ladder, halves = Ladder(seed=self._protocol.resampling.seed), self._embedded.halves(rows)
+        return few_shot_ladder(embeds, series, truth, task.labels, halves, ladder, zero_shot=logits.argmax(dim=1))
 
-    def calibrate(self) -> dict[str, Any]:
-        """Fit temperature and reject threshold of the first task on half of the land, and judge them on the other."""
-        task = self._dataset.tasks[0]
-        rows, logits = self._embedded.scored_rows(task)
+    def _calibrate(self, task: Task) -> dict[str, Any]:
+        """Fit temperature and reject threshold on half of the land, and judge them on the other."""
+        rows, truth, logits = self._embedded.scored_rows(task)
         # What is fitted is the temperature of the checkpoint as it was trained, whatever was fitted before.
         logits = logits * self._temperature
-        truth = self._embedded.truth[task.name][rows]
         fit, judge = self._embedded.halves(rows)
         try:
             fitted = fit_calibration(logits[fit], truth[fit], precision=WANTED_PRECISION)
@@ -176,15 +151,15 @@ class Measurement:
                 f"No labelled series of {self._samples.name} has an observation left for the task {task.name!r}."
             )
         blocks, scored = self._embedded.blocks_of(rows), embeds[torch.from_numpy(rows)]
-        baselines = self._baselines(task, rows) if is_plain else {}
+        baselines = self._baselines(task, rows, truth[rows]) if is_plain else {}
         for prompts in self._protocol.prompts or task.views:
+            texts = self._embedded.texts(task, prompts)
             for centring in self._protocol.centrings:
                 logits = self._embedded.logits(scored, task, prompts, centring)
                 scores = Scored(task.labels, logits, truth[rows], blocks, self._protocol.resampling)
-                texts = self._embedded.texts(task, prompts)
                 entry = make_entry(task.name, prompts, centring, scores, texts, **of)
                 if is_plain:
-                    entry["baselines"] |= baselines | self._image_baselines(task, prompts, centring, rows)
+                    entry["baselines"] |= baselines | self._image_baselines(texts, centring, rows, truth[rows])
                 if is_plain and centring == "none" and prompts == "generic":
                     self._picture(task, rows, logits)
                 yield entry
@@ -199,10 +174,9 @@ class Measurement:
             EvaluatedSamples(self._samples, task.name, task.labels, truth, predicted, confidence, self._dataset.photos)
         )
 
-    def _baselines(self, task: Task, rows: np.ndarray) -> dict[str, Any]:
+    def _baselines(self, task: Task, rows: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         """Name each half of the land by the nearest class-mean series of the other."""
-        series, truth = self._samples.series[rows], self._embedded.truth[task.name][rows]
-        predicted = np.empty(len(rows), dtype=np.int64)
+        series, predicted = self._samples.series[rows], np.empty(len(rows), dtype=np.int64)
         try:
             halves = self._embedded.halves(rows)
             for fit, judge in (halves, halves[::-1]):
@@ -212,21 +186,17 @@ class Measurement:
             return {}
         return {"nearest class mean, of other places": short_report(predicted, truth, len(task.labels))}
 
-    def _image_baselines(self, task: Task, prompts: str, centring: str, rows: np.ndarray) -> dict[str, Any]:
-        if self._dataset.images is None:
-            return {}
-        baselines, truth = {}, self._embedded.truth[task.name][rows]
-        for image_model, embeds in zip(self._protocol.image_models, self._image_embeds, strict=True):
-            texts = self._embedded.texts(task, prompts)
+    def _image_baselines(
+        self, texts: Mapping[str, Sequence[str]], centring: str, rows: np.ndarray, truth: np.ndarray
+    ) -> dict[str, Any]:
+        baselines = {}
+        for image_model, embeds in self._image_embeds:
             logits = score_images(image_model, embeds[torch.from_numpy(rows)], texts, centring=centring)
-            baselines[image_model.name] = short_report(logits.argmax(dim=1).numpy(), truth, len(task.labels))
+            baselines[image_model.name] = short_report(logits.argmax(dim=1).numpy(), truth, len(texts))
         return baselines
 
     @cached_property
-    def _image_embeds(self) -> list[torch.Tensor]:
-        images = np.asarray(self._dataset.images)
-        return [embed_images(image_model, images) for image_model in self._protocol.image_models]
-
-
-def _hashable(months: Any) -> Any:
-    return months if months is None or isinstance(months, str) else tuple(months)
+    def _image_embeds(self) -> list[tuple[ImageModel, torch.Tensor]]:
+        if self._dataset.images is None:
+            return []
+        return [(model, embed_images(model, np.asarray(self._dataset.images))) for model in self._protocol.image_models]

@@ -104,7 +104,7 @@ def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
     means = sums / sizes
     means[rows, class_of] = within / others
     overall = means.mean(axis=1)
-    return np.divide(means[rows, class_of], overall, out=np.zeros(len(class_of)), where=overall > 0)
+    return np.asarray(np.divide(means[rows, class_of], overall, out=np.zeros(len(class_of)), where=overall > 0))
 
 
 def weigh_prompts(

@@ -12,7 +12,7 @@ from ..runtimes.plan import plan_of
 
 
 def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int | None = None) -> torch.Tensor:
-    """Return the unit embeddings of all series in every process, each of which encodes its share.
+    """Return the unit embeddings of all series (float32, CPU) in every process, each of which encodes its share.
 
     The batches are those of one process, dealt out in turn, so that every series meets the same others in the same
     matrix products and the result does not depend on the number of processes.
@@ -21,9 +21,6 @@ def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_s
         model: with a pixel tower.
         features: `pixel_series`, `series_mask` and `months`; the same in every process.
         batch_size: series a batch; what suits the model and the machine when left out.
-
-    Returns:
-        (series, projection_dim) float32 on the CPU.
     """
     state = _state()
     batch_size = batch_size or plan_of(getattr(model, "pixel_model", model)).chunk_size
