@@ -7,11 +7,9 @@ from timesenclip_hf.app.series_answer import (
     CLOUDED,
     CLOUDED_MONTHS,
     answer_series,
-    choose_series,
     example_series,
     read_series,
 )
-from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 WORDS = "wheat, maize, rapeseed, woodland, buildings, water"
@@ -35,18 +33,6 @@ def test_a_series_of_dates_misses_the_months_without_a_date(page_model):
     dates = np.array(["2018-03-02", "2018-03-20", "2018-07-01"], dtype="datetime64[D]")
     series = {"series": np.full((3, 10), 1500, dtype=np.uint16), "dates": dates}
     assert answer_series(page_model, series, WORDS).series.missing_months == [0, 1, 3, 4, 5, 7, 8, 9, 10, 11]
-
-
-def test_a_table_is_read_as_the_command_reads_it_and_chosen_from_by_number(tmp_path):
-    lines = ["id,month," + ",".join(BANDS)]
-    lines += [f"{name},{month}," + ",".join(["0.2"] * 10) for name in ("a", "b") for month in range(1, 13)]
-    (tmp_path / "series.csv").write_text("\n".join(lines))
-    table = read_series(tmp_path / "series.csv")
-    assert table.ids == read_table(tmp_path / "series.csv").ids
-    assert choose_series(table, 2)[0] == "b"
-    assert choose_series(table, None)[0] == "a"
-    with pytest.raises(ValueError, match="no series 3: the file has 2"):
-        choose_series(table, 3)
 
 
 def test_netcdf_is_read_with_and_without_axes_in_space(tmp_path, page_model):

@@ -24,21 +24,13 @@ CHUNK = 1_024
 
 
 class KeptCube(NamedTuple):
-    """Hold what is kept of a cube for a visitor: nothing of it is read again.
-
-    Attributes:
-        height: rows.
-        width: columns.
-        series: of the pixels, row by row, as the checkpoint reads them.
-        embeds: (pixels, projection_dim), NaN where no observation is clear.
-        seconds: that reading and embedding it took.
-    """
+    """Hold what is kept of a cube for a visitor: nothing of it is read again."""
 
     height: int
     width: int
-    series: EncodedSeries
-    embeds: torch.Tensor
-    seconds: float
+    series: EncodedSeries  # of the pixels, row by row
+    embeds: torch.Tensor  # (pixels, projection_dim), NaN where no observation is clear
+    seconds: float  # that reading and embedding it took
 
 
 class MapAnswer(NamedTuple):

@@ -19,6 +19,8 @@ logger = logging.get_logger(__name__)
 
 APOLOGY = "Sorry, this did not work, and the fault is the page's, not yours. Try again, or with another file."
 Updates = tuple[Any, ...]
+Answer = Callable[..., Updates]
+Components = Sequence[Any]
 
 
 def one_sentence(reason: BaseException) -> str:
@@ -26,7 +28,7 @@ def one_sentence(reason: BaseException) -> str:
     return re.sub(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+", "", " ".join(str(reason).split()))
 
 
-def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., Iterator[Updates]]:
+def in_sentences(answer: Answer, outputs: int) -> Callable[..., Iterator[Updates]]:
     """Put a field for what went wrong before the so many outputs of a call, which then stay as they are.
 
     Bad input (`ValueError`, `OSError`) shows in that field and in a passing note, in a sentence; anything else is
@@ -51,13 +53,7 @@ def in_sentences(answer: Callable[..., Updates], outputs: int) -> Callable[..., 
     return run
 
 
-def bind(
-    triggers: Sequence[Any],
-    answer: Callable[..., Updates],
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    name: str = "",
-) -> None:
+def bind(triggers: Components, answer: Answer, inputs: Components, outputs: Components, name: str = "") -> None:
     """Bind a call to what starts it.
 
     Args:
@@ -68,10 +64,10 @@ def bind(
         name: of the call for programs, which do not see it when left out.
     """
     gr.on(
-        list(triggers),
+        triggers,
         in_sentences(answer, len(outputs) - 1),
-        list(inputs),
-        list(outputs),
+        inputs,
+        outputs,
         api_name=name or None,
         api_visibility="public" if name else "private",
         show_progress="minimal",
@@ -83,11 +79,7 @@ def bind(
 
 
 def bind_texts(
-    buttons: Mapping[str, gr.Button],
-    answer: Callable[..., Updates],
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    field: gr.Textbox,
+    buttons: Mapping[str, gr.Button], answer: Answer, inputs: Components, outputs: Components, field: gr.Textbox
 ) -> None:
     """Bind buttons that each put their text into a field, which is one of the inputs, and call with it."""
     index = list(inputs).index(field)

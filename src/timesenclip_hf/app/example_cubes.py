@@ -1,7 +1,6 @@
 """Simulate small cubes: fields, a town, woods and a lake, with clouds. No real pixel enters."""
 
 from collections.abc import Mapping
-from functools import cache
 
 import numpy as np
 
@@ -33,7 +32,6 @@ WELL_SEEN = 9
 BRIGHTNESS, NOISE, NEIGHBOURS = 0.05, 0.015, 0.3
 
 
-@cache
 def example_cube(name: str) -> xr.Dataset:
     """Simulate one of `EXAMPLES`, as [`open_cube`] returns it.
 

@@ -17,6 +17,7 @@ WORD_SETS = {
     "Broad classes": "cropland, grassland, woodland, buildings, water",
     "Crops": "wheat, maize, rapeseed, sunflower, vineyard, other plants",
 }
+PICTURE = {"show_label": False, "format": "png", "interactive": False, "buttons": [], "elem_classes": "map"}
 
 
 def words_inputs(view: str) -> tuple[gr.Textbox, dict[str, gr.Button]]:
@@ -49,15 +50,5 @@ def picture(title: str, value: object, below: str, elem_id: str, below_id: str) 
     """Show a map under its title, which as a label of Gradio's would lie on its corner, and HTML below it."""
     with gr.Column(min_width=260):
         gr.HTML(render("title", title=title))
-        image = gr.Image(
-            value,
-            label=title,
-            alt_text=title,
-            show_label=False,
-            format="png",
-            interactive=False,
-            buttons=[],
-            elem_id=elem_id,
-            elem_classes="map",
-        )
+        image = gr.Image(value, label=title, alt_text=title, elem_id=elem_id, **PICTURE)
         return image, gr.HTML(below, elem_id=below_id)

@@ -1,6 +1,7 @@
 """Lay out the view of a small cube: its map, and the year of a pixel of it."""
 
 import time
+from functools import cache
 from typing import Any
 
 from ..extras import needs_extra
@@ -27,15 +28,12 @@ class MapView:
     Its calls take `kept`, the cube, or `None` where it was put away or not yet made; `source`, the name of an example
     or `None`, paths of files or `None`, and whether the digital numbers of these have an offset; `text`, class names
     between commas; and row and column of a pixel or `None`. They return what `answer` does.
-
-    Args:
-        model: the checkpoint.
     """
 
     def __init__(self, model: PageModel) -> None:
         self.model = model
         # Examples are embedded once for all visitors.
-        self.examples: dict[str, KeptCube] = {}
+        self.keep_example = cache(lambda name: keep_cube(model, example_cube(name)))
 
     def keep(self, example: str | None, files: list[str] | None, newer: bool) -> KeptCube:
         """Embed the cube that is chosen.
@@ -47,9 +45,7 @@ class MapView:
             return keep_cube(self.model, read_cube(files), offset=BASELINE_OFFSET if newer else None)
         if example is None:
             raise ValueError("There is no cube: choose an example or upload one.")
-        if example not in self.examples:
-            self.examples[example] = keep_cube(self.model, example_cube(example))
-        return self.examples[example]
+        return self.keep_example(example)
 
     def show(self, example: str | None, files: list[str] | None, newer: bool, text: str) -> Updates:
         """Answer for the cube that is chosen, and no pixel of it."""

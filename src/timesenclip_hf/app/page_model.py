@@ -57,7 +57,11 @@ class EncodedSeries:
 
 
 class PageModel:
-    """Hold the checkpoint of a folder or Hub id (`OSError` if none), and the embeddings of the words typed last."""
+    """Hold the checkpoint of a folder or Hub id, and the embeddings of the words typed last.
+
+    Raises:
+        OSError: the checkpoint cannot be found.
+    """
 
     def __init__(self, model: str | PathLike[str] | None = None) -> None:
         loaded = load_pipeline(model, "cpu")
@@ -77,8 +81,8 @@ class PageModel:
             ValueError: there are none, too many, or a name is given twice.
         """
         if len(text) > MOST_CHARACTERS:
-            count = f"{len(text)} characters, at most {MOST_CHARACTERS}"
-            raise ValueError(f"The class names have {count} are read: give fewer.")
+            have = f"{len(text)} characters, at most {MOST_CHARACTERS} are read"
+            raise ValueError(f"The class names have {have}: give fewer.")
         labels = tuple(name for part in text.replace(",", "\n").splitlines() if (name := " ".join(part.split())))
         if not labels:
             raise ValueError(f"There are no class names: type at least one, such as {EXAMPLE}.")
@@ -103,8 +107,8 @@ class PageModel:
         """Embed series: (series, projection_dim) of unit length, NaN where no observation is clear."""
         seen = series.observed.any(axis=1)
         scaled = self.processor.feature_extractor.scale(series.reflectance[seen] * np.float32(DN_PER_REFLECTANCE))
-        features = {"pixel_series": np.nan_to_num(scaled), "series_mask": series.observed[seen]}
-        features["months"] = series.months[seen]
+        mask, months = series.observed[seen], series.months[seen]
+        features = {"pixel_series": np.nan_to_num(scaled), "series_mask": mask, "months": months}
         embeds = torch.full((len(series), self.model.config.projection_dim), float("nan"))
         if seen.any():
             embeds[torch.from_numpy(seen)] = encode(self.model, features)

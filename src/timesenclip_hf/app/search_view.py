@@ -1,6 +1,5 @@
 """Find places by words: those of an index, or simulated ones with their drawn photos."""
 
-from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -43,13 +42,9 @@ def simulated_index(model: PageModel, folder: str | PathLike[str], *, num_points
     folder = Path(folder)
     points = simulate(num_points, seed=SEED)
     photos = draw_photos(points.class_index, visit_states(points.ground)[:, list(VISITS.values())], seed=SEED)
-    columns: dict[str, Sequence[Any]] = {
-        "point_id": [f"simulated {CLASS_NAMES[cover]}, place {row}" for row, cover in enumerate(points.class_index)],
-        "longitude": points.longitude.tolist(),
-        "latitude": points.latitude.tolist(),
-        "year": points.year.tolist(),
-        "row": list(range(num_points)),
-    }
+    names = [f"simulated {CLASS_NAMES[cover]}, place {row}" for row, cover in enumerate(points.class_index)]
+    columns = {name: getattr(points, name).tolist() for name in ("longitude", "latitude", "year")}
+    columns |= {"point_id": names, "row": list(range(num_points))}
     dataset = dataset_from_series(points.series, columns, problems=[])
     (folder / "photos").mkdir(parents=True)
     entries = [_write_photos(photos[row], folder / "photos", row) for row in dataset["row"]]

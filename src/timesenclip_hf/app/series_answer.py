@@ -23,6 +23,7 @@ with needs_extra("map"):
 
 CLOUDED, CLOUDED_MONTHS = "maize, half the year in cloud", [0, 1, 3, 5, 10, 11]
 NUM_PHOTOS = 6
+Series = dict[str, Any]  # what the feature extractor takes: "series" and fields of `SeriesOptions`
 
 
 class SeriesAnswer(NamedTuple):
@@ -41,7 +42,7 @@ class SeriesAnswer(NamedTuple):
 
 
 @cache
-def example_series() -> dict[str, dict[str, Any]]:
+def example_series() -> dict[str, Series]:
     """Simulate a series of each cover and one under much cloud: by name what the feature extractor takes."""
     points, _, rows = example_points()
     clouded = points.series[rows["maize"]].copy()
@@ -63,31 +64,14 @@ def read_series(path: str | Path) -> SeriesTable:
     return table
 
 
-def choose_series(table: SeriesTable, number: float | None) -> tuple[str, dict[str, Any]]:
-    """Take a series of a table by its number, the first is 1: its name and what the feature extractor takes.
-
-    Raises:
-        ValueError: the table has none of this number.
-    """
-    number = 1 if number is None else int(number)
-    if not 1 <= number <= len(table):
-        raise ValueError(f"There is no series {number}: the file has {len(table)}, numbered from 1.")
-    return table.ids[number - 1], table.series[number - 1]
-
-
 def answer_series(
-    model: PageModel,
-    series: dict[str, Any],
-    text: str,
-    *,
-    index: SearchIndex | None = None,
-    offset: float | None = None,
+    model: PageModel, series: Series, text: str, *, index: SearchIndex | None = None, offset: float | None = None
 ) -> SeriesAnswer:
     """Name a series in the words typed.
 
     Args:
         model: the checkpoint.
-        series: as its feature extractor takes it.
+        series: "series" (time, band), and what it says of itself.
         text: class names between commas.
         index: of the same checkpoint, whose nearest points are shown; none when left out.
         offset: to subtract from digital numbers, where the series does not say itself.

@@ -10,7 +10,7 @@ from .fragments import chart, nearest_photos, render, scores
 from .inputs import TEN, upload_inputs, words_inputs
 from .limits import SERIES_SUFFIXES
 from .page_model import PageModel
-from .series_answer import answer_series, choose_series, example_series, read_series
+from .series_answer import answer_series, example_series, read_series
 
 with needs_extra("demo"):
     import gradio as gr
@@ -38,8 +38,11 @@ class SeriesView:
         offset = None
         if file is not None:
             table, offset = read_series(file), BASELINE_OFFSET if newer else None
-            name, series = choose_series(table, number)
-            origin = f"Series {int(number or 1)} of {len(table)}, {name}, of {Path(file).name}."
+            number = 1 if number is None else int(number)
+            if not 1 <= number <= len(table):
+                raise ValueError(f"There is no series {number}: the file has {len(table)}, numbered from 1.")
+            series = table.series[number - 1]
+            origin = f"Series {number} of {len(table)}, {table.ids[number - 1]}, of {Path(file).name}."
         elif example in example_series():
             series, origin = example_series()[example], f"Simulated as {example}."
         else:
