@@ -11,6 +11,8 @@ MONTHS_PER_QUARTER = 3
 # Where a composite of the whole year stands, 0 = January: the rule of `data.schema.month_places`.
 MIDDLE_OF_YEAR = (MONTHS_PER_YEAR - 1) / 2
 _SHARE = ("must be between 0 and 1", 1.0)
+_WEIGHT = ("is a weight and must be 0 or more", sys.float_info.max)
+_DEVIATION = ("is a standard deviation and must be 0 or more", sys.float_info.max)
 
 
 class _Augmentation(nn.Module):
@@ -70,7 +72,7 @@ class TemporalAugmentation(_Augmentation):
         super().__init__()
         _check(_SHARE, probability=probability, month_dropout=month_dropout, band_dropout=band_dropout)
         weights = {"median": median, "drop_quarter": drop_quarter, "random_subset": random_subset}
-        _check(("is a weight and must be 0 or more", sys.float_info.max), **weights)
+        _check(_WEIGHT, **weights)
         if probability and not any(weights.values()):
             raise ValueError(f"`probability` is {probability}, but every weight is 0: set it to 0, or a weight above.")
         self.probability = probability
@@ -123,12 +125,7 @@ class SeriesPerturbation(_Augmentation):
     ) -> None:
         super().__init__()
         _check(_SHARE, blending=blending, calendar_shift=calendar_shift)
-        _check(
-            "is a standard deviation and must be 0 or more",
-            sys.float_info.max,
-            gain_noise=gain_noise,
-            value_noise=value_noise,
-        )
+        _check(_DEVIATION, gain_noise=gain_noise, value_noise=value_noise)
         self.blending = blending
         self.calendar_shift = calendar_shift
         self.gain_noise = gain_noise
