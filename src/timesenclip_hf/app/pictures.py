@@ -84,7 +84,7 @@ def enlarged(pixels: np.ndarray) -> np.ndarray:
 
 
 def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
-    """Frame a pixel of the map, drawn `factor` times larger, in black and white; it stays itself as it is."""
+    """Frame a pixel of the map, drawn `factor` times larger, in black and white; the pixel itself stays as it is."""
     framed = picture.copy()
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
     for width, colour in FRAME.items():
