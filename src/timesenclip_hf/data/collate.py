@@ -13,14 +13,13 @@ import torch
 from ..extras import needs_extra
 from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from .schema import MISSING, as_series
+from .schema import MISSING, SERIES_COLUMNS, as_array, as_series
 
 with needs_extra("data"):
     import pyarrow as pa
     from datasets import Dataset
 
 Inputs = dict[str, torch.Tensor]
-SERIES_COLUMNS = ("series", "observed", "months")
 
 
 class SeriesRows(torch.utils.data.Dataset[Inputs]):
@@ -88,19 +87,15 @@ def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtr
     values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
     inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
     if values.ndim == 3:
-        inputs |= {"pixel_series": _scale(values, observed, extractor), "series_mask": torch.from_numpy(observed)}
-        return inputs | {"months": torch.from_numpy(months)}
+        # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
+        series = extractor.scale(values.astype(np.float32))
+        series *= observed[:, :, None]
+        read = {"pixel_series": series, "series_mask": observed, "months": months}
+        return inputs | {name: torch.from_numpy(array) for name, array in read.items()}
     # Hidden pixels of a patch are filled from its clear ones, which the extractor knows how to do.
     dn = np.where((values == MISSING) | ~observed[:, :, None, None, None], np.nan, values.astype(np.float32))
     features = extractor(dn, months=months, units="dn", offset=0, allow_empty=True, return_tensors="pt")
     return inputs | dict(features)
-
-
-def _scale(values: np.ndarray, observed: np.ndarray, extractor: TimeSenCLIPFeatureExtractor) -> torch.Tensor:
-    # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
-    series = extractor.scale(values.astype(np.float32))
-    series *= observed[:, :, None]
-    return torch.from_numpy(series)
 
 
 def _read_columns(
@@ -110,20 +105,9 @@ def _read_columns(
     series = as_series(table, crop=int(np.sqrt(length // (times * len(BANDS)))))
     if extractor.band_names != list(BANDS):
         series = series[:, :, [BANDS.index(name) for name in extractor.band_names]]
-    read = {name: _flat(table, name) for name in ("observed", "months", *columns)}
-    # A copy, because tensors want memory that may be written to.
-    return {
-        **read,
-        "series": np.array(series),
-        "observed": read["observed"].reshape(-1, times),
-        "months": read["months"].reshape(-1, times),
-    }
-
-
-def _flat(table: pa.Table, name: str) -> np.ndarray:
-    column = table.column(name).combine_chunks()
-    values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
-    return np.array(values.to_numpy(zero_copy_only=False))
+    others = {name: as_array(table.column(name)) for name in ("observed", "months", *columns)}
+    # Copies, because tensors want memory that may be written to.
+    return {name: np.array(column) for name, column in {**others, "series": series}.items()}
 
 
 def _check_columns(dataset: Any, columns: Sequence[str]) -> None:

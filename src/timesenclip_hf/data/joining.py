@@ -14,7 +14,6 @@ with needs_extra("data"):
     from datasets import Dataset, DatasetDict
 
 MANIFEST_FILE = "splits.csv"
-_INDEX_FILE = "dataset_dict.json"
 
 
 def join_dataset(
@@ -25,18 +24,15 @@ def join_dataset(
     *,
     cache_dir: str | None = None,
 ) -> dict[str, int]:
-    """Save a paired dataset with the embedding of each photo, cut into splits, whole or not at all.
+    """Save a paired dataset with the embedding of each photo, cut into splits; return the rows of each split.
 
     Args:
         dataset: of points with photos: a folder, a Hub id, or at hand.
         embeddings: folder of finished embeddings of the photos.
-        output: folder to write, of `DatasetDict.save_to_disk`, with the manifest of the splits, `splits.csv`; one
-            that an earlier call wrote is replaced.
+        output: folder to write whole or not at all, of `DatasetDict.save_to_disk`, with the manifest of the splits,
+            `splits.csv`; one that an earlier call wrote is replaced.
         splits: how the points are split; by blocks of 50 km when left out.
         cache_dir: for the embeddings as Arrow; the usual one of `datasets` when left out.
-
-    Returns:
-        The number of rows of each split.
 
     Raises:
         FileNotFoundError: no such dataset or manifest.
@@ -45,9 +41,8 @@ def join_dataset(
             cannot be split so.
     """
     folder = Path(output)
-    replace = _is_joined(folder)
     # Before the work: the folder is refused here, not after an hour.
-    with whole_folder(folder, replace=replace) as partial:
+    with whole_folder(folder, replace=_is_joined(folder)) as partial:
         points = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
         split_of_point = split_points(points, splits or SplitOptions())
         rows = {name: part for name, part in split_rows(split_of_point, points["point_id"][:]).items() if len(part)}
@@ -59,8 +54,8 @@ def join_dataset(
 
 def _is_joined(folder: Path) -> bool:
     """Tell whether a folder holds what [`join_dataset`] wrote, and nothing else."""
-    index, manifest = folder / _INDEX_FILE, folder / MANIFEST_FILE
-    if not index.is_file() or not manifest.is_file():
+    index = folder / "dataset_dict.json"
+    if not index.is_file() or not (folder / MANIFEST_FILE).is_file():
         return False
     splits = json.loads(index.read_text(encoding="utf-8"))["splits"]
-    return {path.name for path in folder.iterdir()} == {index.name, manifest.name, *splits}
+    return {path.name for path in folder.iterdir()} == {index.name, MANIFEST_FILE, *splits}

@@ -23,6 +23,7 @@ with needs_extra("data"):
 MISSING = -9999
 # Index of a class column where the class is not known; `ClassLabel` allows it.
 UNKNOWN = -1
+SERIES_COLUMNS = ("series", "observed", "months")
 # Photos of a LUCAS point: the four directions, the point itself, and the crop from close by.
 DIRECTIONS = ("N", "E", "S", "W", "P", "C")
 _taxonomy = cache(load_taxonomy)
@@ -157,7 +158,7 @@ def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.
     Raises:
         ValueError: the series differ in length, or do not divide into bands.
     """
-    values = _flat(column["series"] if isinstance(column, Mapping) or hasattr(column, "schema") else column)
+    values = as_array(column["series"] if isinstance(column, Mapping) or hasattr(column, "schema") else column)
     per_time = num_bands * crop**2
     if values.ndim != 2 or values.shape[1] % per_time:
         raise ValueError(
@@ -168,7 +169,8 @@ def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.
     return np.asarray(values.reshape(shape))
 
 
-def _flat(column: Any) -> np.ndarray:
+def as_array(column: Any) -> np.ndarray:
+    """Read a column of numbers (N,) or of lists of one length (N, length); raise `ValueError` where lengths differ."""
     if hasattr(column, "combine_chunks"):
         column = column.combine_chunks()
     if not hasattr(column, "flatten") or not hasattr(column, "to_numpy") or isinstance(column, np.ndarray):

@@ -25,10 +25,10 @@ def server():
         yield running
 
 
-def fetch(server, folder, paths=None, *, verify=False, **options):
+def fetch(server, folder, paths=None, **options):
     requests = [PhotoRequest(f"{server.url}/{path}", path) for path in paths or server.photos]
     wanted = DownloadOptions(**{"pause": 0.01, **options})
-    return download_photos(requests, folder, wanted, verify=verify, progress=False)
+    return download_photos(requests, folder, wanted, progress=False)
 
 
 def test_photos_arrive_whole_with_their_checksums(server, tmp_path):
@@ -184,15 +184,6 @@ def test_photos_found_in_the_folder_are_kept_if_they_can_be_read(server, tmp_pat
     report = fetch(server, tmp_path)
     assert (report.fetched, report.kept) == (1, 1)
     assert len((tmp_path / CHECKSUM_FILE).read_text().splitlines()) == 2
-
-
-def test_verifying_finds_a_changed_photo_and_fetches_it_again(server, tmp_path):
-    content = server.add("a.jpg")
-    fetch(server, tmp_path)
-    (tmp_path / "a.jpg").write_bytes(draw_photo(5))
-    assert fetch(server, tmp_path).kept == 1
-    assert fetch(server, tmp_path, verify=True).fetched == 1
-    assert (tmp_path / "a.jpg").read_bytes() == content
 
 
 def test_a_torn_last_line_of_the_checksums_is_dropped(server, tmp_path):

@@ -87,13 +87,8 @@ class DownloadOptions:
 class DownloadReport:
     """Tell what became of the photos asked for; `str()` is the text for people.
 
-    Attributes:
-        fetched: photos that arrived now.
-        continued: those of them that were continued from an earlier part.
-        kept: photos that were there already.
-        num_bytes: received now.
-        failed: the photos that did not arrive, by reason.
-        stopped: why the download ended before every photo was tried; empty otherwise.
+    `continued` are those fetched whose earlier part was there, `failed` the photos that did not arrive, by reason;
+    `stopped` says why the download ended before every photo was tried.
     """
 
     fetched: int = 0
@@ -119,16 +114,14 @@ def download_photos(
     folder: str | os.PathLike[str],
     options: DownloadOptions = DownloadOptions(),
     *,
-    verify: bool = False,
     progress: bool = True,
 ) -> DownloadReport:
     """Fetch photos into a folder; call it again to go on, or to try the failed ones again.
 
     Args:
-        photos: what to fetch, such as [`lucas.photo_requests`] gives; a path that is named twice is fetched once.
+        photos: to fetch, such as [`lucas.photo_requests`] gives; a path that is named twice is fetched once.
         folder: where the photos and their checksums go.
         options: how the server is asked.
-        verify: compute the checksums of the photos that are there, and fetch the changed ones again.
         progress: show a bar.
 
     Raises:
@@ -139,7 +132,7 @@ def download_photos(
     folder.mkdir(parents=True, exist_ok=True)
     bar = tqdm(wanted.values(), desc="photos", unit="photo", disable=not progress)
     with ChecksumFile(folder) as checksums, bar:
-        work = _Download(iter(bar), folder, checksums, options, verify)
+        work = _Download(iter(bar), folder, checksums, options)
         with ThreadPoolExecutor(options.workers) as executor:
             futures = [executor.submit(work.run) for _ in range(options.workers)]
             try:
@@ -205,7 +198,6 @@ class _Download:
     folder: Path
     checksums: ChecksumFile
     options: DownloadOptions
-    verify: bool
     report: DownloadReport = field(default_factory=DownloadReport)
     stop: threading.Event = field(default_factory=threading.Event)
     lock: Any = field(default_factory=threading.Lock)
@@ -254,9 +246,8 @@ class _Download:
     def _is_kept(self, path: str, target: Path) -> bool:
         if not target.is_file():
             return False
-        known = self.checksums.checksums.get(path)
-        if known is not None:
-            return not self.verify or sha256_of(target) == known
+        if path in self.checksums.checksums:
+            return True
         if photo_fault(target) is not None:
             return False
         checksum = sha256_of(target)

@@ -15,7 +15,7 @@ import numpy as np
 from ...extras import needs_extra
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, Row, import_parts
-from ..schema import DIRECTIONS, UNKNOWN, build_features, classes_of_codes, photo_feature
+from ..schema import DIRECTIONS, SERIES_COLUMNS, UNKNOWN, build_features, classes_of_codes, photo_feature
 from ..sources.countries import nuts0
 from ..sources.lucas import (
     LANDSCAPE,
@@ -38,7 +38,6 @@ with needs_extra("data"):
 ROWS_PER_PART = 500
 # With their bytes, photos of a megabyte each: a part stays near 100 MB.
 ROWS_PER_PART_WITH_BYTES = 25
-SERIES_COLUMNS = ("series", "observed", "months")
 
 
 @dataclass(frozen=True)
