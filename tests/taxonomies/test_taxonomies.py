@@ -131,18 +131,20 @@ def test_codes_names_and_order_are_those_of_the_nomenclature(name: str, key: str
     ],
 )
 def test_a_detailed_class_leads_to_the_one_above_it(name: str, child: str, parent: str):
-    assert load_taxonomy(name).parent_of(child).name == parent
+    taxonomy = load_taxonomy(name)
+    assert taxonomy.parents.find(taxonomy.find(child).parent).name == parent
 
 
 @pytest.mark.parametrize("name", ["lucas_lc1", "lucas_lu1", "eunis_level2"])
 def test_every_class_of_a_lower_level_has_a_parent_and_its_code_begins_with_the_parents(name: str):
     taxonomy = load_taxonomy(name)
-    assert all(label.code.startswith(taxonomy.parent_of(label.code).code) for label in taxonomy.labels)
+    assert all(label.code.startswith(taxonomy.parents.find(label.parent).code) for label in taxonomy.labels)
 
 
 def test_the_top_of_a_label_set_has_no_parent():
-    with pytest.raises(ValueError, match="'Cropland' of 'LUCAS land cover' has no parent"):
-        load_taxonomy("lucas_lc").parent_of("B")
+    taxonomy = load_taxonomy("lucas_lc")
+    assert taxonomy.parents is None
+    assert taxonomy.find("B").parent is None
 
 
 @pytest.mark.parametrize(

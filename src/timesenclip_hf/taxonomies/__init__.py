@@ -34,7 +34,7 @@ class Label:
 
     Attributes:
         code: its code in the source.
-        name: the name to show.
+        name: to show.
         aliases: other spellings and names by which it is found.
         parent: code of the class one level up, in the `parents` of its label set; None at the top.
         prompts: phrases that describe it, by view; a view may be absent.
@@ -109,22 +109,10 @@ class Taxonomy:
         label = self._by_key.get(text.strip().casefold()) or self._by_key.get(_key(text))
         if label is not None:
             return label
-        nearest = difflib.get_close_matches(_key(text), self._by_key, n=1, cutoff=0.0)
-        hint = self._by_key[nearest[0]]
+        hint = self._by_key[difflib.get_close_matches(_key(text), self._by_key, n=1, cutoff=0.0)[0]]
         raise ValueError(
             f"There is no class {text!r} in {self.name!r}: the nearest is {hint.name!r}, with code {hint.code!r}."
         )
-
-    def parent_of(self, text: str) -> Label:
-        """Return the class one level up from the label with this code, name or alias.
-
-        Raises:
-            ValueError: no such class, or no level above it.
-        """
-        label = self.find(text)
-        if self.parents is None or label.parent is None:
-            raise ValueError(f"{label.name!r} of {self.name!r} has no parent: it is at the top of its label set.")
-        return self.parents.find(label.parent)
 
     @cached_property
     def _by_key(self) -> dict[str, Label]:
@@ -132,7 +120,6 @@ class Taxonomy:
 
 
 def _key(text: str) -> str:
-    """Strip a name of case, spaces and punctuation."""
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
@@ -191,25 +178,18 @@ def _read_label(entry: Any) -> Label:
     _check_texts([entry[name] for name in ("code", "name", "parent") if name in entry], f"the code or name of {where}")
     for name, texts in [("aliases", entry.get("aliases", [])), *prompts.items()]:
         _check_texts(texts, f"each of the {name} of {where}")
-    return Label(
-        entry["code"],
-        entry["name"],
-        tuple(entry.get("aliases", [])),
-        entry.get("parent"),
-        {view: tuple(prompts[view]) for view in VIEWS if prompts.get(view)},
-    )
+    phrases = {view: tuple(prompts[view]) for view in VIEWS if prompts.get(view)}
+    return Label(entry["code"], entry["name"], tuple(entry.get("aliases", [])), entry.get("parent"), phrases)
 
 
 def _check_fields(content: Any, where: str, required: Iterable[str], optional: Iterable[str]) -> None:
     if not isinstance(content, dict):
         raise ValueError(f"{where} must be a JSON object, got {content!r}.")
     known = (*required, *optional)
-    for name in required:
-        if name not in content:
-            raise ValueError(f"{where} lacks the field {name!r}.")
-    for name in content:
-        if name not in known:
-            raise ValueError(f"{where} has the unknown field {name!r}: use {', '.join(known)}.")
+    if lacking := [name for name in required if name not in content]:
+        raise ValueError(f"{where} lacks the field {lacking[0]!r}.")
+    if unknown := [name for name in content if name not in known]:
+        raise ValueError(f"{where} has the unknown field {unknown[0]!r}: use {', '.join(known)}.")
 
 
 def _check_texts(texts: Any, what: str) -> None:
@@ -219,14 +199,13 @@ def _check_texts(texts: Any, what: str) -> None:
 
 def _check_labels(labels: tuple[Label, ...], parents: Taxonomy | None) -> None:
     """Check that every text leads to one label, and that every parent exists."""
-    keys = Counter(key for label in labels for key in _keys(label))
-    twice = next((key for key, count in keys.items() if count > 1), None)
-    if twice is not None:
-        raise ValueError(f"{twice!r} is the code, name or alias of two labels: each must lead to one.")
+    for key, count in Counter(key for label in labels for key in _keys(label)).items():
+        if count > 1:
+            raise ValueError(f"{key!r} is the code, name or alias of two labels: each must lead to one.")
     prompts = Counter(prompt.casefold() for label in labels for texts in label.prompts.values() for prompt in texts)
-    shared = next((prompt for prompt, count in prompts.items() if count > 1), None)
-    if shared is not None:
-        raise ValueError(f"the prompt {shared!r} is given twice: a prompt describes one label in one view.")
+    for prompt, count in prompts.items():
+        if count > 1:
+            raise ValueError(f"the prompt {prompt!r} is given twice: a prompt describes one label in one view.")
     for label in labels:
         if label.parent is not None and (parents is None or label.parent not in parents.names):
             raise ValueError(f"{label.parent!r}, parent of {label.code!r}, is not a code of the `parents` set.")
