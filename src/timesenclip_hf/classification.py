@@ -20,17 +20,11 @@ from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 
 
 class Embedded(NamedTuple):
-    """Hold series as the pixel tower sees them.
+    """Hold series as the pixel tower sees them."""
 
-    Attributes:
-        embeds: unit embeddings (observed series, projection_dim) float32.
-        observed: bool (series,), False where there is no observation.
-        clear_months: uint8 (series,), number of calendar months with an observation.
-    """
-
-    embeds: torch.Tensor
-    observed: np.ndarray
-    clear_months: np.ndarray
+    embeds: torch.Tensor  # unit embeddings (observed series, projection_dim) float32
+    observed: np.ndarray  # bool (series,), False where there is no observation
+    clear_months: np.ndarray  # uint8 (series,), number of calendar months with an observation
 
 
 class PixelEncoder:
@@ -83,17 +77,15 @@ class PixelEncoder:
         if self.compute.deduplicate and observed.any():
             first, copies = _distinct(seen)
             seen = {name: values[first] for name, values in seen.items()}
-        embeds = encode(
-            self.model, seen, batch_size=self.compute.batch_size, dtype=self.compute.dtype, tower=self.tower
-        )
+        size, dtype = self.compute.batch_size, self.compute.dtype
+        embeds = encode(self.model, seen, batch_size=size, dtype=dtype, tower=self.tower)
         return Embedded(embeds if copies is None else embeds[copies], observed, _clear_months(features["months"], mask))
 
 
 class PixelClassifier(PixelEncoder):
     """Classify any number of series with a checkpoint and a set of class names.
 
-    Unlike the pipeline, which builds a list of results for each series, it answers in arrays and lets series without a
-    single observation pass.
+    Unlike the pipeline it answers in arrays, and lets series without a single observation pass.
 
     Args:
         labels: a list of names, a string with commas, or `{label: [phrases]}`.
@@ -120,15 +112,11 @@ class PixelClassifier(PixelEncoder):
         self.labels, self.class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
 
     def probabilities(self, series: Any, reading: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Classify series that fit in memory together.
+        """Return probabilities (series, classes) float32, NaN where nothing is observed, and observed months (series,).
 
         Args:
-            series: an array (series, time, band[, height, width]), or a list of arrays or of dictionaries.
+            series: an array (series, time, band[, height, width]), or a list, that fits in memory together.
             reading: what their numbers mean.
-
-        Returns:
-            Probabilities (series, classes) float32, NaN where nothing is observed; and the number of calendar months
-            with an observation (series,).
 
         Raises:
             ValueError: what is wrong with the series, in one sentence.
@@ -139,16 +127,13 @@ class PixelClassifier(PixelEncoder):
     def probabilities_of_items(
         self, items: Sequence[Any], reading: SeriesOptions | None = None, *, progress: bool = False
     ) -> np.ndarray:
-        """Classify a list of series of any length, a chunk at a time.
+        """Return probabilities (series, classes) float32, NaN where nothing is observed, of a list a chunk at a time.
 
         Args:
             items: arrays (time, band[, height, width]), or dictionaries with "series" and any field of
                 [`SeriesOptions`].
             reading: what the numbers mean that do not say so themselves.
             progress: show a progress bar.
-
-        Returns:
-            Probabilities (series, classes) float32, NaN where nothing is observed.
 
         Raises:
             ValueError: what is wrong with the series, in one sentence.
@@ -165,16 +150,13 @@ class PixelClassifier(PixelEncoder):
 def class_probabilities(
     embeds: torch.Tensor, observed: np.ndarray, class_embeds: torch.Tensor, score_scale: float
 ) -> np.ndarray:
-    """Turn embeddings into probabilities.
+    """Turn embeddings into probabilities (series, classes) float32, NaN where nothing was observed.
 
     Args:
         embeds: unit embeddings (observed series, projection_dim).
         observed: bool (series,).
         class_embeds: unit embeddings (classes, projection_dim).
         score_scale: of the model.
-
-    Returns:
-        (series, classes) float32, NaN where nothing was observed.
     """
     probabilities = np.full((len(observed), len(class_embeds)), np.nan, dtype=np.float32)
     probabilities[observed] = score(embeds, class_embeds, logit_scale=score_scale).softmax(dim=-1).numpy()

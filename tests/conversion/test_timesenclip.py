@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoProcessor
 from tests.support.reference import KEY_FORMS, UpstreamEncoder, random_upstream_encoder, under
 from timesenclip_hf import TimeSenCLIPPixelConfig
 from timesenclip_hf.conversion import ConversionReport, convert_timesenclip, read_upstream_encoder
+from timesenclip_hf.conversion.upstream import read_upstream
 
 
 @pytest.fixture
@@ -241,21 +242,25 @@ def test_a_hub_id_is_downloaded_and_its_only_checkpoint_found(convert, tmp_path,
     torch.save(random_upstream_encoder().state_dict(), tmp_path / "upstream.ckpt")
     asked = []
     monkeypatch.setattr(
-        "timesenclip_hf.conversion.files.list_repo_files",
+        "timesenclip_hf.conversion.upstream.list_repo_files",
         lambda repo, revision: ["README.md", "TimeSenCLIP_1x1.ckpt"],
     )
     monkeypatch.setattr(
-        "timesenclip_hf.conversion.files.hf_hub_download",
+        "timesenclip_hf.conversion.upstream.hf_hub_download",
         lambda repo, file, revision: asked.append((repo, file, revision)) or str(tmp_path / "upstream.ckpt"),
     )
     for name in ("someone/TimeSenCLIP", "someone/TimeSenCLIP:TimeSenCLIP_1x1.ckpt"):
-        report = convert_timesenclip(name, tiny_clip, tmp_path / "converted", num_attention_heads=4, revision="main")
+        report = convert_timesenclip(
+            read_upstream(name, "main"), tiny_clip, tmp_path / "converted", num_attention_heads=4
+        )
         assert report.checkpoint == name
     assert asked == [("someone/TimeSenCLIP", "TimeSenCLIP_1x1.ckpt", "main")] * 2
 
 
 def test_a_hub_repository_with_several_checkpoints_asks_which(tiny_clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("timesenclip_hf.conversion.files.list_repo_files", lambda repo, revision: ["a.ckpt", "b.ckpt"])
+    monkeypatch.setattr(
+        "timesenclip_hf.conversion.upstream.list_repo_files", lambda repo, revision: ["a.ckpt", "b.ckpt"]
+    )
     with pytest.raises(ValueError, match=r"found a\.ckpt, b\.ckpt: name one as some/one:FILE"):
         convert_timesenclip("some/one", tiny_clip, tmp_path / "converted")
 

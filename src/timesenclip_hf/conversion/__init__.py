@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .files import read_upstream
-from .keys import ConversionReport
 from .senclip import convert_senclip, holds_clip
-from .timesenclip import convert_timesenclip, holds_encoder, read_upstream_encoder
+from .timesenclip import convert_timesenclip, encoder_prefix, read_upstream_encoder
+from .upstream import ConversionReport, read_upstream
 
 __all__ = ["ConversionReport", "convert", "convert_senclip", "convert_timesenclip", "read_upstream_encoder"]
 
@@ -37,7 +36,7 @@ def convert(
         ValueError: the file cannot be converted, its keys are of neither paper, or it has no use for an option.
     """
     upstream = read_upstream(checkpoint, revision)
-    if holds_encoder(upstream.weights):
+    if encoder_prefix(upstream.weights) is not None:
         return convert_timesenclip(upstream, clip, output, band_order=band_order, vision_tower=vision_tower)
     if not holds_clip(upstream.weights):
         raise ValueError(

@@ -11,8 +11,7 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, C
 
 from ..files import first_line
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from .files import UpstreamFile, read_upstream
-from .keys import ConversionReport, KeyTable
+from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 KEY_TABLE = KeyTable("senclip")
 # Every ViT of OpenAI's has heads of this width, in both towers; the shapes do not tell.
@@ -21,9 +20,7 @@ HEAD_WIDTH = 64
 _VIT, _RESNET = "visual.conv1.weight", "visual.layer1.0.conv1.weight"
 
 
-def convert_senclip(
-    checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path, *, revision: str | None = None
-) -> ConversionReport:
+def convert_senclip(checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path) -> ConversionReport:
     """Write a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
 
     Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU. Keys
@@ -31,12 +28,10 @@ def convert_senclip(
     Every key of the CLIP must be known and present. Tried with random weights, not with the released ones.
 
     Args:
-        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository
-            holds several; or what was read of it.
+        checkpoint: a `.ckpt` or `.pt` file, or a Hub id, `user/repo` or `user/repo:file.ckpt`; or what was read of it.
         clip: folder or Hub id of a CLIP checkpoint: its tokenizer, and its text tower and temperature where the file
             has the vision tower alone.
         output: folder to write.
-        revision: of the Hub repository of `checkpoint`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -46,7 +41,7 @@ def convert_senclip(
     output = Path(output)
     if output.is_file():
         raise ValueError(f"The output must be a folder, {output} is a file.")
-    file = read_upstream(checkpoint, revision)
+    file = read_upstream(checkpoint)
     upstream = _find_clip(file)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(clip))
@@ -108,7 +103,11 @@ def _find_clip(file: UpstreamFile) -> UpstreamCLIP:
                 raise ValueError(f"{name} has a key that no CLIP of OpenAI's has: {key}.")
             left_out[key] = reason or "outside the CLIP"
     upstream = UpstreamCLIP(weights, prefix, left_out)
-    _check_keys(upstream, name)
+    groups = ("vision", "text") if upstream.has_text else ("vision",)
+    missing = [prefix + key for group in groups for key in KEY_TABLE.missing(weights, group)]
+    if missing:
+        raise ValueError(f"{name} lacks keys of the CLIP: {', '.join(missing)}.")
+    KEY_TABLE.check_axes(weights)
     return upstream
 
 
@@ -135,15 +134,6 @@ def _prefix_of(state: Mapping[str, Tensor], name: str) -> str:
         places = ", ".join(prefix or "no prefix" for prefix in trained)
         raise ValueError(f"{name} holds {len(trained)} CLIPs, under {places}: save the state dict of one alone.")
     return trained[0]
-
-
-def _check_keys(upstream: UpstreamCLIP, name: str) -> None:
-    """Refuse a CLIP with a key missing, or a weight with another number of axes."""
-    groups = ["vision", *(["text"] if upstream.has_text else [])]
-    missing = [upstream.prefix + key for group in groups for key in KEY_TABLE.missing(upstream.weights, group)]
-    if missing:
-        raise ValueError(f"{name} lacks keys of the CLIP: {', '.join(missing)}.")
-    KEY_TABLE.check_axes(upstream.weights)
 
 
 def _build_clip(upstream: UpstreamCLIP, donor: CLIPModel | None, donor_name: str) -> CLIPModel:

@@ -20,8 +20,7 @@ from ..models.timesenclip.feature_extraction_timesenclip import (
 from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from .files import UpstreamFile, read_upstream
-from .keys import ConversionReport, KeyTable
+from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 # Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for
 # validation, and the one that was trained, under `learner.`, goes first.
@@ -42,22 +41,19 @@ def convert_timesenclip(
     band_order: Sequence[str] | None = None,
     num_attention_heads: int = 8,
     vision_tower: bool = True,
-    revision: str | None = None,
 ) -> ConversionReport:
     """Write a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
 
     Every key of the encoder must be known and present; sizes are read from the shapes.
 
     Args:
-        checkpoint: a `.ckpt` or `.pt` file, or a Hub id: `user/repo`, or `user/repo:file.ckpt` where the repository
-            holds several; or what was read of it.
+        checkpoint: a `.ckpt` or `.pt` file, or a Hub id, `user/repo` or `user/repo:file.ckpt`; or what was read of it.
         clip: folder or Hub id of the CLIP checkpoint that gives the text and vision towers.
         output: folder to write: model, processor and their configurations.
         band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the feature
             extractor's configuration, with upstream's scaling for each band.
         num_attention_heads: the one size that the shapes do not tell; 8 in the release.
         vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
-        revision: of the Hub repository of `checkpoint`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -70,7 +66,7 @@ def convert_timesenclip(
     bands = tuple(map(canonical_band, band_order or BANDS))
     if len(set(bands)) < len(bands):
         raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
-    file = read_upstream(checkpoint, revision)
+    file = read_upstream(checkpoint)
     upstream = read_upstream_encoder(file, num_bands=len(bands), num_attention_heads=num_attention_heads)
     try:
         model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
@@ -96,7 +92,6 @@ def convert_timesenclip(
 
 
 def _sizes(pixel_model: TimeSenCLIPPixelModel) -> str:
-    """Say in a line how large a pixel tower is."""
     config: Any = pixel_model.config
     height, width = config.patch_shape
     return (
@@ -139,22 +134,15 @@ def read_upstream_encoder(
     return UpstreamEncoder(model, prefix, list(encoder), left_out)
 
 
-def holds_encoder(keys: Iterable[str]) -> bool:
-    """Tell whether the keys of a file are those of a TimeSenCLIP encoder."""
-    return _prefix_of(keys) is not None
-
-
-def _prefix_of(keys: Iterable[str]) -> str | None:
-    """Find the prefix under which the keys are those of an encoder."""
-    held = set(keys)
-    return next(
-        (prefix for prefix in PREFIXES if any(prefix + key in held for key in KEY_TABLE.groups["encoder"])), None
-    )
+def encoder_prefix(keys: Iterable[str]) -> str | None:
+    """Find the prefix under which the keys are those of a TimeSenCLIP encoder."""
+    names = KEY_TABLE.groups["encoder"]
+    return next((prefix for prefix in PREFIXES if not {prefix + name for name in names}.isdisjoint(keys)), None)
 
 
 def _find_encoder(state: dict[str, Tensor], name: str) -> tuple[str, dict[str, Tensor], dict[str, str]]:
     """Return the encoder's prefix, its tensors by bare key, and the other keys with the reason to leave them."""
-    prefix = _prefix_of(state)
+    prefix = encoder_prefix(state)
     if prefix is None:
         places = ", ".join(p or "no prefix" for p in PREFIXES)
         raise ValueError(
@@ -213,10 +201,8 @@ def _infer_config(encoder: dict[str, Tensor], num_bands: int, heads: int) -> Tim
 
 def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
     """Join a feature extractor of these bands with the image processor and the tokenizer of a CLIP."""
-    scaling = dict(zip(BANDS, zip(UPSTREAM_LOW, UPSTREAM_SCALE, strict=True), strict=True))
-    feature_extractor = TimeSenCLIPFeatureExtractor(
-        band_names=bands, band_low=[scaling[band][0] for band in bands], band_scale=[scaling[band][1] for band in bands]
-    )
+    low, scale = ([values[BANDS.index(band)] for band in bands] for values in (UPSTREAM_LOW, UPSTREAM_SCALE))
+    feature_extractor = TimeSenCLIPFeatureExtractor(bands, low, scale)
     return TimeSenCLIPProcessor(
         feature_extractor, AutoImageProcessor.from_pretrained(clip), AutoTokenizer.from_pretrained(clip)
     )

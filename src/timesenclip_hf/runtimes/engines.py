@@ -56,7 +56,6 @@ class RuntimeTower:
 
 
 def _open_onnx(exported: bytes, precision: str, threads: int) -> Run:
-    """Open an exported tower in ONNX Runtime."""
     with needs_extra("export"):
         import onnxruntime
     options = onnxruntime.SessionOptions()
@@ -66,7 +65,6 @@ def _open_onnx(exported: bytes, precision: str, threads: int) -> Run:
 
 
 def _open_openvino(exported: bytes, precision: str, threads: int) -> Run:
-    """Open an exported tower in OpenVINO."""
     with needs_extra("export"):
         import openvino
     # A stream each: threads that share a stream wait for each other at every layer, a fifth of the time where one core

@@ -25,15 +25,11 @@ CHECKED_SERIES = 64
 
 
 class ExportReport(NamedTuple):
-    """Say what was written, and how near it is to PyTorch.
-
-    Attributes:
-        figures: for each runtime the largest difference of a number of the unit embeddings, or the mean cosine.
-    """
+    """Say what was written, and how near it is to PyTorch in each runtime."""
 
     path: Path
     precision: str
-    figures: dict[str, float]
+    figures: dict[str, float]  # the largest difference of a number of the unit embeddings, or the mean cosine
 
     def __str__(self) -> str:
         measure = "largest difference" if self.precision == "float32" else "mean cosine"
@@ -150,24 +146,19 @@ def read_exported(path: str | PathLike[str], tower: Any) -> bytes:
     content = path.read_bytes()
     metadata, expected = read_metadata(content, path), weights_hash(tower.state_dict())
     if metadata.get("package") != "timesenclip_hf" or metadata.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} was not written by this version's timesenclip export: write it again with "
-            f"timesenclip export --output {path}."
-        )
+        how = f"write it again with timesenclip export --output {path}"
+        raise ValueError(f"{path} was not written by this version's timesenclip export: {how}.")
     if metadata["weights_sha256"] != expected:
         raise ValueError(
-            f"{path} was exported from another checkpoint: expected weights {expected}, got {metadata['weights_sha256']};"
-            " export this one with timesenclip export --model CHECKPOINT --output FILE.onnx."
+            f"{path} was exported from another checkpoint: expected weights {expected}, got "
+            f"{metadata['weights_sha256']}; export this one with timesenclip export --model CHECKPOINT --output "
+            "FILE.onnx."
         )
     return content
 
 
 def read_metadata(content: bytes, path: Path) -> dict[str, str]:
-    """Read what an exported file says about itself.
-
-    Raises:
-        ValueError: it is no ONNX file.
-    """
+    """Read what an exported file says about itself, or raise ValueError where it is no ONNX file."""
     with needs_extra("export"):
         import onnx
     try:

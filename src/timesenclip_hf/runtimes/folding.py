@@ -31,30 +31,22 @@ class FoldedBlock:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLayer(FoldedBlock):
-    """Hold a layer of the transformer.
+    """Hold a layer of the transformer."""
 
-    Attributes:
-        qkv: of queries, keys and values, scaling folded into the queries; none in a first layer that has them from the
-            inputs.
-    """
-
-    qkv: list[Affine]
+    qkv: list[Affine]  # scaling folded into the queries; none in a first layer that has them from the inputs
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldedLastLayer(FoldedBlock):
     """Hold the last layer, for the class token alone; the bias of the values is folded into `out`.
 
-    Attributes:
-        query: scaling folded in.
-        keys: (heads, head_dim, width); a query times them is compared with the tokens themselves. A key's bias adds the
-            same to all scores of a query, which its softmax does not see.
-        values: (heads, width, head_dim), of each head's mixture of tokens.
+    A query times `keys` is compared with the tokens themselves. A key's bias adds the same to all scores of a query,
+    which its softmax does not see.
     """
 
-    query: Affine
-    keys: Tensor
-    values: Tensor
+    query: Affine  # scaling folded in
+    keys: Tensor  # (heads, head_dim, width)
+    values: Tensor  # (heads, width, head_dim), of each head's mixture of tokens
 
 
 @dataclass(frozen=True)
@@ -66,11 +58,10 @@ class FoldedTransformer:
             one, and the class token add to a token's hidden state and, behind that, to its queries, keys and values in
             the first layer. Those are left out where a time step has more numbers than the width, or the first layer is
             the last.
-        layers: all but the last.
     """
 
     inputs: Tensor
-    layers: list[FoldedLayer]
+    layers: list[FoldedLayer]  # all but the last
     last: FoldedLastLayer
     post_layernorm: Affine
     projection: Affine

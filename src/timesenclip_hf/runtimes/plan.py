@@ -44,17 +44,13 @@ class InferencePlan:
         device: where to compute.
         widest: numbers of a series in its widest activations.
 
-    Attributes:
-        engine: what computes the matrix products, "oneDNN" or "PyTorch".
-
     Raises:
         ValueError: the device does not compute in the precision.
     """
 
     def __init__(self, tower: Any, precision: str, device: torch.device, widest: int) -> None:
         check_precision(precision, device)
-        self.config = tower.config
-        self.device = device
+        self.config, self.device = tower.config, device
         self.product_type, self.sum_type = PRECISIONS[precision]
         self.halved = self.product_type != torch.float32
         self.engine = engine_of(self.product_type, device)

@@ -23,8 +23,7 @@ def make_product(weight: Tensor, bias: Tensor, rows: int, activation: str = "non
 
     On a processor oneDNN computes it from packed weights, as `torch.compile` does with frozen ones: on AMD's twice to
     three times as fast in float32 as `nn.functional.linear`, which leaves it to MKL, and the same on any thread, with
-    no setting of the process changed. Its operators are not public, so they are tried first, and PyTorch's own product
-    stands in where they fail.
+    no setting of the process changed. Its operators are not public: PyTorch's own product stands in where they fail.
 
     Args:
         weight: (outputs, inputs), in the type to compute in.

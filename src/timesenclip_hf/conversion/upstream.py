@@ -1,4 +1,4 @@
-"""Map upstream's keys to ours: the table, the weights that it moves, and the report of a conversion."""
+"""Read upstream's checkpoints, on disk or on the Hub, map their keys to ours, and report what became of each."""
 
 import json
 import math
@@ -6,11 +6,61 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from huggingface_hub import hf_hub_download, list_repo_files
 from torch import nn
 
+from ..files import first_line, read_tensors
+
 KEYS_FILE = Path(__file__).with_name("upstream_keys.json")
+_SUFFIXES = (".ckpt", ".pt", ".pth")
+_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")
+
+
+class UpstreamFile(NamedTuple):
+    """Hold the tensors of a checkpoint file, and the name that it was asked for by."""
+
+    name: str
+    weights: dict[str, torch.Tensor]
+
+
+def read_upstream(checkpoint: str | Path | UpstreamFile, revision: str | None = None) -> UpstreamFile:
+    """Read a checkpoint file; what was read already is passed on.
+
+    Args:
+        checkpoint: a file, or `user/repo`, or `user/repo:file.ckpt` where the repository holds several.
+        revision: of the Hub repository.
+
+    Raises:
+        FileNotFoundError: no such file, and no Hub id.
+        ValueError: a folder, a Hub repository that cannot be read or does not hold one checkpoint, or a file that is
+            damaged or holds anything but a state dict of tensors.
+    """
+    if isinstance(checkpoint, UpstreamFile):
+        return checkpoint
+    return UpstreamFile(str(checkpoint), read_tensors(_locate(checkpoint, revision)))
+
+
+def _locate(checkpoint: str | Path, revision: str | None) -> Path:
+    """Return the path of a checkpoint file, downloaded where a Hub id names it."""
+    path = Path(checkpoint)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ValueError(f"{checkpoint} is a folder: name the checkpoint file in it.")
+    hub_id = _HUB_ID.fullmatch(str(checkpoint))
+    if isinstance(checkpoint, Path) or hub_id is None or hub_id["repo"].endswith(_SUFFIXES):
+        raise FileNotFoundError(f"No such checkpoint: {checkpoint}; give a file, or a Hub id as user/repo:file.ckpt.")
+    repo, file = hub_id["repo"], hub_id["file"]
+    try:
+        files = [file] if file else [f for f in list_repo_files(repo, revision=revision) if f.endswith(_SUFFIXES)]
+        if len(files) == 1:
+            return Path(hf_hub_download(repo, files[0], revision=revision))
+    except Exception as error:  # the Hub client lets the errors of its HTTP library through
+        raise ValueError(f"{checkpoint} cannot be fetched from the Hub: {first_line(error)}.") from None
+    raise ValueError(f"{repo} must hold one checkpoint, found {', '.join(files) or 'none'}: name one as {repo}:FILE.")
 
 
 class KeyTable:
@@ -63,26 +113,14 @@ class KeyTable:
         return next((reason for part, reason in self.reasons.items() if part in key), None)
 
     def check_axes(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Hold the weights that sizes are read from against their number of axes.
-
-        Raises:
-            ValueError: a weight has another number of axes.
-        """
+        """Raise ValueError where a weight that sizes are read from has another number of axes."""
         for key, axes in self._axes.items():
             if key in weights and weights[key].ndim != axes:
                 raise ValueError(f"{key} must have {axes} axes, got the shape {tuple(weights[key].shape)}.")
 
     @torch.no_grad()
     def copy(self, weights: Mapping[str, torch.Tensor], model: nn.Module) -> None:
-        """Copy upstream's weights into a model of ours.
-
-        Args:
-            weights: by upstream's keys.
-            model: whose weights are overwritten.
-
-        Raises:
-            ValueError: a weight has another shape than the model's.
-        """
+        """Copy weights by upstream's keys into a model of ours; raise ValueError for one of another shape."""
         parameters = model.state_dict()
         for key, tensor in weights.items():
             targets = [parameters[name] for name in self.ours(key)]
@@ -102,14 +140,11 @@ class ConversionReport:
     """Say what became of every key of a checkpoint; `str()` is the text for people.
 
     Attributes:
-        checkpoint: the file or Hub id that was read.
         clip: the CLIP checkpoint that gave what the file has not.
-        output: the folder that was written.
         prefix: where the converted part sat among the file's keys.
         description: sizes and sources, a line each.
         converted: upstream's key to ours.
         left_out: upstream's key to the reason why it was not converted.
-        notes: what remains to be said, a line each.
     """
 
     checkpoint: str
@@ -123,14 +158,13 @@ class ConversionReport:
 
     def __str__(self) -> str:
         width = max(map(len, [*self.converted, *self.left_out]))
-        return "\n".join(
-            [
-                f"{self.checkpoint} -> {self.output}",
-                *self.description,
-                f"{len(self.converted)} keys converted, found under {self.prefix or 'no prefix'}:",
-                *(f"  {old:<{width}}  {', '.join(new)}" for old, new in self.converted.items()),
-                f"{len(self.left_out)} keys left out{':' if self.left_out else ''}",
-                *(f"  {old:<{width}}  {reason}" for old, reason in self.left_out.items()),
-                *self.notes,
-            ]
-        )
+        lines = [
+            f"{self.checkpoint} -> {self.output}",
+            *self.description,
+            f"{len(self.converted)} keys converted, found under {self.prefix or 'no prefix'}:",
+            *(f"  {old:<{width}}  {', '.join(new)}" for old, new in self.converted.items()),
+            f"{len(self.left_out)} keys left out{':' if self.left_out else ''}",
+            *(f"  {old:<{width}}  {reason}" for old, reason in self.left_out.items()),
+            *self.notes,
+        ]
+        return "\n".join(lines)
