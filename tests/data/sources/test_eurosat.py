@@ -182,7 +182,7 @@ def test_a_dataset_of_other_classes_or_columns_is_refused(tmp_path):
         Dataset.from_dict(columns, features=Features({"image": Image(), **features})).to_parquet(data / "train.parquet")
         with pytest.raises(ValueError, match=message):
             read_eurosat(data.parent)
-    with pytest.raises(ValueError, match="has no split 'dev', but train"):
+    with pytest.raises(ValueError, match="has no split 'dev': its splits are train"):
         read_eurosat(data.parent, split="dev")
 
 

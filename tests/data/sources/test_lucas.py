@@ -88,11 +88,6 @@ def test_where_one_place_is_missing_the_other_is_taken(tmp_path, place, expected
     assert (point.longitude, point.latitude) == expected
 
 
-def test_the_theoretical_place_can_be_preferred(tmp_path):
-    path = write(tmp_path / "a.csv", HARMONISED, harmonised())
-    assert only(read_survey(path, location="theoretical")).longitude == 2.613637
-
-
 def test_a_year_keeps_its_survey_only_and_ids_keep_their_points_only(tmp_path):
     rows = [harmonised(year="2015"), harmonised(year="2018"), harmonised("38023116", "2018")]
     path = write(tmp_path / "a.csv", HARMONISED, *rows)
@@ -219,11 +214,12 @@ def test_the_addresses_that_the_real_survey_lists_follow_the_rule(real_data):
 @pytest.mark.real_data
 def test_real_points_lie_within_metres_of_where_they_were_meant_to_be(real_data):
     path = real_data / "lucas_photos_32" / "metadata_subset.csv"
-    gps, grid = read_survey(path), read_survey(path, location="theoretical")
+    gps = read_survey(path)
     assert gps.problems == []
     assert sum(point.longitude < 0 for point in gps.points.values()) == 3
-    for key, point in gps.points.items():
-        other = grid.points[key]
-        north = (point.latitude - other.latitude) * 111_195
-        east = (point.longitude - other.longitude) * 111_195 * math.cos(math.radians(point.latitude))
+    with path.open(newline="", encoding="utf-8") as file:
+        grid = {row["point_id"]: row for row in csv.DictReader(file)}
+    for (point_id, _), point in gps.points.items():
+        north = (point.latitude - float(grid[point_id]["th_lat"])) * 111_195
+        east = (point.longitude - float(grid[point_id]["th_long"])) * 111_195 * math.cos(math.radians(point.latitude))
         assert math.hypot(north, east) < 200

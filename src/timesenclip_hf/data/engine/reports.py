@@ -99,20 +99,15 @@ def count_reasons(problems: Iterable[Problem]) -> dict[str, int]:
 
 
 def check_identity(folder: Path, present: Mapping[str, Any], wanted: Mapping[str, Any], kind: str) -> None:
-    """Refuse to go on with other work than a folder holds.
+    """Raise `ValueError` where the work present in a folder is not the work wanted.
 
     Args:
         folder: for the sentence.
         present: what it holds, by name.
         wanted: what it is to hold.
         kind: the words before the name of what differs, such as "an import with another".
-
-    Raises:
-        ValueError: an entry differs.
     """
-    other = sorted(key for key in {*present, *wanted} if present.get(key) != wanted.get(key))
-    if other:
-        raise ValueError(
-            f"{folder} holds {kind} {other[0]} ({present.get(other[0])!r:.80}, now {wanted.get(other[0])!r:.80}): "
-            "choose another folder, or delete it."
-        )
+    for key in sorted({*present, *wanted}):
+        if present.get(key) != wanted.get(key):
+            values = f"{present.get(key)!r:.80}, now {wanted.get(key)!r:.80}"
+            raise ValueError(f"{folder} holds {kind} {key} ({values}): choose another folder, or delete it.")

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from ...extras import needs_extra
-from ...files import whole_file, write_json
+from ...files import read_json, whole_file, write_json
 from .content import content_hash
 from .reports import REPORT_FILE, ImportReport, Problem, check_identity
 
@@ -66,7 +66,7 @@ def import_parts(
     workers: int = 2,
     progress: bool = True,
 ) -> ImportReport:
-    """Read parts in several processes and write them as a dataset, or go on where an earlier call was ended.
+    """Read parts in several processes and write them as a dataset and its report, or go on with an earlier call.
 
     Args:
         output: folder to write.
@@ -77,9 +77,6 @@ def import_parts(
         problems: known before reading, such as files that cannot be opened.
         workers: processes.
         progress: show a bar.
-
-    Returns:
-        The report, which also lies beside the dataset.
 
     Raises:
         ValueError: the folder holds another import, `workers` is not positive, or no point could be used.
@@ -98,7 +95,7 @@ def import_parts(
     _open_work_folder(work, known)
     files = [work / f"{index:06}.parquet" for index in range(len(parts))]
     _write_parts(parts, files, partial(_write_part, reader, features), workers, progress)
-    problems = [*problems, *(Problem(**entry) for file in files for entry in _read_json(file.with_suffix(".json")))]
+    problems = [*problems, *(Problem(**entry) for file in files for entry in read_json(file.with_suffix(".json")))]
     points, rows = sum(part.points for part in parts), sum(pq.read_metadata(file).num_rows for file in files)
     if rows == 0:
         reason = f", the first because of: {problems[0].text}" if problems else ""
@@ -114,15 +111,11 @@ def import_parts(
 def _open_work_folder(work: Path, identity: dict[str, Any]) -> None:
     plan = work / PLAN_FILE
     if plan.exists():
-        check_identity(work.parent, _read_json(plan), identity, _KIND)
+        check_identity(work.parent, read_json(plan), identity, _KIND)
     elif any(work.parent.glob("data/*.parquet")):
         raise ValueError(f"{work.parent} holds a dataset already: choose another folder, or delete it.")
     work.mkdir(parents=True, exist_ok=True)
     write_json(plan, identity)
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _write_parts(
@@ -158,13 +151,12 @@ def _run(write: Callable[[_Job], int], jobs: Sequence[_Job], workers: int) -> It
 def _end_with_parent() -> None:
     """End this worker with the program that started it, for whose next order it would wait for ever."""
 
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
+    def watch(parent: Any) -> None:
+        wait([parent.sentinel])
         os._exit(1)
 
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
@@ -188,7 +180,8 @@ def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
 
 def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.Table]:
     """Gather rows into tables small enough that patches of any size stay in memory."""
-    schema, held, size = features.arrow_schema, [], 0
+    held: list[Row] = []
+    size = 0
     for row in rows:
         if isinstance(row, pa.Table):
             yield from (row.slice(start, ROWS_PER_GROUP) for start in range(0, row.num_rows, ROWS_PER_GROUP))
@@ -196,10 +189,10 @@ def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.T
         held.append(row)
         size += sum(getattr(value, "nbytes", 0) for value in row.values())
         if len(held) == ROWS_PER_GROUP or size >= BYTES_PER_GROUP:
-            yield pa.Table.from_pylist(held, schema=schema)
+            yield pa.Table.from_pylist(held, schema=features.arrow_schema)
             held, size = [], 0
     if held:
-        yield pa.Table.from_pylist(held, schema=schema)
+        yield pa.Table.from_pylist(held, schema=features.arrow_schema)
 
 
 def _write_tables(path: Path, tables: Iterable[pa.Table], features: Features) -> None:
@@ -207,8 +200,8 @@ def _write_tables(path: Path, tables: Iterable[pa.Table], features: Features) ->
     with pq.ParquetWriter(path, features.arrow_schema, compression="zstd") as writer:
         held: list[pa.Table] = []
         for table in tables:
-            rows, size = sum(part.num_rows for part in held), sum(part.nbytes for part in held)
-            if held and (rows + table.num_rows > ROWS_PER_GROUP or size + table.nbytes > BYTES_PER_GROUP):
+            rows, size = (sum(getattr(part, name) for part in [*held, table]) for name in ("num_rows", "nbytes"))
+            if held and (rows > ROWS_PER_GROUP or size > BYTES_PER_GROUP):
                 writer.write_table(pa.concat_tables(held))
                 held = []
             held.append(table)

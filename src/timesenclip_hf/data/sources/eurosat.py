@@ -18,12 +18,13 @@ from ...files import first_line
 from ...taxonomies import load_taxonomy
 from ..engine.reports import ImportReport, Problem, UnusableError
 from ..engine.shards import Row, import_parts
+from ..opening import ALL, read_dataset
 from .arrays import write_dataset
 from .images import NOWHERE, check_picture, check_size, encode_bands, read_raster
 from .pictures import Picture, PictureReader, existing_folder
 
 with needs_extra("data"):
-    from datasets import ClassLabel, Dataset, Image, Value, concatenate_datasets, load_dataset
+    from datasets import ClassLabel, Dataset, Image, Value
     from datasets.exceptions import DatasetsError
 
 SIDE = 64
@@ -169,15 +170,12 @@ def _find_files(folder: Path, reader: _Reader) -> list[Picture]:
 def _open_copy(source: str, split: str | None) -> Dataset:
     """Open a dataset on the Hub or on disk."""
     try:
-        splits = load_dataset(source)
-    except (OSError, ValueError, DatasetsError) as error:
+        dataset = read_dataset(source, split or ALL)
+    except (FileNotFoundError, DatasetsError) as error:
         raise ValueError(
             f"There is neither a folder {source} nor such a dataset on the Hub ({first_line(error)}): give "
             'the folder of the ten classes, or an id such as "timm/eurosat-rgb".'
         ) from None
-    if split is not None and split not in splits:
-        raise ValueError(f"{source} has no split {split!r}, but {', '.join(splits)}.")
-    dataset = splits[split] if split is not None else concatenate_datasets(list(splits.values()))
     features = dataset.features
     if not isinstance(features.get("image"), Image) or not isinstance(features.get("label"), ClassLabel):
         raise ValueError(f"{source} must have a column `image` of pictures and a column `label` of classes.")

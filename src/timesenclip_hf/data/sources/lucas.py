@@ -15,14 +15,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import NamedTuple
 
 from ..engine.reports import Problem, count_reasons
 from ..photos.download import PhotoRequest
 from ..schema import DIRECTIONS, is_code
 from .countries import check_place, nuts0
-
-Location: TypeAlias = Literal["gps", "theoretical"]
 
 PHOTOS_URL = "https://gisco-services.ec.europa.eu/lucas/photos"
 LICENCE = "© European Union (LUCAS), reuse with attribution (Commission Decision 2011/833/EU)"
@@ -83,21 +81,16 @@ class Survey:
 
 
 def read_survey(
-    path: str | os.PathLike[str],
-    *,
-    year: int | None = None,
-    location: Location = "gps",
-    point_ids: Collection[str] | None = None,
+    path: str | os.PathLike[str], *, year: int | None = None, point_ids: Collection[str] | None = None
 ) -> Survey:
     """Read a survey's CSV, line by line.
 
     The place is where the surveyor stood: `gps_long` has no sign, which stands in `gps_ew`. Where no position was
-    taken, it is the point of the grid that he was sent to; `location="theoretical"` prefers that one.
+    taken, it is the point of the grid that he was sent to.
 
     Args:
         path: CSV file.
         year: keep this survey only; where the file has no column for the year, what it is, unless its name tells.
-        location: which place to prefer.
         point_ids: keep these points only.
 
     Raises:
@@ -105,8 +98,6 @@ def read_survey(
         ValueError: the file is no survey, or nothing tells its year.
     """
     path = Path(path)
-    if location not in get_args(Location):
-        raise ValueError(f"`location` must be 'gps' or 'theoretical', got {location!r}.")
     if not path.is_file():
         raise FileNotFoundError(f"No such survey file: {path}.")
     wanted = None if point_ids is None else set(point_ids)
@@ -126,7 +117,7 @@ def read_survey(
             continue
         if year is not None and row_year != year:
             continue
-        point = _read_point(row, int(row_year), location, problems, path.name)
+        point = _read_point(row, int(row_year), problems, path.name)
         if (point_id, point.year) in points:
             detail = f"{point.year}, line {line}; the first is kept"
             problems.append(Problem("duplicate point id", point_id, path.name, detail))
@@ -232,12 +223,10 @@ def _year_of_file(year: int | None, path: Path) -> int:
     return year
 
 
-def _read_point(
-    row: Mapping[str, str], year: int, location: Location, problems: list[Problem], source: str
-) -> SurveyPoint:
+def _read_point(row: Mapping[str, str], year: int, problems: list[Problem], source: str) -> SurveyPoint:
     remarks: list[tuple[str, str]] = []
     country = sys.intern(nuts0(row["country"]))
-    longitude, latitude, reason = check_place(country, *_choose_place(row, location))
+    longitude, latitude, reason = check_place(country, *_choose_place(row))
     if reason:
         remarks.append((reason, f"{longitude:.5f}, {latitude:.5f} in {country}"))
     codes = {}
@@ -252,24 +241,20 @@ def _read_point(
     return SurveyPoint(row["point_id"], year, country, longitude, latitude, codes["lc1"], codes["lu1"], not_taken)
 
 
-def _choose_place(row: Mapping[str, str], location: Location) -> tuple[float, float]:
+def _choose_place(row: Mapping[str, str]) -> tuple[float, float]:
+    """Read the place by GPS, or else the theoretical one.
+
+    A longitude has the sign that `gps_ew` says, or else the one that is nearer to the theoretical longitude.
+    """
     east, north, gps_east, gps_north = (
         _degrees(row.get(name, "")) for name in ("th_long", "th_lat", "gps_long", "gps_lat")
     )
-    places = [(_signed(gps_east, row.get("gps_ew", ""), east), gps_north), (east, north)]
-    first, second = places if location == "gps" else reversed(places)
-    # Some theoretical places of the harmonised table are metres of another grid.
-    return first if abs(first[0]) <= 180 and abs(first[1]) <= 180 else second
-
-
-def _signed(longitude: float, side: str, theoretical: float) -> float:
-    """Give a longitude the sign that `gps_ew` says, or else the one that is nearer to the theoretical longitude."""
-    letter = side[:1].upper()
-    if letter in ("W", "E"):
-        return -abs(longitude) if letter == "W" else abs(longitude)
-    if math.isnan(theoretical):
-        return longitude
-    return min(-abs(longitude), abs(longitude), key=lambda signed: abs(signed - theoretical))
+    side = row.get("gps_ew", "")[:1].upper()
+    if side in ("W", "E"):
+        gps_east = -abs(gps_east) if side == "W" else abs(gps_east)
+    elif not math.isnan(east):
+        gps_east = min(-abs(gps_east), abs(gps_east), key=lambda signed: abs(signed - east))
+    return (gps_east, gps_north) if abs(gps_east) <= 180 and abs(gps_north) <= 180 else (east, north)
 
 
 def _degrees(text: str) -> float:
