@@ -17,6 +17,7 @@ import numpy as np
 from .reading import read_table
 
 NUM_BANDS = 10
+Array = np.ndarray
 
 _TABLE = read_table("bands")
 _REFRACTIVE_INDEX = np.array(_TABLE["refractive_index"])
@@ -27,19 +28,19 @@ _DIFFUSE_SHARE = np.array(_TABLE["diffuse_share"])
 _SMALLEST_EIGENVALUE_SQUARED = 1e-8
 
 
-def _unit_gauss_nodes(num_nodes: int) -> tuple[np.ndarray, np.ndarray]:
+def _unit_gauss_nodes(num_nodes: int) -> tuple[Array, Array]:
     nodes, weights = np.polynomial.legendre.leggauss(num_nodes)
     return (nodes + 1) / 2, weights / 2
 
 
-def _plate_transmittance_table() -> tuple[np.ndarray, np.ndarray]:
+def _plate_transmittance_table() -> tuple[Array, Array]:
     """Tabulate 2 E3(k), the transmittance of an absorbing layer for isotropic light."""
     absorption = np.linspace(0, 1, 2001) ** 2 * 12  # dense near zero, where leaves live
     cosine, weights = _unit_gauss_nodes(64)
     return absorption, 2 * np.exp(-absorption[:, None] / cosine) @ (weights * cosine)
 
 
-def _mean_interface_transmittance(largest_angle: float) -> np.ndarray:
+def _mean_interface_transmittance(largest_angle: float) -> Array:
     """Average Fresnel's transmissivity of unpolarised light over a cone of incidence, per band."""
     nodes, weights = _unit_gauss_nodes(64)
     angle = nodes * np.radians(largest_angle)
@@ -59,13 +60,8 @@ _DEPTH_NODES, _DEPTH_WEIGHTS = _unit_gauss_nodes(8)
 
 
 def leaf_optics(
-    layers: np.ndarray,
-    chlorophyll: np.ndarray,
-    carotenoids: np.ndarray,
-    brown: np.ndarray,
-    water: np.ndarray,
-    dry_matter: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
+    layers: Array, chlorophyll: Array, carotenoids: Array, brown: Array, water: Array, dry_matter: Array
+) -> tuple[Array, Array]:
     """Compute reflectance and transmittance of leaves, each (N, 10).
 
     Args:
@@ -101,7 +97,7 @@ def leaf_optics(
     return first_r + first_t * rest_r * t / between, first_t * rest_t / between
 
 
-def _leaf_angle_means(mean_angle: np.ndarray, sun: np.ndarray) -> tuple[np.ndarray, ...]:
+def _leaf_angle_means(mean_angle: Array, sun: Array) -> tuple[Array, ...]:
     """Average SAIL's geometric factors over the leaf angles of a nadir-viewed canopy.
 
     Returns:
@@ -123,13 +119,13 @@ def _leaf_angle_means(mean_angle: np.ndarray, sun: np.ndarray) -> tuple[np.ndarr
     back = np.maximum(cos_leaf * (turn * c + swing), 0) / (np.pi * cos_sun)
     forward = np.maximum(cos_leaf * ((turn - np.pi) * c + swing), 0) / (np.pi * cos_sun)
 
-    def mean(values: np.ndarray) -> np.ndarray:
+    def mean(values: Array) -> Array:
         return np.asarray((values * density).sum(axis=1))
 
     return mean(sun_extinction), density @ cos_leaf, density @ cos_leaf**2, mean(back), mean(forward)
 
 
-def _beam_and_decay(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray:
+def _beam_and_decay(k: Array, m: Array, lai: Array) -> Array:
     """Integrate a beam (k) against a decaying stream (m), with the limit where the two rates meet."""
     gap = (k - m) * lai
     beam, stream = np.exp(-k * lai), np.exp(-m * lai)
@@ -138,17 +134,15 @@ def _beam_and_decay(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray
     return np.asarray(np.where(close, 0.5 * lai * (beam + stream) * (1 - gap**2 / 12), apart))
 
 
-def _beam_and_growth(k: np.ndarray, m: np.ndarray, lai: np.ndarray) -> np.ndarray:
+def _beam_and_growth(k: Array, m: Array, lai: Array) -> Array:
     return np.asarray((1 - np.exp(-(k + m) * lai)) / (k + m))
 
 
-def _hot_spot(
-    k_sun: np.ndarray, k_view: np.ndarray, lai: np.ndarray, size: np.ndarray, sun: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _hot_spot(k_sun: Array, k_view: Array, lai: Array, size: Array, sun: Array) -> tuple[Array, Array]:
     """Average over depth, and take at the ground, the chance to be sunlit and seen, each (M, 1)."""
     shape = np.clip(np.tan(sun)[:, None] / size[:, None] * 2 / (k_sun + k_view), 1e-3, 200)
 
-    def both_clear(depth: np.ndarray | float) -> np.ndarray:
+    def both_clear(depth: Array | float) -> Array:
         shared = np.sqrt(k_sun * k_view) * (1 - np.exp(-shape * depth)) / shape
         return np.asarray(np.exp(lai * (shared - (k_sun + k_view) * depth)))
 
@@ -156,19 +150,14 @@ def _hot_spot(
 
 
 def canopy_reflectance(
-    leaf_reflectance: np.ndarray,
-    leaf_transmittance: np.ndarray,
-    lai: np.ndarray,
-    leaf_angle: np.ndarray,
-    hot_spot_size: np.ndarray,
-    sun_zenith: np.ndarray,
-    background: np.ndarray,
-) -> np.ndarray:
+    leaf_reflectance: Array, leaf_transmittance: Array, lai: Array, leaf_angle: Array, hot_spot_size: Array,
+    sun_zenith: Array, background: Array,
+) -> Array:  # fmt: skip
     """Compute the nadir reflectance of canopies over a background, (M, 10).
 
     Args:
-        leaf_reflectance: (M, 10).
-        leaf_transmittance: (M, 10).
+        leaf_reflectance: of the leaves, (M, 10).
+        leaf_transmittance: of the leaves, (M, 10).
         lai: leaf area index, m2 of leaf per m2 of ground, (M,).
         leaf_angle: mean leaf inclination in degrees, 0 flat to 90 upright, (M,).
         hot_spot_size: leaf width over canopy height, (M,).

@@ -8,18 +8,7 @@ from .reading import read_record, read_table
 
 @dataclass(frozen=True)
 class SimulatedClass:
-    """Describe one land cover of the simulator.
-
-    Attributes:
-        name: key used all over the simulator, in plain lower-case words.
-        lc1: LUCAS LC1 codes that this cover stands for; the first is the one written on its points.
-        plain: the commonest names, the first being the one for prompts.
-        other: class names of nomenclatures, and synonyms.
-        group: names of the larger group that the cover belongs to.
-        share: relative frequency among simulated points (normalised over all classes).
-        is_crop: whether "a field of ..." fits.
-        seasonless: whether its plants say nothing about it, so that of a day only snow is worth a word.
-    """
+    """Describe one land cover of the simulator by its name, used all over it; the table `classes` tells the fields."""
 
     name: str
     lc1: tuple[str, ...]

@@ -42,13 +42,7 @@ def composite_days(acquisitions: np.ndarray, rng: np.random.Generator) -> np.nda
 
 
 def mix_with_neighbours(series: np.ndarray, patchy: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Let a share of the pixels hold a part of another point's cover, (N, 12, 10).
-
-    Args:
-        series: reflectance, (N, 12, 10).
-        patchy: covers that seldom fill a pixel, (N,) bool.
-        rng: source of chance.
-    """
+    """Let a share of the pixels hold a part of another point's cover, (N, 12, 10); of patchy covers (N,) most do."""
     num_points = len(series)
     mixed = rng.random(num_points) < np.where(patchy, 0.8, 0.3)
     share = np.where(mixed, rng.uniform(0.03, 0.35, num_points), 0)[:, None, None] * np.ones(NUM_BANDS)
@@ -61,10 +55,7 @@ def mix_with_neighbours(series: np.ndarray, patchy: np.ndarray, rng: np.random.G
 def observe(series: np.ndarray, acquisitions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add what atmosphere and sensor do to each acquisition and take each month's median, (N, 12, 10).
 
-    Args:
-        series: reflectance at the ground, (N, 12, 10) float32.
-        acquisitions: clear ones per month, (N, 12); months without any become NaN.
-        rng: source of chance.
+    Of reflectance at the ground (N, 12, 10) float32, and numbers of clear acquisitions (N, 12): none gives NaN.
     """
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(series), _BLOCK)]
     return np.concatenate([_observe_block(series[block], acquisitions[block], rng) for block in blocks])

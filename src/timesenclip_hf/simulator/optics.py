@@ -1,25 +1,22 @@
 """Compute what simulated points reflect on any day: leaves, canopies, ground, water, flowers and snow."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
-from .covers import Cover
+from .covers import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, Cover, draw_mixture, wet
 from .phenology import Calendar, Standing, standing_at
-from .surfaces import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_mixture, wet
 
 # Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
 _HIDING = 0.6
 
-Leaf = tuple[np.ndarray, np.ndarray]
-"""Reflectance and transmittance of leaves at the ten bands."""
-
 
 @dataclass(frozen=True)
 class Optics:
-    """Hold the fixed optical properties of N points; spectra are (N, 10), the rest (N,).
+    """Hold the fixed optical properties of N points.
+
+    Leaves are reflectance and transmittance, (N, 2, 10), other spectra (N, 10), the rest (N,).
 
     Attributes:
         green_leaf: leaves of the main canopy.
@@ -32,9 +29,9 @@ class Optics:
         under_angle: mean leaf inclination below, in degrees.
     """
 
-    green_leaf: Leaf
-    under_leaf: Leaf
-    dead_leaf: Leaf
+    green_leaf: np.ndarray
+    under_leaf: np.ndarray
+    dead_leaf: np.ndarray
     petals: np.ndarray
     dry_ground: np.ndarray
     wets: np.ndarray
@@ -43,11 +40,7 @@ class Optics:
 
     def rows(self, block: slice) -> "Optics":
         """Take the optics of a block of points."""
-        parts: dict[str, Any] = {
-            name: (value[0][block], value[1][block]) if isinstance(value, tuple) else value[block]
-            for name, value in vars(self).items()
-        }
-        return Optics(**parts)
+        return Optics(**{name: values[block] for name, values in vars(self).items()})
 
 
 def hidden_share(lai: np.ndarray) -> np.ndarray:
@@ -56,31 +49,17 @@ def hidden_share(lai: np.ndarray) -> np.ndarray:
 
 
 def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> Optics:
-    """Draw the optical properties of N points.
-
-    Args:
-        covers: the distinct covers.
-        chosen: index into `covers` for each of the points, (N,).
-        calendar: of the points, from [`draw_calendar`].
-        rng: source of every random choice.
-    """
+    """Draw the optical properties of N points, given the distinct covers, each point's index (N,) and calendars."""
     num_points = len(chosen)
     v = calendar.values
 
     def draw(low: float, high: float) -> np.ndarray:
         return rng.uniform(low, high, num_points)
 
-    green = leaf_optics(
-        v["layers"],
-        v["chlorophyll"],
-        v["chlorophyll"] * draw(0.16, 0.26),
-        draw(0, 0.06),
-        v["leaf_water"],
-        v["dry_matter"],
-    )
-    under = leaf_optics(
-        draw(1.3, 1.8), draw(24, 46), draw(5, 10), draw(0, 0.12), draw(0.011, 0.025), draw(0.004, 0.007)
-    )
+    chlorophyll, carotenoids, brown = v["chlorophyll"], v["chlorophyll"] * draw(0.16, 0.26), draw(0, 0.06)
+    green = leaf_optics(v["layers"], chlorophyll, carotenoids, brown, v["leaf_water"], v["dry_matter"])
+    under_ranges = ((1.3, 1.8), (24, 46), (5, 10), (0, 0.12), (0.011, 0.025), (0.004, 0.007))
+    under = leaf_optics(*(draw(low, high) for low, high in under_ranges))
     dead = leaf_optics(draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012))
     dry_ground = np.empty((num_points, NUM_BANDS))
     kinds = np.array([cover.ground for cover in covers])[chosen]
@@ -89,9 +68,9 @@ def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng
         dry_ground[here] = draw_mixture(kind, int(here.sum()), rng)
     water = rng.dirichlet((1.0, 0.8, 0.8), num_points) @ np.stack([ENDMEMBERS[name] for name in WATERS])
     return Optics(
-        green_leaf=green,
-        under_leaf=under,
-        dead_leaf=dead,
+        green_leaf=np.stack(green, axis=1),
+        under_leaf=np.stack(under, axis=1),
+        dead_leaf=np.stack(dead, axis=1),
         petals=np.stack([PETALS[cover.petals] for cover in covers])[chosen],
         dry_ground=dry_ground,
         wets=np.isin(kinds, WETTED_GROUNDS).astype(np.float64),
@@ -119,33 +98,25 @@ def visible_ground(optics: Optics, standing: Standing) -> np.ndarray:
     return np.asarray(ground * (1 - flood) + optics.water[:, None] * flood)
 
 
-def _withering(leaf: Leaf, dead_leaf: Leaf, dead: np.ndarray, wetness: np.ndarray) -> Leaf:
-    """Mix green leaves (N, 10) and a share (N, D) of wet dead ones, each (N, D, 10)."""
-    share, wetted = dead[..., None], 0.7 * wetness
-    r, t = (
-        fresh[:, None] * (1 - share) + wet(withered[:, None], wetted) * share
-        for fresh, withered in zip(leaf, dead_leaf, strict=True)
-    )
-    return r, t
+def _withering(leaf: np.ndarray, dead_leaf: np.ndarray, dead: np.ndarray, wetness: np.ndarray) -> np.ndarray:
+    """Mix green leaves (N, 2, 10) and a share (N, D) of wet dead ones, (N, D, 2, 10)."""
+    share = dead[..., None, None]
+    return np.asarray(leaf[:, None] * (1 - share) + wet(dead_leaf[:, None], 0.7 * wetness[..., None]) * share)
 
 
 def _canopy(
-    leaves: Leaf, lai: np.ndarray, angle: np.ndarray, size: np.ndarray, sun: np.ndarray, background: np.ndarray
+    leaves: np.ndarray, lai: np.ndarray, angle: np.ndarray, size: np.ndarray, sun: np.ndarray, background: np.ndarray
 ) -> np.ndarray:
     """Compute the reflectance of canopies over a background (N, D, 10); angles and sizes of leaves are (N,)."""
-    r, t, below = (spectra.reshape(-1, NUM_BANDS) for spectra in (*leaves, background))
+    r, t, below = (spectra.reshape(-1, NUM_BANDS) for spectra in (leaves[:, :, 0], leaves[:, :, 1], background))
     angles, sizes = (np.broadcast_to(value[:, None], lai.shape).ravel() for value in (angle, size))
     return canopy_reflectance(r, t, lai.ravel(), angles, sizes, sun.ravel(), below).reshape(background.shape)
 
 
 def reflectance(calendar: Calendar, optics: Optics, days: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Compute the reflectance of points on their days without atmosphere or noise, (N, D, 10).
+    """Compute the reflectance of N points on their days of the year (N, D) without atmosphere or noise, (N, D, 10).
 
-    Args:
-        calendar: of the N points.
-        optics: of the points.
-        days: days of the year, (N, D).
-        latitude: degrees north, (N,).
+    Latitudes are in degrees north, (N,).
     """
     v = calendar.values
     standing = standing_at(calendar, days)

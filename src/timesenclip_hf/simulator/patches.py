@@ -62,7 +62,7 @@ def _patch_reflectance(points: SimulatedPoints, seed: int, size: int, first: int
     for row, (cover, colour, months) in enumerate(zip(points.class_index, colours, clear, strict=True)):
         rng = np.random.default_rng((seed, first + row))
         month = int(rng.choice(np.flatnonzero(months)))
-        scene = _Scene(Ground(size, rng), colour[month], CLASS_NAMES[cover], month)
+        scene = _Scene(size, rng, colour[month], CLASS_NAMES[cover], month)
         patches[row] = np.moveaxis(_draw(scene), 0, -1)
     return np.maximum(patches, 0)
 
@@ -85,25 +85,19 @@ def _colours(points: SimulatedPoints) -> tuple[npt.NDArray[np.float32], npt.NDAr
     return filled, season
 
 
-@dataclass(frozen=True)
-class _Scene:
+class _Scene(Ground):
     """Hold one patch to draw: its ground, the point's colour (3,), its cover and the month."""
 
-    ground: Ground
-    colour: npt.NDArray[np.float32]
-    cover: str
-    month: int
-
-    @property
-    def rng(self) -> np.random.Generator:
-        """Give the source of every random choice."""
-        return self.ground.rng
+    def __init__(
+        self, size: int, rng: np.random.Generator, colour: npt.NDArray[np.float32], cover: str, month: int
+    ) -> None:
+        super().__init__(size, rng)
+        self.colour, self.cover, self.month = colour, cover, month
 
     def neighbours(self, count: int, *groups: str) -> npt.NDArray[np.float32]:
         """Draw colours of other points of some groups of covers in this month, (count, 3)."""
         pool = _pool(groups)
-        chosen = pool[self.rng.integers(0, len(pool), count), self.month]
-        return np.asarray(chosen, dtype=np.float32)
+        return np.asarray(pool[self.rng.integers(0, len(pool), count), self.month], dtype=np.float32)
 
     def chance(self, probability: float) -> bool:
         """Draw whether something happens."""
@@ -138,18 +132,8 @@ def _pool(groups: tuple[str, ...]) -> npt.NDArray[np.float32]:
 
 
 @dataclass(frozen=True)
-class Parcels:
-    """Describe how a cover's parcels lie.
-
-    Attributes:
-        length: short side in pixels.
-        aspect: long side over short side.
-        wobble: how far edges stray from straight lines, in pixels.
-        hedges: strength of the hedges on the edges, 0 to 1.
-        share: chance that another parcel of the patch holds the same cover.
-        rows: distance in pixels and strength of rows along the parcels; None draws none.
-        dots: distance in pixels and strength of trees on a grid; None draws none.
-    """
+class _Parcels:
+    """Describe how a cover's parcels lie; the table `patch_patterns` says what the fields mean."""
 
     length: float = 14.0
     aspect: float = 1.7
@@ -161,7 +145,7 @@ class Parcels:
 
 
 _TABLE = read_table("patch_patterns")
-_PARCELS = {cover: read_record(Parcels, entry, cover) for cover, entry in _TABLE["fields"].items()}
+_PARCELS = {cover: read_record(_Parcels, entry, cover) for cover, entry in _TABLE["fields"].items()}
 
 
 def _draw(scene: _Scene) -> Field:
@@ -173,56 +157,56 @@ def _draw(scene: _Scene) -> Field:
     elif scene.cover in _TABLE["wild"]:
         colours = _wilderness(scene, **_TABLE["wild"][scene.cover])
     else:
-        others = {"buildings": _town, "roads": _road, "lake": _lake, "river": _river, "quarry": _quarry}
-        colours = others[scene.cover](scene)
-    return scene.ground.seen(colours)
+        others = {"roads": _road, "lake": _lake, "river": _river, "quarry": _quarry}
+        colours = others[scene.cover](scene) if scene.cover in others else _town(scene, scene.colour)
+    return scene.seen(colours)
 
 
-def _farmland(scene: _Scene, parcels: Parcels | None) -> Field:
+def _farmland(scene: _Scene, parcels: _Parcels | None) -> Field:
     """Draw parcels of the cover among others; with `None` the countryside around something else."""
-    ground, rng = scene.ground, scene.rng
-    style = parcels or Parcels(rng.uniform(7, 16), wobble=rng.choice([0.0, 0.0, 3.0]), hedges=0.3, share=0.0)
-    number, edge = ground.parcels(style.length * rng.uniform(0.9, 1.7), style.aspect, style.wobble)
+    style = parcels or _Parcels(
+        scene.rng.uniform(7, 16), wobble=scene.rng.choice([0.0, 0.0, 3.0]), hedges=0.3, share=0.0
+    )
+    number, edge = scene.parcels(style.length * scene.rng.uniform(0.9, 1.7), style.aspect, style.wobble)
     palette = scene.neighbours(32, *(("fields", "grass") if style.wobble < 2 else ("grass",)))
-    same = rng.random(32) < style.share
+    same = scene.rng.random(32) < style.share
     # Neighbours with the same crop were sown on other days.
-    palette[same] = scene.colour * np.exp(rng.normal(0, 0.07, (int(same.sum()), 1)))
+    palette[same] = scene.colour * np.exp(scene.rng.normal(0, 0.07, (int(same.sum()), 1)))
     if parcels is not None:
         same[0], palette[0] = True, scene.colour
     index = np.where(number == 0, 0, 1 + number % 31)
-    brightness = 1 + np.float32(0.05) * ground.hills(12) + np.float32(0.02) * ground.grain()
+    brightness = 1 + np.float32(0.05) * scene.hills(12) + np.float32(0.02) * scene.grain()
     if style.rows is not None:
-        brightness = brightness * np.where(same[index], ground.rows(number, *style.rows), 1)
+        brightness = brightness * np.where(same[index], scene.rows(number, *style.rows), 1)
     if style.dots is not None:
-        brightness = brightness * np.where(same[index], ground.dots(*style.dots), 1)
+        brightness = brightness * np.where(same[index], scene.dots(*style.dots), 1)
     colours = palette.T[:, index] * brightness
     if style.hedges:
-        grown = clip(0.5 + ground.hills(5) * np.float32(0.6)) * np.float32(style.hedges)
+        grown = clip(0.5 + scene.hills(5) * np.float32(0.6)) * np.float32(style.hedges)
         colours = _lay(colours, scene.neighbours(1, "woods")[0], line(edge, 0.9) * grown)
     if scene.chance(0.45):
-        across, along = ground.turned(rng.uniform(0, np.pi))
-        lane = across + np.float32(rng.normal(0, 0.002)) * along**2 - np.float32(rng.uniform(-26, 26))
+        across, along = scene.turned(scene.rng.uniform(0, np.pi))
+        lane = across + np.float32(scene.rng.normal(0, 0.002)) * along**2 - np.float32(scene.rng.uniform(-26, 26))
         colours = _lay(colours, _paved(scene), line(lane, 0.7) * np.float32(0.8))
     return colours
 
 
 def _woodland(scene: _Scene, crown: float, relief: float, planted: bool) -> Field:
-    ground, rng = scene.ground, scene.rng
-    canopy = ground.crowns(crown, relief) * (1 + np.float32(0.06) * ground.hills(10))
+    canopy = scene.crowns(crown, relief) * (1 + np.float32(0.06) * scene.hills(10))
     wood = scene.colour[:, None, None] * canopy
     if scene.cover == "mixed woodland":
         other = scene.neighbours(1, "woods")[0][:, None, None] * canopy
-        wood = _lay(wood, other, clip(0.5 + ground.hills(4)))
+        wood = _lay(wood, other, clip(0.5 + scene.hills(4)))
     if planted:
-        number, edge = ground.parcels(rng.uniform(14, 26), 1.4)
-        blocks = rng.random(NUMBERS) < 0.85
+        number, edge = scene.parcels(scene.rng.uniform(14, 26), 1.4)
+        blocks = scene.rng.random(NUMBERS) < 0.85
         blocks[0] = True
-        stands = np.exp(rng.normal(0, 0.08, NUMBERS)).astype(np.float32)[number]
+        stands = np.exp(scene.rng.normal(0, 0.08, NUMBERS)).astype(np.float32)[number]
         rides = scene.neighbours(1, "grass")[0]
         wood = _lay(wood * stands, rides, line(edge, 0.6) * np.float32(0.8))
         share = blocks[number].astype(np.float32)
     else:
-        share = clip(ground.inside_body(rng.uniform(20, 55)) + 0.5)
+        share = clip(scene.inside_body(scene.rng.uniform(20, 55)) + 0.5)
     if share.min() == 1:
         return wood
     outside = scene.neighbours(1, "wild")[0][:, None, None] * canopy if planted else _farmland(scene, None)
@@ -230,98 +214,88 @@ def _woodland(scene: _Scene, crown: float, relief: float, planted: bool) -> Fiel
 
 
 def _wilderness(scene: _Scene, length: float, patchy: float, rough: float) -> Field:
-    ground, rng = scene.ground, scene.rng
-    hills = ground.hills(length)
-    colours = scene.colour[:, None, None] * np.exp(np.float32(patchy) * hills + np.float32(rough) * ground.grain(0.6))
+    hills = scene.hills(length)
+    colours = scene.colour[:, None, None] * np.exp(np.float32(patchy) * hills + np.float32(rough) * scene.grain(0.6))
     if scene.cover in ("shrubland", "rocks"):
         other = scene.neighbours(1, "wild" if scene.cover == "rocks" else "woods")[0]
-        colours = _lay(colours, other, clip(ground.grain(0.9) * np.float32(1.5) - np.float32(1.4)) * np.float32(0.8))
+        colours = _lay(colours, other, clip(scene.grain(0.9) * np.float32(1.5) - np.float32(1.4)) * np.float32(0.8))
     if scene.cover in ("marsh", "peatbog"):
         water = scene.neighbours(1, "water")[0]
-        pools = clip((ground.hills(5) + np.float32(0.4) * ground.grain(0.8)) * 4 - np.float32(5.5))
+        pools = clip((scene.hills(5) + np.float32(0.4) * scene.grain(0.8)) * 4 - np.float32(5.5))
         colours = _lay(colours, water, pools)
     if scene.cover in ("rocks", "sand", "glacier"):
         # Relief in the sun: crests, dunes, crevasses.
-        relief = ground.hills(6) + np.float32(0.5) * ground.hills(3)
+        relief = scene.hills(6) + np.float32(0.5) * scene.hills(3)
         slope = relief - np.roll(relief, (1, 1), axis=(0, 1))
         colours = colours * np.exp(np.float32(0.35 if scene.cover == "rocks" else 0.1) * slope)
     if scene.chance(0.5):
-        across, _ = ground.turned(rng.uniform(0, np.pi))
-        path = across + ground.hills(18) * 5 - np.float32(rng.uniform(-20, 20))
+        across, _ = scene.turned(scene.rng.uniform(0, np.pi))
+        path = across + scene.hills(18) * 5 - np.float32(scene.rng.uniform(-20, 20))
         colours = _lay(colours, scene.neighbours(1, "bare")[0], line(path, 0.5) * np.float32(0.6))
     return colours
 
 
-def _town(scene: _Scene) -> Field:
+def _town(scene: _Scene, colour: Field) -> Field:
     """Draw streets, roofs between gardens, here and there a hall; a village in its fields, or houses all over."""
-    ground, rng = scene.ground, scene.rng
-    number, edge = ground.parcels(rng.uniform(6, 11), rng.uniform(1, 2.2), rng.uniform(0, 3))
+    number, edge = scene.parcels(scene.rng.uniform(6, 11), scene.rng.uniform(1, 2.2), scene.rng.uniform(0, 3))
     gardens = scene.neighbours(1, "grass", "woods")[0] * 0.8
-    roofs = np.exp(np.float32(0.3) * ground.grain(0.55))
-    red = (1 + np.float32(0.06) * ground.grain(0.6))[None] ** np.array([1, 0, -1], dtype=np.float32)[:, None, None]
-    built = scene.colour[:, None, None] * roofs * red * np.float32(1.15)
-    green = clip(np.float32(rng.normal(0.35, 0.15)) + np.float32(0.5) * ground.grain(0.7))
+    roofs = np.exp(np.float32(0.3) * scene.grain(0.55))
+    red = (1 + np.float32(0.06) * scene.grain(0.6))[None] ** np.array([1, 0, -1], dtype=np.float32)[:, None, None]
+    built = colour[:, None, None] * roofs * red * np.float32(1.15)
+    green = clip(np.float32(scene.rng.normal(0.35, 0.15)) + np.float32(0.5) * scene.grain(0.7))
     built = _lay(built, gardens, green)
-    halls = rng.random(NUMBERS) < rng.choice([0.02, 0.1, 0.3])
+    halls = scene.rng.random(NUMBERS) < scene.rng.choice([0.02, 0.1, 0.3])
     hall = halls[number] & (edge > 1.2)
-    shine = rng.uniform(1.2, 3.2, NUMBERS).astype(np.float32)[number]
-    built = np.where(
-        hall, np.mean(scene.colour) * shine * np.array([1, 1, 1.02], dtype=np.float32)[:, None, None], built
-    )
+    shine = scene.rng.uniform(1.2, 3.2, NUMBERS).astype(np.float32)[number]
+    metal = np.array([1, 1, 1.02], dtype=np.float32)[:, None, None]
+    built = np.where(hall, np.mean(colour) * shine * metal, built)
     built = _lay(built, _paved(scene), line(edge, 0.9) * np.float32(0.8))
-    share = clip(ground.inside_body(rng.uniform(18, 60)) + 0.5)
+    share = clip(scene.inside_body(scene.rng.uniform(18, 60)) + 0.5)
     return built if share.min() == 1 else _lay(_farmland(scene, None), built, share)
 
 
 def _road(scene: _Scene) -> Field:
-    ground, rng = scene.ground, scene.rng
-    if scene.chance(0.3):
-        colours = _town(_Scene(ground, scene.neighbours(1, "town")[0], "buildings", scene.month))
-    else:
-        colours = _farmland(scene, None)
-    bend = np.float32(rng.normal(0, 0.004)) * ground.along**2
-    width = rng.uniform(1.2, 2.6)
-    road = line(ground.across + bend, width)
+    colours = _town(scene, scene.neighbours(1, "town")[0]) if scene.chance(0.3) else _farmland(scene, None)
+    bend = np.float32(scene.rng.normal(0, 0.004)) * scene.along**2
+    width = scene.rng.uniform(1.2, 2.6)
+    road = line(scene.across + bend, width)
     colours = _lay(colours, scene.colour, road)
     if width > 1.9:  # a motorway's green median
-        colours = _lay(colours, scene.neighbours(1, "grass")[0], line(ground.across + bend, 0.4))
+        colours = _lay(colours, scene.neighbours(1, "grass")[0], line(scene.across + bend, 0.4))
     if scene.chance(0.4):
-        colours = _lay(colours, scene.colour * 1.05, line(ground.along - rng.uniform(-12, 12), 1.0))
+        colours = _lay(colours, scene.colour * 1.05, line(scene.along - scene.rng.uniform(-12, 12), 1.0))
     return colours
 
 
 def _lake(scene: _Scene) -> Field:
-    ground, rng = scene.ground, scene.rng
-    water = scene.colour[:, None, None] * (1 + np.float32(0.05) * ground.hills(25) + np.float32(0.02) * ground.grain())
-    radius = np.exp(rng.uniform(np.log(7), np.log(90)))
-    inside = ground.inside_body(radius)
+    water = scene.colour[:, None, None] * (1 + np.float32(0.05) * scene.hills(25) + np.float32(0.02) * scene.grain())
+    radius = np.exp(scene.rng.uniform(np.log(7), np.log(90)))
+    inside = scene.inside_body(radius)
     if inside.min() >= 0.5:
         return water
-    return _lay(_wooded_banks(scene, inside + np.float32(rng.uniform(1, 5))), water, clip(inside + 0.5))
+    return _lay(_wooded_banks(scene, inside + np.float32(scene.rng.uniform(1, 5))), water, clip(inside + 0.5))
 
 
 def _wooded_banks(scene: _Scene, inside: Field) -> Field:
     """Draw fields, and trees and bushes where `inside` is positive."""
-    grown = clip(inside) * clip(0.5 + scene.ground.hills(6))
+    grown = clip(inside) * clip(0.5 + scene.hills(6))
     return _lay(_farmland(scene, None), scene.neighbours(1, "woods", "wild")[0], grown)
 
 
 def _river(scene: _Scene) -> Field:
-    ground, rng = scene.ground, scene.rng
-    inside = np.float32(rng.uniform(1.2, 7)) - ground.from_course(7)
-    water = scene.colour[:, None, None] * (1 + np.float32(0.04) * ground.hills(15))
-    return _lay(_wooded_banks(scene, inside + np.float32(rng.uniform(1, 4))), water, clip(inside + 0.5))
+    inside = np.float32(scene.rng.uniform(1.2, 7)) - scene.from_course(7)
+    water = scene.colour[:, None, None] * (1 + np.float32(0.04) * scene.hills(15))
+    return _lay(_wooded_banks(scene, inside + np.float32(scene.rng.uniform(1, 4))), water, clip(inside + 0.5))
 
 
 def _quarry(scene: _Scene) -> Field:
-    ground, rng = scene.ground, scene.rng
-    radius = rng.uniform(9, 26)
-    steps = np.sin(np.hypot(ground.x, ground.y) * np.float32(0.9) + ground.hills(8))
-    pit = scene.colour[:, None, None] * np.exp(np.float32(0.12) * steps + np.float32(0.12) * ground.hills(5))
+    radius = scene.rng.uniform(9, 26)
+    steps = np.sin(np.hypot(scene.x, scene.y) * np.float32(0.9) + scene.hills(8))
+    pit = scene.colour[:, None, None] * np.exp(np.float32(0.12) * steps + np.float32(0.12) * scene.hills(5))
     surroundings = _farmland(scene, None)
-    wood = scene.neighbours(1, "woods")[0][:, None, None] * ground.crowns(1.0, 0.12)
-    surroundings = _lay(surroundings, wood, clip(ground.hills(14) * 2 + 0.5))
-    return _lay(surroundings, pit, clip(ground.inside_body(radius) + 0.5))
+    wood = scene.neighbours(1, "woods")[0][:, None, None] * scene.crowns(1.0, 0.12)
+    surroundings = _lay(surroundings, wood, clip(scene.hills(14) * 2 + 0.5))
+    return _lay(surroundings, pit, clip(scene.inside_body(radius) + 0.5))
 
 
 def _paved(scene: _Scene) -> Field:

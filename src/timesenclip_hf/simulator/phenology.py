@@ -55,11 +55,11 @@ def _rise(days: np.ndarray, middle: np.ndarray | float, pace: np.ndarray | float
 
 
 def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
-    """Draw the year of each point from its cover's ranges, its latitude and that year's weather.
+    """Draw the year of each of N points from its cover's ranges, its latitude in degrees and that year's weather.
 
     Args:
         covers: the distinct covers.
-        chosen: index into `covers` for each of the N points, (N,).
+        chosen: index into `covers` for each of the points, (N,).
         latitude: degrees north, (N,).
         rng: source of chance.
     """

@@ -9,18 +9,7 @@ from .canvas import RGB, Canvas, blend
 
 @dataclass(frozen=True)
 class CropAppearance:
-    """Describe how one crop appears from the edge of its field.
-
-    Attributes:
-        plant: key of `PLANTS`.
-        spacing: distance between drawn rows in metres.
-        leaf: colours of the green canopy.
-        ripe: colours of the ripe canopy.
-        flowers: colours of the flowers; none where they do not show.
-        width: width of a plant over its height.
-        flower_size: radius of a flower in metres.
-        flower_show: share of the canopy's top that is the colour of the flowers in full bloom.
-    """
+    """Describe how one crop appears from the edge of its field; the table `crop_appearances` tells the fields."""
 
     plant: str
     spacing: float

@@ -136,7 +136,7 @@ def draw_vegetables(canvas: Canvas) -> None:
     canvas.rows_of_dots(0.9, canvas.pick(beds), size)
 
 
-def draw_fodder(canvas: Canvas) -> None:
+def draw_clover_and_lucerne(canvas: Canvas) -> None:
     """Draw clover and lucerne: a dense, low, dark stand full of purple and pink heads."""
     state = canvas.state
     canvas.far_strip((70, 96, 66))

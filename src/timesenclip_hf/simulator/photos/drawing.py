@@ -4,6 +4,7 @@ A photo shows the land cover in its state on the day (`VisitState`), under a ran
 point. Fields that are alike in reality (bare soil, stubble, young cereals) are alike here too.
 """
 
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import fields
@@ -16,8 +17,9 @@ from tqdm import tqdm
 
 from ..classes import CLASS_NAMES
 from ..points import GroundState
+from . import bare_scenes, built_scenes, crop_scenes, grass_scenes, tree_scenes, water_scenes
 from .canvas import Canvas, VisitState
-from .scenes import draw_scene
+from .crop_plants import CROP_APPEARANCES
 
 PHOTO_SIZE = 64
 """Side of a photo in pixels, as the small CLIP reads it."""
@@ -26,6 +28,14 @@ CHUNK = 256
 """Points drawn between two steps of the progress bar, and sent to a worker process at a time."""
 
 STATE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(VisitState))
+
+# Of covers that are no arable crop: a module's function `draw_olive_grove` draws an olive grove.
+_SCENES: dict[str, Callable[[Canvas], None]] = {
+    name.removeprefix("draw_").replace("_", " "): draw
+    for module in (bare_scenes, built_scenes, crop_scenes, grass_scenes, tree_scenes, water_scenes)
+    for name, draw in vars(module).items()
+    if name.startswith("draw_")
+}
 
 Photos = npt.NDArray[np.uint8]
 
@@ -45,7 +55,10 @@ def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: in
     if cover not in CLASS_NAMES:
         raise ValueError(f"cover must be one of classes.CLASS_NAMES, got {cover!r}")
     canvas = Canvas(state, rng, 2 * size)
-    draw_scene(canvas, cover)
+    if cover in CROP_APPEARANCES:
+        crop_scenes.draw_crop(canvas, cover)
+    else:
+        _SCENES[cover](canvas)
     return Image.fromarray(_develop(canvas, cover))
 
 

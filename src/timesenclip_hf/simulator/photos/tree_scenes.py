@@ -40,23 +40,23 @@ def _wood(canvas: Canvas, plant: Callable[[float, float, float], None]) -> None:
     canvas.tufts((blend(floor, (60, 80, 40), 0.5), blend(floor, (160, 140, 90), 0.4)), 50, 0.2, 0.15)
 
 
-def draw_broadleaved(canvas: Canvas) -> None:
+def draw_broadleaved_woodland(canvas: Canvas) -> None:
     """Draw oaks and beeches: fresh, dark, turning or bare."""
     leaves = min(max(canvas.state.green + canvas.state.dry - 0.1, 0.0) * 1.3, 1.0)
     _wood(canvas, lambda x, base, tall: canvas.broadleaf(x, base, tall, foliage(canvas), leaves))
 
 
-def draw_spruce(canvas: Canvas) -> None:
+def draw_spruce_woodland(canvas: Canvas) -> None:
     """Draw spruces: dark cones."""
     _wood(canvas, lambda x, base, tall: canvas.cone(x, base, tall, SPRUCE))
 
 
-def draw_pine(canvas: Canvas) -> None:
+def draw_pine_woodland(canvas: Canvas) -> None:
     """Draw pines: flat crowns on tall orange trunks."""
     _wood(canvas, lambda x, base, tall: canvas.pine(x, base, tall, PINE))
 
 
-def draw_mixed(canvas: Canvas) -> None:
+def draw_mixed_woodland(canvas: Canvas) -> None:
     """Draw broadleaves among spruces and pines."""
     leaves = min(max(canvas.state.green + canvas.state.dry - 0.1, 0.15) * 1.2, 1.0)
 
@@ -116,7 +116,7 @@ def draw_citrus(canvas: Canvas) -> None:
     _plantation(canvas, 5.0, 3.4, plant)
 
 
-def draw_olives(canvas: Canvas) -> None:
+def draw_olive_grove(canvas: Canvas) -> None:
     """Draw olive trees: round grey-green crowns wide apart on pale soil."""
 
     def plant(x: float, base: float, tall: float) -> None:
