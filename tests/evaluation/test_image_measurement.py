@@ -157,11 +157,11 @@ def test_the_report_shows_top_1_and_mean_average_precision(results, tmp_path):
 
 def test_the_points_of_a_set_of_series_are_asked_by_their_images(image_model):
     points = simulated_set(40, images=True)
-    one = ImageSet.of_points(points, tasks=["all_covers"])
-    assert len(one.images) == len(points.samples)
-    assert one.truth["all_covers"].tolist() == points.tasks[1].truth(points.samples).tolist()
-    report = evaluate_images([image_model], [one], ImageProtocol(("generic",), ("none",), resampling=FEW))
-    assert [entry["task"] for entry in report["runs"][0]["tasks"]] == ["all_covers"]
+    patches = ImageSet.of_points(points)
+    assert len(patches.images) == len(points.samples)
+    assert patches.truth["all_covers"].tolist() == points.tasks[1].truth(points.samples).tolist()
+    report = evaluate_images([image_model], [patches], ImageProtocol(("generic",), ("none",), resampling=FEW))
+    assert [entry["task"] for entry in report["runs"][0]["tasks"]] == [task.name for task in points.tasks]
     with pytest.raises(ValueError, match="simulated has no images: evaluate its series"):
         ImageSet.of_points(simulated_set(10))
 

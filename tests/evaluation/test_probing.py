@@ -176,9 +176,9 @@ def test_where_places_are_known_no_block_is_fitted_and_judged():
     rng = np.random.default_rng(0)
     longitude, latitude = rng.uniform(0, 5, 300), rng.uniform(45, 50, 300)
     ids = [f"point {row}" for row in range(300)]
-    fit, judge = split_rows_by_place(ids, longitude, latitude, fitting=0.6, block_km=50, seed=3)
+    fit, judge = split_rows_by_place(ids, longitude, latitude, block_km=50, seed=3)
     assert sorted([*fit, *judge]) == list(range(300))
-    assert len(fit) == pytest.approx(180, abs=15)
+    assert len(fit) == pytest.approx(150, abs=15)
     splits = {ids[row]: name for name, rows in (("fit", fit), ("judge", judge)) for row in rows}
     check_blocks(splits, ids, longitude, latitude, block_km=50)
 

@@ -30,15 +30,9 @@ def nearest_mean_scores(
 ) -> np.ndarray:
     """Score series by minus the root mean square distance to each class's mean series, over what both have observed.
 
-    Args:
-        train_series: (training samples, time, band), NaN where missing; in the same unit as `series`.
-        train_labels: class indices of the training samples, -1 where unknown.
-        series: (samples, time, band), NaN where missing.
-        num_classes: how many there are.
-
-    Returns:
-        (samples, num_classes) float64; minus the largest float for a class without a training sample, or without a
-        value in common with the sample, so that the scores stay finite.
+    Series (samples, time, band) have NaN where missing, and a training label is -1 where unknown. A class without a
+    training sample, or without a value in common with the sample, scores minus the largest float, so that scores
+    (samples, num_classes) stay finite.
 
     Raises:
         ValueError: shapes or labels that do not fit, or a sample that has no value in common with any class.
@@ -132,17 +126,10 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
 def embed_images(
     image_model: ImageModel, images: np.ndarray, *, batch_size: int = 64, progress: bool = False
 ) -> torch.Tensor:
-    """Embed RGB patches, made unit, on the CPU; warn where the first of them seem to be BGR.
+    """Embed RGB patches, made unit, (samples, projection_dim) float32 on the CPU; warn where the first seem to be BGR.
 
-    Args:
-        image_model: from [`load_image_model`].
-        images: (samples, height, width, 3) red, green and blue: uint8 pictures as they are, or reflectance, which
-            [`to_eight_bit`] stretches. Anything that is sliced like an array will do, such as an HDF5 dataset.
-        batch_size: images at a time.
-        progress: show a bar.
-
-    Returns:
-        (samples, projection_dim) float32.
+    Images (samples, height, width, 3) are uint8 pictures as they are, or reflectance, which [`to_eight_bit`] stretches.
+    Anything that is sliced like an array will do, such as an HDF5 dataset.
 
     Raises:
         ValueError: another shape, no image, or values that are neither.
@@ -170,13 +157,10 @@ def embed_images(
 def score_images(
     image_model: ImageModel, image_embeds: torch.Tensor, prompts: Mapping[str, Sequence[str]], *, centring: str = "none"
 ) -> torch.Tensor:
-    """Score images for classes as series are scored: logits (samples, classes) with the model's own temperature.
+    """Score embedded images for classes as series are scored: logits (samples, classes) with the model's temperature.
 
-    Args:
-        image_model: from [`load_image_model`].
-        image_embeds: from [`embed_images`].
-        prompts: of each class, in the order of the classes, from [`expand_prompts`].
-        centring: of `CENTRINGS`; "none" for raw scores.
+    Prompts are those of each class, in the order of the classes, from [`expand_prompts`]; the centring is of
+    `CENTRINGS`, "none" for raw scores.
     """
     class_embeds = embed_classes(image_model.model, image_model.tokenizer, prompts).cpu()
     scale = image_model.model.logit_scale.detach().exp().cpu()

@@ -5,7 +5,7 @@ the best one seems. Temperature and threshold are fitted on a validation split f
 say little about another; whether they hold is measured on a split that was not used to fit.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,10 @@ from .metrics import ArrayLike, as_scored, expected_calibration_error
 
 @dataclass(frozen=True)
 class RejectRule:
-    """Hold the threshold of the highest probability below which an answer counts as none, and what it was worth.
+    """Hold the least highest probability that an answer is kept with, and what it was worth.
 
-    Attributes:
-        threshold: an answer is kept whose highest probability is at least this.
-        wanted_precision: share of the kept answers that shall be right.
-        confidence: of the lower bound.
-        precision: share of the kept answers that were right where the threshold was fitted.
-        lower_bound: one-sided Clopper-Pearson bound of that precision.
-        coverage: share of answers that were kept there.
+    Where it was fitted, a share of the answers was kept (`coverage`), and of these a share was right (`precision`), at
+    least the `lower_bound` (one-sided Clopper-Pearson) with that `confidence`.
     """
 
     threshold: float
@@ -46,17 +41,11 @@ class Calibration:
     reject: RejectRule | None = None
 
 
-def fit_calibration(
-    logits: ArrayLike, truth: ArrayLike, *, precision: float | None = None, confidence: float = 0.95
-) -> Calibration:
+def fit_calibration(logits: ArrayLike, truth: ArrayLike, *, precision: float | None = None) -> Calibration:
     """Fit the temperature and, where a precision is wanted, the threshold on the calibrated probabilities.
 
-    Args:
-        logits: (samples, classes) of the validation split, without a temperature: `score` with
-            `logit_scale=model.logit_scale.exp()`.
-        truth: (samples,) class indices.
-        precision: share of the kept answers that shall be right.
-        confidence: of the lower bound that must reach it.
+    Logits (samples, classes) of the validation split have no temperature: `score` with `logit_scale` of the model,
+    exponentiated. The precision is the share of the kept answers that shall be right, with 95 % confidence.
 
     Raises:
         ValueError: logits or labels cannot be used, no temperature is best, or no threshold reaches the precision.
@@ -64,23 +53,19 @@ def fit_calibration(
     temperature, reject = fit_temperature(logits, truth), None
     if precision is not None:
         probabilities = softmax(as_scored(logits, truth, "logits")[0] / temperature, axis=1)
-        reject = fit_reject_threshold(probabilities, truth, precision, confidence=confidence)
+        reject = fit_reject_threshold(probabilities, truth, precision)
     return Calibration(temperature, len(truth), reject)
 
 
 def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
-    """Fit the temperature whose probabilities give the true classes the highest likelihood.
+    """Fit the temperature whose probabilities give the true classes (samples,) the highest likelihood.
 
-    The negative log-likelihood is convex in the inverse temperature, so that its minimum is the root of its slope,
-    and the slopes at zero and at infinity tell whether there is one.
-
-    Args:
-        logits: (samples, classes).
-        truth: (samples,) class indices.
+    The negative log-likelihood is convex in the inverse temperature, so that its minimum is the root of its slope, and
+    the slopes at zero and at infinity tell whether there is one.
 
     Raises:
-        ValueError: logits that are not finite, labels outside the classes, or no temperature is best: the logits
-            are no better than chance, or every sample is right.
+        ValueError: logits that are not finite, labels outside the classes, or no temperature is best: the logits are no
+            better than chance, or every sample is right.
     """
     values, classes = as_scored(logits, truth, "logits")
     values = values - values.max(axis=1, keepdims=True)
@@ -112,19 +97,13 @@ def fit_reject_threshold(
 ) -> RejectRule:
     """Find the smallest threshold that keeps answers of the wanted precision, as far as a validation split can tell.
 
-    Thresholds are the highest probabilities that occur. At each, the kept answers are counted, and the one-sided
-    Clopper-Pearson bound says which precision they surely have. The bound holds for a threshold by itself; the
-    smallest of many that reach it is a choice, and pixels of one field are alike, so measure it on another split.
-
-    Args:
-        probabilities: (samples, classes), calibrated.
-        truth: (samples,) class indices.
-        precision: share of the kept answers that shall be right.
-        confidence: of the bound.
+    Thresholds are the highest calibrated probabilities (samples, classes) that occur. At each, the kept answers are
+    counted, and the one-sided Clopper-Pearson bound says which precision they surely have, at the given confidence. The
+    bound holds for a threshold by itself; the smallest of many that reach it is a choice, and pixels of one field are
+    alike, so measure it on another split.
 
     Raises:
-        ValueError: probabilities or labels cannot be used, or no threshold reaches the precision; the sentence says
-            what could be reached.
+        ValueError: probabilities or labels cannot be used, or no threshold reaches the precision.
     """
     values, classes = as_scored(probabilities, truth, "probabilities")
     for name, value in (("precision", precision), ("confidence", confidence)):
@@ -151,12 +130,7 @@ def fit_reject_threshold(
 
 
 def calibration_report(calibration: Calibration, logits: ArrayLike, truth: ArrayLike) -> dict[str, Any]:
-    """Measure what a calibration does on a split that it was not fitted on.
-
-    Args:
-        calibration: from [`fit_calibration`].
-        logits: (samples, classes) of the other split, without a temperature.
-        truth: (samples,) class indices.
+    """Measure what a calibration does on a split that it was not fitted on, by logits without a temperature.
 
     Returns:
         `temperature`, `samples_fitted`, `samples`; `expected_calibration_error` and `negative_log_likelihood`, each
@@ -173,27 +147,22 @@ def calibration_report(calibration: Calibration, logits: ArrayLike, truth: Array
     for when, scores in scaled.items():
         errors[when] = expected_calibration_error(softmax(scores, axis=1), classes)
         losses[when] = float(-np.take_along_axis(log_softmax(scores, axis=1), classes[:, None], axis=1).mean())
-    probabilities = softmax(scaled["after"], axis=1)
+    reject = None
+    if calibration.reject is not None:
+        reject = asdict(calibration.reject)
+        reject["fitted"] = {name: reject.pop(name) for name in ("coverage", "precision", "lower_bound")}
+        probabilities = softmax(scaled["after"], axis=1)
+        kept = probabilities.max(axis=1) >= calibration.reject.threshold
+        right = probabilities.argmax(axis=1) == classes
+        reject["coverage"] = float(kept.mean())
+        reject["precision"] = float(right[kept].mean()) if kept.any() else None
     return {
         "temperature": calibration.temperature,
         "samples_fitted": calibration.samples,
         "samples": len(values),
         "expected_calibration_error": errors,
         "negative_log_likelihood": losses,
-        "reject": None if calibration.reject is None else _reject_report(calibration.reject, probabilities, classes),
-    }
-
-
-def _reject_report(rule: RejectRule, probabilities: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
-    kept = probabilities.max(axis=1) >= rule.threshold
-    right = probabilities.argmax(axis=1) == classes
-    return {
-        "threshold": rule.threshold,
-        "wanted_precision": rule.wanted_precision,
-        "confidence": rule.confidence,
-        "coverage": float(kept.mean()),
-        "precision": float(right[kept].mean()) if kept.any() else None,
-        "fitted": {"coverage": rule.coverage, "precision": rule.precision, "lower_bound": rule.lower_bound},
+        "reject": reject,
     }
 
 

@@ -25,9 +25,8 @@ Encode = Callable[..., torch.Tensor]
 class EmbeddedSet:
     """Hold a data set as one checkpoint embeds it, with its classes, its blocks of land and its halves.
 
-    Attributes:
-        notes: of the data set, and what was noticed on the way.
-        truth: by the name of the task, class indices (samples,), -1 where not known.
+    `notes` are those of the data set, and what was noticed on the way; `truth` is the class indices of each task, by
+    name.
     """
 
     def __init__(self, checkpoint: Checkpoint, dataset: EvaluationSet, protocol: Protocol, encode: Encode) -> None:
@@ -68,11 +67,7 @@ class EmbeddedSet:
         return self.encode(features), features["series_mask"].any(dim=1).numpy()
 
     def encode(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Encode features into unit embeddings (series, projection_dim).
-
-        Raises:
-            ValueError: the checkpoint gives NaN.
-        """
+        """Encode features into unit embeddings (series, projection_dim); refuse a checkpoint that gives NaN."""
         embeds = self._encode(self.model, features, batch_size=self.protocol.batch_size)
         wrong = ~torch.isfinite(embeds).all(dim=1)
         if wrong.any():
@@ -115,11 +110,7 @@ class EmbeddedSet:
         return np.sort(random.choice(rows, self.protocol.most_samples, replace=False))
 
     def halves(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Split indices into `rows` in two, whole blocks to one half or the other.
-
-        Raises:
-            ValueError: there are too few samples or blocks.
-        """
+        """Split indices into `rows` in two, whole blocks to one half or the other, or raise ValueError."""
         if len(rows) < 2:
             raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
         some, seed = self.samples.select(rows), self.protocol.resampling.seed

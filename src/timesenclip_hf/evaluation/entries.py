@@ -17,14 +17,9 @@ TOP_K = (3, 5)
 
 @dataclass(frozen=True)
 class Scored:
-    """Hold the scores of the labelled samples of one task.
+    """Hold the scores (samples, classes) of the labelled samples of one task, beside the candidates and the truth.
 
-    Attributes:
-        labels: the candidates.
-        logits: (samples, classes).
-        truth: class indices (samples,), or booleans (samples, classes) where a sample has several classes.
-        blocks: spatial block of each sample; single samples are drawn without.
-        resampling: of the intervals.
+    The truth is class indices (samples,), or booleans (samples, classes) where a sample has several classes.
     """
 
     labels: Sequence[str]
@@ -46,15 +41,8 @@ def make_entry(
 ) -> dict[str, Any]:
     """Measure the scores of one task and say what they are of.
 
-    Args:
-        task: its name.
-        prompts: the view that the classes are described in.
-        centring: "none" for raw scores, another for transductive ones, which are no probabilities and have no
-            calibration error.
-        scored: what is measured.
-        texts: what the text tower read of each class.
-        composites: time steps that the series were merged to.
-        missing: name of the months that were left out; None for none.
+    The `texts` spell the prompts out. A centring of "none" gives raw scores; others are transductive, no probabilities,
+    and have no calibration error.
 
     Returns:
         What it is of; `labels`; `absent` ones, left out of the means; `samples`; how many `blocks` the intervals are

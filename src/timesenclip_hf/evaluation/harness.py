@@ -23,12 +23,9 @@ VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", 
 
 @dataclass
 class Evaluation:
-    """Hold what was measured.
+    """Hold what was measured: `results` (`runs`, one a data set, and `versions`) as JSON holds them.
 
-    Attributes:
-        results: `runs`, one a data set, and `versions`, as JSON holds them.
-        pictured: what the first checkpoint answered for each sample, for pictures.
-        calibrations: of the first checkpoint, by data set.
+    Of the first checkpoint there is what it answered for each sample, for pictures, and its calibrations, by data set.
     """
 
     results: dict[str, Any]
@@ -43,13 +40,10 @@ def evaluate(
     *,
     encode: Encode = encode,
 ) -> Evaluation:
-    """Evaluate checkpoints on data sets of series.
+    """Evaluate checkpoints on data sets of series, taken one after the other, so that a generator keeps one in memory.
 
-    Args:
-        checkpoints: one, or several that differ by the seed of their training: their figures are averaged.
-        sets: taken one after the other, so that a generator keeps one in memory.
-        protocol: how series are scored.
-        encode: what turns features into embeddings; [`encode`], or one that shares the work among processes.
+    Several checkpoints differ by the seed of their training: their figures are averaged. Features become embeddings by
+    [`encode`], or by a function that shares the work among processes.
 
     Raises:
         ValueError: no checkpoint; or labels, prompts or scores that cannot be used, which the sentence names.
@@ -77,11 +71,7 @@ def evaluate_images(
 ) -> dict[str, Any]:
     """Evaluate CLIP models on labelled images; results have the form of those of series, for [`write_report`].
 
-    Args:
-        image_models: each gives a run for each set.
-        sets: taken one after the other, so that a generator keeps one in memory.
-        protocol: how images are scored.
-        progress: show a bar.
+    Each model gives a run for each set; sets are taken one after the other, so that a generator keeps one in memory.
 
     Raises:
         ValueError: prompts that a class lacks, or images that cannot be embedded.
@@ -95,11 +85,7 @@ def evaluate_images(
 
 
 def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str | os.PathLike[str]) -> None:
-    """Write the first checkpoint of an evaluation, with the temperature and reject threshold that were fitted.
-
-    Raises:
-        ValueError: no calibration was fitted, or several were.
-    """
+    """Write the first checkpoint of an evaluation, with the one calibration that was fitted, or raise ValueError."""
     fitted = evaluation.calibrations
     if len(fitted) != 1:
         raise ValueError(

@@ -33,14 +33,10 @@ CENTRINGS = ("none", "class_mean", PROMPT_MEAN)
 
 @dataclass(frozen=True)
 class ImageProtocol:
-    """Say how images are scored.
+    """Say how images are scored: by which views, of `VIEWS`, and centrings, of `CENTRINGS`.
 
-    Attributes:
-        views: prompts, of `VIEWS`.
-        centrings: of `CENTRINGS`; "none" gives raw scores, the others transductive ones.
-        top_k: prompts a class to select, on half of the land and without labels, and to judge on the other half; no
-            selection when left out.
-        resampling: of the intervals.
+    With `top_k`, so many prompts a class are selected, on half of the land and without labels, and judged on the other
+    half.
     """
 
     views: Sequence[str] = tuple(VIEWS)
@@ -65,11 +61,7 @@ class ImageMeasurement:
         self._notes = list(images.notes)
 
     def run(self) -> dict[str, Any]:
-        """Measure an entry a task, view and way of scoring, and the selections of prompts.
-
-        Raises:
-            ValueError: no label of a task is known, or a class lacks prompts.
-        """
+        """Measure an entry a task, view and way of scoring, and the selections of prompts."""
         images, protocol, others = self._images, self._protocol, SUITES[1:]
         entries, selections = [], {}
         for task in images.tasks:

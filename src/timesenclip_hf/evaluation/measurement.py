@@ -33,9 +33,8 @@ WANTED_PRECISION = 0.9
 class Measurement:
     """Measure one checkpoint on one data set.
 
-    Attributes:
-        pictured: after [`Measurement.run`], what each task's raw entry with all composites and generic prompts holds.
-        calibration: after it, what was fitted on the first task; `None` where it could not be, or was not asked for.
+    After [`Measurement.run`], `pictured` has what each task's raw entry with all composites and generic prompts holds,
+    and `calibration` what was fitted on the first task, if it could be and was asked for.
     """
 
     def __init__(self, checkpoint: Checkpoint, dataset: EvaluationSet, protocol: Protocol, encode: Encode) -> None:
@@ -47,11 +46,7 @@ class Measurement:
         self.calibration: Calibration | None = None
 
     def run(self) -> dict[str, Any]:
-        """Run every suite; leave out one that the samples do not allow, with its reason.
-
-        Raises:
-            ValueError: labels, prompts or scores cannot be used.
-        """
+        """Run every suite; leave out one that the samples do not allow, with its reason."""
         samples, _ = self._samples, self._embedded.plain  # a checkpoint that gives NaN ends here, whatever is asked
         entries = list(self._zero_shot()) if "zero_shot" in self._protocol.suites else []
         suites: dict[str, Callable[[Task], Any]] = {

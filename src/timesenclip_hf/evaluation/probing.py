@@ -34,24 +34,17 @@ def split_rows_by_place(
     longitude: np.ndarray | None = None,
     latitude: np.ndarray | None = None,
     *,
-    fitting: float = 0.5,
     block_km: float = 50.0,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split rows into those to fit on and those to judge on, whole blocks of land to one or the other.
+    """Split rows into half to fit on and half to judge on, whole blocks of land to one or the other.
 
-    Args:
-        point_ids: one a row; the rows of a point stay together.
-        longitude: WGS84 degrees; without coordinates the split is random.
-        latitude: WGS84 degrees.
-        fitting: share of the points to fit on.
-        block_km: side of a block.
-        seed: of the draw.
+    The rows of a point stay together. Without coordinates, WGS84 degrees, the split is random.
 
     Raises:
-        ValueError: coordinates that are none, too few blocks, or a share outside (0, 1).
+        ValueError: coordinates that are none, or too few blocks.
     """
-    shares = {"fit": fitting, "judge": 1 - fitting}
+    shares = {"fit": 0.5, "judge": 0.5}
     if longitude is None or latitude is None:
         splits = random_split(point_ids, shares, seed=seed)
     else:
@@ -113,17 +106,17 @@ def few_shot_ladder(
     Args:
         embeds: unit embeddings (samples, projection_dim) of the frozen encoder.
         series: (samples, ...) what the encoder saw, in any unit, NaN where missing.
-        labels: class indices (samples,), -1 where the class is not known; such samples are left out.
+        labels: class indices, -1 where the class is not known; such samples are left out.
         class_names: of the indices.
         halves: rows to draw shots from, and rows to judge on.
         ladder: how shots are drawn, and what is trained.
-        zero_shot: class indices (samples,) that the model answers without any label, judged on the same rows.
+        zero_shot: class indices that the model answers without any label, judged on the same rows.
 
     Returns:
         An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,
         `fewest_shots` of a class, `samples` judged, `left_out` classes of the test rows that have no training sample,
-        and `metrics`: `accuracy`, `balanced_accuracy` and `macro_f1`, each the mean over the draws as `value` and
-        their standard deviation as `spread` (None for one draw).
+        and `metrics`: `accuracy`, `balanced_accuracy` and `macro_f1`, each the mean over the draws as `value` and their
+        standard deviation as `spread` (None for one draw).
 
     Raises:
         ValueError: lengths differ, rows are in both halves, fewer than two classes can be trained, or nothing is left

@@ -29,13 +29,10 @@ _PROMPTS_AT_ONCE = 128
 
 @dataclass(frozen=True)
 class EmbeddedSplit:
-    """Hold the embeddings of series, or photos, of one split.
+    """Hold unit embeddings (points, projection_dim) of the series, or photos, of one split.
 
-    Attributes:
-        point_ids: of the points.
-        embeds: (points, projection_dim), unit.
-        labels: names of the true classes; a split that only selects needs none.
-        blocks: spatial block of each point, for the intervals; single points are drawn without.
+    A split that only selects needs no `labels`, the names of the true classes. Intervals are drawn by `blocks`, the
+    spatial block of each point, or by single points.
     """
 
     point_ids: Sequence[str]
@@ -63,18 +60,13 @@ def image_similarity(
 ) -> np.ndarray:
     """Measure how much two prompts respond to the same images, from images without labels; (P, P) float64.
 
-    The response of prompt p to image x is `exp(s <p, x>) / sum_c mean_{q in c} exp(s <q, x>)`: the probability that a
-    zero-shot classifier with every prompt for an answer gives it, but that a class with many prompts claims no more
-    than one with few. The similarity is the cosine of two prompts' responses over all images, in [0, 1].
+    The response of prompt p to image x is `exp(s <p, x>) / sum_c mean_{q in c} exp(s <q, x>)`, of unit embeddings and
+    the checkpoint's scale s: the probability that a zero-shot classifier with every prompt for an answer gives it, but
+    that a class with many prompts claims no more than one with few. The similarity is the cosine of two prompts'
+    responses over all images, in [0, 1]. `class_of` is the class index of each prompt.
 
-    Words that a text tower finds alike may part where the images do, and the other way round: cosines of texts know
-    of the captions only, these of what the classifier will be used on.
-
-    Args:
-        prompt_embeds: unit (P, projection_dim).
-        image_embeds: unit, of series or photos (N, projection_dim).
-        class_of: class index of each prompt (P,).
-        logit_scale: s, the checkpoint's, exponentiated.
+    Words that a text tower finds alike may part where the images do, and the other way round: cosines of texts know of
+    the captions only, these of what the classifier will be used on.
     """
     sizes = torch.from_numpy(np.bincount(class_of)[class_of])[:, None]
     gram = torch.zeros(len(prompt_embeds), len(prompt_embeds), dtype=torch.float64)
@@ -90,12 +82,8 @@ def image_similarity(
 def prompt_weights(similarity: np.ndarray, class_of: np.ndarray) -> np.ndarray:
     """Weigh each prompt: mean similarity within its class over the mean of its mean similarities to each class.
 
-    The only prompt of a class is compared with itself within it, for want of others; a prompt that resembles none at
-    all weighs 0.
-
-    Args:
-        similarity: (P, P), not negative.
-        class_of: class index of each prompt (P,), from 0 without a gap.
+    Similarities (P, P) are not negative; class indices (P,) count from 0 without a gap. The only prompt of a class is
+    compared with itself within it, for want of others; a prompt that resembles none at all weighs 0.
     """
     rows, sizes = np.arange(len(class_of)), np.bincount(class_of)
     sums = similarity @ np.eye(len(sizes))[class_of]
@@ -115,18 +103,10 @@ def weigh_prompts(
     image_embeds: torch.Tensor | None = None,
     hypothesis_template: str | Sequence[str] | None = None,
 ) -> dict[str, dict[str, float]]:
-    """Weigh every prompt, by label, the highest first.
+    """Weigh every prompt of `{label: [prompt, ...]}`, by label, the highest first.
 
-    Args:
-        model: with `get_text_features` and `logit_scale`.
-        processor: the model's [`TimeSenCLIPProcessor`].
-        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
-        image_embeds: unit (N, projection_dim), of unlabelled series or photos, for image-mediated similarity;
-            similarity of the texts when left out.
-        hypothesis_template: that the prompts go into; the checkpoint's own when left out.
-
-    Raises:
-        ValueError: fewer than two classes, a class with no prompt, or images that are none.
+    Prompts go into the template, the checkpoint's own when left out, and are compared by their texts, or by what they
+    respond to among unit `image_embeds` (N, projection_dim) of unlabelled series or photos.
     """
     labels = read_labels(candidate_labels)
     prompts = {label: sorted(set(labels[label])) for label in sorted(labels)}
@@ -142,7 +122,10 @@ def weigh_prompts(
     if image_embeds is None:
         similarity = text_similarity(embeds)
     else:
-        _check_images(image_embeds, embeds.shape[1])
+        if image_embeds.ndim != 2 or not len(image_embeds) or image_embeds.shape[1] != embeds.shape[1]:
+            raise ValueError(f"`image_embeds` must be (images, {embeds.shape[1]}), got {tuple(image_embeds.shape)}.")
+        if lost := torch.nonzero(~torch.isfinite(image_embeds).all(dim=1)).flatten().tolist():
+            raise ValueError(f"Row {lost[0]} of `image_embeds` is not finite: leave out what has no embedding.")
         similarity = image_similarity(embeds, image_embeds.cpu(), class_of, float(model.logit_scale.detach().exp()))
     parts = np.split(prompt_weights(similarity, class_of), np.flatnonzero(np.diff(class_of)) + 1)
     weighed = {
@@ -166,10 +149,10 @@ def select_prompts(
     Args:
         model: with `get_text_features` and `logit_scale`.
         processor: the model's [`TimeSenCLIPProcessor`].
-        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
+        candidate_labels: `{label: [prompt, ...]}`.
         top_k: prompts to keep of each class.
-        image_embeds: unit (N, projection_dim), of unlabelled series or photos, for image-mediated similarity;
-            similarity of the texts when left out.
+        image_embeds: unit (N, projection_dim), of unlabelled series or photos, to compare prompts by what they respond
+            to; by their texts when left out.
         hypothesis_template: that the prompts go into; the checkpoint's own when left out.
 
     Raises:
@@ -185,13 +168,9 @@ def select_prompts(
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """Say how prompts are chosen and what the choice is compared with.
+    """Say how many prompts a class are chosen, in which template (the checkpoint's own when left out).
 
-    Attributes:
-        top_k: prompts to keep of each class.
-        hypothesis_template: that the prompts go into; the checkpoint's own when left out.
-        random_draws: choices by chance, at least one: what fewer prompts are worth by themselves.
-        seed: of these.
+    They are compared with several choices by chance, of a seed: what fewer prompts are worth by themselves.
     """
 
     top_k: int = 5
@@ -216,23 +195,17 @@ def prompt_selection_report(
 ) -> dict[str, Any]:
     """Score held-out points with all prompts, with the selected ones, and with as many taken by chance.
 
-    Args:
-        model: with `get_text_features` and `logit_scale`.
-        processor: the model's [`TimeSenCLIPProcessor`].
-        candidate_labels: `{label: [prompt, ...]}`, of any numbers of prompts.
-        selection: points whose images select; their labels, where there are any, are not read.
-        held_out: other points, with labels, on which every choice is scored. Neighbours are alike: take both from
-            a blocked split.
-        options: how prompts are chosen.
+    Of the points that select, the labels are not read; of the others every one has a label. Take both from a blocked
+    split, since neighbours are alike.
 
     Returns:
-        `top_k`; `samples` of both splits; the `prompts` of the choices "text" and "image" by label; `scores` with
-        "all" prompts, "text" and "image", each metric with its interval; `gain` of the two choices over all
-        prompts, in balanced accuracy on the same resamples; and `random`, mean and standard deviation by metric.
+        `top_k`; `samples` of both splits; the `prompts` of the choices "text" and "image" by label; `scores` with "all"
+        prompts, "text" and "image", each metric with its interval; `gain` of the two choices over all prompts, in
+        balanced accuracy on the same resamples; and `random`, mean and standard deviation by metric.
 
     Raises:
-        ValueError: the splits share a point, the held-out one has no labels or some that are no candidates, there are
-            fewer than two classes, or one has no prompt.
+        ValueError: the splits share a point, the held-out one lacks labels or has some that are no candidates, there
+            are fewer than two classes, or one has no prompt.
     """
     texts = {label: sorted(set(prompts)) for label, prompts in read_labels(candidate_labels).items()}
     truth, template = _check_splits(selection, held_out, list(texts)), options.hypothesis_template
@@ -281,14 +254,6 @@ def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np
         return float(np.mean(sums[counts > 0] / counts[counts > 0]))
 
     return bootstrap(difference, len(truth), blocks)
-
-
-def _check_images(image_embeds: torch.Tensor, size: int) -> None:
-    if image_embeds.ndim != 2 or not len(image_embeds) or image_embeds.shape[1] != size:
-        raise ValueError(f"`image_embeds` must be (images, {size}), got {tuple(image_embeds.shape)}.")
-    if not torch.isfinite(image_embeds).all():
-        row = int((~torch.isfinite(image_embeds)).any(dim=1).int().argmax())
-        raise ValueError(f"Row {row} of `image_embeds` is not finite: leave out what has no embedding.")
 
 
 def _check_splits(selection: EmbeddedSplit, held_out: EmbeddedSplit, labels: Sequence[str]) -> np.ndarray:

@@ -26,14 +26,10 @@ Photos = Callable[[int], Sequence[Any]]
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """Hold samples and what is asked of them.
+    """Hold samples and what is asked of them; the first task is also that of the suites besides "zero_shot".
 
-    Attributes:
-        samples: labelled series.
-        tasks: label columns with their label sets; the first one is also that of the suites besides "zero_shot".
-        notes: what the labels are, and what a reader must know of the set.
-        photos: the ground photos of a sample, by its row.
-        images: RGB patches from above for image models, (samples, height, width, 3), pictures or reflectance.
+    Beside them stand notes for a reader, the ground photos of a sample, by its row, and RGB patches from above for
+    image models, (samples, height, width, 3), pictures or reflectance.
     """
 
     samples: Samples
@@ -97,11 +93,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, name: str, device: str | torch.device | None = None) -> "Checkpoint":
-        """Read a folder or Hub id; a folder goes by its last name.
-
-        Raises:
-            OSError: it holds no checkpoint.
-        """
+        """Read a folder or Hub id, or raise OSError; a folder goes by its last name."""
         loaded = load_pipeline(name, device)
         shown = Path(name).resolve().name if Path(name).is_dir() else name
         return cls(shown, loaded.model.eval(), loaded.processor)

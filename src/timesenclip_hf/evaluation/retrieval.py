@@ -54,7 +54,7 @@ def retrieval_report(
     Args:
         series_embeds: (N, projection_dim).
         photo_embeds: (N, projection_dim) of the photos of the same points; NaN rows are points without a photo.
-        labels: class index of each series (N,), -1 where it is not known; without it there are instance hits only.
+        labels: class index of each series, -1 where it is not known; without it there are instance hits only.
         class_embeds: (classes, projection_dim) of the class names, from [`embed_labels`].
         class_names: of these.
         blocks: spatial block of each series, for the intervals; single queries are drawn without.
@@ -69,7 +69,7 @@ def retrieval_report(
         classes, which do not ask. Samples of unknown class take no part in class hits.
 
     Raises:
-        ValueError: nothing to retrieve, sizes that do not fit, or embeddings that are not finite or have no direction.
+        ValueError: nothing to retrieve, sizes that do not fit, or embeddings without a direction.
     """
     if photo_embeds is None and class_embeds is None:
         raise ValueError("There is nothing to retrieve: give `photo_embeds`, or `class_embeds` with `labels`.")

@@ -59,10 +59,10 @@ def perturb(
     """Damage series; tensors are new where they changed, and those of the caller are left alone.
 
     Args:
-        features: the feature extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height,
-            width]), `series_mask` and `months` (series, time).
-        perturbation: one of `PERTURBATIONS`. Months are hidden beside those that are missing already, and winter is
-            the northern one; a lost band is 0 at every time step, the value that training drops bands with.
+        features: the extractor's output, arrays or tensors: `pixel_series` (series, time, band[, height, width]),
+            `series_mask` and `months` (series, time).
+        perturbation: one of `PERTURBATIONS`. Months are hidden beside those that are missing already, and winter is the
+            northern one; a lost band is 0 at every time step, the value that training drops bands with.
         level: how much, in the unit of the perturbation; the name of a band for "band"; 0 for none.
         extractor: the one that made the features; it knows their bands and scaling.
         seed: of the draw; the same seed, number of series and perturbation, the same damage.
@@ -84,14 +84,8 @@ def robustness_curves(
 ) -> list[dict[str, Any]]:
     """Measure damaged series, an entry for each of `PERTURBATIONS` and each of its usual levels.
 
-    Args:
-        features: the feature extractor's output: `pixel_series`, `series_mask` and `months`.
-        measure: encodes and scores series; its metrics go into the entry as they are.
-        extractor: the one that made the features.
-        seed: of the draws.
-
-    Returns:
-        `perturbation`, `level`, `unit` of the level, `mean_composites` that are left to a series, and `metrics`.
+    An entry has `perturbation`, `level`, its `unit`, `mean_composites` that are left to a series, and `metrics`, which
+    `measure` makes of the damaged features of the extractor.
     """
     undamaged: Mapping[str, Any] | None = None  # the same at level 0 of every perturbation, and measured once
     entries = []

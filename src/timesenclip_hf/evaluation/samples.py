@@ -36,13 +36,12 @@ class Samples:
         split: of it.
         series: digital numbers without offset (samples, time, band[, side, side]), float32, NaN where not observed.
         months: position of each time step in the year, (samples, time), 0 = January.
-        point_ids: one for each sample.
+        point_ids: of the samples.
         labels: class indices of each label column, int64 (samples,), -1 where the class is not known.
-        class_names: names of the classes of each label column, in the order of the indices.
+        class_names: of each label column, in the order of the indices.
         longitude: WGS84 degrees (samples,), NaN where not known.
-        latitude: WGS84 degrees (samples,), NaN where not known.
-        photo_embeds: mean embedding of each sample's ground photos, (samples, projection_dim), NaN where it has
-            none; `None` where no sample has.
+        latitude: as the longitude.
+        photo_embeds: mean embedding of each sample's ground photos, (samples, projection_dim), NaN where it has none.
     """
 
     name: str
@@ -58,13 +57,9 @@ class Samples:
 
     @classmethod
     def from_dataset(cls, dataset: Any, *, name: str, split: str = "all", texts: Collection[str] = TEXTS) -> "Samples":
-        """Read a dataset of the schema; its class columns become labels.
+        """Read a dataset of the schema, of composites of one length; its class columns become labels.
 
-        Args:
-            dataset: a `datasets.Dataset` of composites of one length.
-            name: of the data set.
-            split: of it.
-            texts: columns of text that become labels too where the dataset has them, each value a class.
+        Columns of text become labels too where they are among `texts`, each value a class.
 
         Raises:
             ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label outside the
@@ -116,16 +111,10 @@ class Samples:
     def features(
         self, extractor: Any, composites: int | None = None, missing: Collection[int] = ()
     ) -> dict[str, torch.Tensor]:
-        """Make the inputs of a checkpoint.
+        """Make a checkpoint's inputs, `pixel_series`, `series_mask` and `months`; a series may have an empty mask.
 
-        Args:
-            extractor: its [`TimeSenCLIPFeatureExtractor`].
-            composites: T to merge the time steps to by medians over equal parts of the year: 4 for quarters, 1 for
-                the year; as they are when left out.
-            missing: months to leave out first, 0 = January.
-
-        Returns:
-            `pixel_series`, `series_mask` and `months`; a series without any observation left has an empty mask.
+        Time steps are first taken away that lie in `missing` months, 0 = January, then merged to so many `composites`
+        by medians over equal parts of the year: 4 for quarters, 1 for the year; they stay as they are when left out.
 
         Raises:
             ValueError: the samples have fewer time steps than asked for, or these do not divide the year.
@@ -151,9 +140,8 @@ class Samples:
 def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple[int, ...]]:
     """Read months to leave out: what to call them, `None` where nothing is left out, and which, 0 = January.
 
-    Args:
-        missing: "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or
-            `[1, 2, 12]`; `None` or "none" to leave out nothing.
+    They go by "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or `[1, 2, 12]`;
+    `None` or "none" leaves out nothing.
 
     Raises:
         ValueError: not a season, nor months.

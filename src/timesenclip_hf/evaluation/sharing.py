@@ -15,12 +15,7 @@ def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_s
     """Return the unit embeddings of all series (float32, CPU) in every process, each of which encodes its share.
 
     The batches are those of one process, dealt out in turn, so that every series meets the same others in the same
-    matrix products and the result does not depend on the number of processes.
-
-    Args:
-        model: with a pixel tower.
-        features: `pixel_series`, `series_mask` and `months`; the same in every process.
-        batch_size: series a batch; what suits the model and the machine when left out.
+    matrix products and the result does not depend on the number of processes. Features are the same in every process.
     """
     state = _state()
     batch_size = batch_size or plan_of(getattr(model, "pixel_model", model)).chunk_size

@@ -83,11 +83,7 @@ class Task:
             ) from None
 
     def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
-        """Return what the text tower reads of each candidate.
-
-        Args:
-            prompts: one of `PROMPTS`.
-            templates: of the checkpoint, for "generic".
+        """Return what the text tower reads of each candidate, for one of `PROMPTS`; "generic" goes into the templates.
 
         Raises:
             ValueError: no such prompts, or a class without them.
@@ -111,11 +107,9 @@ def tasks_of(
 ) -> list[Task]:
     """List the tasks that the labels of a data set allow.
 
-    Args:
-        samples: with their label columns.
-        columns: label columns to evaluate; all with a known label when left out, but the LUCAS codes, countries last.
-        taxonomies: label set of a column, by the name or path that [`load_taxonomy`] takes; the schema's for its own
-            columns, and the class names themselves for any other, where none is given.
+    Label columns are all with a known label where none are named, but the LUCAS codes, countries last. The label set of
+    a column goes by the name or path that [`load_taxonomy`] takes; the schema's is taken for its own columns, and the
+    class names themselves for any other, where none is given.
 
     Raises:
         ValueError: no such column or label set, or nothing to evaluate.
@@ -139,11 +133,7 @@ def _taxonomy(column: str, samples: Samples, label_sets: Mapping[str, str]) -> T
 
 
 def named_taxonomy(title: str, source: str, class_names: Sequence[str], licence: str = "") -> Taxonomy:
-    """Make a label set of class names alone.
-
-    Raises:
-        ValueError: no name, an empty one, or one given twice.
-    """
+    """Make a label set of class names alone, each of which is given once."""
     return Taxonomy(title, source, licence, tuple(Label(name, name) for name in read_labels(class_names)))
 
 

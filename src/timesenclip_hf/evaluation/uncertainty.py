@@ -20,6 +20,7 @@ from scipy.sparse import coo_array
 
 from .metrics import ArrayLike, as_array, balanced_accuracy, calibration_gaps, macro_f1
 from .metrics.arrays import as_label_pair
+from .metrics.confidence import BINS
 
 Interval = dict[str, float]
 
@@ -47,10 +48,10 @@ class Resampling:
         if not 0 < self.level < 1:
             raise ValueError(f"`level` must lie between 0 and 1, such as 0.95, got {self.level}.")
 
-    def bounds(self, values: np.ndarray) -> tuple[float, float]:
-        """Return the bounds of the middle part of the resampled values, `level` of them."""
-        low, high = np.quantile(values, [(1 - self.level) / 2, (1 + self.level) / 2])
-        return float(low), float(high)
+    def interval(self, value: float, resampled: np.ndarray) -> Interval:
+        """Put the bounds of the middle part of the resampled values, `level` of them, beside a value."""
+        low, high = np.quantile(resampled, [(1 - self.level) / 2, (1 + self.level) / 2])
+        return {"value": float(value), "low": float(low), "high": float(high)}
 
 
 DEFAULT_RESAMPLING = Resampling()
@@ -67,16 +68,9 @@ def bootstrap_classification(
 ) -> dict[str, Interval]:
     """Compute `accuracy`, `balanced_accuracy`, `macro_f1` and shares of hits as `{"value", "low", "high"}`.
 
-    A class that a resample lacks is left out of that resample's means, as it is of the figure itself.
-
-    Args:
-        predicted: (samples,) class indices.
-        truth: (samples,) class indices.
-        num_classes: how many there are.
-        blocks: (samples,) block of each; single samples are drawn when left out.
-        hits: further shares by name, (samples,) booleans each, such as whether the true class was among the first
-            three.
-        resampling: how the intervals are drawn.
+    A class that a resample lacks is left out of that resample's means, as it is of the figure itself. Predictions and
+    truth are class indices (samples,); hits are (samples,) booleans by name, such as whether the true class was among
+    the first three. Whole blocks are drawn, or single samples without them.
 
     Raises:
         ValueError: labels outside the classes, hits that are no booleans, or fewer than two blocks.
@@ -96,7 +90,7 @@ def bootstrap_classification(
         "macro_f1": (macro_f1(guesses, classes, num_classes), f1),
     }
     means = {
-        name: _interval(value, of_classes.sum(axis=1) / present.sum(axis=1), resampling)
+        name: resampling.interval(value, of_classes.sum(axis=1) / present.sum(axis=1))
         for name, (value, of_classes) in figures.items()
     }
     return bootstrap_shares(shares, blocks, resampling=resampling) | means
@@ -107,10 +101,7 @@ def bootstrap_shares(
 ) -> dict[str, Interval]:
     """Compute shares of hits, such as Recall@1 and Recall@5 from [`hit_ranks`], as `{"value", "low", "high"}`.
 
-    Args:
-        hits: (samples,) booleans by name, all of the same samples.
-        blocks: (samples,) block of each; single samples are drawn when left out.
-        resampling: how the intervals are drawn.
+    Hits are (samples,) booleans by name, all of the same samples; blocks are drawn, or single samples without them.
 
     Raises:
         ValueError: no hits, unequal lengths, values that are no booleans, or fewer than two blocks.
@@ -128,7 +119,7 @@ def bootstrap_shares(
     cells, counts = _resample_cells(list(shares.values()), blocks, resampling)
     sizes = counts.sum(axis=1)
     return {
-        name: _interval(float(values.mean()), counts @ hit / sizes, resampling)
+        name: resampling.interval(values.mean(), counts @ hit / sizes)
         for (name, values), hit in zip(shares.items(), cells, strict=True)
     }
 
@@ -138,45 +129,36 @@ def bootstrap_calibration(
     truth: ArrayLike,
     blocks: ArrayLike | None = None,
     *,
-    bins: int = 15,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> Interval:
-    """Compute the expected calibration error as `{"value", "low", "high", "floor"}`.
+    """Compute the expected calibration error of (samples, classes) as `{"value", "low", "high", "floor"}`.
 
-    The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of
-    the same confidences would show on average (in each bin the mean absolute value of a normal deviate with the
-    variance of its hits), and an error near it is no evidence of miscalibration. A resample is raised once more
-    than the samples were; the percentiles are moved down by that, so that they say how the figure varies. Single
-    samples are drawn by kinds whose gap of confidence and hit is the same to a two-hundredth, which takes less than a
-    thousandth off its variance.
-
-    Args:
-        probabilities: (samples, classes), rows that sum to 1.
-        truth: (samples,) class indices.
-        blocks: (samples,) block of each; single samples are drawn when left out.
-        bins: of confidence, of equal width.
-        resampling: how the interval is drawn.
+    The error is a sum of absolute values, so that chance raises it: `floor` is what a perfectly calibrated model of the
+    same confidences would show on average (in each bin the mean absolute value of a normal deviate with the variance of
+    its hits), and an error near it is no evidence of miscalibration. A resample is raised once more than the samples
+    were; the percentiles are moved down by that, so that they say how the figure varies. Single samples, where there
+    are no blocks, are drawn by kinds whose gap of confidence and hit is the same to a two-hundredth, which takes less
+    than a thousandth off its variance.
 
     Raises:
         ValueError: rows that are no probabilities, labels outside the classes, or fewer than two blocks.
     """
-    bin_of, gaps = calibration_gaps(probabilities, truth, bins)
+    bin_of, gaps = calibration_gaps(probabilities, truth)
     value = float(np.abs(np.bincount(bin_of, weights=gaps)).sum() / len(bin_of))
     confidence = as_array(probabilities).max(axis=1)
     variance = np.bincount(bin_of, weights=confidence * (1 - confidence))
     if blocks is None:
         steps = np.rint(GAP_STEPS * (gaps + 1)).astype(np.int64)
         (cell_bins, cell_steps), counts = _resample_cells([bin_of, steps], None, resampling)
-        sums = counts @ (np.eye(bins)[cell_bins] * (cell_steps / GAP_STEPS - 1)[:, None])
+        sums = counts @ (np.eye(BINS)[cell_bins] * (cell_steps / GAP_STEPS - 1)[:, None])
         errors = np.abs(sums).sum(axis=1) / len(bin_of)
     else:
         # Equal seeds draw the same blocks, so that the sums and the sizes are of the same resamples.
         sums = _resample_sums(bin_of, gaps, blocks, resampling)
         sizes = _resample_sums(np.zeros_like(bin_of), None, blocks, resampling)
         errors = np.abs(sums).sum(axis=1) / sizes[:, 0]
-    low, high = resampling.bounds(np.maximum(errors - errors.mean() + value, 0))
     floor = np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum() / len(bin_of)
-    return {"value": value, "low": low, "high": high, "floor": float(floor)}
+    return resampling.interval(value, np.maximum(errors - errors.mean() + value, 0)) | {"floor": float(floor)}
 
 
 def bootstrap(
@@ -186,16 +168,10 @@ def bootstrap(
     *,
     resampling: Resampling = DEFAULT_RESAMPLING,
 ) -> Interval:
-    """Compute any figure with its percentile interval, anew for each resample.
+    """Compute any figure of some rows, given as row numbers, with its percentile interval, anew for each resample.
 
-    Example:
-        `bootstrap(lambda rows: kendall_tau(predicted[rows], truth[rows]), len(truth))`
-
-    Args:
-        statistic: the figure of some rows, given as row numbers.
-        num_samples: how many rows there are.
-        blocks: (samples,) block of each; single samples are drawn when left out.
-        resampling: how the interval is drawn.
+    Whole blocks are drawn, or single samples without them, as in `bootstrap(lambda rows: kendall_tau(predicted[rows],
+    truth[rows]), len(truth))`.
 
     Raises:
         ValueError: no samples, or fewer than two blocks.
@@ -206,17 +182,12 @@ def bootstrap(
     members = np.split(np.argsort(block_of, kind="stable"), np.cumsum(np.bincount(block_of))[:-1])
     drawn = _draws(num_blocks, resampling)
     rows = drawn if blocks is None else (np.concatenate([members[block] for block in draw]) for draw in drawn)
-    return _interval(statistic(np.arange(num_samples)), np.asarray([statistic(draw) for draw in rows]), resampling)
+    return resampling.interval(statistic(np.arange(num_samples)), np.asarray([statistic(draw) for draw in rows]))
 
 
 def _draws(num_blocks: int, resampling: Resampling) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(resampling.seed)
     return (rng.integers(num_blocks, size=num_blocks) for _ in range(resampling.resamples))
-
-
-def _interval(value: float, resampled: np.ndarray, resampling: Resampling) -> Interval:
-    low, high = resampling.bounds(resampled)
-    return {"value": float(value), "low": low, "high": high}
 
 
 def _as_blocks(blocks: ArrayLike | None, num_samples: int) -> tuple[np.ndarray, int]:
@@ -240,8 +211,7 @@ def _resample_cells(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Resample how often each combination of values of the columns, (samples,) whole numbers or booleans, occurs.
 
-    Returns:
-        The combinations that occur, one (cells,) array for each column, and the counts (resamples, cells), float64.
+    Combinations that occur are (cells,) arrays, one for each column; their counts are (resamples, cells), float64.
     """
     sizes = tuple(int(column.max()) + 1 for column in columns)
     codes = np.ravel_multi_index(tuple(column.astype(np.int64) for column in columns), sizes)

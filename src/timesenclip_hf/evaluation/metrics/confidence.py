@@ -10,9 +10,11 @@ from .arrays import ArrayLike, as_scored
 
 # Room for the rounding of a half-precision softmax.
 SUM_TOLERANCE = 1e-2
+# As many as in that paper: arXiv 1706.04599.
+BINS = 15
 
 
-def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> float:
+def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) -> float:
     """Compute the mean gap between confidence and accuracy, over bins of confidence (arXiv 1706.04599, eq. 3).
 
     The confidence is the highest probability, the prediction its class (the lower one among equals); bins have
@@ -30,7 +32,7 @@ def expected_calibration_error(probabilities: ArrayLike, truth: ArrayLike, bins:
     return float(np.abs(np.bincount(bin_of, weights=gaps)).sum() / len(bin_of))
 
 
-def calibration_gaps(probabilities: ArrayLike, truth: ArrayLike, bins: int = 15) -> tuple[np.ndarray, np.ndarray]:
+def calibration_gaps(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) -> tuple[np.ndarray, np.ndarray]:
     """Find each sample's bin of confidence and its gap: the confidence less 1 where it is right, less 0 elsewhere.
 
     The mean gap of a bin is how overconfident the bin is. Bins have equal width and hold their upper edge.

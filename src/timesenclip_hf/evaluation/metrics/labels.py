@@ -57,9 +57,6 @@ def macro_f1(predicted: ArrayLike, truth: ArrayLike, num_classes: int) -> float:
 
     A class that is only ever predicted has no F1 of its own here; its false positives count as misses of the true
     class. A class that occurs and is never predicted has 0.
-
-    Raises:
-        ValueError: no samples, unequal lengths, or labels outside the classes.
     """
     guesses, classes = as_label_pair(predicted, truth, num_classes)
     return float(f1_score(classes, guesses, labels=np.unique(classes), average="macro", zero_division=0))
@@ -74,9 +71,8 @@ def absent_classes(truth: ArrayLike, num_classes: int) -> list[int]:
 def average_precision(scores: ArrayLike, targets: ArrayLike) -> np.ndarray:
     """Compute the average precision of each class of a multi-label task, (classes,); NaN where no sample has it.
 
-    Args:
-        scores: (samples, classes), the higher the likelier; equal scores are retrieved together.
-        targets: (samples, classes), 1 or True where the sample has the class.
+    Scores (samples, classes) that are equal are retrieved together; targets are 1 or True where the sample has the
+    class.
 
     Raises:
         ValueError: scores that are not finite, or targets of another shape or with other values than 0 and 1.

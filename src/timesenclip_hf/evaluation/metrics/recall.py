@@ -20,25 +20,23 @@ def hit_ranks(
     query_ids: ArrayLike | None = None,
     gallery_ids: ArrayLike | None = None,
 ) -> np.ndarray:
-    """Count the gallery items that stand before each query's first hit, by cosine.
+    """Count the gallery items that stand before each query's first hit, by cosine, (queries,) int64.
 
-    A hit is a gallery item with the query's label. Recall@k is the share of ranks below k, so that one call serves
-    every k. Among equal cosines the lower row of the gallery comes first; the rounding of a product of matrices may
-    part copies of one row before that, in no order that knows the labels.
+    A hit is a gallery item with the query's label; the rank is the size of the gallery where there is none. Recall@k is
+    the share of ranks below k, so that one call serves every k. Among equal cosines the lower row of the gallery comes
+    first; the rounding of a product of matrices may part copies of one row before that, in no order that knows the
+    labels.
 
     Args:
         queries: (queries, dim) embeddings, made unit here; on the device where the comparison shall run.
         gallery: (items, dim) embeddings, made unit here.
-        query_labels: (queries,) numbers or strings.
-        gallery_labels: (items,) of the same kind.
+        query_labels: numbers or strings.
+        gallery_labels: of the same kind.
         query_ids: point of each query, whose items are left out; for a gallery that holds the queries themselves.
         gallery_ids: point of each item.
 
-    Returns:
-        (queries,) int64; the size of the gallery where no item has the query's label.
-
     Raises:
-        ValueError: embeddings that are not finite or have no direction, unequal sizes, or the ids of one side only.
+        ValueError: embeddings without a direction, unequal sizes, or the ids of one side only.
     """
     left = _as_unit(queries, "queries")
     right = _as_unit(gallery, "gallery").to(left)
@@ -81,15 +79,14 @@ def recall_at_k(
     Args:
         queries: (queries, dim) embeddings, made unit here.
         gallery: (items, dim) embeddings, made unit here.
-        query_labels: (queries,) class indices.
-        gallery_labels: (items,) class indices.
+        query_labels: class indices.
+        gallery_labels: class indices.
         k: from 1 to the size of the gallery.
         query_ids: point of each query, whose items are left out.
         gallery_ids: point of each item.
 
     Raises:
-        ValueError: embeddings that are not finite or have no direction, unequal sizes, the ids of one side only,
-            negative labels, or k outside its range.
+        ValueError: embeddings without a direction, unequal sizes, the ids of one side only, or k outside its range.
     """
     classes, offered = as_labels(query_labels, name="query_labels"), as_labels(gallery_labels, name="gallery_labels")
     _check_k(k, len(offered))
@@ -105,13 +102,12 @@ def instance_recall_at_k(
     Args:
         queries: (queries, dim) embeddings, made unit here.
         gallery: (items, dim) embeddings, made unit here.
-        query_ids: (queries,) ids, numbers or strings.
-        gallery_ids: (items,) ids; several items may have the same, such as the photos of one point.
+        query_ids: numbers or strings.
+        gallery_ids: several items may have the same, such as the photos of one point.
         k: from 1 to the size of the gallery.
 
     Raises:
-        ValueError: embeddings that are not finite or have no direction, unequal sizes, a query without an item of its
-            own in the gallery, or k outside its range.
+        ValueError: embeddings without a direction, unequal sizes, a query without an item, or k outside its range.
     """
     ids, offered = as_array(query_ids), as_array(gallery_ids)
     alone = ~np.isin(ids, offered)

@@ -53,10 +53,8 @@ class SetOptions:
 def open_sets(datasets: Sequence[str], options: SetOptions = SetOptions()) -> Iterator[EvaluationSet]:
     """Open the data sets that names stand for, one after the other as they are asked for.
 
-    Args:
-        datasets: "simulated"; or folders (of an import or of `save_to_disk`, or any that `load_dataset` reads) or Hub
-            ids of datasets of the schema.
-        options: what is read of them.
+    A name is "simulated"; or a folder (of an import or of `save_to_disk`, or any that `load_dataset` reads) or Hub id
+    of a dataset of the schema.
 
     Raises:
         FileNotFoundError: no such dataset.
@@ -94,10 +92,8 @@ def _rgb(series: np.ndarray) -> np.ndarray:
 def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, images: bool = False) -> EvaluationSet:
     """Simulate held-out points: ten covers in plain words, all covers by their names, and the LUCAS land cover.
 
-    Args:
-        num_points: to simulate; those without a clear observation are left out.
-        seed: of the simulation.
-        images: draw the patch around each point too, for image models.
+    Points without a clear observation are left out. With `images`, the patch around each is drawn too, for image
+    models.
     """
     points = simulate(num_points, seed=seed)
     covers = np.asarray(CLASS_NAMES)[points.class_index].tolist()

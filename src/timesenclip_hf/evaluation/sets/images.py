@@ -28,15 +28,11 @@ class ImageSet:
     Attributes:
         name: of the data set.
         split: of it.
-        images: (samples, height, width, 3) red, green and blue, pictures or reflectance; anything that is sliced like
-            an array, such as [`ImageColumn`].
+        images: (samples, height, width, 3) red, green and blue, pictures or reflectance; sliced like an array.
         tasks: label sets with their prompts.
         truth: by the name of the task, class indices (samples,), -1 where not known; or booleans (samples, classes).
         notes: what a reader must know of the set.
         blocks: spatial block of each image, for the intervals; single images are drawn without.
-
-    Raises:
-        ValueError: no images, or a truth of another shape.
     """
 
     name: str
@@ -60,25 +56,16 @@ class ImageSet:
                 )
 
     @classmethod
-    def of_points(cls, points: EvaluationSet, tasks: Sequence[str] | None = None) -> "ImageSet":
-        """Take the images of a set of series, with its labels; of some tasks by their names, or of all.
-
-        Raises:
-            ValueError: the set has no images.
-        """
+    def of_points(cls, points: EvaluationSet) -> "ImageSet":
+        """Take the images of a set of series, with its labels; a set without images is a ValueError."""
         if points.images is None:
             raise ValueError(f"{points.samples.name} has no images: evaluate its series.")
-        asked = [task for task in points.tasks if tasks is None or task.name in tasks]
-        truth = {task.name: task.truth(points.samples) for task in asked}
-        return cls(points.samples.name, points.samples.split, points.images, asked, truth, points.notes)
+        truth = {task.name: task.truth(points.samples) for task in points.tasks}
+        return cls(points.samples.name, points.samples.split, points.images, points.tasks, truth, points.notes)
 
 
 class ImageColumn:
-    """Read the images of a dataset where they are sliced, as those of an array.
-
-    Args:
-        dataset: a `datasets.Dataset` with the column `image`, of one size.
-    """
+    """Read the column `image` of a `datasets.Dataset` where it is sliced, as an array (rows, height, width, 3) is."""
 
     def __init__(self, dataset: Any) -> None:
         self._images = dataset.select_columns("image")
@@ -88,11 +75,7 @@ class ImageColumn:
         return int(self.shape[0])
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Read some images (rows, height, width, 3).
-
-        Raises:
-            ValueError: one has another size than the first.
-        """
+        """Read some images (rows, height, width, 3); one of another size than the first is a ValueError."""
         numbers = range(*rows.indices(len(self)))
         images = [self._read(row) for row in numbers]
         odd = next((row for row, image in zip(numbers, images, strict=True) if image.shape != self.shape[1:]), None)
@@ -113,12 +96,9 @@ def open_image_sets(
 ) -> Iterator[ImageSet]:
     """Open the image sets that names stand for, one after the other as they are asked for.
 
-    Args:
-        names: "simulated"; "eurosat:SOURCE" or "bigearthnet:FOLDER", as their readers take it; or folder or Hub id of
-            a dataset with the columns `image` and one of classes.
-        split: of a dataset.
-        column: of its classes; "label" when left out.
-        num_images: at most so many, the first; of EuroSAT, whose files lie class by class, a sample that is drawn.
+    A name is "simulated"; "eurosat:SOURCE" or "bigearthnet:FOLDER", as their readers take it; or folder or Hub id of a
+    dataset with the columns `image` and one of classes, "label" if no other is named. At most so many images are read,
+    the first; of EuroSAT, whose files lie class by class, a sample that is drawn.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -136,11 +116,11 @@ def open_image_sets(
             yield dataset_images(first_rows(read_dataset(name, split), num_images), name, split, column or "label")
 
 
-def eurosat_set(source: str, *, num_images: int | None = None, seed: int = 0) -> ImageSet:
-    """Open EuroSAT from a folder, archive or Hub id; at most so many images, drawn by the seed."""
+def eurosat_set(source: str, *, num_images: int | None = None) -> ImageSet:
+    """Open EuroSAT from a folder, archive or Hub id; at most so many images, drawn at random."""
     rows = read_eurosat(source)
     if num_images is not None and num_images < len(rows):
-        rows = rows.shuffle(seed=seed).select(range(num_images))
+        rows = rows.shuffle(seed=0).select(range(num_images))
     task = Task("scene", "label", load_taxonomy("eurosat"))
     notes = ["An image has one class of ten; the papers report top-1 accuracy over all 27,000 images."]
     return ImageSet("EuroSAT", "all", ImageColumn(rows), [task], {"scene": _indices(rows, task)}, notes, _blocks(rows))
@@ -160,11 +140,7 @@ def bigearthnet_set(folder: str, *, num_images: int | None = None) -> ImageSet:
 
 
 def dataset_images(rows: Any, name: str, split: str, column: str) -> ImageSet:
-    """Take a dataset's column `image` and the given one of classes.
-
-    Raises:
-        ValueError: one of them is not there, or the second holds no classes.
-    """
+    """Take a dataset's column `image` and the given one of classes; a ValueError names what is not there."""
     absent = next((wanted for wanted in ("image", column) if wanted not in rows.column_names), None)
     if absent is not None:
         raise ValueError(f"{name} has no column {absent!r}: its columns are {', '.join(rows.column_names)}.")
