@@ -52,8 +52,7 @@ def export_tower(
         feature_extractor: of the checkpoint.
         output: ends in .onnx; a file there is replaced once the new one is finished.
         quantize: "int8", or float32 when left out.
-        calibration: series that int8 is calibrated on, as the feature extractor takes many; simulated ones when left
-            out.
+        calibration: series that int8 is calibrated on, as the feature extractor takes many; or else simulated ones.
 
     Raises:
         ValueError: an argument cannot be used, or the result is not near enough to PyTorch's; nothing is written then.

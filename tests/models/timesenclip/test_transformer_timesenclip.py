@@ -9,7 +9,8 @@ from timesenclip_hf.models.timesenclip.transformer_timesenclip import (
     neighbouring_months,
 )
 
-MONTHS = st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=20)
+# A subnormal number of months may become the end of the month before, with the share 1: the same place of the year.
+MONTHS = st.lists(st.floats(-60, 60, width=32, allow_subnormal=False), min_size=1, max_size=20)
 
 
 @given(months=MONTHS, num_months=st.sampled_from([1, 4, 12]))

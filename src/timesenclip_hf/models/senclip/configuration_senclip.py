@@ -37,11 +37,7 @@ class SenCLIPConfig(CLIPConfig):
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
-
-        Raises:
-            ValueError: a field cannot be used.
-        """
+        """Raise ValueError for a field that cannot be used; `@strict` calls it again when it is saved."""
         if self.pooling not in get_args(PoolingMethod):
             raise ValueError(f"`pooling` must be one of {', '.join(get_args(PoolingMethod))}, got {self.pooling!r}.")
         vision_config: Any = self.vision_config  # a configuration by now, whatever it was given as

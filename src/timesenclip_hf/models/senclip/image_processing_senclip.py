@@ -237,8 +237,7 @@ def stretch_each(image: np.ndarray) -> np.ndarray:
     """Stretch an image from its darkest to its brightest value, over all bands together, as SenCLIP's training did.
 
     Args:
-        image: (height, width, 3) in any unit; NaN becomes black and has no part in the limits. It is all black where
-            all values are equal.
+        image: (height, width, 3) in any unit, all black where it is constant; NaN becomes black and sets no limit.
     """
     known = np.isfinite(image)
     low, high = image[known].min(), image[known].max()
@@ -250,10 +249,7 @@ def seems_bgr(pictures: Sequence[np.ndarray]) -> bool:
     """Tell whether the first channel of Sentinel-2 pictures seems to be blue and the third red.
 
     Means do not tell: red is darker than blue over leaf and water, and through air, brighter over soil. What varies
-    more within an image does. Pictures without land in them say nothing, and are passed over.
-
-    Args:
-        pictures: uint8 (height, width, 3) each.
+    more within an image does. Pictures, uint8 (height, width, 3) each, without land in them are passed over.
     """
     variances = np.array([picture.reshape(-1, 3).var(axis=0) for picture in pictures])
     first, _, third = variances[variances[:, 1] >= _LEAST_VARIATION**2].sum(axis=0)

@@ -211,10 +211,7 @@ class SenCLIPModel(CLIPModel):
 
     @can_return_tuple
     def forward(
-        self,
-        pixel_values: Tensor,
-        photo_embeds: Tensor | None = None,
-        photo_mask: Tensor | None = None,
+        self, pixel_values: Tensor, photo_embeds: Tensor | None = None, photo_mask: Tensor | None = None
     ) -> SenCLIPOutput:
         """Embed the two views that training brings together.
 
@@ -240,10 +237,7 @@ class SenCLIPModel(CLIPModel):
         return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=self.pooling(photo_embeds, photo_mask))
 
     def to_clip(self) -> CLIPModel:
-        """Return the CLIP inside, with weights of its own: what is published and what every later step uses.
-
-        Its image features are the trained tower's, without the projection head, as in the paper.
-        """
+        """Return the CLIP inside, with weights of its own: what is published, without the projection head."""
         clip = CLIPModel(CLIPConfig(**_clip_fields(self.config)))
         clip.load_state_dict({name: self.state_dict()[name] for name in clip.state_dict()})
         return clip.to(self.device).eval()
@@ -251,9 +245,5 @@ class SenCLIPModel(CLIPModel):
 
 def _clip_fields(config: CLIPConfig) -> dict[str, Any]:
     """Copy what makes a CLIP."""
-    return {
-        "text_config": copy.deepcopy(config.text_config),
-        "vision_config": copy.deepcopy(config.vision_config),
-        "projection_dim": config.projection_dim,
-        "logit_scale_init_value": config.logit_scale_init_value,
-    }
+    names = ("text_config", "vision_config", "projection_dim", "logit_scale_init_value")
+    return {name: copy.deepcopy(getattr(config, name)) for name in names}

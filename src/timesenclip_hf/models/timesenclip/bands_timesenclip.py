@@ -10,26 +10,10 @@ BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 # Bands of 60 m that say more of the air than of the ground: no checkpoint reads them, most products have them.
 UNUSED_BANDS = ("B01", "B09", "B10")
 # Common spellings of the ten bands besides "B2" and "b02": the names of openEO, Earth Search and EuroSAT users.
-COMMON_NAMES = {
-    "BLUE": "B02",
-    "GREEN": "B03",
-    "RED": "B04",
-    "REDEDGE1": "B05",
-    "REDEDGE2": "B06",
-    "REDEDGE3": "B07",
-    "NIR": "B08",
-    "NIR08": "B8A",
-    "NIRNARROW": "B8A",
-    "NARROWNIR": "B8A",
-    "SWIR16": "B11",
-    "SWIR1": "B11",
-    "SWIR22": "B12",
-    "SWIR2": "B12",
-    "B08A": "B8A",
-    "COASTAL": "B01",
-    "NIR09": "B09",
-    "CIRRUS": "B10",
-}
+COMMON_NAMES = {"BLUE": "B02", "GREEN": "B03", "RED": "B04", "REDEDGE1": "B05", "REDEDGE2": "B06", "REDEDGE3": "B07"}
+COMMON_NAMES |= {"NIR": "B08", "NIR08": "B8A", "NIRNARROW": "B8A", "NARROWNIR": "B8A", "B08A": "B8A"}
+COMMON_NAMES |= {"SWIR16": "B11", "SWIR1": "B11", "SWIR22": "B12", "SWIR2": "B12"}
+COMMON_NAMES |= {"COASTAL": "B01", "NIR09": "B09", "CIRRUS": "B10"}
 # The two NIR bands see the same plateau of the spectrum (833 and 865 nm), so either may stand in for the other; no
 # other pair of bands is that close.
 STAND_INS = {"B8A": "B08", "B08": "B8A"}
@@ -44,11 +28,7 @@ _BAND = re.compile(r"B\d{1,2}A?|SCL", re.IGNORECASE)
 
 
 def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
-    """Return the Sentinel-2 name of a band in any common spelling: "B2", "b02", "blue", "B08A", "nir08".
-
-    Args:
-        name: as a product or a person writes it.
-        also: bands to accept beside the ten.
+    """Return the Sentinel-2 name of one of the ten bands, or of those in `also`: "B2", "b02", "blue", "B08A", "nir08".
 
     Raises:
         ValueError: none of these bands.

@@ -34,28 +34,19 @@ def parse_dates(dates: Sequence[Any] | np.ndarray) -> np.ndarray:
         return values.astype("datetime64[D]")
     if values.dtype.kind in "iuf":
         raise ValueError(f"Dates must be ISO strings or dates, got numbers such as {values.flat[0]}.")
-    texts = np.asarray([_iso(value) for value in values.ravel()], dtype=str)
-    try:
-        parsed = texts.astype("datetime64[D]")
-    except ValueError:
-        bad = next(str(text) for text in texts if not _is_date(str(text)))
-        raise ValueError(f"{bad!r} is not a date: write dates as YYYY-MM-DD.") from None
+    parsed = np.array([_parse_date(value) for value in values.ravel()], dtype="datetime64[D]")
     if np.isnat(parsed).any():
         raise ValueError("A date is empty: give one date for each acquisition.")
     return parsed.reshape(values.shape)
 
 
-def _iso(value: Any) -> str:
+def _parse_date(value: Any) -> np.datetime64:
     text = str(value).strip()
-    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text[:10]
-
-
-def _is_date(text: str) -> bool:
+    text = f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text[:10]
     try:
-        np.datetime64(text, "D")
+        return np.datetime64(text, "D")
     except ValueError:
-        return False
-    return True
+        raise ValueError(f"{text!r} is not a date: write dates as YYYY-MM-DD.") from None
 
 
 def place_in_months(
@@ -183,15 +174,14 @@ def composite(
     Args:
         series: (series, time, band[, height, width]), NaN where a value is missing; integers count as numbers, none as
             missing.
-        observed: bool (series, time), (series, time, height, width) or the shape of `series`, True where an acquisition
-            counts.
+        observed: True where an acquisition counts, (series, time[, height, width]) or the shape of `series`.
         periods: int (time,) or (series, time), the period of each acquisition, such as `month_of(dates)` for months,
             `month_of(dates) // 3` for quarters or zeros for the year; acquisitions outside 0..num_periods-1 are left
             out.
         num_periods: 12 for months, 4 for quarters, 1 for the year.
-        recipe: "median" masks first and leaves empty periods NaN; "timesenclip" is upstream's, which expects digital
-            numbers: zeros for masked acquisitions count in the median, an empty period takes the median of all
-            acquisitions, and 1 is added to everything.
+        recipe: "median" masks first and leaves empty periods NaN; "timesenclip" is upstream's, for digital numbers:
+            zeros for masked acquisitions count in the median, an empty period takes the median of all acquisitions, and
+            1 is added to everything.
 
     Returns:
         The composite (series, num_periods, band[, height, width]) and the number of observations (series, num_periods),
@@ -223,10 +213,9 @@ def _masked(series: np.ndarray, observed: np.ndarray, recipe: str) -> tuple[np.n
     """Return the series with NaN for what does not count, and `observed` without a band axis."""
     if observed.ndim == series.ndim:
         clear, shown = np.asarray(observed.any(axis=2)), observed
-    elif observed.ndim == series.ndim - 1:
+    else:  # without a band axis, or without the pixels' too
         clear, shown = observed, np.expand_dims(observed, 2)
-    else:
-        clear, shown = observed, observed.reshape(observed.shape + (1,) * (series.ndim - observed.ndim))
+        shown = shown.reshape(shown.shape + (1,) * (series.ndim - shown.ndim))
     if recipe == "timesenclip":
         # Upstream zeroes what it masks and takes the median over the zeros too.
         return np.where(shown, series, series.dtype.type(0)), clear

@@ -17,6 +17,8 @@ ENCODER_SIZES: dict[str, dict[str, int | float]] = {
     # TempCNN (Pelletier et al. 2019, doi 10.3390/rs11050523), which `conv_kernel_size` is from too.
     "tempcnn": {"hidden_size": 64, "num_hidden_layers": 3, "intermediate_size": 256, "hidden_dropout_prob": 0.5},
 }
+_SIZES = ("num_bands", "num_months", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+_POSITIVE_FIELDS = (*_SIZES, "projection_dim", "conv_kernel_size", "patch_size")
 
 
 @strict
@@ -93,43 +95,26 @@ class TimeSenCLIPPixelConfig(PreTrainedConfig):
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
-
-        Raises:
-            ValueError: a field cannot be used.
-        """
+        """Raise ValueError for a field that cannot be used; `@strict` calls it again when it is saved."""
         if self.encoder_type not in ENCODER_SIZES:
             raise ValueError(f"`encoder_type` must be one of {', '.join(ENCODER_SIZES)}, got {self.encoder_type!r}.")
         if not isinstance(self.patch_size, int) and len(self.patch_size) != 2:
             raise ValueError(f"`patch_size` must be one number or [height, width], got {self.patch_size}.")
-        sizes = {name: getattr(self, name) for name in _POSITIVE_FIELDS}
-        sizes["patch_size"] = min(self.patch_shape)
-        for name, value in sizes.items():
+        for name in _POSITIVE_FIELDS:
+            value = min(self.patch_shape) if name == "patch_size" else getattr(self, name)
             if value < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}.")
         width: Any = self.hidden_size
         if self.encoder_type == "transformer" and width % self.num_attention_heads:
+            heads = self.num_attention_heads
             raise ValueError(
-                f"`num_attention_heads` must divide `hidden_size`, got {self.num_attention_heads} heads for a "
-                f"width of {width}."
+                f"`num_attention_heads` must divide `hidden_size`, got {heads} heads for a width of {width}."
             )
         if self.hidden_act not in ACT2FN:
             raise ValueError(f"`hidden_act` must be one of transformers' activations, got {self.hidden_act!r}.")
         for name in ("hidden_dropout_prob", "attention_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"`{name}` must lie in [0, 1), got {getattr(self, name)}.")
-
-
-_POSITIVE_FIELDS = (
-    "num_bands",
-    "num_months",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "projection_dim",
-    "conv_kernel_size",
-)
 
 
 @strict
@@ -170,19 +155,15 @@ class TimeSenCLIPConfig(PreTrainedConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
-        towers: list[Any] = [self.text_config, self.vision_config]
-        for tower in towers:
+        tower: Any
+        for tower in (self.text_config, self.vision_config):
             if tower is not None:
                 tower.projection_dim = self.projection_dim  # CLIP's own classes read it there
         # `@strict` would wrap the sentence in an error of its own, over several lines.
         self.validate_architecture()
 
     def validate_architecture(self) -> None:
-        """Hold every field against what it must be; `@strict` calls it again when the configuration is saved.
-
-        Raises:
-            ValueError: a field cannot be used.
-        """
+        """Raise ValueError for a field that cannot be used; `@strict` calls it again when it is saved."""
         for name, model_type in (("text_config", "clip_text_model"), ("vision_config", "clip_vision_model")):
             tower = getattr(self, name)
             if tower is not None and tower.model_type != model_type:

@@ -24,8 +24,7 @@ def place_on_months(pixel_series: Tensor, series_mask: Tensor | None, months: Te
     Returns:
         (batch, num_months, values of a time step + 1) float32; a month that was not observed is zero.
     """
-    # The column of ones counts the time steps of a month on the way, and becomes the channel that says whether there
-    # was one.
+    # The column of ones counts the time steps of a month on the way, and becomes that last channel.
     values = nn.functional.pad(pixel_series.flatten(2).float(), (0, 1), value=1.0)
     if series_mask is not None:
         values = values.masked_fill(~series_mask.bool()[:, :, None], 0)
@@ -49,9 +48,7 @@ class TimeSenCLIPMLPLayer(nn.Sequential):
 class TimeSenCLIPMLP(nn.Module):
     """Encode the year as a vector by hidden layers: the baseline of Wang et al. 2017 (arXiv 1611.06455).
 
-    Three layers of 500 with ReLU and dropout, which is 0.1, 0.2, 0.2 and 0.3 in the paper from the input to the last
-    layer, and the same after each layer here. What TimeSenCLIP's ablation used is in neither its released code nor,
-    that we found, its paper.
+    Its dropout grows from the input to the last layer, and is the same after each layer here.
     """
 
     def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
@@ -110,11 +107,7 @@ class TimeSenCLIPTempCNN(nn.Module):
         )
 
     def forward(self, months: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn months (batch, num_months, values + 1) into hidden states and a vector.
-
-        Returns:
-            (batch, num_months, hidden_size), and (batch, intermediate_size).
-        """
+        """Turn months (batch, num_months, values + 1) into (batch, num_months, hidden_size), and into a vector."""
         hidden_states = months.transpose(1, 2)
         for layer in self.layers:
             hidden_states = layer(hidden_states)

@@ -41,11 +41,7 @@ def precision_name(dtype: torch.dtype | str | None, weights: torch.dtype = torch
 
 
 def check_precision(name: str, device: torch.device) -> None:
-    """Hold a precision against what a device computes.
-
-    Raises:
-        ValueError: the device does not compute in it, or only by emulation.
-    """
+    """Raise ValueError where a device does not compute in a precision, or only by emulation."""
     product_type, _ = PRECISIONS[name]
     if device.type == "cpu" and product_type == torch.float16:
         raise ValueError("float16 is for graphics cards: use bfloat16 or float32 on a processor.")

@@ -58,12 +58,12 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         self.band_low = [float(value) for value in band_low]
         self.band_scale = [float(value) for value in band_scale]
         self.masked_scl = [int(value) for value in masked_scl]
-        self.composite = composite
-        self.missing_bands = missing_bands
-        if not len(self.band_names) == len(self.band_low) == len(self.band_scale):
+        self.composite, self.missing_bands = composite, missing_bands
+        lengths = [len(self.band_names), len(self.band_low), len(self.band_scale)]
+        if len(set(lengths)) > 1:
+            bands, low, scale = lengths
             raise ValueError(
-                "`band_names`, `band_low` and `band_scale` must be equally long, got "
-                f"{len(self.band_names)}, {len(self.band_low)} and {len(self.band_scale)}."
+                f"`band_names`, `band_low`, `band_scale` must be equally long, got {bands}, {low} and {scale}."
             )
         _check_method(composite, missing_bands)
 
@@ -92,8 +92,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             judge: refuse values that cannot be reflectance and warn of likely mistakes; False for a part of what
                 [`judge_units`] saw a sample of, whose answer is then `units`.
             return_tensors: "pt" or "np" (default).
-            **settings: fields of [`SeriesOptions`] by name, such as `bands` and `dates`; they come before those of
-                `options`.
+            **settings: fields of [`SeriesOptions`] by name, such as `bands` and `dates`; they come first.
 
         Returns:
             `pixel_series` float32 (series, time, band[, height, width]), zero where missing; `series_mask` bool
@@ -156,7 +155,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         Args:
             series: (series, time, band[, height, width]).
             options: what the numbers mean; bands, scene classes and no data matter here.
-            **settings: fields of [`SeriesOptions`] by name; they come before those of `options`.
+            **settings: fields of [`SeriesOptions`] by name; they come first.
 
         Raises:
             ValueError: the bands do not fit, or the values cannot be reflectance.
@@ -166,13 +165,10 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         return judge_units(values, hidden_by_classes(values, options.scl, self.masked_scl), options.nodata)
 
     def scale(self, dn: np.ndarray) -> np.ndarray:
-        """Scale digital numbers without offset to the model's inputs, in the memory that they are in.
+        """Scale digital numbers without offset to the model's inputs, `(dn - band_low) / band_scale` clamped to [0, 1].
 
         Args:
-            dn: float32 (series, time, band[, height, width]) in the checkpoint's band order; overwritten.
-
-        Returns:
-            The same array, `(dn - band_low) / band_scale` clamped to [0, 1].
+            dn: float32 (series, time, band[, height, width]) in the checkpoint's band order; overwritten and returned.
         """
         shape = (1, 1, -1) + (1,) * (dn.ndim - 3)
         dn -= np.asarray(self.band_low, dtype=np.float32).reshape(shape)
@@ -192,14 +188,11 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"{len(bands)} band names were given for {values.shape[2]} bands: name each band once.")
         names = distinct_bands(bands)
         absent = [name for name in self.band_names if name not in names]
-        unfillable = [name for name in absent if missing_bands == "error" or STAND_INS.get(name) not in names]
-        if unfillable:
-            raise ValueError(
-                f"The series lacks {', '.join(unfillable)}, which nothing can stand in for: add it, or use a "
-                "checkpoint trained without it."
-                if missing_bands == "fill"
-                else f'The series lacks {", ".join(unfillable)}: add it, or pass `missing_bands="fill"`.'
-            )
+        if unfillable := [name for name in absent if missing_bands == "error" or STAND_INS.get(name) not in names]:
+            advice = ", which nothing can stand in for: add it, or use a checkpoint trained without it."
+            if missing_bands == "error":
+                advice = ': add it, or pass `missing_bands="fill"`.'
+            raise ValueError(f"The series lacks {', '.join(unfillable)}{advice}")
         if not absent:
             return values[:, :, [names.index(name) for name in self.band_names]]
         # Integers stay integers: that is what tells digital numbers from reflectance.

@@ -12,10 +12,7 @@ TILE = 1 << 16
 
 
 def masked_median(values: np.ndarray, axis: int) -> np.ndarray:
-    """Return the median of what is not NaN along an axis, NaN where nothing is.
-
-    It is `numpy.nanmedian` without its slow path.
-    """
+    """Return the median of what is not NaN along an axis, NaN where nothing is: `numpy.nanmedian`, but fast."""
     if values.dtype.kind in "iub":
         values = values.astype(np.result_type(values, np.float32))
     rows = np.moveaxis(values, axis, 0)

@@ -66,8 +66,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         """Start the heads and the temperature as CLIP does."""
         super()._init_weights(module)
         if isinstance(module, TimeSenCLIPModel):
-            heads = (module.text_projection, module.visual_projection)
-            for head in [head for head in heads if head is not None]:
+            for head in filter(None, (module.text_projection, module.visual_projection)):
                 init.normal_(head.weight, std=head.in_features**-0.5)
             init.constant_(module.logit_scale, self.config.logit_scale_init_value)
 
@@ -97,14 +96,13 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         clip = CLIPModel.from_pretrained(clip_name_or_path, **kwargs)
         is_model = isinstance(pixel_model_or_config, PreTrainedModel)
         pixel_config = pixel_model_or_config.config if is_model else pixel_model_or_config
-        model = cls(
-            TimeSenCLIPConfig(
-                pixel_config=pixel_config,
-                text_config=clip.config.text_config,
-                vision_config=clip.config.vision_config if vision_tower else None,
-                projection_dim=clip.config.projection_dim,
-            )
+        config = TimeSenCLIPConfig(
+            pixel_config=pixel_config,
+            text_config=clip.config.text_config,
+            vision_config=clip.config.vision_config if vision_tower else None,
+            projection_dim=clip.config.projection_dim,
         )
+        model = cls(config)
         if is_model:
             model.pixel_model = pixel_model_or_config
         model.text_model, model.text_projection = clip.text_model, clip.text_projection

@@ -45,11 +45,7 @@ SERIES_KEYS = ("series", *SERIES_OPTIONS)
 
 
 def complete_options(options: SeriesOptions | None, settings: Mapping[str, Any]) -> SeriesOptions:
-    """Return options with some of them set anew; arrays are passed on, not copied.
-
-    Args:
-        options: to begin with; the defaults when left out.
-        settings: fields of [`SeriesOptions`] by name.
+    """Return options, the defaults for `None`, with the fields of `settings` set anew; arrays are not copied.
 
     Raises:
         TypeError: there is no such field.

@@ -97,9 +97,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         names = ("candidate_labels", "hypothesis_template", "top_k", "centring")
         postprocess = {name: kwargs.pop(name) for name in names if name in kwargs}
         if kwargs:
-            raise TypeError(
-                f"Unknown argument {sorted(kwargs)[0]!r}: use {', '.join((*names, 'batch_size', *_FEATURE_OPTIONS))}."
-            )
+            allowed = (*names, "batch_size", *_FEATURE_OPTIONS)
+            raise TypeError(f"Unknown argument {sorted(kwargs)[0]!r}: use {', '.join(allowed)}.")
         return preprocess, forward, postprocess
 
     def preprocess(self, input_: Any, **preprocess_parameters: Any) -> BatchFeature:
@@ -170,8 +169,7 @@ def _as_input(inputs: Any, num_bands: int) -> Any:
         return inputs.detach().cpu().numpy()
     if isinstance(inputs, (list, tuple)) and inputs and _is_time_step(inputs[0], num_bands):
         return np.asarray(inputs)
-    columns = getattr(inputs, "column_names", None)
-    if columns is not None and hasattr(inputs, "select_columns"):
+    if hasattr(inputs, "select_columns") and (columns := inputs.column_names) is not None:
         if "series" not in columns:
             raise ValueError(
                 f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "

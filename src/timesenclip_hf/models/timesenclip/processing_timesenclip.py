@@ -28,9 +28,8 @@ class TimeSenCLIPProcessor(ProcessorMixin):
         hypothesis_template: str | Sequence[str] = DEFAULT_TEMPLATE,
         known_words: Sequence[str] | None = None,
     ) -> None:
-        self.hypothesis_template = (
-            hypothesis_template if isinstance(hypothesis_template, str) else list(hypothesis_template)
-        )
+        single = isinstance(hypothesis_template, str)
+        self.hypothesis_template = hypothesis_template if single else list(hypothesis_template)
         self.known_words = None if known_words is None else list(known_words)
         super().__init__(feature_extractor, image_processor, tokenizer)
 

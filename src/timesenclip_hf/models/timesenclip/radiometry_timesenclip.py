@@ -207,9 +207,9 @@ def _mask_implausible(dn: np.ndarray, typical: float | None, in_numbers: bool) -
 
 
 def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
+    if not in_numbers and typical > HIGHEST_PER_CENT:
+        return 'they seem to be digital numbers, pass `units="dn"`'
     if not in_numbers:
-        if typical > HIGHEST_PER_CENT:
-            return 'they seem to be digital numbers, pass `units="dn"`'
         return "they seem to be per cent, divide by 100"
     if np.nanmedian(dn) < 0:
         return "the offset seems to be subtracted already, pass `offset=0`"
@@ -218,8 +218,7 @@ def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
 
 def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
     """Warn where 1000 was never subtracted: every surface is dark in some visible band in some month."""
-    dark = [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]
-    visible = values[:, :, dark]
+    visible = values[:, :, [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]]
     visible = visible[~np.isnan(visible)]
     # Twice the offset and more is snow or cloud, not a dark surface with an offset.
     if visible.size >= 10 and BASELINE_OFFSET < np.quantile(visible, 0.05) < 2 * BASELINE_OFFSET:

@@ -50,16 +50,13 @@ def check_series(
 
 
 def neighbouring_months(months: Tensor, num_months: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Place times of the year between two learned positions, linear on the circle of the year.
+    """Return the positions before and after times of the year, and the share of the latter, linear on the circle.
 
     All operations are such that ONNX has them; it has no remainder of floats with the sign of the divisor.
 
     Args:
-        months: float32 of any shape; 0 is the first position, `num_months` again.
+        months: float32 of any shape, which the results have too; 0 is the first position, `num_months` again.
         num_months: learned positions.
-
-    Returns:
-        Of the same shape and type: the position before a time, the one after it, and the share of the latter, [0, 1).
     """
     months = wrapped(months, num_months)
     earlier = months.floor()
