@@ -33,13 +33,6 @@ def _unit_gauss_nodes(num_nodes: int) -> tuple[Array, Array]:
     return (nodes + 1) / 2, weights / 2
 
 
-def _plate_transmittance_table() -> tuple[Array, Array]:
-    """Tabulate 2 E3(k), the transmittance of an absorbing layer for isotropic light."""
-    absorption = np.linspace(0, 1, 2001) ** 2 * 12  # dense near zero, where leaves live
-    cosine, weights = _unit_gauss_nodes(64)
-    return absorption, 2 * np.exp(-absorption[:, None] / cosine) @ (weights * cosine)
-
-
 def _mean_interface_transmittance(largest_angle: float) -> Array:
     """Average Fresnel's transmissivity of unpolarised light over a cone of incidence, per band."""
     nodes, weights = _unit_gauss_nodes(64)
@@ -52,7 +45,10 @@ def _mean_interface_transmittance(largest_angle: float) -> Array:
     return np.asarray((1 - (across + along) / 2) @ weights / weights.sum())
 
 
-_LAYER_ABSORPTION, _LAYER_TRANSMITTANCE = _plate_transmittance_table()
+# 2 E3(k), the transmittance of an absorbing layer for isotropic light; dense near zero, where leaves live.
+_LAYER_ABSORPTION = np.linspace(0, 1, 2001) ** 2 * 12
+_COSINE, _COSINE_WEIGHTS = _unit_gauss_nodes(64)
+_LAYER_TRANSMITTANCE = 2 * np.exp(-_LAYER_ABSORPTION[:, None] / _COSINE) @ (_COSINE_WEIGHTS * _COSINE)
 _FIRST_ENTRY = _mean_interface_transmittance(40.0)
 _DIFFUSE_ENTRY = _mean_interface_transmittance(90.0)
 _LEAF_ANGLE_NODES, _LEAF_ANGLE_WEIGHTS = _unit_gauss_nodes(6)
@@ -119,10 +115,8 @@ def _leaf_angle_means(mean_angle: Array, sun: Array) -> tuple[Array, ...]:
     back = np.maximum(cos_leaf * (turn * c + swing), 0) / (np.pi * cos_sun)
     forward = np.maximum(cos_leaf * ((turn - np.pi) * c + swing), 0) / (np.pi * cos_sun)
 
-    def mean(values: Array) -> Array:
-        return np.asarray((values * density).sum(axis=1))
-
-    return mean(sun_extinction), density @ cos_leaf, density @ cos_leaf**2, mean(back), mean(forward)
+    sun_extinction, back, forward = ((values * density).sum(axis=1) for values in (sun_extinction, back, forward))
+    return sun_extinction, density @ cos_leaf, density @ cos_leaf**2, back, forward
 
 
 def _beam_and_decay(k: Array, m: Array, lai: Array) -> Array:
@@ -132,10 +126,6 @@ def _beam_and_decay(k: Array, m: Array, lai: Array) -> Array:
     close = np.abs(gap) < 1e-3
     apart = (stream - beam) / np.where(close, 1.0, k - m)
     return np.asarray(np.where(close, 0.5 * lai * (beam + stream) * (1 - gap**2 / 12), apart))
-
-
-def _beam_and_growth(k: Array, m: Array, lai: Array) -> Array:
-    return np.asarray((1 - np.exp(-(k + m) * lai)) / (k + m))
 
 
 def _hot_spot(k_sun: Array, k_view: Array, lai: Array, size: Array, sun: Array) -> tuple[Array, Array]:
@@ -180,8 +170,9 @@ def canopy_reflectance(
     decay = np.exp(-m * lai)
     once = deep * decay
     closure = 1 - once**2
-    j1_sun, j2_sun = _beam_and_decay(k_sun, m, lai), _beam_and_growth(k_sun, m, lai)
-    j1_view, j2_view = _beam_and_decay(k_view, m, lai), _beam_and_growth(k_view, m, lai)
+    j1_sun, j1_view = (_beam_and_decay(k, m, lai) for k in (k_sun, k_view))
+    # A beam against a growing stream.
+    j2_sun, j2_view = ((1 - np.exp(-(k + m) * lai)) / (k + m) for k in (k_sun, k_view))
     sun_down, sun_up = (sun_f + sun_b * deep) * j1_sun, (sun_f * deep + sun_b) * j2_sun
     view_down, view_up = (view_f + view_b * deep) * j1_view, (view_f * deep + view_b) * j2_view
 

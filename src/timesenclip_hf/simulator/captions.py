@@ -1,8 +1,7 @@
 """Caption simulated ground photos, in varied plain words.
 
-A caption is a name of the cover (table `classes`), alone or in a frame (table `captions`); now and then it says in
-what state the cover is on the day. Bare names are frequent, so that a text tower trained on the captions depends
-little on the prompt template.
+A caption is a name of the cover (table `classes`), alone or in a frame (table `captions`), now and then with its state
+on the day. Bare names are frequent, so that a text tower trained on the captions depends little on the template.
 """
 
 import re
@@ -29,8 +28,6 @@ FIELD_FRAMES: tuple[str, ...] = tuple(_TABLE["field_frames"])
 STATE_FRAMES: dict[str, tuple[str, ...]] = {state: tuple(frames) for state, frames in _TABLE["state_frames"].items()}
 _COVERS = {cover.name: cover for cover in SIMULATED_CLASSES}
 
-_WORD = re.compile(r"[a-z0-9]+")
-
 
 def _pick(options: tuple[str, ...], rng: np.random.Generator) -> str:
     return options[int(rng.random() * len(options))]
@@ -40,25 +37,17 @@ def _state_key(state: VisitState, is_crop: bool) -> str | None:
     """Name what is most striking about the day; none where nothing is."""
     if state.snow > 0.4:
         return "snow"
-    if not is_crop:
-        return "bloom" if state.flower > 0.3 else _vigour(state)
-    if state.stubble > 0.4 and state.green < 0.2:
+    if is_crop and state.stubble > 0.4 and state.green < 0.2:
         return "stubble"
     if state.flower > 0.3:
-        return "flower"
-    if state.green + state.dry < 0.08:
-        return "bare"
+        return "flower" if is_crop else "bloom"
+    if state.green + state.dry < (0.08 if is_crop else 0.15):
+        return "bare" if is_crop else "leafless"
     if state.dry > max(state.green, 0.3):
-        return "ripe"
-    return "young" if state.green < 0.45 else "tall"
-
-
-def _vigour(state: VisitState) -> str | None:
-    if state.dry > max(state.green, 0.3):
-        return "autumn"
-    if state.green > 0.65:
-        return "lush"
-    return "leafless" if state.green + state.dry < 0.15 else None
+        return "ripe" if is_crop else "autumn"
+    if is_crop:
+        return "young" if state.green < 0.45 else "tall"
+    return "lush" if state.green > 0.65 else None
 
 
 def caption(cover: str, state: VisitState, rng: np.random.Generator) -> str:
@@ -114,7 +103,7 @@ def write_captions(
 
 def caption_words(text: str) -> list[str]:
     """Split a text to the lower-case words that `caption_vocabulary` lists."""
-    return _WORD.findall(text.lower())
+    return re.findall(r"[a-z0-9]+", text.lower())
 
 
 def caption_vocabulary() -> list[str]:

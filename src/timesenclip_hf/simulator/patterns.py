@@ -83,9 +83,8 @@ class Ground:
         position = (along - starts[column]) / heights[column]
         row = np.floor(position)
         inside = (position - row) * heights[column]
-        edge = np.minimum(
-            np.minimum(across - ends[column], ends[column + 1] - across), np.minimum(inside, heights[column] - inside)
-        )
+        beside = np.minimum(across - ends[column], ends[column + 1] - across)
+        edge = np.minimum(beside, np.minimum(inside, heights[column] - inside))
         number = ((column - middle) * 41 + row.astype(np.int64) * 17) % NUMBERS
         return number, edge.astype(np.float32)
 
@@ -102,9 +101,8 @@ class Ground:
 
     def dots(self, period: float, strength: float) -> Field:
         """Draw the brightness of trees planted on a grid: dark where both rows meet."""
-        crowns = np.sin(self.across * np.float32(2 * np.pi / period)) * np.sin(
-            self.along * np.float32(2 * np.pi / period)
-        )
+        across, along = (np.sin(axis * np.float32(2 * np.pi / period)) for axis in (self.across, self.along))
+        crowns = across * along
         return np.asarray(1 - np.float32(strength) * np.maximum(crowns, 0) + np.float32(strength * 0.2))
 
     def crowns(self, size: float, strength: float) -> Field:

@@ -1,7 +1,6 @@
 """Simulate LUCAS-like points: a year of Sentinel-2 pixels and what a visitor sees on the ground.
 
-Both come from one latent year per point (`phenology`), so that photos drawn from the ground state
-and the reflectance series tell the same story. No real pixel enters.
+Both come from one latent year per point (`phenology`), so that photos and series tell the same story.
 """
 
 from collections.abc import Sequence
@@ -81,7 +80,7 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
     """Simulate points of the given classes (all by default), in the classes' relative shares.
 
     Args:
-        num_points: number of points, at least one.
+        num_points: at least one.
         seed: same seed and arguments, same points.
         classes: names out of `CLASS_NAMES`.
 
@@ -110,25 +109,18 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
 
     window = _VISIT_WINDOWS[:, 1] - _VISIT_WINDOWS[:, 0]
     visit_days = (_VISIT_WINDOWS[:, 0] + rng.random((num_points, 4)) * window).astype(np.int64)
-    return SimulatedPoints(
-        class_index=class_index,
-        latitude=latitude,
-        longitude=rng.uniform(-9, 25, num_points),
-        year=rng.integers(2016, 2025, num_points),
-        series=series,
-        visit_days=visit_days,
-        ground=_ground_state(calendar, optics, visit_days.astype(np.float64)),
-    )
+    longitude, year = rng.uniform(-9, 25, num_points), rng.integers(2016, 2025, num_points)
+    ground = _ground_state(calendar, optics, visit_days.astype(np.float64))
+    return SimulatedPoints(class_index, latitude, longitude, year, series, visit_days, ground)
 
 
 def _draw_classes(num_points: int, classes: Sequence[str] | None, rng: np.random.Generator) -> np.ndarray:
     names = CLASS_NAMES if classes is None else tuple(classes)
     if isinstance(classes, str) or not names:
         raise ValueError(f"classes must be a non-empty sequence of class names, got {classes!r}.")
-    for name in names:
-        if name not in CLASS_NAMES:
-            near = get_close_matches(name, CLASS_NAMES, n=3, cutoff=0.3) or list(CLASS_NAMES)
-            raise ValueError(f"Unknown simulated class {name!r}; the nearest known are: {', '.join(near)}.")
+    if unknown := [name for name in names if name not in CLASS_NAMES]:
+        near = get_close_matches(unknown[0], CLASS_NAMES, n=3, cutoff=0.3) or list(CLASS_NAMES)
+        raise ValueError(f"Unknown simulated class {unknown[0]!r}; the nearest known are: {', '.join(near)}.")
     chosen = np.array([CLASS_NAMES.index(name) for name in dict.fromkeys(names)])
     share = np.array([SIMULATED_CLASSES[index].share for index in chosen])
     return rng.choice(chosen, size=num_points, p=share / share.sum()).astype(np.int64)

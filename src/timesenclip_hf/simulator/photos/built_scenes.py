@@ -1,5 +1,7 @@
 """Draw simulated buildings, greenhouses, roads and quarries from the ground; sizes and colours are approximations."""
 
+from itertools import product
+
 from .canvas import NEAREST, RGB, Canvas, blend
 from .grass_scenes import lay_grass
 from .tree_scenes import draw_garden_tree
@@ -12,10 +14,9 @@ _CARS: tuple[RGB, ...] = ((180, 40, 40), (230, 230, 232), (50, 70, 120), (60, 60
 
 def _windows(canvas: Canvas, left: float, top: float, wide: float, tall: float, columns: int, rows: int) -> None:
     pane: RGB = (58, 70, 92) if canvas.rng.random() < 0.7 else (120, 140, 160)
-    for row in range(rows):
-        for column in range(columns):
-            x, y = left + wide * (column + 0.28) / columns, top + tall * (row + 0.22) / rows
-            canvas.draw.rectangle((x, y, x + wide * 0.44 / columns, y + tall * 0.5 / rows), fill=pane)
+    for row, column in product(range(rows), range(columns)):
+        x, y = left + wide * (column + 0.28) / columns, top + tall * (row + 0.22) / rows
+        canvas.draw.rectangle((x, y, x + wide * 0.44 / columns, y + tall * 0.5 / rows), fill=pane)
 
 
 def _house(canvas: Canvas, x: float, base: float, wide: float) -> None:
@@ -29,11 +30,6 @@ def _house(canvas: Canvas, x: float, base: float, wide: float) -> None:
     canvas.draw.polygon([*eaves, *((x + wide * share, ridge) for share in top)], fill=roof)
     _windows(canvas, x, base - tall, wide, tall, 3, 2)
     canvas.draw.rectangle((x + wide * 0.42, base - tall * 0.42, x + wide * 0.58, base), fill=(96, 62, 44))
-
-
-def _apartments(canvas: Canvas, x: float, base: float, wide: float, tall: float) -> None:
-    canvas.block(x, base, wide, tall, canvas.shade(canvas.pick(_BLOCK_WALLS)))
-    _windows(canvas, x, base - tall, wide, tall, 4, max(int(tall / wide * 4), 3))
 
 
 def draw_buildings(canvas: Canvas) -> None:
@@ -51,12 +47,14 @@ def draw_buildings(canvas: Canvas) -> None:
         while x < canvas.size:
             wide = canvas.scale(distance) * rng.uniform(6.0, 9.0)
             if tower:
-                _apartments(canvas, x, base, wide, canvas.scale(distance) * rng.uniform(7.0, 16.0))
+                tall = canvas.scale(distance) * rng.uniform(7.0, 16.0)
+                canvas.block(x, base, wide, tall, canvas.shade(canvas.pick(_BLOCK_WALLS)))
+                _windows(canvas, x, base - tall, wide, tall, 4, max(int(tall / wide * 4), 3))
             else:
                 _house(canvas, x, base, wide)
             x += wide * rng.uniform(1.1, 1.7)
-    for x, tall in rng.random((2, 2)).tolist():
-        draw_garden_tree(canvas, x * canvas.size, canvas.y(11.0), canvas.size * (0.1 + 0.12 * tall))
+    for x, height in rng.random((2, 2)).tolist():
+        draw_garden_tree(canvas, x * canvas.size, canvas.y(11.0), canvas.size * (0.1 + 0.12 * height))
 
 
 def draw_greenhouses(canvas: Canvas) -> None:
@@ -89,20 +87,16 @@ def draw_roads(canvas: Canvas) -> None:
     canvas.vanish = canvas.size * canvas.rng.uniform(0.35, 0.65)
     middle = canvas.size * canvas.rng.uniform(0.35, 0.65)
     asphalt = canvas.shade((104, 105, 110))
-    if kind < 0.2:
-        _car_park(canvas, asphalt)
-    else:
+    if kind >= 0.2:
         _track(canvas, middle, asphalt if kind < 0.75 else None)
-
-
-def _car_park(canvas: Canvas, asphalt: RGB) -> None:
-    size, horizon = canvas.size, canvas.horizon
+        return
     canvas.ground(asphalt, 5)
     for near in canvas.lanes(NEAREST, 1.6):
-        canvas.draw.line((canvas.vanish, horizon, near, size), fill=(225, 225, 222), width=1)
+        canvas.draw.line((canvas.vanish, canvas.horizon, near, canvas.size), fill=(225, 225, 222), width=1)
+    wide = canvas.size * 0.13
     for x in canvas.columns(4):
-        w = size * 0.13
-        canvas.draw.rectangle((x, horizon - 2, x + w, horizon + w * 0.4), fill=canvas.pick(_CARS))
+        car = (x, canvas.horizon - 2, x + wide, canvas.horizon + wide * 0.4)
+        canvas.draw.rectangle(car, fill=canvas.pick(_CARS))
 
 
 def _track(canvas: Canvas, middle: float, asphalt: RGB | None) -> None:

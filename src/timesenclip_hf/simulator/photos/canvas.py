@@ -14,11 +14,8 @@ from PIL import Image, ImageDraw
 RGB = tuple[int, int, int]
 Choice = TypeVar("Choice")
 
-EYE = 1.6
-"""Height of the camera in metres."""
-
-NEAREST = 2.2
-"""Distance of the ground at the photo's lower edge, in metres."""
+# Height of the camera, and distance of the ground at the photo's lower edge, in metres.
+EYE, NEAREST = 1.6, 2.2
 
 
 @dataclass(frozen=True)
@@ -53,26 +50,20 @@ class Canvas:
     """
 
     def __init__(self, state: VisitState, rng: np.random.Generator, pixels: int) -> None:
-        self.state = state
-        self.rng = rng
-        self.size = pixels
+        self.state, self.rng, self.size = state, rng, pixels
         self.horizon = pixels * rng.uniform(0.34, 0.46)
         self.focal = (pixels - self.horizon) * NEAREST / EYE
         self.vanish = pixels * rng.uniform(0.15, 0.85)
         self.image = Image.new("RGB", (pixels, pixels))
         self.draw = ImageDraw.Draw(self.image)
-        self._draw_sky()
-
-    def _draw_sky(self) -> None:
-        cloudy = self.rng.random()
+        cloudy = rng.random()
         top = blend((70, 125, 205), (165, 172, 182), cloudy)
         bottom = blend((175, 205, 235), (205, 208, 212), cloudy)
         for band in range(6):
-            colour = blend(top, bottom, band / 5)
-            self.draw.rectangle((0, self.horizon * band / 6, self.size, self.horizon), fill=colour)
+            self.draw.rectangle((0, self.horizon * band / 6, pixels, self.horizon), fill=blend(top, bottom, band / 5))
         for _ in range(int(cloudy * 6)):
-            x, y = self.rng.uniform(0, self.size), self.rng.uniform(0, self.horizon * 0.8)
-            w, h = self.size * self.rng.uniform(0.1, 0.3), self.horizon * self.rng.uniform(0.05, 0.15)
+            x, y = rng.uniform(0, pixels), rng.uniform(0, self.horizon * 0.8)
+            w, h = pixels * rng.uniform(0.1, 0.3), self.horizon * rng.uniform(0.05, 0.15)
             self.draw.ellipse((x - w, y - h, x + w, y + h), fill=blend(bottom, (245, 245, 248), 0.6))
 
     def shade(self, colour: RGB, spread: float = 10.0) -> RGB:
@@ -112,9 +103,8 @@ class Canvas:
     def lanes(self, distance: float, spacing: float, offset: float = 0.0) -> list[float]:
         """List the columns at which rows that run to the vanishing point pass at a distance."""
         step = self.scale(distance) * spacing
-        first = -int(self.vanish / step) - 1
-        last = int((self.size - self.vanish) / step) + 1
-        return [self.vanish + step * (k + offset) for k in range(first, last + 1)]
+        before, behind = int(self.vanish / step), int((self.size - self.vanish) / step)
+        return [self.vanish + step * (k + offset) for k in range(-before - 1, behind + 2)]
 
     def far_strip(self, colour: RGB, share: float = 0.6) -> None:
         """Draw hills or a line of trees on the horizon, in ``share`` of the photos."""
@@ -188,8 +178,7 @@ class Canvas:
 
     def cone(self, x: float, base: float, tall: float, colour: RGB) -> None:
         """Draw a spruce or fir."""
-        wide = tall * 0.2
-        trunk = max(tall * 0.02, 1.0)
+        wide, trunk = tall * 0.2, max(tall * 0.02, 1.0)
         self.draw.rectangle((x - trunk, base - tall * 0.15, x + trunk, base), fill=(70, 52, 40))
         for tier in range(3):
             low, high = base - tall * (0.08 + 0.26 * tier), base - tall * (0.5 + 0.25 * tier)
@@ -198,16 +187,14 @@ class Canvas:
 
     def pine(self, x: float, base: float, tall: float, colour: RGB) -> None:
         """Draw a pine: a tall bare orange trunk under a flat crown."""
-        trunk = max(tall * 0.022, 1.0)
-        bark = self.shade((176, 104, 66))
+        trunk, bark = max(tall * 0.022, 1.0), self.shade((176, 104, 66))
         self.draw.rectangle((x - trunk, base - tall * 0.75, x + trunk, base), fill=bark)
         for dx, dy, r in ((-0.13, 0.72, 0.14), (0.13, 0.75, 0.14), (0.0, 0.88, 0.16)):
             self.disc(x + dx * tall, base - dy * tall, r * tall, self.shade(colour, 8), 0.6)
 
     def broadleaf(self, x: float, base: float, tall: float, colour: RGB, leaves: float) -> None:
         """Draw a broadleaved tree, bare where ``leaves`` is low."""
-        trunk = max(tall * 0.03, 1.0)
-        bark = self.shade((98, 84, 72))
+        trunk, bark = max(tall * 0.03, 1.0), self.shade((98, 84, 72))
         self.draw.rectangle((x - trunk, base - tall * 0.5, x + trunk, base), fill=bark)
         for angle in self.rng.uniform(-1.0, 1.0, 6).tolist():
             y = base - tall * 0.45

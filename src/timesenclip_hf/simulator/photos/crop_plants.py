@@ -29,13 +29,8 @@ CROP_APPEARANCES: dict[str, CropAppearance] = {
 def tone_of(canvas: Canvas, crop: CropAppearance) -> RGB:
     """Mix the colour of one plant between green and ripe, as the field's state has it."""
     pick = canvas.rng.random()
-    leaf = crop.leaf[int(pick * len(crop.leaf))]
-    ripe = crop.ripe[int(pick * len(crop.ripe))]
+    leaf, ripe = (colours[int(pick * len(colours))] for colours in (crop.leaf, crop.ripe))
     return canvas.shade(blend(leaf, ripe, canvas.dry_share()), 9)
-
-
-def _is_ripe(canvas: Canvas) -> bool:
-    return canvas.state.dry > canvas.state.green
 
 
 def _spike(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
@@ -43,7 +38,7 @@ def _spike(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: fl
     tone, top = tone_of(canvas, crop), base - tall
     canvas.draw.line((x, base, x, top), fill=tone, width=1)
     if canvas.state.height > 0.5 and tall > 3:
-        ear = blend(tone, (150, 105, 50) if _is_ripe(canvas) else (160, 175, 105), 0.55)
+        ear = blend(tone, (150, 105, 50) if canvas.state.dry > canvas.state.green else (160, 175, 105), 0.55)
         half = max(tall * 0.045, 0.8)
         canvas.draw.ellipse((x - half, top - tall * 0.04, x + half, top + tall * 0.17), fill=ear)
 
@@ -120,7 +115,7 @@ def _sunflower(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall
     if canvas.state.height < 0.8:
         return
     disc = max(tall * 0.15, 1.5)
-    if _is_ripe(canvas):
+    if canvas.state.dry > canvas.state.green:
         canvas.draw.ellipse((x - disc, top, x + disc, top + disc * 1.6), fill=canvas.shade((66, 48, 34)))
     elif canvas.state.flower > 0.15:
         canvas.disc(x, top, disc, canvas.shade((250, 200, 25)))
@@ -140,7 +135,7 @@ def _branchy(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: 
     for lean in (-0.3, -0.12, 0.1, 0.28):
         canvas.draw.line((x, base - tall * 0.3, x + lean * tall, base - tall), fill=tone, width=1)
     half = tall * crop.width / 2
-    if not _is_ripe(canvas):
+    if canvas.state.dry <= canvas.state.green:
         canvas.draw.ellipse((x - half, base - tall * 0.75, x + half, base), fill=tone)
 
 
@@ -160,7 +155,7 @@ def _thin(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: flo
     """Draw flax: very thin stems; brown round bolls when ripe."""
     tone, top = tone_of(canvas, crop), base - tall
     canvas.draw.line((x, base, x + tall * 0.04, top), fill=tone, width=1)
-    if _is_ripe(canvas):
+    if canvas.state.dry > canvas.state.green:
         canvas.draw.ellipse((x - 1, top - 1, x + 1.5, top + 1.5), fill=(122, 82, 40))
 
 

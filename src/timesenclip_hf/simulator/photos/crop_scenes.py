@@ -91,7 +91,11 @@ def _draw_stand(canvas: Canvas, crop: CropAppearance) -> None:
         for x in _plant_columns(canvas, crop, distance, cover):
             PLANTS[crop.plant](canvas, crop, x, base, size)
         if state.flower > 0.05 and crop.flowers:
-            _draw_flowers(canvas, crop, base - size, size, distance)
+            radius = max(canvas.scale(distance) * crop.flower_size, 0.8)
+            count = int(state.flower * min(14 + distance * 2.5, 36) * (1 + crop.flower_show))
+            for x, dy, pick in canvas.rng.random((count, 3)).tolist():
+                colour = canvas.shade(crop.flowers[int(pick * len(crop.flowers))], 6)
+                canvas.disc(x * canvas.size, base - size + dy * max(size * 0.3, 1.5), radius, colour)
 
 
 def _plant_columns(canvas: Canvas, crop: CropAppearance, distance: float, cover: float) -> Sequence[float]:
@@ -103,14 +107,6 @@ def _plant_columns(canvas: Canvas, crop: CropAppearance, distance: float, cover:
         inside = (columns > -8) & (columns < canvas.size + 8)
         return list(columns[keep & inside].tolist())
     return list((canvas.rng.random(int(6 + 16 * cover)) * canvas.size).tolist())
-
-
-def _draw_flowers(canvas: Canvas, crop: CropAppearance, top: float, tall: float, distance: float) -> None:
-    radius = max(canvas.scale(distance) * crop.flower_size, 0.8)
-    count = int(canvas.state.flower * min(14 + distance * 2.5, 36) * (1 + crop.flower_show))
-    for x, dy, pick in canvas.rng.random((count, 3)).tolist():
-        colour = canvas.shade(crop.flowers[int(pick * len(crop.flowers))], 6)
-        canvas.disc(x * canvas.size, top + dy * max(tall * 0.3, 1.5), radius, colour)
 
 
 def draw_vegetables(canvas: Canvas) -> None:
@@ -125,12 +121,9 @@ def draw_vegetables(canvas: Canvas) -> None:
     size = 0.06 + 0.22 * min(state.green + state.dry, 1.0)
     if state.green + state.dry < 0.05:
         return
-    beds = (
-        ((120, 165, 140), (140, 180, 155)),
-        ((150, 200, 80), (170, 215, 95)),
-        ((130, 60, 105), (145, 75, 120)),
-        ((70, 130, 60), (215, 55, 40)),
-    )
+    cabbages, lettuces = ((120, 165, 140), (140, 180, 155)), ((150, 200, 80), (170, 215, 95))
+    red_lettuces, tomatoes = ((130, 60, 105), (145, 75, 120)), ((70, 130, 60), (215, 55, 40))
+    beds = (cabbages, lettuces, red_lettuces, tomatoes)
     canvas.rows_of_dots(0.9, canvas.pick(beds), size)
     canvas.vanish += canvas.scale(NEAREST) * 0.45
     canvas.rows_of_dots(0.9, canvas.pick(beds), size)

@@ -33,21 +33,17 @@ def draw_grassland(canvas: Canvas) -> None:
     chance = rng.random()
     if chance < 0.35:
         for x in rng.uniform(0.05, 0.95, 3).tolist():
-            _cow(canvas, x * canvas.size, canvas.y(12.0), canvas.scale(12.0))
+            left, y, u, hide = x * canvas.size, canvas.y(12.0), canvas.scale(12.0), canvas.pick(_CATTLE)
+            canvas.draw.ellipse((left, y - 1.4 * u, left + 2.2 * u, y - 0.5 * u), fill=hide)
+            canvas.draw.ellipse((left + 1.9 * u, y - 1.6 * u, left + 2.6 * u, y - 1.0 * u), fill=hide)
+            for leg in (0.3, 1.8):
+                canvas.draw.line((left + leg * u, y - 0.7 * u, left + leg * u, y), fill=hide)
     if 0.2 < chance < 0.65:
         y, u = canvas.y(7.0), canvas.scale(7.0)
         for x in canvas.lanes(7.0, 2.5, rng.random()):
             canvas.draw.line((x, y - 1.2 * u, x, y), fill=(104, 84, 64), width=2)
         for rise in (0.6, 1.05):
             canvas.draw.line((0, y - rise * u, canvas.size, y - rise * u), fill=(130, 120, 110))
-
-
-def _cow(canvas: Canvas, x: float, y: float, u: float) -> None:
-    hide = canvas.pick(_CATTLE)
-    canvas.draw.ellipse((x, y - 1.4 * u, x + 2.2 * u, y - 0.5 * u), fill=hide)
-    canvas.draw.ellipse((x + 1.9 * u, y - 1.6 * u, x + 2.6 * u, y - 1.0 * u), fill=hide)
-    for leg in (0.3, 1.8):
-        canvas.draw.line((x + leg * u, y - 0.7 * u, x + leg * u, y), fill=hide)
 
 
 def draw_temporary_grassland(canvas: Canvas) -> None:

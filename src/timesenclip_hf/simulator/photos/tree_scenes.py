@@ -118,11 +118,7 @@ def draw_citrus(canvas: Canvas) -> None:
 
 def draw_olive_grove(canvas: Canvas) -> None:
     """Draw olive trees: round grey-green crowns wide apart on pale soil."""
-
-    def plant(x: float, base: float, tall: float) -> None:
-        canvas.round_tree(x, base, tall, tall * 1.15, (142, 156, 128))
-
-    _plantation(canvas, 7.0, 4.2, plant)
+    _plantation(canvas, 7.0, 4.2, lambda x, y, tall: canvas.round_tree(x, y, tall, tall * 1.15, (142, 156, 128)))
 
 
 def draw_vineyard(canvas: Canvas) -> None:

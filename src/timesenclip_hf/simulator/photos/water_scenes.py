@@ -50,8 +50,7 @@ def draw_river(canvas: Canvas) -> None:
 def _pools(canvas: Canvas, shares: list[float], sizes: tuple[float, float], flat: float, colour: RGB) -> None:
     """Draw pools at shares of the way from the horizon; sizes are a share of the photo, and what it grows by nearby."""
     for t in shares:
-        x, w = canvas.columns(1)[0], canvas.size * (sizes[0] + sizes[1] * t)
-        canvas.disc(x, canvas.row(t), w, colour, flat)
+        canvas.disc(canvas.columns(1)[0], canvas.row(t), canvas.size * (sizes[0] + sizes[1] * t), colour, flat)
 
 
 def draw_marsh(canvas: Canvas) -> None:
