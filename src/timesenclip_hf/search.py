@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .data.collate import iterate_inputs
+from .data.collate import SeriesRows
 from .data.engine.content import content_hash
 from .data.engine.reports import ImportReport, Problem
 from .data.engine.shards import ImportPart, import_parts
@@ -219,7 +219,7 @@ def _check_points(dataset: Dataset) -> None:
 def _embed_rows(dataset: Dataset, model: Any, extractor: Any, task: tuple[int, int]) -> Iterator[pa.Table | Problem]:
     """Give the points of a part with their embeddings, and those without any observation as problems."""
     rows = dataset.select(range(*task))
-    inputs = next(iterate_inputs(rows, extractor, batch_size=len(rows)))
+    inputs = SeriesRows(rows, extractor).__getitems__(range(len(rows)))
     described = _describe(rows.with_format("arrow")[:])
     seen = inputs["series_mask"].any(dim=1)
     empty = described["point_id"].filter(pa.array((~seen).numpy()))

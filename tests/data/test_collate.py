@@ -4,7 +4,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
-from timesenclip_hf.data.collate import SeriesRows, iterate_inputs
+from timesenclip_hf.data.collate import SeriesRows
 from timesenclip_hf.data.schema import MISSING
 from timesenclip_hf.data.sources.arrays import dataset_from_series
 
@@ -58,14 +58,6 @@ def test_selected_and_shuffled_datasets_keep_their_rows():
     order = [dataset["point_id"][:].index(one) for one in shuffled["point_id"][:]]
     torch.testing.assert_close(first.__getitems__(range(50)), second.__getitems__(order))
     assert first[3]["pixel_series"].shape == (12, 10)
-
-
-def test_a_stream_gives_the_batches_of_the_table():
-    _, dataset = make()
-    for source in (dataset, dataset.to_iterable_dataset(num_shards=3)):
-        batches = list(iterate_inputs(source, EXTRACT, ["land_cover"], batch_size=50))
-        whole = {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
-        torch.testing.assert_close(whole, SeriesRows(dataset, EXTRACT, ["land_cover"]).__getitems__(range(50)))
 
 
 def test_changing_a_batch_changes_no_row():

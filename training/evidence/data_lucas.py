@@ -16,6 +16,7 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from tests.support.photo_server import PhotoServer, draw_photo, serve_photos
 from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel
+from timesenclip_hf.data.engine.reports import count_reasons
 from timesenclip_hf.data.photos.download import CHECKSUM_FILE, DownloadOptions, PhotoRequest, download_photos
 from timesenclip_hf.data.photos.embedding import PhotoEncoder, embed_photos
 from timesenclip_hf.data.photos.embedding_shards import add_embeddings, finish_embeddings, read_embeddings
@@ -147,9 +148,10 @@ def bad_lines(ledger: Ledger) -> None:
         file = Path(scratch) / "survey.csv"
         file.write_text("\n".join([header, *lines.values()]) + "\n", encoding="utf-8")
         survey = read_survey(file)
-    named = survey.counts == {reason: 1 for reason in lines if reason}
-    ledger.add("kinds of bad survey lines counted under their names, of 7", len(survey.counts) if named else 0, "==", 7)
-    ledger.add("survey lines that were read in spite of them, of 5", len(survey), "==", 5)
+    counts = count_reasons(survey.problems)
+    named = counts == {reason: 1 for reason in lines if reason}
+    ledger.add("kinds of bad survey lines counted under their names, of 7", len(counts) if named else 0, "==", 7)
+    ledger.add("survey lines that were read in spite of them, of 5", len(survey.points), "==", 5)
 
 
 def downloads(ledger: Ledger) -> None:

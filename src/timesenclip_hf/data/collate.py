@@ -4,7 +4,7 @@ The columns are read as the Arrow arrays they are, without a Python object for a
 integers until a batch is asked for: that is what makes shuffled batches as fast as training needs them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ Inputs = dict[str, torch.Tensor]
 class SeriesRows(torch.utils.data.Dataset[Inputs]):
     """Hand out whole batches of a dataset of monthly composites, for a `DataLoader` in any order.
 
-    It holds its columns in memory, some 300 bytes a row; what is larger than memory is read by [`iterate_inputs`].
+    It holds its columns in memory, some 300 bytes a row.
 
     ```python
     >>> rows = SeriesRows(load_dataset(folder, split="train"), extractor, columns=["land_cover"])
@@ -61,25 +61,6 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
         """Return rows as one batch."""
         index = np.asarray(rows)
         return _to_inputs({name: column[index] for name, column in self.columns.items()}, self.extractor)
-
-
-def iterate_inputs(
-    dataset: Any, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str] = (), batch_size: int = 1_024
-) -> Iterator[Inputs]:
-    """Yield batches in the order of a dataset, streamed ones included; only one is in memory.
-
-    Args:
-        dataset: a `Dataset` or an `IterableDataset` of the schema.
-        extractor: of the checkpoint; its scaling is applied.
-        columns: numbers to hand out too, such as class indices.
-        batch_size: rows; the last batch may be smaller.
-
-    Raises:
-        ValueError: a column is missing, or the series differ in length.
-    """
-    _check_columns(dataset, columns)
-    for table in dataset.select_columns([*SERIES_COLUMNS, *columns]).with_format("arrow").iter(batch_size):
-        yield _to_inputs(_read_columns(table, extractor, columns), extractor)
 
 
 def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtractor) -> Inputs:

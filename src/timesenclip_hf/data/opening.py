@@ -32,18 +32,14 @@ def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
     elif folder.is_dir() and not any((*folder.glob("*.parquet"), *folder.glob("*/*.parquet"))):
         raise FileNotFoundError(f"No dataset in {folder}: make one with `timesenclip import`.")
     else:
-        saved, names = None, _split_names(str(name))
+        saved = None
+        try:
+            names = get_dataset_split_names(str(name))
+        except (OSError, ValueError) as error:
+            reason = f"there is no such folder, and the Hub gives none ({first_line(error)})"
+            raise FileNotFoundError(f"No dataset {name}: {reason}.") from None
     if split not in (ALL, *names):
         raise ValueError(f"{name} has no split {split!r}: its splits are {', '.join(names)}.")
     wanted = names if split == ALL else [split]
     parts = [load_dataset(str(name), split=part) if saved is None else saved[part] for part in wanted]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
-
-
-def _split_names(name: str) -> list[str]:
-    try:
-        return list(get_dataset_split_names(name))
-    except (OSError, ValueError) as error:
-        raise FileNotFoundError(
-            f"No dataset {name}: there is no such folder, and the Hub gives none ({first_line(error)})."
-        ) from None

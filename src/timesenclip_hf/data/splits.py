@@ -41,16 +41,15 @@ class SplitOptions:
 
 
 def split_points(columns: Mapping[str, Any], options: SplitOptions = SplitOptions()) -> dict[str, str]:
-    """Give each point of a dataset its split.
+    """Give each point of a dataset its split, by a manifest, by blocks, or single.
 
     Args:
         columns: `point_id`, and `longitude` and `latitude` (WGS84 degrees) for blocks; a `Dataset` is such a mapping.
-        options: a manifest, blocks, or single points.
+        options: which of these.
 
     Raises:
         FileNotFoundError: no such manifest.
-        ValueError: the manifest cannot be read, no points, places that are none, shares that do not sum to 1, or
-            fewer blocks than splits.
+        ValueError: the points cannot be split so.
     """
     if options.manifest is not None:
         return read_manifest(options.manifest)
@@ -113,10 +112,8 @@ def blocked_split(
     ids, blocks = _blocks_of_points(point_ids, longitude, latitude, block_km)
     numbers, block_of_point, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
     if len(numbers) < len(shares):
-        raise ValueError(
-            f"{len(ids)} points lie in {len(numbers)} blocks of {block_km:g} km, too few for {len(shares)} splits: use "
-            "smaller blocks."
-        )
+        places = f"{len(ids)} points lie in {len(numbers)} blocks of {block_km:g} km"
+        raise ValueError(f"{places}, too few for {len(shares)} splits: use smaller blocks.")
     wanted = np.asarray(list(shares.values())) * len(ids)
     filled = np.zeros(len(shares))
     split_of_block = np.empty(len(numbers), dtype=np.int64)
@@ -148,10 +145,8 @@ def block_of(longitude: Degrees, latitude: Degrees, block_km: float) -> np.ndarr
     wrong = ~((np.abs(east) <= 180) & (np.abs(north) <= 90))
     if wrong.any():
         index = int(wrong.argmax())
-        raise ValueError(
-            f"Point {index} lies at longitude {east[index]}, latitude {north[index]}, which is no place: give WGS84 "
-            "degrees, or leave the point out."
-        )
+        point = f"Point {index} lies at longitude {east[index]}, latitude {north[index]}"
+        raise ValueError(f"{point}, which is no place: give WGS84 degrees, or leave the point out.")
     num_rows = max(round(180 * KM_PER_DEGREE / block_km), 1)
     row = np.minimum((north + 90) / 180 * num_rows, num_rows - 1).astype(np.int64)
     middle = np.deg2rad((row + 0.5) / num_rows * 180 - 90)
@@ -183,10 +178,8 @@ def check_blocks(
             raise ValueError(f"The point {point} is in no split.")
         other = first.setdefault(block, point)
         if splits[other] != splits[point]:
-            raise ValueError(
-                f"A block of {block_km:g} km straddles two splits: it holds {other} of {splits[other]!r} and {point} "
-                f"of {splits[point]!r}."
-            )
+            points = f"{other} of {splits[other]!r} and {point} of {splits[point]!r}"
+            raise ValueError(f"A block of {block_km:g} km straddles two splits: it holds {points}.")
     return len(first)
 
 

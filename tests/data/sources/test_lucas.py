@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from timesenclip_hf.data.engine.reports import count_reasons
 from timesenclip_hf.data.sources.lucas import (
     LANDSCAPE,
     SurveyPoint,
@@ -110,7 +111,7 @@ def test_what_is_wrong_with_a_line_is_counted_by_name_and_the_rest_is_read(tmp_p
         harmonised("38023122", place=("", "", "", "", "")),
     )
     survey = read_survey(path)
-    assert survey.counts == {
+    assert count_reasons(survey.problems) == {
         "coordinates swapped": 1,
         "duplicate point id": 1,
         "no coordinates": 1,

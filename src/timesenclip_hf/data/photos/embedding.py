@@ -72,10 +72,6 @@ class PhotoEncoder:
         self.model = model.eval().to(device)
         self.size = int(model.config.projection_dim)
 
-    def weights_hash(self) -> str:
-        """Tell one set of weights from another, whatever folder they lie in."""
-        return weights_hash(self.model.state_dict())
-
     @torch.inference_mode()
     def embed(self, pixel_values: torch.Tensor) -> np.ndarray:
         """Embed prepared photos (batch, 3, height, width) as float32 (batch, size)."""
@@ -154,7 +150,10 @@ def embed_photos(
     photos = list_photos(folder)
     target = Path(output)
     num_shards = -(-len(photos) // shard_size)
-    plan: dict[str, Any] = {"photos": _digest(Path(folder), photos), "weights": encoder.weights_hash()}
+    plan: dict[str, Any] = {
+        "photos": _digest(Path(folder), photos),
+        "weights": weights_hash(encoder.model.state_dict()),
+    }
     plan |= {"dtype": str(encoder.model.dtype).removeprefix("torch."), "size": encoder.size}
     open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
     shards = {

@@ -47,9 +47,7 @@ class LastingError(Exception):
 class Connections:
     """Keep connections open between requests, through the proxies that the environment names.
 
-    Args:
-        workers: requests at a time.
-        timeout: seconds without an answer that end a request.
+    There are `workers` requests at a time; `timeout` seconds without an answer end one.
     """
 
     def __init__(self, workers: int, timeout: float) -> None:

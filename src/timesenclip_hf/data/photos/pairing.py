@@ -120,13 +120,16 @@ def pair_lucas(
         "directions": "".join(photos.directions),
         **{name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")},
     }
+    features = build_features(photos=False) if series is None else series.features
+    if series is None:
+        features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}
     size = ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART
     tasks = [(start, points[start : start + size]) for start in range(0, len(points), size)]
     return import_parts(
         output,
         [ImportPart(task, len(task[1])) for task in tasks],
         partial(_read_part, series, photos),
-        _features_of(series),
+        Features({**features, "photos": photo_feature()}),
         identity=identity,
         problems=problems,
         workers=workers,
@@ -162,13 +165,6 @@ def _merge(row: Mapping[str, Any], surveyed: SurveyPoint | None, problems: list[
 
 def _is_known(value: Any) -> bool:
     return value is not None and value != "" and value == value  # NaN is not itself
-
-
-def _features_of(series: Dataset | None) -> Features:
-    features = build_features(photos=False) if series is None else series.features
-    dropped = SERIES_COLUMNS if series is None else ()
-    kept = {name: feature for name, feature in features.items() if name not in dropped}
-    return Features({**kept, "photos": photo_feature()})
 
 
 def _read_part(

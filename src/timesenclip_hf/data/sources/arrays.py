@@ -143,11 +143,7 @@ def describe_reading(reading: SeriesOptions) -> dict[str, Any]:
 
 
 def write_dataset(
-    dataset: Dataset,
-    output: str | os.PathLike[str],
-    *,
-    identity: Mapping[str, Any],
-    problems: Sequence[Problem] = (),
+    dataset: Dataset, output: str | os.PathLike[str], *, identity: Mapping[str, Any], problems: Sequence[Problem] = ()
 ) -> ImportReport:
     """Write a dataset at hand as every import is written: shards and a report.
 

@@ -1,16 +1,15 @@
 """Check coordinates against boxes around the countries of the LUCAS survey, to find exchanged ones."""
 
-import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
+
+from ...files import read_json
 
 SWAPPED, OUTSIDE, NO_PLACE = "coordinates swapped", "place outside its country", "no coordinates"
 # West, south, east, north in degrees by NUTS0 code, islands included; read off maps, rounded outwards: our
 # approximation, which tells a country from its mirror image and no more.
-BOXES: dict[str, tuple[float, float, float, float]] = {
-    code: tuple(box)
-    for code, box in json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8")).items()
-}
+BOXES: dict[str, list[float]] = read_json(Path(__file__).with_suffix(".json"))
 # The survey writes the European Commission's codes; ISO 3166 has others for two of the countries.
 _ISO_TO_NUTS = {"GB": "UK", "GR": "EL"}
 
@@ -22,12 +21,12 @@ def nuts0(country: str) -> str:
 
 
 def check_place(country: str, longitude: float, latitude: float) -> tuple[float, float, str]:
-    """Turn coordinates the right way round, and say what was wrong with them.
+    """Turn coordinates in WGS84 degrees the right way round, and say what was wrong with them.
 
     Args:
         country: NUTS0 or ISO code; of a country that is not known only the range of the degrees is checked.
-        longitude: WGS84 degrees, signed.
-        latitude: WGS84 degrees, signed.
+        longitude: signed.
+        latitude: signed.
 
     Returns:
         Longitude, latitude, and `SWAPPED` (they were exchanged, and are exchanged back), `OUTSIDE`, `NO_PLACE`
@@ -43,6 +42,6 @@ def check_place(country: str, longitude: float, latitude: float) -> tuple[float,
     return math.nan, math.nan, NO_PLACE
 
 
-def _inside(box: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
+def _inside(box: Sequence[float], longitude: float, latitude: float) -> bool:
     west, south, east, north = box
     return west <= longitude <= east and south <= latitude <= north

@@ -6,18 +6,17 @@ doi 10.1038/s41597-020-00675-z: the same names in small letters, and `year`).
 """
 
 import csv
-import json
 import math
 import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from ..engine.reports import Problem, count_reasons
+from ...files import read_json
+from ..engine.reports import Problem
 from ..photos.download import PhotoRequest
 from ..schema import DIRECTIONS, is_code
 from .countries import check_place, nuts0
@@ -32,7 +31,7 @@ FIRST_LONG_NAMES = 2022
 LONG_NAMES = {"N": "North", "E": "East", "S": "South", "W": "West", "P": "Point", "C": "CropLC1"}
 
 # Names of the columns in the files of the surveys, lower case.
-COLUMNS: dict[str, list[str]] = json.loads(Path(__file__).with_name("lucas_columns.json").read_text(encoding="utf-8"))
+COLUMNS: dict[str, list[str]] = read_json(Path(__file__).with_name("lucas_columns.json"))
 # What the surveys write for "not relevant" and "no answer"; 88.888888 is so for degrees.
 NOT_RELEVANT = frozenset({"", "0", "8", "88", "NA", "N.A.", "NAN", "N.R."})
 NO_DEGREES = 88.888888
@@ -64,20 +63,11 @@ class SurveyPoint(NamedTuple):
     not_taken: str = ""
 
 
-@dataclass(frozen=True)
-class Survey:
+class Survey(NamedTuple):
     """Hold points of a survey by id and year, in the order of the file, and what was wrong with lines of it."""
 
     points: dict[tuple[str, int], SurveyPoint]
-    problems: list[Problem] = field(repr=False)
-
-    def __len__(self) -> int:
-        return len(self.points)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """Count how often each reason came up."""
-        return count_reasons(self.problems)
+    problems: list[Problem]
 
 
 def read_survey(

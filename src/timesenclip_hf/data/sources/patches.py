@@ -53,10 +53,8 @@ class PatchOptions:
 
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 <= self.min_clear <= 1 or any(not 1 <= month <= 12 for month in self.months):
-            raise ValueError(
-                f"`size` must be positive, `min_clear` 0 to 1 and `months` 1 to 12, got {self.size}, {self.min_clear} "
-                f"and {list(self.months)}."
-            )
+            values = f"{self.size}, {self.min_clear} and {list(self.months)}"
+            raise ValueError(f"`size` must be positive, `min_clear` 0 to 1 and `months` 1 to 12, got {values}.")
 
 
 def patches_from_cube(

@@ -112,7 +112,9 @@ def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Probl
             logger.warning(f"{file.name} cannot be read as HDF5 ({first_line(error)}): fetch it again.")
     if not keys:
         raise ValueError(f"{problems[0].source} cannot be read as HDF5 ({problems[0].detail}): fetch it again.")
-    hashes = np.concatenate([_hashes(names) for names in keys.values()])
+    ids = (point_id_of(key.decode()).encode() for names in keys.values() for key in names)
+    digests = b"".join(hashlib.blake2b(point_id, digest_size=8).digest() for point_id in ids)
+    hashes = np.frombuffer(digests, dtype=np.uint64)
     repeated = np.ones(len(hashes), dtype=bool)
     repeated[np.unique(hashes, return_index=True)[1]] = False
     parts, before = [], 0
@@ -123,8 +125,3 @@ def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Probl
             parts.append(ImportPart((str(files[index]), chosen, again), len(chosen)))
         before += len(names)
     return parts, problems
-
-
-def _hashes(keys: np.ndarray) -> np.ndarray:
-    digests = (hashlib.blake2b(point_id_of(key.decode()).encode(), digest_size=8).digest() for key in keys)
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
