@@ -46,9 +46,8 @@ class PixelEncoder:
         model: str | PathLike[str] | ZeroShotPixelClassificationPipeline | None = None,
         compute: ComputeOptions = DEFAULT_COMPUTE,
     ) -> None:
-        loaded: Any = model
-        if not isinstance(model, ZeroShotPixelClassificationPipeline):
-            loaded = load_pipeline(model, compute.device)
+        is_loaded = isinstance(model, ZeroShotPixelClassificationPipeline)
+        loaded: Any = model if is_loaded else load_pipeline(model, compute.device)
         self.model, self.processor = loaded.model, loaded.processor
         self.compute = compute
         self.tower = load_tower(self.model, compute)
@@ -164,7 +163,7 @@ def class_probabilities(
 
 
 def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device | None) -> Any:
-    """Load the pipeline of a checkpoint, the embedded one when left out.
+    """Load the pipeline of a checkpoint, the embedded one for `None`.
 
     Raises:
         OSError: no checkpoint can be read there.

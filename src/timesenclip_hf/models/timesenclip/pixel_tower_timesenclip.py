@@ -75,10 +75,9 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
             save_directory: folder to write.
             **kwargs: of `PreTrainedModel.save_pretrained` (`max_shard_size`, ...).
         """
-        if type(self)._auto_class is None:
-            for entry in ("auto_map", "custom_pipelines"):
-                if hasattr(self.config, entry):
-                    delattr(self.config, entry)
+        for entry in ("auto_map", "custom_pipelines"):
+            if type(self)._auto_class is None and hasattr(self.config, entry):
+                delattr(self.config, entry)
         super().save_pretrained(save_directory, **kwargs)
 
     @torch.no_grad()

@@ -193,8 +193,9 @@ def _mask_implausible(dn: np.ndarray, typical: float | None, in_numbers: bool) -
         return
     if typical is not None:
         present = int((~np.isnan(dn).all(axis=2)).sum())
-        share, likely = implausible.sum() / max(present, 1), _likely_unit(dn, typical, in_numbers)
+        share = implausible.sum() / max(present, 1)
         if share > COMMON_SHARE:
+            likely = _likely_unit(dn, typical, in_numbers)
             raise ValueError(
                 f"{share:.0%} of the acquisitions cannot be reflectance ({low} to {high}): values around {typical:.4g} "
                 f"read as {'digital numbers' if in_numbers else 'reflectance'}; {likely}."
