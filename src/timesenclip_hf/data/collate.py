@@ -5,7 +5,6 @@ integers until a batch is asked for: that is what makes shuffled batches as fast
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatu
 from .schema import MISSING, SERIES_COLUMNS, as_array, as_series
 
 with needs_extra("data"):
-    import pyarrow as pa
     from datasets import Dataset
 
 Inputs = dict[str, torch.Tensor]
@@ -44,10 +42,22 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
     """
 
     def __init__(self, dataset: Dataset, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str] = ()) -> None:
-        _check_columns(dataset, columns)
+        absent = next((name for name in (*SERIES_COLUMNS, *columns) if name not in dataset.column_names), None)
+        if absent is not None:
+            raise ValueError(
+                f"The dataset has no column {absent!r}: its columns are {', '.join(dataset.column_names)}."
+            )
+        times, length = (getattr(dataset.features[name], "length", -1) for name in ("observed", "series"))
+        if times < 1:
+            raise ValueError("The series differ in length: import them as composites, or collate rows one by one.")
         self.extractor = extractor
         table = dataset.select_columns([*SERIES_COLUMNS, *columns]).with_format("arrow")[:]
-        self.columns = _read_columns(table, extractor, columns)
+        series = as_series(table, crop=int(np.sqrt(length // (times * len(BANDS)))))
+        if extractor.band_names != list(BANDS):
+            series = series[:, :, [BANDS.index(name) for name in extractor.band_names]]
+        others = {name: as_array(table.column(name)) for name in ("observed", "months", *columns)}
+        # Copies, because tensors want memory that may be written to.
+        self.columns = {name: np.array(column) for name, column in {**others, "series": series}.items()}
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -58,43 +68,18 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
         return {name: column[0] for name, column in self.__getitems__([row]).items()}
 
     def __getitems__(self, rows: Sequence[int]) -> Inputs:
-        """Return rows as one batch."""
+        """Return rows as one batch: `pixel_series` scaled by the extractor, `series_mask`, `months`, other columns."""
         index = np.asarray(rows)
-        return _to_inputs({name: column[index] for name, column in self.columns.items()}, self.extractor)
-
-
-def _to_inputs(columns: dict[str, np.ndarray], extractor: TimeSenCLIPFeatureExtractor) -> Inputs:
-    """Scale `pixel_series` as the feature extractor does; add `series_mask`, `months` and the other columns."""
-    values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
-    inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
-    if values.ndim == 3:
-        # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
-        series = extractor.scale(values.astype(np.float32))
-        series *= observed[:, :, None]
-        read = {"pixel_series": series, "series_mask": observed, "months": months}
-        return inputs | {name: torch.from_numpy(array) for name, array in read.items()}
-    # Hidden pixels of a patch are filled from its clear ones, which the extractor knows how to do.
-    dn = np.where((values == MISSING) | ~observed[:, :, None, None, None], np.nan, values.astype(np.float32))
-    features = extractor(dn, months=months, units="dn", offset=0, allow_empty=True, return_tensors="pt")
-    return inputs | dict(features)
-
-
-def _read_columns(
-    table: pa.Table, extractor: TimeSenCLIPFeatureExtractor, columns: Sequence[str]
-) -> dict[str, np.ndarray]:
-    times, length = (table.schema.field(name).type.list_size for name in ("observed", "series"))
-    series = as_series(table, crop=int(np.sqrt(length // (times * len(BANDS)))))
-    if extractor.band_names != list(BANDS):
-        series = series[:, :, [BANDS.index(name) for name in extractor.band_names]]
-    others = {name: as_array(table.column(name)) for name in ("observed", "months", *columns)}
-    # Copies, because tensors want memory that may be written to.
-    return {name: np.array(column) for name, column in {**others, "series": series}.items()}
-
-
-def _check_columns(dataset: Any, columns: Sequence[str]) -> None:
-    present = dataset.column_names or []
-    absent = next((name for name in (*SERIES_COLUMNS, *columns) if name not in present), None)
-    if absent is not None:
-        raise ValueError(f"The dataset has no column {absent!r}: its columns are {', '.join(present) or 'not known'}.")
-    if getattr(dataset.features["observed"], "length", -1) < 1:
-        raise ValueError("The series differ in length: import them as composites, or collate rows one by one.")
+        columns = {name: column[index] for name, column in self.columns.items()}
+        values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
+        inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
+        if values.ndim == 3:
+            # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
+            series = self.extractor.scale(values.astype(np.float32))
+            series *= observed[:, :, None]
+            read = {"pixel_series": series, "series_mask": observed, "months": months}
+            return inputs | {name: torch.from_numpy(array) for name, array in read.items()}
+        # Hidden pixels of a patch are filled from its clear ones, which the extractor knows how to do.
+        dn = np.where((values == MISSING) | ~observed[:, :, None, None, None], np.nan, values.astype(np.float32))
+        features = self.extractor(dn, months=months, units="dn", offset=0, allow_empty=True, return_tensors="pt")
+        return inputs | dict(features)
