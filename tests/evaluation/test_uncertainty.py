@@ -131,15 +131,6 @@ def test_equal_seeds_give_equal_intervals_and_others_do_not():
     assert bootstrap_classification(predicted, truth, 5, resampling=Resampling(seed=2)) != first
 
 
-def test_a_lower_level_gives_a_narrower_interval():
-    predicted, truth, _ = draw(4)
-    wide, narrow = (
-        bootstrap_classification(predicted, truth, 5, resampling=Resampling(level=level))["accuracy"]
-        for level in (0.95, 0.5)
-    )
-    assert wide["low"] < narrow["low"] < narrow["high"] < wide["high"]
-
-
 def test_recalls_of_a_retrieval_have_intervals_by_block_of_their_places():
     rng = np.random.default_rng(0)
     embeds, ids = rng.normal(size=(200, 8)), np.arange(200)
@@ -159,7 +150,6 @@ BAD_CALLS = {
     "no hits": (lambda: bootstrap_shares({}), "no hits to resample"),
     "hits that count": (lambda: bootstrap_shares({"recall": [1, 0]}), "'recall' must be one boolean .* got int64"),
     "no resample": (lambda: Resampling(resamples=0), "at least 1, got 0"),
-    "level in per cent": (lambda: Resampling(level=95), "between 0 and 1, such as 0.95, got 95"),
 }
 
 

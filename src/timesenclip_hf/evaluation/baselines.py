@@ -128,11 +128,8 @@ def embed_images(
 ) -> torch.Tensor:
     """Embed RGB patches, made unit, (samples, projection_dim) float32 on the CPU; warn where the first seem to be BGR.
 
-    Images (samples, height, width, 3) are uint8 pictures as they are, or reflectance, which [`to_eight_bit`] stretches.
-    Anything that is sliced like an array will do, such as an HDF5 dataset.
-
-    Raises:
-        ValueError: another shape, no image, or values that are neither.
+    Images (samples, height, width, 3), at least one, are uint8 pictures as they are, or reflectance, which
+    [`to_eight_bit`] stretches. Anything that is sliced like an array will do, such as an HDF5 dataset.
     """
     if len(images.shape) != 4 or images.shape[3] != 3 or not len(images):
         raise ValueError(f"`images` must be (samples, height, width, 3) with at least one, got {tuple(images.shape)}.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 import torch
@@ -10,13 +11,11 @@ from ..data.schema import UNKNOWN
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score, words_not_in
 from .probing import split_rows_by_place
 from .protocol import Checkpoint, EvaluationSet, Protocol
-from .samples import BLOCK_KM
+from .samples import BLOCK_KM, ENOUGH_BLOCKS
 from .tasks import Task
 
-# Sides of blocks in km, and how many blocks there must be: with fewer than some twenty an interval is too narrow, so
-# that a set of a small area is cut into smaller ones.
+# Sides of blocks in km: a set of a small area is cut into smaller ones, so that there are enough.
 BLOCK_SIDES = (BLOCK_KM, 10.0, 2.0, 0.5, 0.1)
-ENOUGH_BLOCKS = 20
 PHOTOS_AT_ONCE = 64
 
 Encode = Callable[..., torch.Tensor]
@@ -68,7 +67,7 @@ class EmbeddedSet:
 
     def encode(self, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """Encode features into unit embeddings (series, projection_dim); refuse a checkpoint that gives NaN."""
-        embeds = self._encode(self.model, features, batch_size=self.protocol.batch_size)
+        embeds = self._encode(self.model, features)
         wrong = ~torch.isfinite(embeds).all(dim=1)
         if wrong.any():
             first = int(wrong.int().argmax())
@@ -87,7 +86,14 @@ class EmbeddedSet:
         key = (task.name, prompts)
         if key not in self._classes:
             texts = self.texts(task, prompts)
-            self._note_unknown_words(task, prompts, [text for of_class in texts.values() for text in of_class])
+            known = self.processor.known_words
+            if known and (unknown := words_not_in(list(chain.from_iterable(texts.values())), known)):
+                # A line for the report in place of a warning for each of hundreds of words.
+                self.notes.append(
+                    f"{len(unknown)} words of the {prompts.replace('_', ' ')} prompts of {task.name!r} occur in none "
+                    f"of the training captions of {self.name}, such as {', '.join(unknown[:5])}: their scores mean "
+                    "little."
+                )
             self._classes[key] = embed_classes(self.model, self.processor.tokenizer, texts).cpu()
         return self._classes[key]
 
@@ -133,12 +139,3 @@ class EmbeddedSet:
             unit = torch.nn.functional.normalize(output.pooler_output.float().cpu(), dim=-1)
             means += [part.mean(dim=0) for part in torch.split(unit, [len(shown) for shown in photos])]
         return torch.nn.functional.normalize(torch.stack(means), dim=-1)
-
-    def _note_unknown_words(self, task: Task, prompts: str, texts: Sequence[str]) -> None:
-        """Write a line for the report in place of a warning for each of hundreds of words."""
-        known = self.processor.known_words
-        if known and (unknown := words_not_in(texts, known)):
-            self.notes.append(
-                f"{len(unknown)} words of the {prompts.replace('_', ' ')} prompts of {task.name!r} occur in none of "
-                f"the training captions of {self.name}, such as {', '.join(unknown[:5])}: their scores mean little."
-            )

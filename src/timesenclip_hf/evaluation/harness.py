@@ -63,7 +63,7 @@ def evaluate(
 
 
 def evaluate_images(
-    image_models: Sequence[ImageModel],
+    models: Sequence[ImageModel],
     sets: Iterable[ImageSet],
     protocol: ImageProtocol | None = None,
     *,
@@ -80,7 +80,7 @@ def evaluate_images(
     return _results(
         {"model": model.describe(), **ImageMeasurement(model, images, protocol, progress=progress).run()}
         for images in sets
-        for model in image_models
+        for model in models
     )
 
 
@@ -102,10 +102,7 @@ def average_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     The bounds of an interval are averaged too, since they say how sure the figure of one training is; the `spread`
     beside a value (standard deviation, divided by the runs less one) says how much trainings differ. A calibration is
-    of one training, so that it is left out.
-
-    Raises:
-        ValueError: the runs hold different figures.
+    of one training, so that it is left out. Runs that hold different figures are a ValueError.
     """
     models = [run["model"] for run in runs]
     model = {**models[0], **{name: ", ".join(each[name] for each in models) for name in ("name", "weights_hash")}}

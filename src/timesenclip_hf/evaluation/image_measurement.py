@@ -114,16 +114,10 @@ class ImageMeasurement:
         known, blocks = self._known(task)
         names = np.asarray([str(row) for row in known])
         labels = np.asarray(task.labels)[self._images.truth[task.name][known]]
-        seed = self._protocol.resampling.seed
-        halves = [
-            EmbeddedSplit(
-                names[rows].tolist(),
-                self._embeds[torch.from_numpy(known[rows])],
-                labels[rows].tolist(),
-                None if blocks is None else blocks[rows],
-            )
-            for rows in _halves(names.tolist(), blocks, seed)
-        ]
+        seed, halves = self._protocol.resampling.seed, []
+        for rows in _halves(names.tolist(), blocks, seed):
+            embeds, block_of = self._embeds[torch.from_numpy(known[rows])], None if blocks is None else blocks[rows]
+            halves.append(EmbeddedSplit(names[rows].tolist(), embeds, labels[rows].tolist(), block_of))
         options = SelectionOptions(top_k=top_k, hypothesis_template="{}", seed=seed)
         return prompt_selection_report(self._model.model, self._model, texts, *halves, options=options)
 

@@ -55,15 +55,11 @@ def split_rows_by_place(
 
 @dataclass(frozen=True)
 class Ladder:
-    """Say how labelled samples are drawn and what is trained on them.
+    """Say how labelled samples are drawn, several times, and what is trained on them.
 
-    Attributes:
-        shots: samples a class, or "all"; a class that has fewer gives what it has, and a number that no class has is
-            left out.
-        methods: "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by cross-validation
-            inside the shots) and "boosting" (of decision trees, on the series).
-        draws: times that shots are drawn; "all" is drawn once.
-        seed: of the draws.
+    Shots are samples a class, or "all", drawn once; a class that has fewer gives what it has, and a number that no
+    class has is left out. Methods are "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by
+    cross-validation inside the shots) and "boosting" (of decision trees, on the series).
     """
 
     shots: Sequence[int | str] = SHOTS
@@ -119,8 +115,7 @@ def few_shot_ladder(
         standard deviation as `spread` (None for one draw).
 
     Raises:
-        ValueError: lengths differ, rows are in both halves, fewer than two classes can be trained, or nothing is left
-            to judge.
+        ValueError: rows are in both halves, fewer than two classes can be trained, or nothing is left to judge.
     """
     vectors, raw, classes = as_array(embeds), as_array(series), as_array(labels)
     if vectors.ndim != 2 or len(vectors) != len(raw):

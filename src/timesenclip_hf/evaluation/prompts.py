@@ -12,6 +12,7 @@ are sorted first, so that their order cannot change the choice.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,7 @@ class EmbeddedSplit:
         columns = (self.point_ids, self.embeds, self.labels, self.blocks)
         sizes = [len(column) for column in columns if column is not None]
         if len(set(sizes)) != 1 or not sizes[0]:
-            raise ValueError(
-                f"A split must have one id, embedding, label and block for each point, got {sizes} of them."
-            )
+            raise ValueError(f"A split must have one id, embedding, label and block for each point, got {sizes}.")
 
 
 def text_similarity(prompt_embeds: torch.Tensor) -> np.ndarray:
@@ -210,16 +209,12 @@ def prompt_selection_report(
     texts = {label: sorted(set(prompts)) for label, prompts in read_labels(candidate_labels).items()}
     truth, template = _check_splits(selection, held_out, list(texts)), options.hypothesis_template
 
-    def select(image_embeds: torch.Tensor | None) -> dict[str, list[str]]:
-        return select_prompts(
-            model, processor, texts, top_k=options.top_k, image_embeds=image_embeds, hypothesis_template=template
-        )
-
     def predict(prompts: Mapping[str, list[str]]) -> np.ndarray:
         class_embeds = embed_labels(model, processor, prompts, template)[1]
         return np.asarray(score(held_out.embeds.cpu(), class_embeds).argmax(dim=1))
 
-    choices = {"text": select(None), "image": select(selection.embeds)}
+    select = partial(select_prompts, model, processor, texts, top_k=options.top_k, hypothesis_template=template)
+    choices = {"text": select(), "image": select(image_embeds=selection.embeds)}
     predicted = {name: predict(prompts) for name, prompts in {"all": texts, **choices}.items()}
     scores = {
         name: bootstrap_classification(guesses, truth, len(texts), held_out.blocks)

@@ -50,7 +50,6 @@ class Protocol:
         prompts: of `PROMPTS`; all that every class of a task has when left out.
         centrings: of `CENTRINGS`; "none" gives raw scores, the others transductive ones.
         resampling: of the intervals.
-        batch_size: series that the encoder takes at once; what suits it and the machine when None.
         most_samples: that the suites besides "zero_shot" take, drawn at random; for the time they take.
         image_models: CLIP models that score the sets with `images`, for baselines.
     """
@@ -61,7 +60,6 @@ class Protocol:
     prompts: Sequence[str] | None = None
     centrings: Sequence[str] = CENTRINGS
     resampling: Resampling = DEFAULT_RESAMPLING
-    batch_size: int | None = None
     most_samples: int = 1_000
     image_models: Sequence[ImageModel] = ()
 

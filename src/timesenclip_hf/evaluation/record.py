@@ -27,7 +27,8 @@ def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> No
             for entry in run["tasks"]
         ]
         runs.append({part: run[part] for part in _PARTS} | {"tasks": tasks})
-    text = json.dumps(_rounded({**results, "runs": runs}), indent=1, ensure_ascii=False)
+    rounded = json.loads(json.dumps({**results, "runs": runs}), parse_float=lambda number: round(float(number), 6))
+    text = json.dumps(rounded, indent=1, ensure_ascii=False)
     text = re.sub(r"\{[^{}\[\]]*\}", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
@@ -53,11 +54,3 @@ def _figures(entry: Mapping[str, Any]) -> str:
         f"balanced accuracy {figure(metrics['balanced_accuracy'])}, majority "
         f"{baselines['majority']['balanced_accuracy']:.3f}, chance {baselines['chance']:.3f}"
     )
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_rounded(inner) for inner in value]
-    return round(value, 6) if isinstance(value, float) else value

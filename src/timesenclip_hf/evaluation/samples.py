@@ -20,8 +20,9 @@ from .robustness import WINTER_FIRST
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # The three months in the middle of winter, and the six around midsummer, April to September, north of the equator.
 SEASONS = {"winter": WINTER_FIRST[:3], "growing season": WINTER_FIRST[-6:]}
-# Side of the blocks that intervals are drawn by, as in `data.splits`.
+# Side of the blocks that intervals are drawn by, as in `data.splits`; with fewer blocks an interval is too narrow.
 BLOCK_KM = 50.0
+ENOUGH_BLOCKS = 20
 # Columns of text of the schema that say a class.
 TEXTS = ("country", "lc1", "lu1")
 _COLUMNS = ("series", "observed", "months")
@@ -62,8 +63,7 @@ class Samples:
         Columns of text become labels too where they are among `texts`, each value a class.
 
         Raises:
-            ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label outside the
-                classes of its column.
+            ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label of no class.
         """
         if len(dataset) == 0:
             raise ValueError(f"The split {split!r} of {name} is empty: there is nothing to evaluate.")
@@ -132,9 +132,14 @@ class Samples:
 
     def blocks(self, block_km: float = BLOCK_KM) -> np.ndarray | None:
         """Return the number of each sample's spatial block; `None` where a sample has no coordinates."""
-        if self.longitude is None or self.latitude is None or np.isnan(self.longitude + self.latitude).any():
+        if self.longitude is None or self.latitude is None:
             return None
-        return block_of(self.longitude, self.latitude, block_km)
+        return blocks_of(self.longitude, self.latitude, block_km)
+
+
+def blocks_of(longitude: np.ndarray, latitude: np.ndarray, block_km: float = BLOCK_KM) -> np.ndarray | None:
+    """Return the number of each place's spatial block; `None` where a coordinate is not known."""
+    return None if np.isnan(longitude + latitude).any() else block_of(longitude, latitude, block_km)
 
 
 def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple[int, ...]]:

@@ -11,14 +11,14 @@ from ..models.timesenclip.encoding_timesenclip import encode
 from ..runtimes.plan import plan_of
 
 
-def encode_together(model: Any, features: Mapping[str, torch.Tensor], *, batch_size: int | None = None) -> torch.Tensor:
+def encode_together(model: Any, features: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Return the unit embeddings of all series (float32, CPU) in every process, each of which encodes its share.
 
     The batches are those of one process, dealt out in turn, so that every series meets the same others in the same
     matrix products and the result does not depend on the number of processes. Features are the same in every process.
     """
     state = _state()
-    batch_size = batch_size or plan_of(getattr(model, "pixel_model", model)).chunk_size
+    batch_size = plan_of(getattr(model, "pixel_model", model)).chunk_size
     total = len(features["pixel_series"])
     batches = torch.split(torch.arange(total), batch_size)[state.process_index :: state.num_processes]
     rows = torch.cat([torch.arange(0), *batches])

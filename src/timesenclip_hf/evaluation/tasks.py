@@ -48,9 +48,7 @@ class Task:
     def truth(self, samples: Samples) -> np.ndarray:
         """Return the index of each sample's class among the candidates, int64, -1 where it is not known.
 
-        Raises:
-            ValueError: there is no such column, none of its labels is known, or one of them is no class of the
-                label set.
+        A column without a known label, or with one that is no class of the label set, is a ValueError.
         """
         _check_column(self.column, samples)
         indices, names = samples.labels[self.column], samples.class_names[self.column]
@@ -68,26 +66,19 @@ class Task:
                     f"The column {self.column!r} of {samples.name} has {len(names)} classes and the label {index}: "
                     "labels count from 0, and -1 is not known."
                 )
-            candidate_of[index] = self._candidate(names[index], samples)
+            name = names[index]
+            try:
+                code = None if name in self.labels else self.taxonomy.find(name).code
+            except ValueError:
+                raise ValueError(
+                    f"The label {name!r} of the column {self.column!r} is no class of {self.taxonomy.name!r}: score "
+                    f"{samples.name} with the label set of its own labels."
+                ) from None
+            candidate_of[index] = self.labels.index(name) if code is None else self.taxonomy.indices[code]
         return np.asarray(candidate_of[indices])
 
-    def _candidate(self, name: str, samples: Samples) -> int:
-        if name in self.labels:
-            return self.labels.index(name)
-        try:
-            return self.taxonomy.indices[self.taxonomy.find(name).code]
-        except ValueError:
-            raise ValueError(
-                f"The label {name!r} of the column {self.column!r} is no class of {self.taxonomy.name!r}: score "
-                f"{samples.name} with the label set of its own labels."
-            ) from None
-
     def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
-        """Return what the text tower reads of each candidate, for one of `PROMPTS`; "generic" goes into the templates.
-
-        Raises:
-            ValueError: no such prompts, or a class without them.
-        """
+        """Return what the text tower reads of each candidate, for one of `PROMPTS`; "generic" is for templates."""
         if prompts not in PROMPTS:
             raise ValueError(f"Prompts are {', '.join(PROMPTS)}, got {prompts!r}.")
         if prompts == "class_name":
@@ -123,13 +114,13 @@ def tasks_of(
         columns.sort(key=lambda column: column == "country")  # the other suites take the first, which a country is not
     if not columns:
         raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
-    return [Task(column, column, _taxonomy(column, samples, _DEFAULT_TAXONOMIES | named)) for column in columns]
-
-
-def _taxonomy(column: str, samples: Samples, label_sets: Mapping[str, str]) -> Taxonomy:
-    if column in label_sets:
-        return load_taxonomy(label_sets[column])
-    return named_taxonomy(f"the column {column!r}", samples.name, samples.class_names[column])
+    label_sets, tasks = _DEFAULT_TAXONOMIES | named, []
+    for column in columns:
+        title, names = f"the column {column!r}", samples.class_names[column]
+        label_set = label_sets.get(column)
+        taxonomy = load_taxonomy(label_set) if label_set else named_taxonomy(title, samples.name, names)
+        tasks.append(Task(column, column, taxonomy))
+    return tasks
 
 
 def named_taxonomy(title: str, source: str, class_names: Sequence[str], licence: str = "") -> Taxonomy:

@@ -24,33 +24,28 @@ from .metrics.confidence import BINS
 
 Interval = dict[str, float]
 
+LEVEL = 0.95
 # Steps to 1 of a gap of confidence and hit that are told apart where it is drawn.
 GAP_STEPS = 200
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """Say how an interval is drawn.
+    """Say how an interval is drawn; equal seeds give equal intervals.
 
-    Attributes:
-        resamples: how many; a thousand give the bounds of a 95 % interval to about a tenth of its width.
-        seed: of the draw; equal seeds give equal intervals.
-        level: share of the resamples between the bounds.
+    A thousand resamples give the bounds of a 95 % interval to about a tenth of its width.
     """
 
     resamples: int = 1_000
     seed: int = 0
-    level: float = 0.95
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
             raise ValueError(f"`resamples` must be at least 1, got {self.resamples}.")
-        if not 0 < self.level < 1:
-            raise ValueError(f"`level` must lie between 0 and 1, such as 0.95, got {self.level}.")
 
     def interval(self, value: float, resampled: np.ndarray) -> Interval:
-        """Put the bounds of the middle part of the resampled values, `level` of them, beside a value."""
-        low, high = np.quantile(resampled, [(1 - self.level) / 2, (1 + self.level) / 2])
+        """Put the bounds of the middle 95 % of the resampled values beside a value."""
+        low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return {"value": float(value), "low": float(low), "high": float(high)}
 
 
@@ -64,7 +59,7 @@ def bootstrap_classification(
     blocks: ArrayLike | None = None,
     *,
     hits: Mapping[str, ArrayLike] | None = None,
-    resampling: Resampling = DEFAULT_RESAMPLING,
+    resampling: Resampling = Resampling(),
 ) -> dict[str, Interval]:
     """Compute `accuracy`, `balanced_accuracy`, `macro_f1` and shares of hits as `{"value", "low", "high"}`.
 
@@ -85,19 +80,15 @@ def bootstrap_classification(
     # Without a sample of a class its recall is 0 / 0, and its F1 is not asked for.
     recall = np.divide(right, occurs, out=np.zeros_like(right), where=present)
     f1 = np.divide(2 * right, occurs + claimed, out=np.zeros_like(right), where=present)
-    figures = {
-        "balanced_accuracy": (balanced_accuracy(guesses, classes, num_classes), recall),
-        "macro_f1": (macro_f1(guesses, classes, num_classes), f1),
+    mean_recall, mean_f1 = (of_classes.sum(axis=1) / present.sum(axis=1) for of_classes in (recall, f1))
+    return bootstrap_shares(shares, blocks, resampling=resampling) | {
+        "balanced_accuracy": resampling.interval(balanced_accuracy(guesses, classes, num_classes), mean_recall),
+        "macro_f1": resampling.interval(macro_f1(guesses, classes, num_classes), mean_f1),
     }
-    means = {
-        name: resampling.interval(value, of_classes.sum(axis=1) / present.sum(axis=1))
-        for name, (value, of_classes) in figures.items()
-    }
-    return bootstrap_shares(shares, blocks, resampling=resampling) | means
 
 
 def bootstrap_shares(
-    hits: Mapping[str, ArrayLike], blocks: ArrayLike | None = None, *, resampling: Resampling = DEFAULT_RESAMPLING
+    hits: Mapping[str, ArrayLike], blocks: ArrayLike | None = None, *, resampling: Resampling = Resampling()
 ) -> dict[str, Interval]:
     """Compute shares of hits, such as Recall@1 and Recall@5 from [`hit_ranks`], as `{"value", "low", "high"}`.
 
@@ -129,7 +120,7 @@ def bootstrap_calibration(
     truth: ArrayLike,
     blocks: ArrayLike | None = None,
     *,
-    resampling: Resampling = DEFAULT_RESAMPLING,
+    resampling: Resampling = Resampling(),
 ) -> Interval:
     """Compute the expected calibration error of (samples, classes) as `{"value", "low", "high", "floor"}`.
 
@@ -166,7 +157,7 @@ def bootstrap(
     num_samples: int,
     blocks: ArrayLike | None = None,
     *,
-    resampling: Resampling = DEFAULT_RESAMPLING,
+    resampling: Resampling = Resampling(),
 ) -> Interval:
     """Compute any figure of some rows, given as row numbers, with its percentile interval, anew for each resample.
 

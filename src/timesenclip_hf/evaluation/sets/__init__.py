@@ -33,13 +33,13 @@ NOTES = (
 
 @dataclass(frozen=True)
 class SetOptions:
-    """Say what is read of the data sets.
+    """Say what is read of the data sets; split, columns and taxonomies are of a folder or Hub id.
 
     Attributes:
-        split: of a folder or Hub id; "all" for every split. Nothing is trained on "test", by the usual name.
-        columns: label columns of a folder or Hub id; all that have a label set when left out.
-        taxonomies: label set of a column of a folder or Hub id, where it is not the schema's.
-        num_points: of the simulated ones; of a folder or Hub id, at most so many rows, the first.
+        split: "all" for every one. Nothing is trained on "test", by the usual name.
+        columns: of labels; all that have a label set when left out.
+        taxonomies: label set of a column, where it is not the schema's.
+        num_points: to simulate; of a folder or Hub id, at most so many rows, the first.
         images: with the patch around each simulated point, for image models.
     """
 
@@ -54,11 +54,7 @@ def open_sets(datasets: Sequence[str], options: SetOptions = SetOptions()) -> It
     """Open the data sets that names stand for, one after the other as they are asked for.
 
     A name is "simulated"; or a folder (of an import or of `save_to_disk`, or any that `load_dataset` reads) or Hub id
-    of a dataset of the schema.
-
-    Raises:
-        FileNotFoundError: no such dataset.
-        ValueError: no such split, or labels that cannot be used.
+    of a dataset of the schema. FileNotFoundError says that there is none, ValueError that it cannot be used.
     """
     for name in datasets:
         if name == "simulated":

@@ -10,15 +10,11 @@ from ...data.engine.reports import Problem, count_reasons
 from ...data.opening import read_dataset
 from ...data.sources.bigearthnet import read_bigearthnet
 from ...data.sources.eurosat import read_eurosat
-from ...data.splits import block_of
 from ...taxonomies import load_taxonomy
 from ..protocol import EvaluationSet
-from ..samples import BLOCK_KM
+from ..samples import ENOUGH_BLOCKS, blocks_of
 from ..tasks import Task, named_taxonomy
 from . import NUM_POINTS, first_rows, simulated_set
-
-# Fewer blocks give intervals that are too narrow.
-ENOUGH_BLOCKS = 20
 
 
 @dataclass(frozen=True)
@@ -164,7 +160,5 @@ def _blocks(rows: Any) -> np.ndarray | None:
     if not {"longitude", "latitude"} <= set(rows.column_names):
         return None
     longitude, latitude = (np.asarray(rows[name], dtype=np.float64) for name in ("longitude", "latitude"))
-    if np.isnan(longitude + latitude).any():
-        return None
-    blocks = block_of(longitude, latitude, BLOCK_KM)
-    return blocks if len(np.unique(blocks)) >= ENOUGH_BLOCKS else None
+    blocks = blocks_of(longitude, latitude)
+    return None if blocks is None or len(np.unique(blocks)) < ENOUGH_BLOCKS else blocks
