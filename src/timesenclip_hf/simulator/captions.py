@@ -13,14 +13,10 @@ from .classes import CLASS_NAMES, SIMULATED_CLASSES
 from .photos.canvas import VisitState
 from .reading import read_table
 
-BARE_SHARE = 0.4
-"""Share of captions that are a name alone."""
-
-STATE_SHARE = 0.25
-"""Share of captions that name the cover's state on the day, where there is something to say."""
-
+# Share of captions that are a name alone, and that name the cover's state on the day, where there is something to say.
+BARE_SHARE, STATE_SHARE = 0.4, 0.25
+# Shares of plain names, other names and group words.
 NAME_SHARES = (0.6, 0.24, 0.16)
-"""Shares of plain names, other names and group words."""
 
 _TABLE = read_table("captions")
 FRAMES: tuple[str, ...] = tuple(_TABLE["frames"])
@@ -101,14 +97,8 @@ def write_captions(
     return texts
 
 
-def caption_words(text: str) -> list[str]:
-    """Split a text to the lower-case words that `caption_vocabulary` lists."""
-    return re.findall(r"[a-z0-9]+", text.lower())
-
-
 def caption_vocabulary() -> list[str]:
-    """List every word that a caption can hold, sorted."""
-    texts = [*FRAMES, *FIELD_FRAMES, *(frame for frames in STATE_FRAMES.values() for frame in frames)]
-    for cover in SIMULATED_CLASSES:
-        texts.extend((*cover.plain, *cover.other, *cover.group))
-    return sorted({word for text in texts for word in caption_words(text)})
+    """List every word that a caption can hold, in lower case, sorted."""
+    names = (kind for cover in SIMULATED_CLASSES for kind in (cover.plain, cover.other, cover.group))
+    texts = [text for group in (FRAMES, FIELD_FRAMES, *STATE_FRAMES.values(), *names) for text in group]
+    return sorted({word for text in texts for word in re.findall(r"[a-z0-9]+", text.lower())})

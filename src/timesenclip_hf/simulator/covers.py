@@ -37,8 +37,8 @@ class Cover:
     ground: str = "soil"
 
 
+# Ways of life of a land cover, each with its frequency.
 Ways = tuple[tuple[float, Cover], ...]
-"""Ways of life of a land cover, each with its frequency."""
 
 
 def _read_covers(table: str) -> dict[str, Ways]:
@@ -69,9 +69,8 @@ def _read_cover(entry: Mapping[str, Any], where: str, ancestors: Mapping[str | N
 
 
 _DEFAULT = Cover({name: tuple(entry["range"]) for name, entry in read_table("quantities")["quantities"].items()})
+# What describes a cover's year; the table `quantities` has the units and meanings, in this order.
 QUANTITIES: tuple[str, ...] = tuple(_DEFAULT.ranges)
-"""Names of what describes a cover's year; the table `quantities` has their units and meanings, in this order."""
-
 COVERS: dict[str, Ways] = _read_covers("crops") | _read_covers("landscapes")
 
 

@@ -19,13 +19,13 @@ class Optics:
     Leaves are reflectance and transmittance, (N, 2, 10), other spectra (N, 10), the rest (N,).
 
     Attributes:
-        green_leaf: leaves of the main canopy.
-        under_leaf: leaves of what grows below or between it.
-        dead_leaf: withered leaves of either.
-        petals: reflectance of the flowers.
-        dry_ground: reflectance of the ground without water.
+        green_leaf: of the main canopy.
+        under_leaf: of what grows below or between it.
+        dead_leaf: withered, of either.
+        petals: of the flowers.
+        dry_ground: without water.
         wets: 1 where the ground darkens when wet, 0 where not.
-        water: reflectance of the water that floods a point.
+        water: what floods a point.
         under_angle: mean leaf inclination below, in degrees.
     """
 

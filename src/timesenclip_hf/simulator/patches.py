@@ -18,9 +18,8 @@ from .patterns import NUMBERS, Field, Ground, clip, line
 from .points import SimulatedPoints, simulate
 from .reading import read_record, read_table
 
+# Side of a patch in pixels of 10 m, EuroSAT's.
 PATCH_SIZE = 64
-"""Side of a patch in pixels of 10 m, EuroSAT's."""
-
 # Indices in `series` of B04, B03, B02.
 _RGB = [2, 1, 0]
 # May to September: the months from which a patch takes its colours, as most ground photos are taken then.

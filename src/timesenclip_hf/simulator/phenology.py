@@ -57,11 +57,7 @@ def _rise(days: np.ndarray, middle: np.ndarray | float, pace: np.ndarray | float
 def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
     """Draw the year of each of N points from its cover's ranges, its latitude in degrees and that year's weather.
 
-    Args:
-        covers: the distinct covers.
-        chosen: index into `covers` for each of the points, (N,).
-        latitude: degrees north, (N,).
-        rng: source of chance.
+    `chosen` (N,) has each point's index into the distinct `covers`.
     """
     num_points = len(chosen)
     position = rng.random((num_points, len(QUANTITIES)))
@@ -75,15 +71,14 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
         values[name] = values[name] * thick * np.sqrt(rng.random(num_points))
     values["drought_day"] = rng.uniform(160, 235, num_points)
     values["drought_span"] = rng.uniform(22, 58, num_points)
-    shift = np.array([cover.delay for cover in covers])[chosen] * (latitude - 48)
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
-    shift = shift + rng.normal(0, 6, num_points)
+    delay = np.array([cover.delay for cover in covers])[chosen]
+    shift = delay * (latitude - 48) + rng.normal(0, 6, num_points)
     # Autumn comes earlier to the north for plants that live for years; crops ripen later.
     perennial = values["harvest"] >= _NEVER
     values["leaf_on"] = values["leaf_on"] + shift + rng.normal(0, 4, num_points)
-    values["leaf_off"] = values["leaf_off"] + np.where(perennial, -0.6 * shift, shift)
-    values["leaf_off"] = values["leaf_off"] + rng.normal(0, 4, num_points)
-    values["leaf_off"] = np.maximum(values["leaf_off"], values["leaf_on"] + 30)
+    leaf_off = values["leaf_off"] + np.where(perennial, -0.6 * shift, shift) + rng.normal(0, 4, num_points)
+    values["leaf_off"] = np.maximum(leaf_off, values["leaf_on"] + 30)
     first_cut = values["leaf_on"] + rng.uniform(25, 60, num_points)
     cut_days = first_cut[:, None] + np.cumsum(np.pad(rng.uniform(28, 55, (num_points, 4)), ((0, 0), (1, 0))), axis=1)
     return Calendar(values, cut_days, _draw_wetness(latitude, rng), _draw_snow(latitude, rng))

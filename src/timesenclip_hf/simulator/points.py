@@ -85,7 +85,7 @@ def simulate(num_points: int, *, seed: int, classes: Sequence[str] | None = None
         classes: names out of `CLASS_NAMES`.
 
     Raises:
-        ValueError: If `num_points` is below one or a class is unknown.
+        ValueError: `num_points` is below one or a class is unknown.
     """
     if num_points < 1:
         raise ValueError(f"num_points must be at least 1, got {num_points}.")
@@ -144,7 +144,6 @@ def _ground_state(calendar: Calendar, optics: Optics, days: np.ndarray) -> Groun
     standing = standing_at(calendar, days)
     hidden = calendar["cover"] * hidden_share(standing.lai)
     open_share = 1 - hidden
-    weeds = open_share * hidden_share(standing.under_lai) * (1 - standing.under_dead)
     ground = visible_ground(optics, standing)
     states = {
         "green": hidden * (1 - standing.dead),
@@ -152,7 +151,7 @@ def _ground_state(calendar: Calendar, optics: Optics, days: np.ndarray) -> Groun
         "flower": standing.flower,
         "height": standing.height,
         "stubble": open_share * np.clip(standing.stubble, 0, 1),
-        "off_season": weeds,
+        "off_season": open_share * hidden_share(standing.under_lai) * (1 - standing.under_dead),
         "snow": standing.snow,
         "wetness": standing.wetness,
         # B03 and B04 of bright dry sand come to about 0.35.

@@ -14,13 +14,7 @@ Record = TypeVar("Record")
 
 
 def read_table(name: str) -> dict[str, Any]:
-    """Read a table.
-
-    Args:
-        name: of its file in `tables`, without the suffix.
-
-    Returns:
-        Its content, without what is for readers only.
+    """Read a table by the name of its file in `tables`, without what is for readers only.
 
     Raises:
         ValueError: a field is written twice in one object, or no `note` says what the values are.

@@ -71,8 +71,8 @@ def draw_glacier(canvas: Canvas) -> None:
     canvas.ground(canvas.shade((226, 238, 248), 5), 8)
     for x, t, lean in canvas.rng.random((16, 3)).tolist():
         y, reach = canvas.row(t), size * 0.2 * (0.3 + t)
-        line = (x * size, y, x * size + reach, y + reach * (lean - 0.5) * 0.5)
-        canvas.draw.line(line, fill=(122, 178, 220), width=2 if t > 0.4 else 1)
+        crevasse = (x * size, y, x * size + reach, y + reach * (lean - 0.5) * 0.5)
+        canvas.draw.line(crevasse, fill=(122, 178, 220), width=2 if t > 0.4 else 1)
     canvas.scatter(((120, 118, 118),), 10, 0.06)
 
 

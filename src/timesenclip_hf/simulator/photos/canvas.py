@@ -209,8 +209,7 @@ class Canvas:
         """Draw a small tree with a round crown on a short trunk."""
         trunk = max(tall * 0.05, 1.0)
         self.draw.rectangle((x - trunk, base - tall * 0.4, x + trunk, base), fill=self.shade((92, 76, 62)))
-        half = wide / 2
-        self.draw.ellipse((x - half, base - tall, x + half, base - tall * 0.25), fill=self.shade(colour, 8))
+        self.draw.ellipse((x - wide / 2, base - tall, x + wide / 2, base - tall * 0.25), fill=self.shade(colour, 8))
         for dx, dy in ((-0.28, 0.72), (0.28, 0.6), (0.0, 0.8)):
             self.disc(x + dx * wide, base - dy * tall, wide * 0.2, self.shade(colour, 12))
 

@@ -175,8 +175,7 @@ def _tall_leaves(canvas: Canvas, crop: CropAppearance, x: float, base: float, ta
 
 def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
     """Draw peas and beans: tangled pale stems with tendrils and hanging pods."""
-    half = tall * crop.width / 2
-    tone = tone_of(canvas, crop)
+    half, tone = tall * crop.width / 2, tone_of(canvas, crop)
     canvas.draw.arc((x - half, base - tall, x + half, base), 150, 390, fill=tone, width=2)
     canvas.draw.arc((x - half * 0.5, base - tall * 1.1, x + half * 0.9, base - tall * 0.2), 0, 300, fill=tone)
     canvas.draw.ellipse((x - half, base - tall * 0.6, x + half * 0.3, base), fill=canvas.shade(tone, 12))

@@ -34,8 +34,7 @@ def _bloom(canvas: Canvas, name: str) -> float:
 
 def _draw_field_floor(canvas: Canvas, name: str, crop: CropAppearance) -> None:
     """Draw soil, ridges, paddy water, stubble and what grows outside the crop's season."""
-    state = canvas.state
-    soil = canvas.soil_colour()
+    state, soil = canvas.state, canvas.soil_colour()
     canvas.far_strip((70, 96, 66))
     if name == "rice" and state.wetness > 0.6:
         # Shallow water that mirrors the sky, and the dams around it.
@@ -111,16 +110,15 @@ def _plant_columns(canvas: Canvas, crop: CropAppearance, distance: float, cover:
 
 def draw_vegetables(canvas: Canvas) -> None:
     """Draw a market garden: beds of round cabbages or lettuces, staked tomatoes, strawberries on film."""
-    state = canvas.state
+    state, soil = canvas.state, canvas.soil_colour()
     canvas.far_strip((70, 96, 66))
-    soil = canvas.soil_colour()
     canvas.ground(soil)
     canvas.furrows(0.9, blend(soil, (35, 28, 22), 0.35), 0.4)
     draw_stubble(canvas, 0.9)
     draw_off_season(canvas)
-    size = 0.06 + 0.22 * min(state.green + state.dry, 1.0)
     if state.green + state.dry < 0.05:
         return
+    size = 0.06 + 0.22 * min(state.green + state.dry, 1.0)
     cabbages, lettuces = ((120, 165, 140), (140, 180, 155)), ((150, 200, 80), (170, 215, 95))
     red_lettuces, tomatoes = ((130, 60, 105), (145, 75, 120)), ((70, 130, 60), (215, 55, 40))
     beds = (cabbages, lettuces, red_lettuces, tomatoes)
@@ -133,9 +131,8 @@ def draw_clover_and_lucerne(canvas: Canvas) -> None:
     """Draw clover and lucerne: a dense, low, dark stand full of purple and pink heads."""
     state = canvas.state
     canvas.far_strip((70, 96, 66))
-    soil = canvas.soil_colour()
     leaf = blend((44, 112, 62), (150, 130, 90), state.dry)
-    canvas.ground(blend(soil, leaf, min(state.green * 1.3 + state.dry, 1.0)))
+    canvas.ground(blend(canvas.soil_colour(), leaf, min(state.green * 1.3 + state.dry, 1.0)))
     draw_stubble(canvas, 0.4)
     draw_off_season(canvas)
     clumps = (leaf, blend(leaf, (90, 165, 95), 0.4), blend(leaf, (20, 60, 40), 0.4))

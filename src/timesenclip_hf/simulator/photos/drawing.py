@@ -21,12 +21,10 @@ from . import bare_scenes, built_scenes, crop_scenes, grass_scenes, tree_scenes,
 from .canvas import Canvas, VisitState
 from .crop_plants import CROP_APPEARANCES
 
+# Side of a photo in pixels, as the small CLIP reads it.
 PHOTO_SIZE = 64
-"""Side of a photo in pixels, as the small CLIP reads it."""
-
+# Points drawn between two steps of the progress bar, and sent to a worker process at a time.
 CHUNK = 256
-"""Points drawn between two steps of the progress bar, and sent to a worker process at a time."""
-
 STATE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(VisitState))
 
 # Of covers that are no arable crop: a module's function `draw_olive_grove` draws an olive grove.
@@ -46,7 +44,7 @@ def draw_photo(cover: str, state: VisitState, rng: np.random.Generator, size: in
     Args:
         cover: a name from `classes.CLASS_NAMES`.
         state: of the cover on the day.
-        rng: source of every random choice; the same state of it gives the same photo.
+        rng: source of every random choice.
         size: side of the square photo in pixels.
 
     Raises:
@@ -85,13 +83,11 @@ def _draw_points(
     covers: npt.NDArray[np.int64], states: npt.NDArray[np.float32], first: int, seed: int, size: int
 ) -> Photos:
     """Draw the photos of neighbouring points; each point has a random stream of its own."""
-    points, visits, _ = states.shape
-    photos = np.empty((points, visits, size, size, 3), dtype=np.uint8)
-    for row in range(points):
+    photos = np.empty((*states.shape[:2], size, size, 3), dtype=np.uint8)
+    for row, visits in enumerate(states.tolist()):
         rng = np.random.default_rng((seed, first + row))
-        for visit in range(visits):
-            state = VisitState(*states[row, visit].tolist())
-            photos[row, visit] = np.asarray(draw_photo(CLASS_NAMES[covers[row]], state, rng, size))
+        for visit, state in enumerate(visits):
+            photos[row, visit] = draw_photo(CLASS_NAMES[covers[row]], VisitState(*state), rng, size)
     return photos
 
 
@@ -115,7 +111,7 @@ def draw_photos(
     Args:
         class_index: (N,) indices into `classes.CLASS_NAMES`.
         states: (N, visits, 9), from `visit_states`.
-        seed: seed of the photos; a point's photos depend on it and on the point's number only.
+        seed: of the photos; a point's photos depend on it and on the point's number only.
         first: number of the first point, so that a long run can be split and give the same photos.
         size: side of a photo in pixels.
         workers: processes that draw; 1 draws in this one.

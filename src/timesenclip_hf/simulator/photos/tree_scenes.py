@@ -1,8 +1,4 @@
-"""Draw simulated woods, orchards, groves and vineyards from the ground.
-
-Trees are conical for spruce, flat-topped on tall orange trunks for pine, round and bare in winter for
-broadleaves; sizes and colours are our approximation.
-"""
+"""Draw simulated woods, orchards, groves and vineyards from the ground; sizes and colours are our approximation."""
 
 from collections.abc import Callable
 
@@ -75,8 +71,8 @@ def draw_mixed_woodland(canvas: Canvas) -> None:
 def _plantation(canvas: Canvas, spacing: float, tall: float, plant: Callable[[float, float, float], None]) -> None:
     """Draw trees on a grid over grass or bare soil, from far to near."""
     canvas.far_strip((72, 100, 66))
-    soil = canvas.soil_colour()
-    canvas.ground(blend(soil, (112, 150, 72), 0.3 + 0.5 * min(canvas.state.off_season + canvas.state.green * 0.5, 1.0)))
+    grown = min(canvas.state.off_season + canvas.state.green * 0.5, 1.0)
+    canvas.ground(blend(canvas.soil_colour(), (112, 150, 72), 0.3 + 0.5 * grown))
     for row in range(6, 0, -1):
         distance = 3.5 + spacing * (row - 0.5) * 0.8
         for x in canvas.lanes(distance, spacing, 0.5):
@@ -125,17 +121,12 @@ def draw_vineyard(canvas: Canvas) -> None:
     """Draw vines on posts and wires: walls of leaves between strips of soil or grass, bare stems in winter."""
     state = canvas.state
     canvas.far_strip((84, 104, 74), 0.8)
-    soil = canvas.soil_colour()
-    canvas.ground(blend(soil, (110, 150, 70), 0.15 + 0.6 * state.off_season))
+    canvas.ground(blend(canvas.soil_colour(), (110, 150, 70), 0.15 + 0.6 * state.off_season))
     leaf = blend((92, 148, 52), canvas.pick(((206, 160, 40), (190, 80, 40))), state.dry)
-    horizon, size = canvas.horizon, canvas.size
-    lanes = sorted(canvas.lanes(NEAREST, 2.0, 0.5), key=lambda x: -abs(x - canvas.vanish))
-    rise = canvas.scale(NEAREST)
-    for near in lanes:
-        if abs(near - canvas.vanish) > 2.5 * size:
-            continue
-        top, low = size - 1.7 * rise, size - 0.7 * rise
-        cover = state.green + state.dry
+    horizon, size, rise = canvas.horizon, canvas.size, canvas.scale(NEAREST)
+    top, low, cover = size - 1.7 * rise, size - 0.7 * rise, state.green + state.dry
+    lanes = [x for x in canvas.lanes(NEAREST, 2.0, 0.5) if abs(x - canvas.vanish) <= 2.5 * size]
+    for near in sorted(lanes, key=lambda x: -abs(x - canvas.vanish)):
         if cover > 0.12:
             edge = top + (low - top) * (1 - min(cover * 1.4, 1.0))
             canvas.draw.polygon([(canvas.vanish, horizon), (near, edge), (near, low)], fill=canvas.shade(leaf))

@@ -31,12 +31,10 @@ def draw_river(canvas: Canvas) -> None:
     lay_grass(canvas)
     water = blend((72, 112, 140), (124, 128, 108), rng.random())
     sway, phase = rng.uniform(0.06, 0.16), rng.uniform(0.0, 6.0)
-    left: list[tuple[float, float]] = []
-    right: list[tuple[float, float]] = []
-    for t in np.linspace(0.0, 1.0, 12).tolist():
-        middle, half = size * (0.5 + sway * np.sin(phase + 5.0 * np.sqrt(t))), size * (0.02 + 0.33 * t)
-        left.append((middle - half, canvas.row(t)))
-        right.append((middle + half, canvas.row(t)))
+    shares = np.linspace(0.0, 1.0, 12)
+    middle, half = size * (0.5 + sway * np.sin(phase + 5.0 * np.sqrt(shares))), size * (0.02 + 0.33 * shares)
+    rows = [canvas.row(share) for share in shares.tolist()]
+    left, right = (list(zip(bank.tolist(), rows, strict=True)) for bank in (middle - half, middle + half))
     canvas.draw.polygon(left + right[::-1], fill=water)
     for bank in (left, right):
         canvas.draw.line(bank, fill=(120, 100, 72), width=2)
