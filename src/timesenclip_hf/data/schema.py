@@ -96,11 +96,7 @@ def photo_feature(embedding_size: int | None = None) -> List:
 
 
 def taxonomy_of(column: str) -> Taxonomy:
-    """Load the label set of a class column.
-
-    Raises:
-        ValueError: not a class column.
-    """
+    """Load the label set of a class column; raise `ValueError` for any other column."""
     if column not in CLASS_TAXONOMIES:
         raise ValueError(f"{column!r} is no class column: use {', '.join(CLASS_TAXONOMIES)}.")
     return _taxonomy(CLASS_TAXONOMIES[column])

@@ -184,11 +184,7 @@ def check_blocks(
 
 
 def split_rows(splits: Mapping[str, str], point_ids: Sequence[str]) -> dict[str, np.ndarray]:
-    """List the row numbers of each split, as `Dataset.select` takes them, in the order of the rows.
-
-    Raises:
-        ValueError: a row whose point has no split.
-    """
+    """List the rows of each split in order, as `Dataset.select` takes them; raise `ValueError` where one has none."""
     missing = next((point for point in point_ids if str(point) not in splits), None)
     if missing is not None:
         raise ValueError(f"The point {missing} is in no split: split again, or use the manifest of these points.")
@@ -204,11 +200,7 @@ def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str]) -> N
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read what [`write_manifest`] wrote.
-
-    Raises:
-        ValueError: other columns, or a point with two splits.
-    """
+    """Read what [`write_manifest`] wrote; raise `ValueError` for other columns, or a point with two splits."""
     splits: dict[str, str] = {}
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)

@@ -143,24 +143,19 @@ def embed_photos(
     """
     rank, num_ranks = share
     if min(batch_size, shard_size) < 1 or not 0 <= rank < num_ranks:
-        raise ValueError(
-            f"`batch_size` and `shard_size` must be at least 1, and the first number of `share` below the second, got "
-            f"{batch_size}, {shard_size} and {share}."
-        )
+        rule = "`batch_size` and `shard_size` must be at least 1, and the first number of `share` below the second"
+        raise ValueError(f"{rule}, got {batch_size}, {shard_size} and {share}.")
     photos = list_photos(folder)
     target = Path(output)
     num_shards = -(-len(photos) // shard_size)
-    plan: dict[str, Any] = {
-        "photos": _digest(Path(folder), photos),
-        "weights": weights_hash(encoder.model.state_dict()),
-    }
-    plan |= {"dtype": str(encoder.model.dtype).removeprefix("torch."), "size": encoder.size}
+    weights, dtype = weights_hash(encoder.model.state_dict()), str(encoder.model.dtype).removeprefix("torch.")
+    plan = {"photos": _digest(Path(folder), photos), "weights": weights, "dtype": dtype, "size": encoder.size}
     open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
-    shards = {
-        shard_file(target, index, num_shards): range(index * shard_size, min((index + 1) * shard_size, len(photos)))
+    missing = {
+        file: range(index * shard_size, min((index + 1) * shard_size, len(photos)))
         for index in range(rank, num_shards, num_ranks)
+        if not (file := shard_file(target, index, num_shards)).exists()
     }
-    missing = {file: rows for file, rows in shards.items() if not file.exists()}
     starts = [(rows, start) for rows in missing.values() for start in range(0, len(rows), batch_size)]
     prepared: Any = DataLoader(
         _PreparedPhotos(Path(folder), photos, encoder.processor),  # type: ignore[arg-type]  # no subclass

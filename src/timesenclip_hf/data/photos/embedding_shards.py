@@ -56,10 +56,9 @@ class EmbeddingReport:
 
 
 def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
-    """Make the folder of shards with its plan; every process of a run comes here, and writes the same one or finds it.
+    """Make the folder of shards with its plan, or find it; raise `ValueError` where it holds another one.
 
-    Raises:
-        ValueError: the folder holds embeddings of another plan.
+    Every process of a run comes here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / PLAN_FILE
@@ -80,14 +79,7 @@ def shard_file(folder: Path, index: int, num_shards: int) -> Path:
 def write_shard(
     file: Path, photos: Sequence[PhotoFile], vectors: np.ndarray, skipped: Sequence[tuple[PhotoFile, str]]
 ) -> None:
-    """Write rows and problems in one file, so that a shard has both or neither.
-
-    Args:
-        file: of the shard.
-        photos: with an embedding.
-        vectors: their embeddings, (photos, size).
-        skipped: photos without one, and why.
-    """
+    """Write photos with their embeddings (photos, size) and skipped ones with the reason: both in one file, or none."""
     problems = [asdict(Problem(reason, photo.point_id, photo.path)) for photo, reason in skipped]
     table = pa.Table.from_pylist([photo._asdict() for photo in photos], schema=_SCHEMA)
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
@@ -97,11 +89,7 @@ def write_shard(
 
 
 def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
-    """Check that all shards are there; write and return the report.
-
-    Raises:
-        ValueError: a shard is missing.
-    """
+    """Check that all shards are there, or raise `ValueError`; write and return the report."""
     folder = Path(output)
     plan = json.loads((folder / PLAN_FILE).read_text(encoding="utf-8"))
     files = [shard_file(folder, index, plan["shards"]) for index in range(plan["shards"])]

@@ -65,12 +65,7 @@ class Connections:
 
 
 def fetch_photo(connections: Connections, url: str, part: Path) -> tuple[int, bool]:
-    """Fetch a photo that can be read, or the rest of it; return the bytes received, and whether it was continued.
-
-    Args:
-        connections: to the server.
-        url: address of the photo.
-        part: file to write; what is there of it is continued where the server still has the same photo.
+    """Fetch a photo that can be read; return the bytes received, and whether what `part` held of it was continued.
 
     Raises:
         PassingError: another try may help.

@@ -84,8 +84,7 @@ def pair_lucas(
 ) -> ImportReport:
     """Write a dataset of points with their photos; it can be stopped and continued.
 
-    Points go by id and year. What the series' own source does not know of a point (place, country, codes) is taken
-    from the survey.
+    What the series' own source does not know of a point in a year (place, country, codes) is taken from the survey.
 
     Args:
         output: folder to write.
@@ -112,14 +111,10 @@ def pair_lucas(
         failed = download_photos(requests, photos.folder or "", progress=progress).failed
         missing = [(reason, name) for reason, names in failed.items() for name in names]
         problems += [Problem("photo not downloaded", source=name, detail=why, skipped=False) for why, name in missing]
-    identity = {
-        "kind": "lucas",
-        "series": None if series is None else series._fingerprint,
-        "points": len(points),
-        "photos": photos.folder,
-        "directions": "".join(photos.directions),
-        **{name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")},
-    }
+    fingerprint = None if series is None else series._fingerprint
+    identity = {"kind": "lucas", "series": fingerprint, "points": len(points), "photos": photos.folder}
+    identity |= {"directions": "".join(photos.directions)}
+    identity |= {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
     features = build_features(photos=False) if series is None else series.features
     if series is None:
         features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}

@@ -110,7 +110,7 @@ def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read the twelve bands of one patch by name, digital numbers (y, x) of their own resolution.
 
     Raises:
-        ValueError: a band is missing, cannot be read, or is of another size.
+        UnusableError: a band is missing, cannot be read, or is of another size.
     """
     return _read_bands(Path(folder), tuple(SIDES), located=False)[0]
 
@@ -123,11 +123,8 @@ def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
     """
     taxonomy = _taxonomy()
     hot = np.zeros(len(taxonomy.labels), dtype=bool)
-    dropped = [label for label in labels if label in DROPPED]
-    for label in labels:
-        if label not in DROPPED:
-            hot[taxonomy.indices[taxonomy.find(label).code]] = True
-    return hot, dropped
+    hot[[taxonomy.indices[taxonomy.find(label).code] for label in labels if label not in DROPPED]] = True
+    return hot, [label for label in labels if label in DROPPED]
 
 
 @cache

@@ -190,12 +190,7 @@ def import_cube(
 
 
 def read_points(points: Points) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Read the columns of sampling points, a `point_id` among them, and their longitudes and latitudes.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the points have no coordinates.
-    """
+    """Read the columns of points, a `point_id` among them, and their coordinates; raise `ValueError` without any."""
     columns = dict(points) if isinstance(points, Mapping) else read_labels(points)
     absent = next((name for name in ("longitude", "latitude") if name not in columns), None)
     if absent is not None:

@@ -25,12 +25,8 @@ NOWHERE = {"longitude": np.nan, "latitude": np.nan}
 def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[str, float]]:
     """Read all bands of a GeoTIFF (band, y, x), and `longitude` and `latitude` of its middle, WGS84.
 
-    Args:
-        path: of the file.
-        located: it must have a georeference; else longitude and latitude are NaN without one.
-
     Raises:
-        UnusableError: it cannot be read, or has no georeference where one is needed.
+        UnusableError: it cannot be read, or has no georeference though `located`; else both are NaN without one.
     """
     # Only here: who reads pictures alone needs no rasterio.
     with needs_extra("map"):
@@ -61,15 +57,9 @@ def check_size(width: int, height: int, side: int, owner: str) -> None:
 
 
 def check_picture(source: Path | bytes, side: int, owner: str) -> None:
-    """Refuse a JPEG or PNG that is damaged, no RGB, or of another size; its pixels are read, for damage hides there.
+    """Refuse a JPEG or PNG, file or bytes, that is damaged, no RGB, or of another size, by an `UnusableError`.
 
-    Args:
-        source: file, or its bytes.
-        side: pixels along a side that it must have.
-        owner: of pictures of that size, for the sentence.
-
-    Raises:
-        UnusableError: it cannot be used.
+    All pixels are read, for damage hides there. `owner` names who has pictures of that size.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:

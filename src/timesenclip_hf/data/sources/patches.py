@@ -164,10 +164,8 @@ def _cut(cube: xr.Dataset, row: int, column: int, size: int) -> xr.Dataset:
     height, width = cube["reflectance"].shape[2:]
     top, left = int(row) - size // 2, int(column) - size // 2
     if top < 0 or left < 0 or top + size > height or left + size > width:
-        raise UnusableError(
-            "window beyond the edge",
-            f"row {row} and column {column} of {height} x {width}, {size} are needed around it",
-        )
+        where = f"row {row} and column {column} of {height} x {width}"
+        raise UnusableError("window beyond the edge", f"{where}, {size} are needed around it")
     return cube.isel({"y": slice(top, top + size), "x": slice(left, left + size)})
 
 

@@ -66,11 +66,7 @@ class PictureReader(ABC):
 
     @abstractmethod
     def read(self, picture: Picture) -> Iterator[Row | Problem]:
-        """Yield the row of a picture, after what is wrong with it though it can be used.
-
-        Raises:
-            UnusableError: it cannot be used.
-        """
+        """Yield a picture's row, after what is wrong with it though it can be used; raise `UnusableError` if not."""
 
     @property
     def features(self) -> Features:
@@ -96,12 +92,7 @@ class PictureReader(ABC):
         return [ImportPart(chunk, len(chunk)) for chunk in chunks]
 
     def load(self, pictures: Sequence[Picture], problems: list[Problem] | None, progress: bool) -> Dataset:
-        """Read pictures into a dataset in memory.
-
-        Args:
-            pictures: to read.
-            problems: takes what is wrong; where it is None, the first picture that must be left out ends the reading.
-            progress: show a bar.
+        """Read pictures into a dataset in memory; what is wrong goes to `problems`.
 
         Raises:
             ValueError: a picture must be left out and `problems` is None, or nothing is left.

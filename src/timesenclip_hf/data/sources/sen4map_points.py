@@ -49,9 +49,7 @@ class PointSettings(NamedTuple):
 def read_points(settings: PointSettings, task: tuple[str, np.ndarray, np.ndarray]) -> Iterator[Row | Problem]:
     """Yield rows of some points of one file, and what is wrong with others.
 
-    Args:
-        settings: how to read.
-        task: path, keys, and which of them are points that an earlier entry holds.
+    The task is the path, the keys, and which of them are points that an earlier entry holds.
     """
     path, keys, repeated = task
     source = Path(path).name
