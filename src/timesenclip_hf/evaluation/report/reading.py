@@ -45,7 +45,7 @@ def complete_runs(results: ResultEntry) -> list[ResultEntry]:
     """Return the runs of the results with whatever a run or an entry lacks as empty, so that all is there to read.
 
     Raises:
-        ValueError: as `runs_of` does.
+        ValueError: not results of an evaluation, or an entry that does not tell how it was scored.
     """
     filled = [_fill(run, _RUN) for run in runs_of(results)]
     return [{**run, "tasks": [_fill(entry, _ENTRY) for entry in run["tasks"]]} for run in filled]
