@@ -64,8 +64,10 @@ def _imports(node: ast.AST, package: str, extra: str | None) -> Iterator[Import]
         parts = package.split(".")
         base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
         target = ".".join(filter(None, [base, node.module]))
-        is_folder = target.startswith(PACKAGE) and (ROOT / "src" / target.replace(".", "/")).is_dir()
-        yield from (Import(f"{target}.{a.name}" if is_folder else target, node.lineno, extra) for a in node.names)
+        folder = ROOT / "src" / target.replace(".", "/") if target.startswith(PACKAGE) else None
+        for alias in node.names:
+            is_module = folder and ((folder / alias.name).is_dir() or (folder / f"{alias.name}.py").is_file())
+            yield Import(f"{target}.{alias.name}" if is_module else target, node.lineno, extra)
     for child in ast.iter_child_nodes(node):
         yield from _imports(child, package, extra)
 

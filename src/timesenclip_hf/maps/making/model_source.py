@@ -8,6 +8,7 @@ from threading import Lock
 import torch
 
 from ...classification import PixelEncoder
+from ...extras import needs_extra
 from ...files import weights_hash
 from ...models.timesenclip.encoding_timesenclip import check_precision, precision_name
 from ...models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
@@ -95,7 +96,8 @@ def own_device(device: str | torch.device | None) -> str | torch.device | None:
     """Choose the device of a numbered Dask worker: "cuda" means the one of its own number."""
     if device != "cuda" or torch.cuda.device_count() < 2:
         return device
-    from distributed import get_worker
+    with needs_extra("map"):
+        from distributed import get_worker
 
     try:
         name = str(get_worker().name)

@@ -2,19 +2,18 @@
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from ...extras import needs_extra
 from .blocks import map_block
+from .options import RunOptions
 from .recipe import Recipe, layer_types
+from .store import MapStore
 from .windows import GridWindow
-
-if TYPE_CHECKING:
-    from .run import MapRun
 
 with needs_extra("map"):
     import psutil
@@ -38,6 +37,18 @@ COPIES_OF_CHUNK = 2
 COPIES_OF_FEATURES = 6
 # Of what is exported beside the store: classes, and four layers of scores in a byte each.
 EXPORTED_BYTES = 5
+
+
+class PlannedRun(Protocol):
+    """Describe what a plan is made of; [`MapRun`] has it."""
+
+    cube: xr.Dataset
+    recipe: Recipe
+    store: MapStore
+    run_options: RunOptions
+    side: tuple[int, int]
+    windows: Mapping[tuple[int, int], GridWindow]
+    left: Mapping[tuple[int, int], GridWindow]
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def chunk_side(cube: xr.Dataset, chunk: int | None) -> tuple[int, int]:
     return side, side
 
 
-def plan_run(run: "MapRun", *, timed: bool = True) -> Plan:
+def plan_run(run: PlannedRun, *, timed: bool = True) -> Plan:
     """Estimate what is left of a run, `timed` with the time of some pixels of real chunks, unless few are left."""
     left, workers = list(run.left.values()), run.run_options.workers
     pixels_left = sum(window.pixels for window in left)
