@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class PlannedRun(Protocol):
     store: MapStore
     run_options: RunOptions
     side: tuple[int, int]
-    windows: Mapping[tuple[int, int], GridWindow]
-    left: Mapping[tuple[int, int], GridWindow]
+    windows: dict[tuple[int, int], GridWindow]
+    left: dict[tuple[int, int], GridWindow]
 
 
 @dataclass(frozen=True)
