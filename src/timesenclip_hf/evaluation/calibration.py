@@ -45,10 +45,8 @@ def fit_calibration(logits: ArrayLike, truth: ArrayLike, *, precision: float | N
     """Fit the temperature and, where a precision is wanted, the threshold on the calibrated probabilities.
 
     Logits (samples, classes) of the validation split have no temperature: `score` with `logit_scale` of the model,
-    exponentiated. The precision is the share of the kept answers that shall be right, with 95 % confidence.
-
-    Raises:
-        ValueError: logits or labels cannot be used, no temperature is best, or no threshold reaches the precision.
+    exponentiated. The precision is the share of the kept answers that shall be right, with 95 % confidence; a
+    ValueError says that it cannot be reached.
     """
     temperature, reject = fit_temperature(logits, truth), None
     if precision is not None:

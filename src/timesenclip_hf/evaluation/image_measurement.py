@@ -35,8 +35,7 @@ CENTRINGS = ("none", "class_mean", PROMPT_MEAN)
 class ImageProtocol:
     """Say how images are scored: by which views, of `VIEWS`, and centrings, of `CENTRINGS`.
 
-    With `top_k`, so many prompts a class are selected, on half of the land and without labels, and judged on the other
-    half.
+    With `top_k`, so many prompts a class are selected on half of the land, without labels, and judged on the other.
     """
 
     views: Sequence[str] = tuple(VIEWS)

@@ -99,14 +99,9 @@ def few_shot_ladder(
 ) -> list[dict[str, Any]]:
     """Train each method on a growing number of labelled samples.
 
-    Args:
-        embeds: unit embeddings (samples, projection_dim) of the frozen encoder.
-        series: (samples, ...) what the encoder saw, in any unit, NaN where missing.
-        labels: class indices, -1 where the class is not known; such samples are left out.
-        class_names: of the indices.
-        halves: rows to draw shots from, and rows to judge on.
-        ladder: how shots are drawn, and what is trained.
-        zero_shot: class indices that the model answers without any label, judged on the same rows.
+    Unit embeddings of the frozen encoder (samples, projection_dim) are probed; boosting reads the series (samples,
+    ...), NaN where missing. Labels are class indices, -1 where not known. Shots are drawn from the rows of the first
+    half; the second half judges them, and what the model answers without any label, class indices.
 
     Returns:
         An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,

@@ -19,8 +19,6 @@ from .uncertainty import DEFAULT_RESAMPLING, Resampling
 
 # What the sets are asked: the paper's scores; and what needs photos, damage, labels to learn from, or half of them.
 SUITES = ("zero_shot", "retrieval", "robustness", "few_shot", "calibration")
-# Months, quarters, the year.
-COMPOSITES = (12, 4, 1)
 Photos = Callable[[int], Sequence[Any]]
 
 
@@ -45,7 +43,7 @@ class Protocol:
 
     Attributes:
         suites: of `SUITES`.
-        composites: how many a year to merge each series to; a set with fewer is scored with what it has.
+        composites: how many a year to merge each series to (12 are months); a set with fewer keeps what it has.
         missing: months to leave out, as [`parse_months`] reads them; each is scored by itself.
         prompts: of `PROMPTS`; all that every class of a task has when left out.
         centrings: of `CENTRINGS`; "none" gives raw scores, the others transductive ones.
@@ -55,7 +53,7 @@ class Protocol:
     """
 
     suites: Sequence[str] = ("zero_shot",)
-    composites: Sequence[int] = COMPOSITES
+    composites: Sequence[int] = (12, 4, 1)
     missing: Sequence[str | Sequence[int] | None] = (None,)
     prompts: Sequence[str] | None = None
     centrings: Sequence[str] = CENTRINGS

@@ -51,14 +51,9 @@ def retrieval_report(
 ) -> dict[str, Any]:
     """Measure recall of series to photos, photos to series and class names to series, by cosine.
 
-    Args:
-        series_embeds: (N, projection_dim).
-        photo_embeds: (N, projection_dim) of the photos of the same points; NaN rows are points without a photo.
-        labels: class index of each series, -1 where it is not known; without it there are instance hits only.
-        class_embeds: (classes, projection_dim) of the class names, from [`embed_labels`].
-        class_names: of these.
-        blocks: spatial block of each series, for the intervals; single queries are drawn without.
-        resampling: of the intervals.
+    Photos are of the same points as the series, with rows of NaN for points without one; labels are class indices, -1
+    where not known, without which there are instance hits only; embeddings of the class names are those of
+    [`embed_labels`]. Intervals are drawn by blocks of the series, or by single queries without them.
 
     Returns:
         `{direction: {metric: figure}}` with the directions `series_to_photo` and `photo_to_series` (with photos) and

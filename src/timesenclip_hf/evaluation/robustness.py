@@ -147,17 +147,11 @@ def _hide_months(turns_of: Callable[[Damage], np.ndarray]) -> _Perturbation:
     return _Perturbation(hide, tuple(range(MONTHS_PER_YEAR)), "months hidden", most=MONTHS_PER_YEAR - 1)
 
 
-def _lose_band(damage: Damage) -> Features:
-    return _lose(damage, np.asarray(damage.extractor.band_names)[None] == damage.level)
-
-
-def _lose_random_bands(damage: Damage) -> Features:
-    return _lose(damage, damage.shuffled(len(damage.extractor.band_names)) < damage.level)
-
-
-def _lose(damage: Damage, lost: np.ndarray) -> Features:
-    """Set bands to 0, as training does; `lost` (series or 1, band)."""
-    series = damage.features["pixel_series"]
+def _lose_bands(damage: Damage) -> Features:
+    """Set a band that the level names, or as many as it says, to 0, as training does."""
+    names, level, series = damage.extractor.band_names, damage.level, damage.features["pixel_series"]
+    by_name = isinstance(level, str)
+    lost = np.asarray(names)[None] == level if by_name else damage.shuffled(len(names)) < level  # (series or 1, band)
     return {"pixel_series": series.masked_fill(_aligned(torch.from_numpy(lost)[:, None], series), 0)}
 
 
@@ -207,8 +201,8 @@ PERTURBATIONS = {
     "missing_random": _hide_months(lambda damage: damage.shuffled(MONTHS_PER_YEAR)),
     "missing_winter_first": _hide_months(lambda _: np.argsort(WINTER_FIRST)[None]),
     "missing_growing_season_first": _hide_months(lambda _: np.argsort(WINTER_FIRST[::-1])[None]),
-    "band": _Perturbation(_lose_band, (0, *BANDS), "band lost"),
-    "bands_random": _Perturbation(_lose_random_bands, (0, 1, 2, 3, 5, 7, 9), "bands lost", most=len(BANDS) - 1),
+    "band": _Perturbation(_lose_bands, (0, *BANDS), "band lost"),
+    "bands_random": _Perturbation(_lose_bands, (0, 1, 2, 3, 5, 7, 9), "bands lost", most=len(BANDS) - 1),
     "noise": _Perturbation(_add_noise, (0, 0.005, 0.01, 0.02, 0.05, 0.1), "standard deviation, reflectance"),
     "haze": _Perturbation(_add_haze, (0, 0.01, 0.02, 0.05, 0.1, 0.2), "mean reflectance added to B02"),
     "offset_left_in": _add_offsets(1),

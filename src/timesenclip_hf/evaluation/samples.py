@@ -125,10 +125,8 @@ class Samples:
             series = np.where(hidden.reshape(*hidden.shape, *(1,) * (series.ndim - 2)), np.float32(np.nan), series)
         if composites is not None and composites != self.num_times:
             series, months = _merge(series, months, composites, self.name)
-        features = extractor(
-            series, months=months, units="dn", offset=0, bands=BANDS, allow_empty=True, return_tensors="pt"
-        )
-        return dict(features)
+        reading = {"months": months, "units": "dn", "offset": 0, "bands": BANDS}
+        return dict(extractor(series, **reading, allow_empty=True, return_tensors="pt"))
 
     def blocks(self, block_km: float = BLOCK_KM) -> np.ndarray | None:
         """Return the number of each sample's spatial block; `None` where a sample has no coordinates."""

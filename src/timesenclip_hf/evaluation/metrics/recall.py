@@ -27,13 +27,8 @@ def hit_ranks(
     first; the rounding of a product of matrices may part copies of one row before that, in no order that knows the
     labels.
 
-    Args:
-        queries: (queries, dim) embeddings, made unit here; on the device where the comparison shall run.
-        gallery: (items, dim) embeddings, made unit here.
-        query_labels: numbers or strings.
-        gallery_labels: of the same kind.
-        query_ids: point of each query, whose items are left out; for a gallery that holds the queries themselves.
-        gallery_ids: point of each item.
+    Embeddings (rows, dim) are made unit here and compared on the device of the queries; labels and ids are numbers or
+    strings. With the ids of points, items of a query's own point are left out: for a gallery that holds the queries.
 
     Raises:
         ValueError: embeddings without a direction, unequal sizes, or the ids of one side only.

@@ -12,7 +12,7 @@ from ...data.sources.arrays import dataset_from_series
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import composite
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
-from ...simulator import CLASS_NAMES, SimulatedPoints, simulate
+from ...simulator import CLASS_NAMES, simulate
 from ...simulator.classes import SIMULATED_CLASSES
 from ...simulator.patches import simulate_patches
 from ...simulator.photos.drawing import draw_photos, visit_states
@@ -33,14 +33,10 @@ NOTES = (
 
 @dataclass(frozen=True)
 class SetOptions:
-    """Say what is read of the data sets; split, columns and taxonomies are of a folder or Hub id.
+    """Say what is read of the data sets: of a folder or Hub id the split, or "all", and label columns.
 
-    Attributes:
-        split: "all" for every one. Nothing is trained on "test", by the usual name.
-        columns: of labels; all that have a label set when left out.
-        taxonomies: label set of a column, where it is not the schema's.
-        num_points: to simulate; of a folder or Hub id, at most so many rows, the first.
-        images: with the patch around each simulated point, for image models.
+    Nothing is trained on "test", by the usual name. Columns are all that have a label set when none is named, and label
+    sets are the schema's. So many points are simulated, or rows read, the first; with `images`, points have a patch.
     """
 
     split: str = "test"
@@ -109,19 +105,12 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, im
         Task("land_cover", "land_cover", load_taxonomy("lucas_lc")),
     ]
     kept = np.asarray([int(name) for name in samples.point_ids])
-    patches = simulate_patches(points, seed=seed)[kept] if images else None
-    return EvaluationSet(samples, tasks, NOTES, photos=_Photos(points, kept, seed), images=patches)
+    patches, states = simulate_patches(points, seed=seed)[kept] if images else None, visit_states(points.ground)
 
-
-class _Photos:
-    """Draw the four photos of a sample, as arrays (4, side, side, 3)."""
-
-    def __init__(self, points: SimulatedPoints, kept: np.ndarray, seed: int) -> None:
-        self._points, self._kept, self._seed = points, kept, seed
-        self._states = visit_states(points.ground)
-
-    def __call__(self, row: int) -> Any:
-        index = int(self._kept[row])
+    def photos(row: int) -> Any:
+        """Draw the four photos of a sample, as arrays (4, side, side, 3)."""
+        index = int(kept[row])
         point = slice(index, index + 1)
-        classes, states = self._points.class_index[point], self._states[point]
-        return draw_photos(classes, states, seed=self._seed, first=index, workers=1)[0]
+        return draw_photos(points.class_index[point], states[point], seed=seed, first=index, workers=1)[0]
+
+    return EvaluationSet(samples, tasks, NOTES, photos=photos, images=patches)

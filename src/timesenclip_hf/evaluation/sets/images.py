@@ -19,16 +19,11 @@ from . import NUM_POINTS, first_rows, simulated_set
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Hold labelled images and what is asked of them.
+    """Hold labelled RGB images (samples, height, width, 3), pictures or reflectance, and what is asked of them.
 
-    Attributes:
-        name: of the data set.
-        split: of it.
-        images: (samples, height, width, 3) red, green and blue, pictures or reflectance; sliced like an array.
-        tasks: label sets with their prompts.
-        truth: by the name of the task, class indices (samples,), -1 where not known; or booleans (samples, classes).
-        notes: what a reader must know of the set.
-        blocks: spatial block of each image, for the intervals; single images are drawn without.
+    Images are sliced like an array. The truth, by the name of a task, is class indices (samples,), -1 where not known,
+    or booleans (samples, classes); notes are for a reader. Intervals are drawn by the spatial blocks, or by single
+    images.
     """
 
     name: str
