@@ -85,8 +85,7 @@ def _row_features(content: dict[str, Any]) -> dict[str, Any]:
 def photo_feature(embedding_size: int | None = None) -> List:
     """Build the column of photos: references are first-class, so `image` may hold a path, bytes, or nothing.
 
-    Args:
-        embedding_size: of the frozen embedding beside each photo; none when left out.
+    With an `embedding_size` each photo has its frozen embedding beside it.
     """
     text = Value("string")
     photo: dict[str, Any] = {"direction": text, "url": text, "image": Image(decode=False), "licence": text}
@@ -140,16 +139,13 @@ def pack_series(values: np.ndarray) -> np.ndarray:
 
 
 def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.ndarray:
-    """Reshape flat series of equal length into one array.
+    """Reshape flat series into one array (N, T, C), or (N, T, C, crop, crop), without a copy where none is needed.
 
     Args:
         column: a batch's `series`, or the batch with it: an Arrow table, array or record batch, a numpy array, a
             tensor or lists.
         num_bands: C.
         crop: pixels along a side.
-
-    Returns:
-        (N, T, C), or (N, T, C, crop, crop), in the type of the column; no copy is made where none is needed.
 
     Raises:
         ValueError: the series differ in length, or do not divide into bands.

@@ -35,8 +35,6 @@ Row: TypeAlias = Mapping[str, Any]
 # Yields rows, one by one or as tables, and what is wrong with others. With several workers it runs in another process,
 # so it must be a function that can be pickled.
 PartReader: TypeAlias = Callable[[Any], Iterator[Row | pa.Table | Problem]]
-# Index of a part, the file to write, and what the reader takes.
-_Job: TypeAlias = tuple[int, Path, Any]
 
 WORK_FOLDER = ".import"
 PLAN_FILE = "plan.json"
@@ -53,6 +51,9 @@ class ImportPart(NamedTuple):
 
     task: Any
     points: int
+
+
+_Job: TypeAlias = tuple[Path, ImportPart]
 
 
 def import_parts(
@@ -122,12 +123,11 @@ def _write_parts(
     parts: Sequence[ImportPart], files: Sequence[Path], write: Callable[[_Job], int], workers: int, progress: bool
 ) -> None:
     """Write the parts that are missing."""
-    jobs = [(index, file, parts[index].task) for index, file in enumerate(files) if not file.exists()]
-    left = sum(parts[index].points for index, _, _ in jobs)
-    total = sum(part.points for part in parts)
+    jobs = [(file, part) for file, part in zip(files, parts, strict=True) if not file.exists()]
+    total, left = sum(part.points for part in parts), sum(part.points for _, part in jobs)
     with tqdm(total=total, initial=total - left, unit="point", disable=not progress) as bar:
-        for index in _run(write, jobs, min(workers, len(jobs))):
-            bar.update(parts[index].points)
+        for points in _run(write, jobs, min(workers, len(jobs))):
+            bar.update(points)
 
 
 def _run(write: Callable[[_Job], int], jobs: Sequence[_Job], workers: int) -> Iterator[int]:
@@ -160,12 +160,12 @@ def _end_with_parent() -> None:
 
 
 def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
-    """Write one part to its file, in a worker, with its problems beside it; return its index."""
-    index, path, task = job
+    """Write one part to its file, in a worker, with its problems beside it; return its number of points."""
+    path, part = job
     problems: list[Problem] = []
 
     def rows() -> Iterator[Row | pa.Table]:
-        for row in reader(task):
+        for row in reader(part.task):
             if isinstance(row, Problem):
                 problems.append(row)
             else:
@@ -175,7 +175,7 @@ def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
         _write_tables(partial, _tables(rows(), features), features)
         # Before the rows take their place: a part counts as done when they are there.
         write_json(path.with_suffix(".json"), [asdict(problem) for problem in problems])
-    return index
+    return part.points
 
 
 def _tables(rows: Iterable[Row | pa.Table], features: Features) -> Iterator[pa.Table]:

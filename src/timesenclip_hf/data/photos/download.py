@@ -45,7 +45,7 @@ class PhotoRequest(NamedTuple):
 
 @dataclass(frozen=True)
 class DownloadOptions:
-    """Say how a server is asked for photos.
+    """Say how a server is asked for photos; an option out of range raises `ValueError`.
 
     Attributes:
         workers: requests at a time, 1 to `MAX_WORKERS`.
@@ -53,9 +53,6 @@ class DownloadOptions:
         pause: seconds before the second try, and up to as many again at random; doubled before each further one.
         timeout: seconds without an answer that end a try.
         longest_wait: a server that asks to wait longer (`Retry-After`) ends the download, with a report.
-
-    Raises:
-        ValueError: an option is out of range.
     """
 
     workers: int = 4

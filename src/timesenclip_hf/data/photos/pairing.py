@@ -42,7 +42,7 @@ ROWS_PER_PART_WITH_BYTES = 25
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """Say which photos are paired with points, and how they are kept.
+    """Say which photos are paired with points and how they are kept; what cannot be so raises `ValueError`.
 
     Attributes:
         folder: of photos in the survey's layout; without it photos are references only.
@@ -51,9 +51,6 @@ class PhotoOptions:
         require_photos: leave out points without a photo that can be read.
         download: fetch what is not in the folder first, politely.
         base_url: server of the photos.
-
-    Raises:
-        ValueError: an unknown direction, or no folder where one is needed.
     """
 
     folder: str | os.PathLike[str] | None = None

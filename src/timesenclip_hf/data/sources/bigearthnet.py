@@ -107,20 +107,12 @@ def import_bigearthnet(
 
 
 def read_patch(folder: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read the twelve bands of one patch by name, digital numbers (y, x) of their own resolution.
-
-    Raises:
-        UnusableError: a band is missing, cannot be read, or is of another size.
-    """
+    """Read the twelve bands of a patch by name, (y, x) of their own resolution; raise `UnusableError` for a bad one."""
     return _read_bands(Path(folder), tuple(SIDES), located=False)[0]
 
 
 def multi_hot(labels: Sequence[str]) -> tuple[np.ndarray, list[str]]:
-    """Turn CORINE or 19-class names into 19 booleans, and the names that the nomenclature drops.
-
-    Raises:
-        ValueError: a name is neither; the sentence names the nearest.
-    """
+    """Turn CORINE or 19-class names into 19 booleans, and the names that are dropped; raise `ValueError` for others."""
     taxonomy = _taxonomy()
     hot = np.zeros(len(taxonomy.labels), dtype=bool)
     hot[[taxonomy.indices[taxonomy.find(label).code] for label in labels if label not in DROPPED]] = True

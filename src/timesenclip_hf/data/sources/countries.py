@@ -21,12 +21,9 @@ def nuts0(country: str) -> str:
 
 
 def check_place(country: str, longitude: float, latitude: float) -> tuple[float, float, str]:
-    """Turn coordinates in WGS84 degrees the right way round, and say what was wrong with them.
+    """Turn coordinates in signed WGS84 degrees the right way round, and say what was wrong with them.
 
-    Args:
-        country: NUTS0 or ISO code; of a country that is not known only the range of the degrees is checked.
-        longitude: signed.
-        latitude: signed.
+    Of a country (NUTS0 or ISO code) that is not known only the range of the degrees is checked.
 
     Returns:
         Longitude, latitude, and `SWAPPED` (they were exchanged, and are exchanged back), `OUTSIDE`, `NO_PLACE`

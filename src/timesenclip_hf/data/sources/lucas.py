@@ -42,15 +42,9 @@ _NUTS0 = re.compile("[A-Z]{2}")
 class SurveyPoint(NamedTuple):
     """Hold what the survey says of a point in a year.
 
-    Attributes:
-        point_id: eight digits, the kilometres east and north of the survey's grid (EPSG:3035).
-        year: of the survey.
-        country: NUTS0 code.
-        longitude: WGS84 degrees, signed; NaN, as the latitude, where the survey has no place.
-        latitude: WGS84 degrees.
-        lc1: code of the land cover, empty where there is none.
-        lu1: code of the land use, empty where there is none.
-        not_taken: letters of the photos that the surveyor says he did not take.
+    `point_id` has eight digits, the kilometres east and north of the survey's grid (EPSG:3035); `country` is the NUTS0
+    code; the place is in WGS84 degrees, NaN where there is none, as codes are empty; `not_taken` are the letters of
+    the photos that the surveyor says he did not take.
     """
 
     point_id: str
@@ -119,11 +113,7 @@ def read_survey(
 def photo_path(point_id: str, year: int, country: str, direction: str) -> str:
     """Give the path of a photo in the survey's layout, the same on its server and in copies of it.
 
-    Args:
-        point_id: eight digits.
-        year: of the survey.
-        country: NUTS0 code.
-        direction: one of `DIRECTIONS`: N, E, S, W, P (the point itself) or C (the crop from close by).
+    Its direction is one of `DIRECTIONS`: N, E, S, W, P (the point itself) or C (the crop from close by).
 
     Raises:
         ValueError: no such direction or survey, a wrong id, or no country.
@@ -206,11 +196,9 @@ def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
 
 def _year_of_file(year: int | None, path: Path) -> int:
     named = [survey for survey in SURVEY_YEARS if re.search(rf"(?<!\d){survey}(?!\d)", path.stem)]
-    if year is None and len(named) == 1:
-        year = named[0]
-    if year is None:
+    if year is None and len(named) != 1:
         raise ValueError(f"Nothing tells the year of the survey {path.name}, not even its name: give `year`.")
-    return year
+    return named[0] if year is None else year
 
 
 def _read_point(row: Mapping[str, str], year: int, problems: list[Problem], source: str) -> SurveyPoint:

@@ -36,15 +36,12 @@ _PROCESSOR = SenCLIPImageProcessor()
 
 @dataclass(frozen=True)
 class PatchOptions:
-    """Say which window and which acquisition become the picture of a point.
+    """Say which window and acquisition become the picture of a point; an option out of range raises `ValueError`.
 
     Attributes:
         size: side of a picture in pixels of the cube; the point lies in the pixel right below the middle.
         months: calendar months, 1 to 12, from which acquisitions are taken; all when left out.
         min_clear: share of the window that must be clear, 0 to 1.
-
-    Raises:
-        ValueError: an option is out of range.
     """
 
     size: int = PATCH_SIZE

@@ -89,7 +89,10 @@ def _read_point(file: Any, key: str, settings: PointSettings, remarks: list[_Rem
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         # What HDF5 raises on damaged chunks, links and types.
         raise UnusableError("unreadable point", first_line(error)) from None
-    series = _derived(values, settings) if derived else _raw(values, classes, attributes, settings, remarks)
+    if derived:
+        series = _derived(values, settings)
+    else:
+        series = _raw(values, classes, _dates(attributes, len(values)), settings, remarks)
     labels = _labels(attributes, remarks)
     return {**series, **_location(attributes, remarks), **labels}
 
@@ -136,14 +139,9 @@ def _middle(layer: Any, crop: int) -> np.ndarray:
 
 
 def _raw(
-    values: np.ndarray,
-    classes: np.ndarray,
-    attributes: Mapping[str, Any],
-    settings: PointSettings,
-    remarks: list[_Remark],
+    values: np.ndarray, classes: np.ndarray, dates: np.ndarray, settings: PointSettings, remarks: list[_Remark]
 ) -> dict[str, Any]:
     """Make the columns of a series from its acquisitions."""
-    dates = _dates(attributes, len(values))
     order = np.argsort(dates, kind="stable")
     order = order[year_of(dates[order]) == settings.year]
     strays = dates[year_of(dates) != settings.year]

@@ -134,18 +134,13 @@ def write_scores(
 def _read_frame(path: Path, suffix: str) -> Any:
     with needs_extra("data"):
         import pandas
-    if suffix != ".csv":
-        with needs_extra("data"):
-            import pyarrow.lib
-            import pyarrow.parquet
-        try:
-            return pyarrow.parquet.read_table(path).to_pandas()
-        except (pyarrow.lib.ArrowException, OSError) as error:
-            raise ValueError(f"{path.name} is no Parquet file that can be read: {first_line(error)}") from None
+        from pyarrow.lib import ArrowException
+    read, form = (pandas.read_csv, "CSV") if suffix == ".csv" else (pandas.read_parquet, "Parquet file")
+    errors = pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError, ArrowException, OSError
     try:
-        return pandas.read_csv(path)
-    except (pandas.errors.ParserError, pandas.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is no CSV that can be read: {first_line(error)}") from None
+        return read(path)
+    except errors as error:
+        raise ValueError(f"{path.name} is no {form} that can be read: {first_line(error)}") from None
 
 
 def _from_wide(frame: Any, timed: Mapping[str, NameParts], ids: str | None, path: Path) -> SeriesTable:
