@@ -16,9 +16,11 @@ from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, Tim
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
+from .models.timesenclip.options_timesenclip import SeriesOptions
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+from .runtimes.options import ComputeOptions
 
 __version__ = "0.1.0"
 
@@ -45,10 +47,12 @@ PIPELINE_REGISTRY.register_pipeline(
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
+    "ComputeOptions",
     "SenCLIPConfig",
     "SenCLIPImageProcessor",
     "SenCLIPModel",
     "SenCLIPOutput",
+    "SeriesOptions",
     "TimeSenCLIPConfig",
     "TimeSenCLIPFeatureExtractor",
     "TimeSenCLIPModel",

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .files.pictures import write_png
     from .files.writing import write_map
     from .making.map_dataset import reject
-    from .making.mapping import map_cube
+    from .making.mapping import map_cube, map_label_sets
     from .making.options import MapOptions, RunOptions
     from .making.plan import Plan
     from .making.run import MapRun
@@ -21,7 +21,7 @@ _NAMES = {
     "files.pictures": ("write_png",),
     "files.writing": ("write_map",),
     "making.map_dataset": ("reject",),
-    "making.mapping": ("map_cube",),
+    "making.mapping": ("map_cube", "map_label_sets"),
     "making.options": ("MapOptions", "RunOptions"),
     "making.plan": ("Plan",),
     "making.run": ("MapRun",),
@@ -38,6 +38,7 @@ __all__ = [
     "check_labels",
     "compare",
     "map_cube",
+    "map_label_sets",
     "open_cube",
     "open_map",
     "parse_codes",

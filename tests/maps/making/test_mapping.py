@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.small_cubes import MONTHS, small_cube
-from timesenclip_hf.maps import MapOptions, map_cube, open_cube
+from timesenclip_hf.maps import MapOptions, map_cube, map_label_sets, open_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.runtimes.options import ComputeOptions
@@ -135,13 +135,27 @@ def test_labels_may_have_phrases_and_one_label_is_certain(tiny_pipeline):
     np.testing.assert_allclose(alone["entropy"], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("chunks", [None, 3])
+def test_several_label_sets_in_one_pass_are_the_maps_of_each_alone(tiny_pipeline, chunks):
+    cube = open_cube(small_cube(), chunks=chunks)
+    sets = {"crops": ["maize", "wheat"], "covers": LABELS}
+    maps = map_label_sets(cube, sets, tiny_pipeline, progress=False)
+    assert list(maps) == list(sets)
+    for name, labels in sets.items():
+        alone = map_cube(cube, labels, tiny_pipeline, progress=False)
+        assert maps[name].attrs["labels"] == labels
+        assert set(maps[name].variables) == set(alone.variables)
+        for layer in alone.data_vars:
+            np.testing.assert_array_equal(maps[name][layer], alone[layer])
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({"labels": ""}, "`candidate_labels` is empty"),
         ({"labels": [f"label {index}" for index in range(256)]}, "at most 254 classes, got 256"),
         ({"options": MapOptions(hypothesis_template="a photo")}, "must contain {} once"),
-        ({"options": MapOptions(label_sets={"a": LABELS})}, "are several maps: make them with `MapRun`"),
+        ({"options": MapOptions(label_sets={"a": LABELS})}, "are several maps: make them with `map_label_sets`"),
         ({"reading": SeriesOptions(nodata=7)}, "`nodata` is what an open cube says by itself"),
         ({"cube": small_cube(bands=BANDS[1:])}, "lacks B02"),
         ({"cube": small_cube().astype(np.float32) / 100}, "per cent"),

@@ -13,11 +13,17 @@ with needs_extra("map"):
     import xarray as xr
 
 
-def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe) -> xr.Dataset:
-    """Put the layers of the only label set on the cube's grid."""
-    mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, ""))
+def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: str = "") -> xr.Dataset:
+    """Put the layers of a label set, and those that all sets share, on the cube's grid."""
+    mapped = xr.Dataset(coords={"y": cube["y"].values, "x": cube["x"].values}, attrs=map_attributes(recipe, name))
     for layer, kind in layer_types(recipe).items():
-        mapped[layer] = ("y", "x", "feature")[: layers[layer].ndim], layers[layer], dict(kind.attributes)
+        if "/" in layer and not layer.startswith(f"{name}/"):
+            continue
+        mapped[layer.removeprefix(f"{name}/")] = (
+            ("y", "x", "feature")[: layers[layer].ndim],
+            layers[layer],
+            dict(kind.attributes),
+        )
     if not mapped.chunks:
         mapped.attrs["pixels_without_data"] = int((mapped["class"] == NO_CLASS).sum())
     return locate(mapped, cube.rio.crs, grid_of(cube))

@@ -1,6 +1,7 @@
 """Map a cube: class, probability, entropy, margin and clear months at every pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,47 @@ def map_cube(
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
     if options.label_sets is not None:
-        raise ValueError("`label_sets` are several maps: make them with `MapRun`.")
+        raise ValueError("`label_sets` are several maps: make them with `map_label_sets`.")
     opened = open_cube(cube)
     recipe = make_recipe(opened, labels, model, options, reading, compute)
-    layers: Any = _lazily(opened, recipe) if opened.chunks else _at_once(opened, recipe, progress)
-    return as_map(layers, opened, recipe)
+    return as_map(_layers(opened, recipe, progress), opened, recipe)
+
+
+def map_label_sets(
+    cube: CubeSource | Sequence[CubeSource],
+    label_sets: Mapping[str, CandidateLabels],
+    model: Model = None,
+    *,
+    options: MapOptions = DEFAULT_OPTIONS,
+    reading: SeriesOptions = DEFAULT_READING,
+    compute: ComputeOptions = DEFAULT_COMPUTE,
+    progress: bool = True,
+) -> dict[str, xr.Dataset]:
+    """Map a cube by several sets of class names in one pass: each pixel is encoded once.
+
+    Args:
+        cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
+        label_sets: class names by the name of their set.
+        model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
+        options: prompts, smoothing, and whether embeddings are kept.
+        reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
+        compute: on what and in which precision.
+        progress: show a progress bar, for a cube in memory.
+
+    Returns:
+        A map as [`map_cube`] returns it, for each set.
+
+    Raises:
+        ValueError: cube, labels or options cannot be used; the sentence says why.
+    """
+    opened = open_cube(cube)
+    recipe = make_recipe(opened, None, model, replace(options, label_sets=label_sets), reading, compute)
+    layers = _layers(opened, recipe, progress)
+    return {name: as_map(layers, opened, recipe, name) for name in recipe.label_sets}
+
+
+def _layers(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Any:
+    return _lazily(cube, recipe) if cube.chunks else _at_once(cube, recipe, progress)
 
 
 def _at_once(cube: xr.Dataset, recipe: Recipe, progress: bool) -> Layers:
