@@ -16,10 +16,9 @@ from timesenclip_hf.cli import app
 from timesenclip_hf.cli.evaluate import DataGroup, ProtocolGroup, ReportGroup, run_evaluation
 from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.evaluation.baselines import ImageModel
-from timesenclip_hf.evaluation.harness import evaluate, evaluate_images
+from timesenclip_hf.evaluation.harness import OF, evaluate, evaluate_images
 from timesenclip_hf.evaluation.image_measurement import ImageProtocol
 from timesenclip_hf.evaluation.protocol import Checkpoint, EvaluationSet, Protocol
-from timesenclip_hf.evaluation.record import OF
 from timesenclip_hf.evaluation.report.reading import runs_of
 from timesenclip_hf.evaluation.sets import SetOptions, open_sets, simulated_set
 from timesenclip_hf.evaluation.sets.images import ImageSet

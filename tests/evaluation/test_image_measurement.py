@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 from timesenclip_hf.cli import app
 from timesenclip_hf.evaluation.baselines import embed_images, load_image_model, score_images
 from timesenclip_hf.evaluation.entries import RAW
-from timesenclip_hf.evaluation.harness import evaluate_images
+from timesenclip_hf.evaluation.harness import evaluate_images, summarise, write_record
 from timesenclip_hf.evaluation.image_measurement import CENTRINGS, VIEWS, ImageProtocol
 from timesenclip_hf.evaluation.prompts import select_prompts
-from timesenclip_hf.evaluation.record import summarise, write_record
 from timesenclip_hf.evaluation.report import write_report
 from timesenclip_hf.evaluation.sets import simulated_set
 from timesenclip_hf.evaluation.sets.images import ImageSet

@@ -3,7 +3,7 @@
 import datasets
 import evaluate
 
-from timesenclip_hf.evaluation.metrics.confidence import expected_calibration_error
+from timesenclip_hf.evaluation.metrics.labels import expected_calibration_error
 
 
 class ExpectedCalibrationError(evaluate.Metric):

@@ -27,7 +27,7 @@ class ReportGroup:
 
     def write(self, results: dict[str, Any], pictured: Sequence[Any] = ()) -> None:
         """Write the report and the record, and print a summary."""
-        from ..evaluation.record import summarise, write_record
+        from ..evaluation.harness import summarise, write_record
         from ..evaluation.report import write_report
 
         page = write_report(results, self.output, pictured)

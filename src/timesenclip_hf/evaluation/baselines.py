@@ -32,10 +32,7 @@ def nearest_mean_scores(
 
     Series (samples, time, band) have NaN where missing, and a training label is -1 where unknown. A class without a
     training sample, or without a value in common with the sample, scores minus the largest float, so that scores
-    (samples, num_classes) stay finite.
-
-    Raises:
-        ValueError: shapes or labels that do not fit, or a sample that has no value in common with any class.
+    (samples, num_classes) stay finite; a sample without a value in common with any class is a ValueError.
     """
     if len(train_series) != len(train_labels) or train_series.shape[1:] != series.shape[1:]:
         raise ValueError(
@@ -92,10 +89,8 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
     (`Zilun/GeoRSCLIP`) are published as open_clip's `.pt` files and SenCLIP (`pallavijainpj/SenCLIP`) as `.ckpt`,
     without the `config.json` that transformers wants: they must be converted to a folder of `CLIPModel` first
     (SenCLIP's by `timesenclip convert`), and until then are refused in one line. This function was tried with
-    checkpoints of random weights only, not with those of the four models.
-
-    Raises:
-        ValueError: why transformers cannot make a CLIP model of it, or there is no such device.
+    checkpoints of random weights only, not with those of the four models. A ValueError says why transformers cannot
+    make a CLIP model of it.
     """
     try:
         config = AutoConfig.from_pretrained(checkpoint)

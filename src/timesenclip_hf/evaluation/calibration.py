@@ -59,11 +59,8 @@ def fit_temperature(logits: ArrayLike, truth: ArrayLike) -> float:
     """Fit the temperature whose probabilities give the true classes (samples,) the highest likelihood.
 
     The negative log-likelihood is convex in the inverse temperature, so that its minimum is the root of its slope, and
-    the slopes at zero and at infinity tell whether there is one.
-
-    Raises:
-        ValueError: logits that are not finite, labels outside the classes, or no temperature is best: the logits are no
-            better than chance, or every sample is right.
+    the slopes at zero and at infinity tell whether there is one. There is none, and a ValueError says so, where the
+    logits are no better than chance, or every sample is right.
     """
     values, classes = as_scored(logits, truth, "logits")
     values = values - values.max(axis=1, keepdims=True)
@@ -98,10 +95,7 @@ def fit_reject_threshold(
     Thresholds are the highest calibrated probabilities (samples, classes) that occur. At each, the kept answers are
     counted, and the one-sided Clopper-Pearson bound says which precision they surely have, at the given confidence. The
     bound holds for a threshold by itself; the smallest of many that reach it is a choice, and pixels of one field are
-    alike, so measure it on another split.
-
-    Raises:
-        ValueError: probabilities or labels cannot be used, or no threshold reaches the precision.
+    alike, so measure it on another split. Where none reaches it, a ValueError says what could be reached.
     """
     values, classes = as_scored(probabilities, truth, "probabilities")
     for name, value in (("precision", precision), ("confidence", confidence)):
@@ -135,9 +129,6 @@ def calibration_report(calibration: Calibration, logits: ArrayLike, truth: Array
         `before` and `after`; and `reject`, None or `threshold`, `wanted_precision`, `confidence`, `coverage` and
         `precision` (None where nothing is kept), with `fitted` holding the last two as they were on the validation
         split, and its `lower_bound`.
-
-    Raises:
-        ValueError: logits or labels cannot be used.
     """
     values, classes = as_scored(logits, truth, "logits")
     scaled = {"before": values, "after": values / calibration.temperature}

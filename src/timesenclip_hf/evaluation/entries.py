@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from sklearn.metrics import confusion_matrix
 
-from .metrics import absent_classes, average_precision, balanced_accuracy, mean_average_precision, top_k_hits
+from .metrics import average_precision, balanced_accuracy, mean_average_precision, top_k_hits
 from .uncertainty import DEFAULT_RESAMPLING, Resampling, bootstrap, bootstrap_calibration, bootstrap_classification
 
 RAW = "raw"
@@ -53,9 +53,6 @@ def make_entry(
         `recall` by label, `confusion`, rows the truth, and the `baselines` of always answering the commonest label and
         of a blind guess. With several it is `mean_average_precision` with, as its `floor`, the mean share of samples
         with a class, which is what a ranking by chance gives; and `average_precision` by label.
-
-    Raises:
-        ValueError: no sample, labels outside the classes, scores that are not finite, or no sample has any class.
     """
     raw, labels, blocks = centring == "none", scored.labels, scored.blocks
     absent, report = _one_class(scored, calibrated=raw) if scored.truth.ndim == 1 else _several_classes(scored)
@@ -77,16 +74,14 @@ def make_entry(
 def _one_class(scored: Scored, *, calibrated: bool) -> tuple[list[int], dict[str, Any]]:
     labels, truth, blocks, resampling = scored.labels, scored.truth, scored.blocks, scored.resampling
     hits = {f"top_{k}_accuracy": top_k_hits(scored.logits, truth, k) for k in TOP_K if k < len(labels)}
-    absent = absent_classes(truth, len(labels))
     guesses = scored.logits.numpy().argmax(axis=1)
     metrics = bootstrap_classification(guesses, truth, len(labels), blocks, hits=hits, resampling=resampling)
     if calibrated:
-        probabilities = scored.logits.softmax(dim=1)
-        error = bootstrap_calibration(probabilities, truth, blocks, resampling=resampling)
+        error = bootstrap_calibration(scored.logits.softmax(dim=1), truth, blocks, resampling=resampling)
         metrics["expected_calibration_error"] = error
     confusion = confusion_matrix(truth, guesses, labels=range(len(labels)))
     counts = confusion.sum(axis=1)
-    present = np.flatnonzero(counts).tolist()
+    present, absent = np.flatnonzero(counts).tolist(), np.flatnonzero(counts == 0).tolist()
     recall = confusion.diagonal()[present] / counts[present]
     majority = {"accuracy": float(counts.max() / len(truth)), "balanced_accuracy": 1 / len(present)}
     return absent, {

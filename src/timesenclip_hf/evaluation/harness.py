@@ -1,13 +1,20 @@
-"""Evaluate checkpoints on data sets: one dictionary that JSON holds, of how good they are and how sure that is."""
+"""Evaluate checkpoints on data sets: one dictionary that JSON holds, of how good they are and how sure that is.
 
+Its figures alone are kept as a record: to be read by a person, and to be compared with.
+"""
+
+import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..files import whole_file
 from ..models.timesenclip.encoding_timesenclip import encode
 from .baselines import ImageModel
 from .calibration import Calibration, store_calibration
@@ -16,9 +23,15 @@ from .image_measurement import ImageMeasurement, ImageProtocol
 from .measurement import Measurement
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
+from .report.reading import drawn_entries, figure, runs_of
 from .sets.images import ImageSet
 
 VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", "scipy")
+# What an entry is of, and what it holds; matrices, prompts and the recalls of entries not drawn are in the report only.
+OF = ("task", "prompts", "composites", "missing", "scores")
+_HOLDS = ("samples", "metrics", "baselines", "blocks")
+_DRAWN_HOLDS = ("absent", "recall")
+_PARTS = ("model", "dataset", "notes", "retrieval", "robustness", "few_shot", "calibration", "not_run")
 
 
 @dataclass
@@ -43,10 +56,8 @@ def evaluate(
     """Evaluate checkpoints on data sets of series, taken one after the other, so that a generator keeps one in memory.
 
     Several checkpoints differ by the seed of their training: their figures are averaged. Features become embeddings by
-    [`encode`], or by a function that shares the work among processes.
-
-    Raises:
-        ValueError: no checkpoint; or labels, prompts or scores that cannot be used, which the sentence names.
+    [`encode`], or by a function that shares the work among processes. A ValueError names labels, prompts or scores that
+    cannot be used.
     """
     if not checkpoints:
         raise ValueError("There is no checkpoint to evaluate: name one.")
@@ -72,9 +83,6 @@ def evaluate_images(
     """Evaluate CLIP models on labelled images; results have the form of those of series, for [`write_report`].
 
     Each model gives a run for each set; sets are taken one after the other, so that a generator keeps one in memory.
-
-    Raises:
-        ValueError: prompts that a class lacks, or images that cannot be embedded.
     """
     protocol = protocol or ImageProtocol()
     return _results(
@@ -134,3 +142,39 @@ def _average(values: Sequence[Any], path: str) -> Any:
         # What is the same everywhere, such as a count, stays the whole number that it is.
         return first if all(value == first for value in values) else float(np.mean(values))
     return first
+
+
+def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the figures of results as JSON, rounded to six digits, a line for each dictionary without another."""
+    runs = []
+    for run in runs_of(results):
+        drawn = drawn_entries(run)
+        tasks = [
+            {name: entry[name] for name in (*OF, *_HOLDS, *(_DRAWN_HOLDS if entry in drawn else ()))}
+            for entry in run["tasks"]
+        ]
+        runs.append({part: run[part] for part in _PARTS} | {"tasks": tasks})
+    rounded = json.loads(json.dumps({**results, "runs": runs}), parse_float=lambda number: round(float(number), 6))
+    text = json.dumps(rounded, indent=1, ensure_ascii=False)
+    text = re.sub(r"\{[^{}\[\]]*\}", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def summarise(results: Mapping[str, Any]) -> str:
+    """Write a line a data set and task: raw balanced accuracy with its interval, beside the lines to beat."""
+    lines = []
+    for run in runs_of(results):
+        lines.append(f"{run['dataset']['name']} ({run['dataset']['samples']:,} samples), {run['model']['name']}")
+        for entry in drawn_entries(run):
+            metrics, baselines = entry["metrics"], entry["baselines"]
+            if "mean_average_precision" in metrics:
+                text = f"mean average precision {figure(metrics['mean_average_precision'])}"
+            else:
+                majority, chance = baselines["majority"]["balanced_accuracy"], baselines["chance"]
+                mean_recall = figure(metrics["balanced_accuracy"])
+                text = f"balanced accuracy {mean_recall}, majority {majority:.3f}, chance {chance:.3f}"
+            lines.append(f"  {entry['task']:<26} {text}, {entry['prompts']} prompts")
+        lines += [f"  {suite} was not run: {reason}" for suite, reason in run["not_run"].items()]
+    return "\n".join(lines)

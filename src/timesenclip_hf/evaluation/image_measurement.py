@@ -51,12 +51,10 @@ class ImageProtocol:
 class ImageMeasurement:
     """Measure one model on one set, whose images are embedded at once."""
 
-    def __init__(
-        self, image_model: ImageModel, images: ImageSet, protocol: ImageProtocol, *, progress: bool = False
-    ) -> None:
-        self._model, self._images, self._protocol = image_model, images, protocol
-        self._embeds = embed_images(image_model, images.images, progress=progress)
-        self._scale = image_model.model.logit_scale.detach().exp().float().cpu()
+    def __init__(self, model: ImageModel, images: ImageSet, protocol: ImageProtocol, *, progress: bool = False) -> None:
+        self._model, self._images, self._protocol = model, images, protocol
+        self._embeds = embed_images(model, images.images, progress=progress)
+        self._scale = model.model.logit_scale.detach().exp().float().cpu()
         self._notes = list(images.notes)
 
     def run(self) -> dict[str, Any]:

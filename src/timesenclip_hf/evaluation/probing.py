@@ -39,10 +39,8 @@ def split_rows_by_place(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split rows into half to fit on and half to judge on, whole blocks of land to one or the other.
 
-    The rows of a point stay together. Without coordinates, WGS84 degrees, the split is random.
-
-    Raises:
-        ValueError: coordinates that are none, or too few blocks.
+    The rows of a point stay together. Without coordinates, WGS84 degrees, the split is random; a ValueError says that
+    there are too few blocks.
     """
     shares = {"fit": 0.5, "judge": 0.5}
     if longitude is None or latitude is None:

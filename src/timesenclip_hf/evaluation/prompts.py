@@ -203,8 +203,7 @@ def prompt_selection_report(
         balanced accuracy on the same resamples; and `random`, mean and standard deviation by metric.
 
     Raises:
-        ValueError: the splits share a point, the held-out one lacks labels or has some that are no candidates, there
-            are fewer than two classes, or one has no prompt.
+        ValueError: the splits share a point, or the held-out one lacks labels or has some that are no candidates.
     """
     texts = {label: sorted(set(prompts)) for label, prompts in read_labels(candidate_labels).items()}
     truth, template = _check_splits(selection, held_out, list(texts)), options.hypothesis_template
@@ -253,15 +252,13 @@ def _gain(guesses: np.ndarray, others: np.ndarray, truth: np.ndarray, blocks: np
 
 def _check_splits(selection: EmbeddedSplit, held_out: EmbeddedSplit, labels: Sequence[str]) -> np.ndarray:
     """Return the class indices of the held-out points."""
-    shared = sorted(set(selection.point_ids) & set(held_out.point_ids))
-    if shared:
+    if shared := sorted(set(selection.point_ids) & set(held_out.point_ids)):
         raise ValueError(
             f"The two splits share {len(shared)} points, such as {shared[0]!r}: prompts are judged on points that did "
             "not select them."
         )
     if held_out.labels is None:
         raise ValueError("The held-out split has no labels: without them no choice of prompts can be judged.")
-    strange = sorted(set(held_out.labels) - set(labels))
-    if strange:
+    if strange := sorted(set(held_out.labels) - set(labels)):
         raise ValueError(f"{strange[0]!r} is a label of the held-out split, but no candidate: give it prompts.")
     return np.asarray([labels.index(label) for label in held_out.labels])

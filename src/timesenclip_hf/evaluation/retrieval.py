@@ -62,9 +62,6 @@ def retrieval_report(
         gallery goes, are `{"value", "low", "high", "chance"}`. Words, being few, get no intervals, but also
         `precision@k` and `mean_average_precision` with their `chance`, `average_precision` by class, and the `absent`
         classes, which do not ask. Samples of unknown class take no part in class hits.
-
-    Raises:
-        ValueError: nothing to retrieve, sizes that do not fit, or embeddings without a direction.
     """
     if photo_embeds is None and class_embeds is None:
         raise ValueError("There is nothing to retrieve: give `photo_embeds`, or `class_embeds` with `labels`.")

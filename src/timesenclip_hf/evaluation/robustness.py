@@ -66,9 +66,6 @@ def perturb(
         level: how much, in the unit of the perturbation; the name of a band for "band"; 0 for none.
         extractor: the one that made the features; it knows their bands and scaling.
         seed: of the draw; the same seed, number of series and perturbation, the same damage.
-
-    Raises:
-        ValueError: no such perturbation, or a level that it does not have.
     """
     change = _checked(perturbation, level, extractor).change
     plain = {name: torch.as_tensor(features[name]) for name in extractor.model_input_names}

@@ -61,9 +61,7 @@ class Samples:
         """Read a dataset of the schema, of composites of one length; its class columns become labels.
 
         Columns of text become labels too where they are among `texts`, each value a class.
-
-        Raises:
-            ValueError: the dataset is empty, lacks a column, holds native acquisitions, or has a label of no class.
+        A dataset that is empty, lacks a column, holds native acquisitions, or has a label of no class is a ValueError.
         """
         if len(dataset) == 0:
             raise ValueError(f"The split {split!r} of {name} is empty: there is nothing to evaluate.")
@@ -115,9 +113,6 @@ class Samples:
 
         Time steps are first taken away that lie in `missing` months, 0 = January, then merged to so many `composites`
         by medians over equal parts of the year: 4 for quarters, 1 for the year; they stay as they are when left out.
-
-        Raises:
-            ValueError: the samples have fewer time steps than asked for, or these do not divide the year.
         """
         series, months = self.series, self.months
         if missing:
@@ -144,10 +139,7 @@ def parse_months(missing: str | Sequence[int] | None) -> tuple[str | None, tuple
     """Read months to leave out: what to call them, `None` where nothing is left out, and which, 0 = January.
 
     They go by "winter", "growing season", names such as "jan,feb", numbers 1 to 12 such as "1,2,12" or `[1, 2, 12]`;
-    `None` or "none" leaves out nothing.
-
-    Raises:
-        ValueError: not a season, nor months.
+    `None` or "none" leaves out nothing; anything else is a ValueError.
     """
     if missing is None or missing == "none":
         return None, ()

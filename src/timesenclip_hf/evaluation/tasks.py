@@ -100,10 +100,7 @@ def tasks_of(
 
     Label columns are all with a known label where none are named, but the LUCAS codes, countries last. The label set of
     a column goes by the name or path that [`load_taxonomy`] takes; the schema's is taken for its own columns, and the
-    class names themselves for any other, where none is given.
-
-    Raises:
-        ValueError: no such column or label set, or nothing to evaluate.
+    class names themselves for any other, where none is given. That there is nothing to evaluate is a ValueError.
     """
     named = dict(taxonomies or {})
     for column in (*(columns or ()), *named):

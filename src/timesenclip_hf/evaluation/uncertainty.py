@@ -20,7 +20,7 @@ from scipy.sparse import coo_array
 
 from .metrics import ArrayLike, as_array, balanced_accuracy, calibration_gaps, macro_f1
 from .metrics.arrays import as_label_pair
-from .metrics.confidence import BINS
+from .metrics.labels import BINS
 
 Interval = dict[str, float]
 
@@ -65,10 +65,7 @@ def bootstrap_classification(
 
     A class that a resample lacks is left out of that resample's means, as it is of the figure itself. Predictions and
     truth are class indices (samples,); hits are (samples,) booleans by name, such as whether the true class was among
-    the first three. Whole blocks are drawn, or single samples without them.
-
-    Raises:
-        ValueError: labels outside the classes, hits that are no booleans, or fewer than two blocks.
+    the first three. Whole blocks are drawn, at least two, or single samples without them.
     """
     guesses, classes = as_label_pair(predicted, truth, num_classes)
     shares: dict[str, ArrayLike] = {"accuracy": guesses == classes, **(hits or {})}
@@ -92,10 +89,8 @@ def bootstrap_shares(
 ) -> dict[str, Interval]:
     """Compute shares of hits, such as Recall@1 and Recall@5 from [`hit_ranks`], as `{"value", "low", "high"}`.
 
-    Hits are (samples,) booleans by name, all of the same samples; blocks are drawn, or single samples without them.
-
-    Raises:
-        ValueError: no hits, unequal lengths, values that are no booleans, or fewer than two blocks.
+    Hits are (samples,) booleans by name, at least one, all of the same samples; at least two blocks are drawn, or
+    single samples without them.
     """
     shares = {name: as_array(values) for name, values in hits.items()}
     if not shares:
@@ -129,10 +124,7 @@ def bootstrap_calibration(
     its hits), and an error near it is no evidence of miscalibration. A resample is raised once more than the samples
     were; the percentiles are moved down by that, so that they say how the figure varies. Single samples, where there
     are no blocks, are drawn by kinds whose gap of confidence and hit is the same to a two-hundredth, which takes less
-    than a thousandth off its variance.
-
-    Raises:
-        ValueError: rows that are no probabilities, labels outside the classes, or fewer than two blocks.
+    than a thousandth off its variance. There are at least two blocks.
     """
     bin_of, gaps = calibration_gaps(probabilities, truth)
     value = float(np.abs(np.bincount(bin_of, weights=gaps)).sum() / len(bin_of))
@@ -162,10 +154,7 @@ def bootstrap(
     """Compute any figure of some rows, given as row numbers, with its percentile interval, anew for each resample.
 
     Whole blocks are drawn, or single samples without them, as in `bootstrap(lambda rows: kendall_tau(predicted[rows],
-    truth[rows]), len(truth))`.
-
-    Raises:
-        ValueError: no samples, or fewer than two blocks.
+    truth[rows]), len(truth))`. There are at least one sample and two blocks.
     """
     if num_samples < 1:
         raise ValueError("There are no samples to draw from.")

@@ -9,6 +9,7 @@ from timesenclip_hf.evaluation.metrics import (
     absent_classes,
     average_precision,
     balanced_accuracy,
+    expected_calibration_error,
     macro_f1,
     mean_average_precision,
     top_k_accuracy,
@@ -70,3 +71,23 @@ def test_average_precision_is_that_of_scikit_learn_and_nan_where_a_class_is_abse
     np.testing.assert_array_equal(np.isnan(values), ~occurs)
     expected = sk.average_precision_score(targets[:, occurs], scores.round(1)[:, occurs], average="macro")
     assert mean_average_precision(scores.round(1), targets) == pytest.approx(expected, abs=1e-12)
+
+
+@given(seed=seeds, bins=st.integers(1, 30))
+def test_expected_calibration_error_is_that_of_a_loop_over_bins(seed, bins):
+    scores, truth, _ = draw(seed)
+    probabilities = np.exp(2 * scores) / np.exp(2 * scores).sum(axis=1, keepdims=True)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    expected = 0.0
+    for place in range(bins):
+        held = (confidence > place / bins) & (confidence <= (place + 1) / bins)
+        if held.any():
+            expected += held.mean() * abs(right[held].mean() - confidence[held].mean())
+    assert expected_calibration_error(probabilities, truth, bins) == pytest.approx(expected, abs=1e-12)
+
+
+def test_certain_and_right_is_calibrated_and_certain_and_wrong_is_not():
+    assert expected_calibration_error(np.eye(3), [0, 1, 2]) == 0
+    assert expected_calibration_error(np.eye(3), [1, 2, 0]) == 1
+    # On an edge of two bins, 0.6 belongs to the lower one: the two samples share it, half of them right.
+    assert expected_calibration_error([[0.6, 0.4], [0.6, 0.4]], [0, 1], bins=5) == pytest.approx(0.1)

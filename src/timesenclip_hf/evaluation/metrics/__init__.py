@@ -7,11 +7,12 @@ answer does.
 """
 
 from .arrays import ArrayLike, as_array, as_labels, as_scored
-from .confidence import calibration_gaps, expected_calibration_error
 from .labels import (
     absent_classes,
     average_precision,
     balanced_accuracy,
+    calibration_gaps,
+    expected_calibration_error,
     macro_f1,
     mean_average_precision,
     top_k_accuracy,

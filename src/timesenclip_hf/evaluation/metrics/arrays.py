@@ -18,11 +18,7 @@ def as_array(values: ArrayLike) -> np.ndarray:
 
 
 def as_scores(scores: ArrayLike, name: str = "scores") -> np.ndarray:
-    """Read scores as float64 (samples, classes).
-
-    Raises:
-        ValueError: another shape, nothing in it, or a value that is not finite; the sentence calls it `name`.
-    """
+    """Read scores as float64 (samples, classes), at least one, all finite, or raise ValueError about `name`."""
     values = as_array(scores)
     if values.ndim != 2 or not values.size:
         raise ValueError(f"`{name}` must be (samples, classes) with at least one of each, got {values.shape}.")
@@ -40,9 +36,7 @@ def as_labels(
 ) -> np.ndarray:
     """Read class indices as int64 (samples,), of so many classes and samples where these are known.
 
-    Raises:
-        ValueError: another shape, nothing in it, fractions, or an index outside the classes, such as the -1 of a
-            class that is not known; the sentence calls them `name`.
+    An index outside the classes, such as the -1 of a class that is not known, is a ValueError about `name`.
     """
     values = as_array(labels)
     if values.ndim != 1 or not values.size:

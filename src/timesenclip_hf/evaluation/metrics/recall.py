@@ -29,9 +29,7 @@ def hit_ranks(
 
     Embeddings (rows, dim) are made unit here and compared on the device of the queries; labels and ids are numbers or
     strings. With the ids of points, items of a query's own point are left out: for a gallery that holds the queries.
-
-    Raises:
-        ValueError: embeddings without a direction, unequal sizes, or the ids of one side only.
+    Embeddings without a direction are a ValueError.
     """
     left = _as_unit(queries, "queries")
     right = _as_unit(gallery, "gallery").to(left)

@@ -67,15 +67,14 @@ class ImageColumn:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         """Read some images (rows, height, width, 3); one of another size than the first is a ValueError."""
-        numbers = range(*rows.indices(len(self)))
-        images = [self._read(row) for row in numbers]
-        odd = next((row for row, image in zip(numbers, images, strict=True) if image.shape != self.shape[1:]), None)
-        if odd is not None:
-            raise ValueError(
-                f"Image {odd} is {images[numbers.index(odd)].shape}, the first is {self.shape[1:]}: "
-                "bring images of one size together, and crop or leave out the others."
-            )
-        return np.stack(images)
+        images = {row: self._read(row) for row in range(*rows.indices(len(self)))}
+        for row, image in images.items():
+            if image.shape != self.shape[1:]:
+                raise ValueError(
+                    f"Image {row} is {image.shape}, the first is {self.shape[1:]}: bring images of one size together, "
+                    "and crop or leave out the others."
+                )
+        return np.stack(list(images.values()))
 
     def _read(self, row: int) -> np.ndarray:
         image = self._images[row]["image"]
@@ -89,11 +88,8 @@ def open_image_sets(
 
     A name is "simulated"; "eurosat:SOURCE" or "bigearthnet:FOLDER", as their readers take it; or folder or Hub id of a
     dataset with the columns `image` and one of classes, "label" if no other is named. At most so many images are read,
-    the first; of EuroSAT, whose files lie class by class, a sample that is drawn.
-
-    Raises:
-        FileNotFoundError: no such folder.
-        ValueError: a folder or dataset that cannot be used, which the sentence names.
+    the first; of EuroSAT, whose files lie class by class, a sample that is drawn. FileNotFoundError says that there is
+    no such folder, ValueError that it cannot be used.
     """
     for name in names:
         kind, _, source = name.partition(":")
