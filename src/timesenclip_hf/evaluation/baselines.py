@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics.pairwise import nan_euclidean_distances
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPModel
 from transformers.utils import logging
 
 from ..classification import check_device
+from ..extras import needs_extra
 from ..files import first_line, weights_hash
 from ..models.senclip.image_processing_senclip import seems_bgr, to_eight_bit
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
+
+with needs_extra("eval"):
+    from sklearn.metrics.pairwise import nan_euclidean_distances
 
 logger = logging.get_logger(__name__)
 

@@ -9,11 +9,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import log_softmax, softmax
-from scipy.stats import beta
 
+from ..extras import needs_extra
 from .metrics import ArrayLike, as_scored, expected_calibration_error
+
+with needs_extra("eval"):
+    from scipy.optimize import brentq
+    from scipy.special import log_softmax, softmax
+    from scipy.stats import beta
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix
 
+from ..extras import needs_extra
 from .metrics import average_precision, balanced_accuracy, mean_average_precision, top_k_hits
 from .uncertainty import DEFAULT_RESAMPLING, Resampling, bootstrap, bootstrap_calibration, bootstrap_classification
+
+with needs_extra("eval"):
+    from sklearn.metrics import confusion_matrix
 
 RAW = "raw"
 TOP_K = (3, 5)

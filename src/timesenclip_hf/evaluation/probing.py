@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
-from sklearn.neighbors import KNeighborsClassifier
 
 from ..data.splits import blocked_split, random_split, split_rows
+from ..extras import needs_extra
 from .entries import short_report
 from .metrics import ArrayLike, as_array, as_labels, macro_f1
+
+with needs_extra("eval"):
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.neighbors import KNeighborsClassifier
 
 ALL = "all"
 SHOTS = (1, 5, 10, 50, ALL)

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import hypergeom
 
 from ..data.schema import UNKNOWN
+from ..extras import needs_extra
 from ..models.timesenclip.zero_shot_timesenclip import score
 from .metrics import ArrayLike, as_array, average_precision, hit_ranks
 from .uncertainty import DEFAULT_RESAMPLING, Resampling, bootstrap_shares
+
+with needs_extra("eval"):
+    from scipy.stats import hypergeom
 
 KS = (1, 5, 10)
 

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import reduce
 
+from ..extras import needs_extra
 from ..models.timesenclip.encoding_timesenclip import encode
 from ..runtimes.plan import plan_of
+
+with needs_extra("eval"):
+    from accelerate import PartialState
+    from accelerate.utils import reduce
 
 
 def encode_together(model: Any, features: Mapping[str, torch.Tensor]) -> torch.Tensor:

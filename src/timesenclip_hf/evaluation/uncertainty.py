@@ -16,11 +16,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
 
+from ..extras import needs_extra
 from .metrics import ArrayLike, as_array, balanced_accuracy, calibration_gaps, macro_f1
 from .metrics.arrays import as_label_pair
 from .metrics.labels import BINS
+
+with needs_extra("eval"):
+    from scipy.sparse import coo_array
 
 Interval = dict[str, float]
 

@@ -6,19 +6,22 @@ lower index comes first, as `argmax` has it, so that a model which answers the s
 answer does.
 """
 
+from ...extras import needs_extra
 from .arrays import ArrayLike, as_array, as_labels, as_scored
-from .labels import (
-    absent_classes,
-    average_precision,
-    balanced_accuracy,
-    calibration_gaps,
-    expected_calibration_error,
-    macro_f1,
-    mean_average_precision,
-    top_k_accuracy,
-    top_k_hits,
-)
 from .recall import hit_ranks, instance_recall_at_k, recall_at_k
+
+with needs_extra("eval"):
+    from .labels import (
+        absent_classes,
+        average_precision,
+        balanced_accuracy,
+        calibration_gaps,
+        expected_calibration_error,
+        macro_f1,
+        mean_average_precision,
+        top_k_accuracy,
+        top_k_hits,
+    )
 
 __all__ = [
     "ArrayLike",
