@@ -153,9 +153,9 @@ def as_series(column: Any, *, num_bands: int = len(BANDS), crop: int = 1) -> np.
     values = as_array(column["series"] if isinstance(column, Mapping) or hasattr(column, "schema") else column)
     per_time = num_bands * crop**2
     if values.ndim != 2 or values.shape[1] % per_time:
+        rule = f"must hold lists of one length, a multiple of {per_time}, got the shape {values.shape}"
         raise ValueError(
-            f"The column `series` must hold lists of one length, a multiple of {per_time}, got the shape "
-            f"{values.shape}: native acquisitions go row by row through the feature extractor."
+            f"The column `series` {rule}: native acquisitions go row by row through the feature extractor."
         )
     shape = (len(values), -1, num_bands) if crop == 1 else (len(values), -1, num_bands, crop, crop)
     return np.asarray(values.reshape(shape))

@@ -93,7 +93,12 @@ def import_parts(
         check_identity(folder, report.identity, known, _KIND)
         shutil.rmtree(work, ignore_errors=True)
         return report
-    _open_work_folder(work, known)
+    if (work / PLAN_FILE).exists():
+        check_identity(folder, read_json(work / PLAN_FILE), known, _KIND)
+    elif any(folder.glob("data/*.parquet")):
+        raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
+    work.mkdir(parents=True, exist_ok=True)
+    write_json(work / PLAN_FILE, known)
     files = [work / f"{index:06}.parquet" for index in range(len(parts))]
     _write_parts(parts, files, partial(_write_part, reader, features), workers, progress)
     problems = [*problems, *(Problem(**entry) for file in files for entry in read_json(file.with_suffix(".json")))]
@@ -107,16 +112,6 @@ def import_parts(
     report.write()
     shutil.rmtree(work)
     return report
-
-
-def _open_work_folder(work: Path, identity: dict[str, Any]) -> None:
-    plan = work / PLAN_FILE
-    if plan.exists():
-        check_identity(work.parent, read_json(plan), identity, _KIND)
-    elif any(work.parent.glob("data/*.parquet")):
-        raise ValueError(f"{work.parent} holds a dataset already: choose another folder, or delete it.")
-    work.mkdir(parents=True, exist_ok=True)
-    write_json(plan, identity)
 
 
 def _write_parts(
@@ -141,9 +136,8 @@ def _run(write: Callable[[_Job], int], jobs: Sequence[_Job], workers: int) -> It
         for done in as_completed([pool.submit(write, item) for item in jobs]):
             yield done.result()
     except BrokenProcessPool:
-        raise RuntimeError(
-            "A reading process was ended from outside, perhaps for want of memory: run again, what is written is kept."
-        ) from None
+        ended = "A reading process was ended from outside, perhaps for want of memory"
+        raise RuntimeError(f"{ended}: run again, what is written is kept.") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

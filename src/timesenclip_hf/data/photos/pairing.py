@@ -164,7 +164,7 @@ def _read_part(
 ) -> Iterator[Row | Problem]:
     """Yield the rows of a part with their photos, in a worker."""
     start, points = task
-    rows = _survey_rows(points) if series is None else _series_rows(series, start, points)
+    rows = map(_survey_row, points) if series is None else _series_rows(series, start, points)
     for row, point in zip(rows, points, strict=True):
         photos, problems = _pair_photos(point, options)
         seen = any(photo["image"] for photo in photos)
@@ -204,11 +204,9 @@ def _pair_photos(point: SurveyPoint, options: PhotoOptions) -> tuple[list[dict[s
     return photos, [Problem(reason, point.point_id, detail=detail, skipped=False) for reason, detail in remarks]
 
 
-def _survey_rows(points: Sequence[SurveyPoint]) -> Iterator[dict[str, Any]]:
-    for point in points:
-        row = point._asdict()
-        del row["not_taken"]
-        yield {**row, **classes_of_codes(point.lc1, point.lu1), "habitat": UNKNOWN, "bioregion": UNKNOWN}
+def _survey_row(point: SurveyPoint) -> dict[str, Any]:
+    row = {name: value for name, value in point._asdict().items() if name != "not_taken"}
+    return {**row, **classes_of_codes(point.lc1, point.lu1), "habitat": UNKNOWN, "bioregion": UNKNOWN}
 
 
 def _series_rows(series: Dataset, start: int, points: Sequence[SurveyPoint]) -> Iterator[dict[str, Any]]:

@@ -46,10 +46,8 @@ def import_upstream_embeddings(
             vectors[photo] = vector
     if not vectors:
         key, tensor = next(iter(tensors.items()))
-        raise ValueError(
-            f"{path} has no embedding under a key such as BE_38023110N: its first key is {key!r} with a tensor of "
-            f"shape {tuple(tensor.shape)}."
-        )
+        first_entry = f"its first key is {key!r} with a tensor of shape {tuple(tensor.shape)}"
+        raise ValueError(f"{path} has no embedding under a key such as BE_38023110N: {first_entry}.")
     photos = sorted(vectors)
     num_shards = -(-len(photos) // shard_size)
     target = Path(output)

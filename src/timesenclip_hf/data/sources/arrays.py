@@ -77,9 +77,8 @@ def dataset_from_series(
     columns = dict(columns or {})
     wrong = next((name for name, column in columns.items() if len(column) != count), None)
     if wrong is not None:
-        raise ValueError(
-            f"The column {wrong!r} has {len(columns[wrong])} values for {count} series: give one for each."
-        )
+        values = len(columns[wrong])
+        raise ValueError(f"The column {wrong!r} has {values} values for {count} series: give one for each.")
     points = [str(point) for point in columns.get("point_id", ids if ids is not None else range(count))]
     columns = {"year": read.pop("year"), **columns, "point_id": points}
     remarks: list[Problem] = [] if problems is None else problems

@@ -115,11 +115,9 @@ def dataset_from_labels(
     Raises:
         ValueError: the grids differ, or no labelled pixel has a clear observation.
     """
-    if reference.shape != cube["reflectance"].shape[2:]:
-        raise ValueError(
-            f"The labels have {reference.shape} pixels, the cube {cube['reflectance'].shape[2:]}: read them on the "
-            "cube's grid."
-        )
+    shape = cube["reflectance"].shape[2:]
+    if reference.shape != shape:
+        raise ValueError(f"The labels have {reference.shape} pixels, the cube {shape}: read them on the cube's grid.")
     names = list(reference.attrs["labels"])
     random = np.random.default_rng(seed)
     chosen = []
@@ -127,7 +125,7 @@ def dataset_from_labels(
         pixels = np.flatnonzero(reference.values.ravel() == index)
         drawn = per_label is not None and len(pixels) > per_label
         chosen.append(random.choice(pixels, per_label, replace=False) if drawn else pixels)
-    rows, across = np.unravel_index(np.sort(np.concatenate(chosen)), reference.shape)
+    rows, across = np.unravel_index(np.sort(np.concatenate(chosen)), shape)
     longitude, latitude = transform(cube.rio.crs, WGS84, cube["x"].values[across], cube["y"].values[rows])
     columns = {
         "point_id": [f"{row}_{column}" for row, column in zip(rows, across, strict=True)],

@@ -146,20 +146,18 @@ class _Reader(PictureReader):
 
 def _find_files(folder: Path, reader: _Reader) -> list[Picture]:
     """List every image with the index of its class, sorted by class and name."""
-    taxonomy = load_taxonomy("eurosat")
-    files = []
+    taxonomy, files = load_taxonomy("eurosat"), []
+    names = ", ".join(taxonomy.names)
     for entry in sorted(path for path in existing_folder(folder).iterdir() if path.is_dir()):
         try:
             label = taxonomy.find(entry.name)
         except ValueError:
-            raise ValueError(
-                f"{folder} has a folder {entry.name!r}, which is no class of EuroSAT: it must hold the folders "
-                f"{', '.join(taxonomy.names)}, or some of them."
-            ) from None
+            wrong = f"{folder} has a folder {entry.name!r}, which is no class of EuroSAT"
+            raise ValueError(f"{wrong}: it must hold the folders {names}, or some of them.") from None
         images = [file for file in entry.iterdir() if file.suffix.lower() in (*_PICTURES, *_RASTERS)]
         files += [Picture(file, taxonomy.indices[label.code]) for file in images]
     if not files:
-        raise FileNotFoundError(f"{folder} holds no image in folders named {', '.join(taxonomy.names)}.")
+        raise FileNotFoundError(f"{folder} holds no image in folders named {names}.")
     files.sort(key=lambda file: (file.label, file.path))
     picture = next((file.path for file in files if file.path.suffix.lower() in _PICTURES), None)
     if picture is not None and (reader.bands or reader.located):
@@ -172,10 +170,9 @@ def _open_copy(source: str, split: str | None) -> Dataset:
     try:
         dataset = read_dataset(source, split or ALL)
     except (FileNotFoundError, DatasetsError) as error:
-        raise ValueError(
-            f"There is neither a folder {source} nor such a dataset on the Hub ({first_line(error)}): give "
-            'the folder of the ten classes, or an id such as "timm/eurosat-rgb".'
-        ) from None
+        absent = f"There is neither a folder {source} nor such a dataset on the Hub ({first_line(error)})"
+        hint = 'give the folder of the ten classes, or an id such as "timm/eurosat-rgb"'
+        raise ValueError(f"{absent}: {hint}.") from None
     features = dataset.features
     if not isinstance(features.get("image"), Image) or not isinstance(features.get("label"), ClassLabel):
         raise ValueError(f"{source} must have a column `image` of pictures and a column `label` of classes.")

@@ -186,9 +186,8 @@ def _find_columns(header: Sequence[str], path: Path) -> dict[str, int]:
     indices = {name: matches[0] for name, matches in known.items() if matches}
     for name in ("point_id", "country"):
         if name not in indices:
-            raise ValueError(
-                f"{path.name} is no LUCAS survey: it has no column {COLUMNS[name][0]!r}, but {', '.join(header[:6])}."
-            )
+            columns = f"no column {COLUMNS[name][0]!r}, but {', '.join(header[:6])}"
+            raise ValueError(f"{path.name} is no LUCAS survey: it has {columns}.")
     if not ({"th_lat", "th_long"} <= set(indices) or {"gps_lat", "gps_long"} <= set(indices)):
         raise ValueError(f"{path.name} has no columns for the place: 'th_lat' and 'th_long', or 'gps_lat' and so on.")
     return indices
