@@ -126,7 +126,7 @@ def empty_names(file: Path) -> Iterator[tuple[int, str]]:
 def looks(file: Path) -> Iterator[tuple[int, str]]:
     """Find "look" for an acquisition in a text file, in prose or in a name."""
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", line.replace('"--looks"', "")).replace("_", " ")
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", line.replace("--looks", "")).replace("_", " ")
         if LOOK.search(words):
             yield number, line.strip()
 

@@ -3,6 +3,8 @@
 Nearby points resemble each other, so that a random split measures interpolation; blocks of a grid in km measure what
 happens in a landscape that was not trained on. A point that was surveyed in several years is one point: it goes by its
 id, into one split. The result depends on the ids, the places and the seed only, never on the order of the rows.
+
+Written by hand: scikit-learn's splitters draw by the order of the rows, and know no blocks of land.
 """
 
 import csv

@@ -67,3 +67,13 @@ def test_where_the_package_is_not_installed_the_plain_model_computes_the_same(to
     monkeypatch.setitem(sys.modules, "timesenclip_hf.runtimes.plan", None)
     assert type(fastest_tower(tower)) is PlainTower
     torch.testing.assert_close(encode(tower, features), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_that_are_saved_narrow_are_computed_without_the_package_on_any_processor(tower, dtype):
+    narrow = TimeSenCLIPPixelModel(tower.config).to(dtype).eval()
+    narrow.load_state_dict(tower.state_dict())
+    series = torch.rand(3, 12, 10, generator=torch.Generator().manual_seed(0))
+    pooled = PlainTower(narrow)(series)
+    assert pooled.dtype == torch.float32
+    assert torch.nn.functional.cosine_similarity(pooled, PlainTower(tower)(series)).min() > 0.99

@@ -2,6 +2,7 @@
 
 A pixel depends on a known number of pixels around it, the halo, in an order of its own neighbours: a raster in chunks
 that overlap by the halo gives the same bits as the raster at once. Beyond the raster there is nothing.
+The Potts model is written by hand: libraries of it work on a whole raster in memory, not in chunks bit by bit.
 """
 
 from contextlib import suppress

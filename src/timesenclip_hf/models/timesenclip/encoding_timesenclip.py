@@ -92,7 +92,8 @@ class PlainTower:
         self.model = model
         self.device = model.device if device is None else device
         precision = precision_name(dtype, model.dtype)
-        check_precision(precision, self.device)
+        if dtype is not None:  # weights as they are saved are computed as well as PyTorch can
+            check_precision(precision, self.device)
         self.product_type, _ = PRECISIONS[precision]
 
     def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:

@@ -1,4 +1,7 @@
-"""Take medians of what is observed, fast: by a network of comparisons for a few values, by sorting for many."""
+"""Take medians of what is observed, fast: by a network of comparisons for a few values, by sorting for many.
+
+Written by hand: numpy's nanmedian is many times slower, as `training/benchmarks/test_compositing.py` prints.
+"""
 
 from functools import lru_cache
 
