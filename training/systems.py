@@ -200,12 +200,13 @@ class PixelSystem(System):
 
     def __init__(self, setting: Setting, processor: TimeSenCLIPProcessor | None) -> None:
         super().__init__(setting, processor)
-        self.processor = self._build_processor(processor)
         set_seed(setting.training.seed)
         width = setting.clip.config.projection_dim
         self.tower = build_tower(setting.model, width)
         self.views = SeriesAndPhotos(self.tower, PhotoPooling(cast(PoolingMethod, setting.model.photo_pooling), width))
         self.augment = build_augmentation(setting.training)
+        # After the tower, whose sentence names a checkpoint that cannot be read.
+        self.processor = self._build_processor(processor)
 
     def _build_processor(self, processor: TimeSenCLIPProcessor | None) -> TimeSenCLIPProcessor:
         """Choose how the model reads series, words and photos; series as the tower to go on from does."""
