@@ -4,16 +4,14 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.support.extras import distribution_of
-from training.evidence.house_structure import import_circles, layers, module_name
+from training.evidence.house_structure import import_circles, imports, layers, module_name
 
 packaging_requirements = pytest.importorskip("packaging.requirements", reason="needs the extra dev")
 packaging_utils = pytest.importorskip("packaging.utils", reason="needs the extra dev")
@@ -38,40 +36,6 @@ def distributions(requirements: list[str]) -> set[str]:
 INSTALLED = packages_distributions()  # reads the records of every package: once
 BASE = distributions(PROJECT["dependencies"])
 EXTRAS = {name: distributions(lines) for name, lines in PROJECT["optional-dependencies"].items()}
-
-
-class Import(NamedTuple):
-    """One imported module, absolute, its line, and the extra that `needs_extra` names around it."""
-
-    module: str
-    line: int
-    extra: str | None
-
-
-def imports(file: Path) -> Iterator[Import]:
-    """Every import of a file, inside functions too."""
-    name = module_name(file)
-    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    yield from _imports(ast.parse(file.read_text()), package, None)
-
-
-def _imports(node: ast.AST, package: str, extra: str | None) -> Iterator[Import]:
-    if isinstance(node, ast.With):
-        calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
-        named = [call.args[0].value for call in calls if getattr(call.func, "id", "") == "needs_extra"]
-        extra = named[0] if named else extra
-    if isinstance(node, ast.Import):
-        yield from (Import(alias.name, node.lineno, extra) for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        parts = package.split(".")
-        base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
-        target = ".".join(filter(None, [base, node.module]))
-        folder = ROOT / "src" / target.replace(".", "/") if target.startswith(PACKAGE) else None
-        for alias in node.names:
-            is_module = folder and ((folder / alias.name).is_dir() or (folder / f"{alias.name}.py").is_file())
-            yield Import(f"{target}.{alias.name}" if is_module else target, node.lineno, extra)
-    for child in ast.iter_child_nodes(node):
-        yield from _imports(child, package, extra)
 
 
 def layer_of(module: str) -> str:

@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 from typer.testing import CliRunner
 
+from tests.support.image_files import random_pictures
 from timesenclip_hf.cli import app
 from timesenclip_hf.evaluation.baselines import embed_images, load_image_model, score_images
 from timesenclip_hf.evaluation.entries import RAW
@@ -30,10 +31,6 @@ COVERS = Task("covers", "labels", load_taxonomy("bigearthnet19"))
 @pytest.fixture(scope="module")
 def image_model(tiny_clip):
     return load_image_model(str(tiny_clip))
-
-
-def random_pictures(count, seed=0, side=40):
-    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")

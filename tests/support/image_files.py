@@ -13,7 +13,7 @@ from timesenclip_hf.data.sources.bigearthnet import SIDES
 
 def write_picture(path: Path, size: int = 64, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
+    Image.fromarray(random_pictures(1, seed, size)[0]).save(path)
     return path
 
 
@@ -32,3 +32,8 @@ def write_patch(
         content = {"labels": list(labels), "acquisition_date": "2017-06-17 11:33:21"}
         (path / f"{name}_labels_metadata.json").write_text(json.dumps(content))
     return bands
+
+
+def random_pictures(count: int, seed: int = 0, side: int = 40) -> np.ndarray:
+    """RGB pictures of chance, (count, side, side, 3) uint8."""
+    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from training.evidence.claims import ROOT
 
@@ -66,6 +67,14 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.file.relative_to(ROOT)}:{self.line}: {self.kind}: {self.what}"
+
+
+class Import(NamedTuple):
+    """Describe an imported module: absolute, with its line and the extra that `needs_extra` names around it."""
+
+    module: str
+    line: int
+    extra: str | None
 
 
 def python_files(*folders: Path) -> list[Path]:
@@ -137,51 +146,41 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports_at_load(file: Path, modules: set[str]) -> set[str]:
-    """Name the package's modules that a file imports when it is loaded, not inside functions."""
+def imports(file: Path) -> Iterator[Import]:
+    """Give every import of a file of the package, inside functions too."""
     name = module_name(file)
     package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    targets: set[str] = set()
-    waiting: list[ast.AST] = list(ast.parse(file.read_text(encoding="utf-8")).body)
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
-        if isinstance(node, ast.ImportFrom):
-            parts = package.split(".")
-            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
-            target = ".".join(filter(None, [base, node.module]))
-            for alias in node.names:
-                inner = f"{target}.{alias.name}"
-                targets.add(inner if inner in modules else target)
-        waiting.extend(ast.iter_child_nodes(node))
-    return {target for target in targets if target in modules and target != name}
+    yield from _imports(ast.parse(file.read_text(encoding="utf-8")), package, None)
+
+
+def _imports(node: ast.AST, package: str, extra: str | None) -> Iterator[Import]:
+    if isinstance(node, ast.With):
+        calls = [item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call)]
+        named = [ast.literal_eval(call.args[0]) for call in calls if getattr(call.func, "id", "") == "needs_extra"]
+        extra = named[0] if named else extra
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, node.lineno, extra) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parts = package.split(".")
+        base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+        target = ".".join(filter(None, [base, node.module]))
+        folder = SOURCE / target.replace(".", "/") if target.startswith(PACKAGE) else None
+        for alias in node.names:
+            is_module = folder and ((folder / alias.name).is_dir() or (folder / f"{alias.name}.py").is_file())
+            yield Import(f"{target}.{alias.name}" if is_module else target, node.lineno, extra)
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child, package, extra)
 
 
 def import_circles() -> list[list[str]]:
-    """Find the groups of modules that import each other when they are loaded, functions included."""
-    files = python_files(SOURCE / PACKAGE)
-    modules = {module_name(file) for file in files}
-    graph = {module_name(file): _all_imports(file, modules) for file in files}
+    """Find the groups of modules that import each other, inside functions too."""
+    files = {module_name(file): file for file in python_files(SOURCE / PACKAGE)}
+    graph = {
+        # A package's own name loads no submodule by itself.
+        name: {found.module for found in imports(file)} & files.keys() - {name, PACKAGE}
+        for name, file in files.items()
+    }
     return [group for group in _components(graph) if len(group) > 1]
-
-
-def _all_imports(file: Path, modules: set[str]) -> set[str]:
-    name = module_name(file)
-    package = name if file.name == "__init__.py" else name.rpartition(".")[0]
-    targets: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            parts = package.split(".")
-            base = ".".join(parts[: len(parts) - node.level + 1])
-            target = ".".join(filter(None, [base, node.module]))
-            for alias in node.names:
-                inner = f"{target}.{alias.name}"
-                targets.add(inner if inner in modules else target)
-    # A package's own name loads no submodule by itself.
-    return {target for target in targets if target in modules and target not in (name, PACKAGE)}
 
 
 def _components(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -2,7 +2,7 @@ import datasets
 import numpy as np
 import pytest
 
-from tests.support.image_files import write_patch
+from tests.support.image_files import random_pictures, write_patch
 from timesenclip_hf.evaluation.baselines import ImageModel, load_image_model
 from timesenclip_hf.evaluation.harness import evaluate_images
 from timesenclip_hf.evaluation.image_measurement import ImageProtocol
@@ -25,10 +25,6 @@ SCENES = Task("scene", "label", load_taxonomy("eurosat"))
 @pytest.fixture(scope="module")
 def image_model(tiny_clip):
     return load_image_model(str(tiny_clip))
-
-
-def random_pictures(count, seed=0, side=40):
-    return np.random.default_rng(seed).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
 def as_dataset(sides, label=None):
