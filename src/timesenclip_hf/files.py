@@ -109,6 +109,15 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     Raises:
         ValueError: the file holds anything else, or is damaged.
     """
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Read the tensors of [`read_tensors`], and the `hyper_parameters` that Lightning keeps beside them.
+
+    Raises:
+        ValueError: the file holds anything else, or is damaged.
+    """
     try:
         # Lightning keeps the training script's arguments, a Namespace, beside the weights: attributes, no code.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
@@ -123,8 +132,9 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(
             f"{path} is truncated, or no checkpoint that torch.save wrote ({first_line(error)}): download it again."
         ) from None
+    settings: Any = None
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+        content, settings = content["state_dict"], content.get("hyper_parameters")
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{path} is refused: it holds a {type(content).__name__}, not a state dict of tensors.")
     for key, value in content.items():
@@ -132,7 +142,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             raise ValueError(
                 f"{path} is refused: its entry {key!r} is a {type(value).__name__}, not a tensor of a state dict."
             )
-    return dict(content)
+    settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    return dict(content), dict(settings) if isinstance(settings, Mapping) else {}
 
 
 def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:

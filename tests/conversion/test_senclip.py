@@ -14,7 +14,7 @@ from tests.support.openai_clip import KEY_FORMS, OpenAICLIP, beside, random_open
 from tests.support.reference import random_upstream_encoder, under
 from timesenclip_hf.cli import app
 from timesenclip_hf.conversion import ConversionReport, convert, convert_senclip, upstream
-from timesenclip_hf.files import read_tensors
+from timesenclip_hf.files import read_checkpoint
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_classes, expand_prompts
 
 
@@ -177,7 +177,7 @@ def test_a_checkpoint_is_read_once(tmp_path, tiny_clip, monkeypatch):
     torch.save(random_openai_clip().state_dict(), tmp_path / "senclip.ckpt")
     torch.save(random_upstream_encoder(heads=8).state_dict(), tmp_path / "timesenclip.ckpt")
     reads = []
-    monkeypatch.setattr(upstream, "read_tensors", lambda path: reads.append(path) or read_tensors(path))
+    monkeypatch.setattr(upstream, "read_checkpoint", lambda path: reads.append(path) or read_checkpoint(path))
     for name in ("senclip", "timesenclip"):
         report = convert(tmp_path / f"{name}.ckpt", tiny_clip, tmp_path / name)
         assert report.checkpoint == str(tmp_path / f"{name}.ckpt")

@@ -269,3 +269,35 @@ def test_without_a_network_the_hub_error_is_one_line(tiny_clip, tmp_path):
     with pytest.raises(ValueError, match="some/one cannot be fetched from the Hub") as caught:
         convert_timesenclip("some/one", tiny_clip, tmp_path / "converted")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("settings", [{"heads": 4}, argparse.Namespace(heads=4, learning_rate=1e-4)])
+def test_the_number_of_heads_is_what_the_files_hyper_parameters_say(settings, convert, tmp_path):
+    encoder = random_upstream_encoder(heads=4)
+    content = {"state_dict": under("learner.ts_encoder.", encoder.state_dict()), "hyper_parameters": settings}
+    report = convert(content, num_attention_heads=None)
+    assert_same_embeddings(tmp_path / "converted", encoder, 12, 10)
+    assert "4 attention heads, as the file's hyper_parameters say (heads)" in str(report)
+
+
+def test_the_released_number_of_heads_is_named_as_an_assumption_where_nothing_tells_it(convert):
+    report = convert(random_upstream_encoder(heads=8).state_dict(), num_attention_heads=None)
+    assert "8 attention heads are assumed" in str(report)
+    assert "assumed" not in str(convert(random_upstream_encoder(heads=8).state_dict(), num_attention_heads=8))
+
+
+def test_hyper_parameters_that_disagree_about_the_heads_and_heads_that_do_not_divide_are_refused(convert):
+    state = random_upstream_encoder().state_dict()
+    with pytest.raises(ValueError, match="several numbers of heads"):
+        convert({"state_dict": state, "hyper_parameters": {"heads": 4, "nhead": 8}}, num_attention_heads=None)
+    with pytest.raises(ValueError, match="cannot have 5 attention heads: give a divisor by --heads"):
+        convert(state, num_attention_heads=5)
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_keys_of_parallel_and_compiled_modules_lose_the_name_of_their_wrapper(wrapper, convert, tmp_path):
+    encoder = random_upstream_encoder()
+    convert(under(wrapper, encoder.state_dict()))
+    assert_same_embeddings(tmp_path / "converted", encoder, 12, 10)
+    with pytest.raises(ValueError, match="with and without a wrapper"):
+        convert({**encoder.state_dict(), **under(wrapper, encoder.state_dict())})

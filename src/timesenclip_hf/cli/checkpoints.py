@@ -1,7 +1,7 @@
 """Run `timesenclip convert` and `timesenclip export`: checkpoints from and to other formats."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -15,15 +15,17 @@ def convert(
     band_order: Annotated[
         str | None, typer.Option(help="TimeSenCLIP: bands of the encoder's input in order, with commas.")
     ] = None,
+    heads: Annotated[
+        int | None, typer.Option(help="TimeSenCLIP: attention heads, where the file does not tell; 8 in the release.")
+    ] = None,
     vision_tower: Annotated[bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower for ground photos.")] = True,
     revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
 ) -> None:
     """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""
     from ..conversion import convert as convert_checkpoint
 
-    report = convert_checkpoint(
-        checkpoint, clip, output, band_order=names_of(band_order), vision_tower=vision_tower, revision=revision
-    )
+    sizes: dict[str, Any] = {"band_order": names_of(band_order), "num_attention_heads": heads}
+    report = convert_checkpoint(checkpoint, clip, output, **sizes, vision_tower=vision_tower, revision=revision)
     typer.echo(str(report))
 
 

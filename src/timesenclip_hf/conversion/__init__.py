@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .senclip import convert_senclip, holds_clip
 from .timesenclip import convert_timesenclip, encoder_prefix, read_upstream_encoder
@@ -16,6 +17,7 @@ def convert(
     output: str | Path,
     *,
     band_order: Sequence[str] | None = None,
+    num_attention_heads: int | None = None,
     vision_tower: bool = True,
     revision: str | None = None,
 ) -> ConversionReport:
@@ -28,6 +30,7 @@ def convert(
         output: folder to write.
         band_order: of TimeSenCLIP, bands of the encoder's input in order, B02 to B12 by wavelength when left out;
             SenCLIP reads red, green and blue.
+        num_attention_heads: of TimeSenCLIP, where the file does not tell and it is not the release's 8.
         vision_tower: of TimeSenCLIP, keep CLIP's vision tower, for ground photos; of SenCLIP it is what was trained.
         revision: of the Hub repository of `checkpoint`.
 
@@ -37,14 +40,19 @@ def convert(
     """
     upstream = read_upstream(checkpoint, revision)
     if encoder_prefix(upstream.weights) is not None:
-        return convert_timesenclip(upstream, clip, output, band_order=band_order, vision_tower=vision_tower)
+        sizes: dict[str, Any] = {"band_order": band_order, "num_attention_heads": num_attention_heads}
+        return convert_timesenclip(upstream, clip, output, **sizes, vision_tower=vision_tower)
     if not holds_clip(upstream.weights):
         raise ValueError(
             f"{checkpoint} holds neither a TimeSenCLIP encoder nor a CLIP in OpenAI's layout, as SenCLIP's checkpoints "
             f"do; its first key is {next(iter(upstream.weights))}."
         )
-    if band_order is not None or not vision_tower:
-        option = "band order" if band_order is not None else "choice of towers"
+    useless = {
+        "band order": band_order is not None,
+        "number of heads": num_attention_heads is not None,
+        "choice of towers": not vision_tower,
+    }
+    if option := next((name for name, is_set in useless.items() if is_set), None):
         raise ValueError(
             f"{checkpoint} is SenCLIP's, a complete CLIP that reads red, green and blue: drop the {option}."
         )

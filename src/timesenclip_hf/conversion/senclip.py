@@ -90,7 +90,7 @@ class UpstreamCLIP(NamedTuple):
 
 def _find_clip(file: UpstreamFile) -> UpstreamCLIP:
     """Pick the tensors of a CLIP in OpenAI's layout, or raise ValueError for a ResNet, an unknown or missing key."""
-    name, state = file
+    name, state = file.name, file.weights
     prefix = _prefix_of(state, name)
     weights, left_out = {}, {}
     for key, tensor in state.items():

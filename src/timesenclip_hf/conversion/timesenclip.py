@@ -1,7 +1,7 @@
 """Convert upstream TimeSenCLIP checkpoints to this package's format: a key table, strict, and a report of keys."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,9 @@ from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 PREFIXES = ("learner.ts_encoder.", "learner.TS_ViT.", "ts_encoder.", "TS_ViT.", "")
 KEY_TABLE = KeyTable("timesenclip")
 CLASS_TOKENS = ("time_token", "class_token")
+# Attention heads of the release (its README and defaults), and what training scripts call their number.
+RELEASED_HEADS = 8
+HEAD_SETTINGS = ("num_attention_heads", "num_heads", "n_heads", "nhead", "heads")
 _BAND_ORDER_NOTE = (
     "Note: the band order of the released weights cannot be settled from the released code (older defaults began "
     "with B04 B03 B02); if labels come out wrong, convert again with another band order."
@@ -39,7 +42,7 @@ def convert_timesenclip(
     output: str | Path,
     *,
     band_order: Sequence[str] | None = None,
-    num_attention_heads: int = 8,
+    num_attention_heads: int | None = None,
     vision_tower: bool = True,
 ) -> ConversionReport:
     """Write a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
@@ -52,7 +55,8 @@ def convert_timesenclip(
         output: folder to write: model, processor and their configurations.
         band_order: bands of the encoder's input, in order; B02 to B12 by wavelength when left out. Kept in the feature
             extractor's configuration, with upstream's scaling for each band.
-        num_attention_heads: the one size that the shapes do not tell; 8 in the release.
+        num_attention_heads: the one size that the shapes do not tell; what the file's `hyper_parameters` say, or 8 as
+            in the release, when left out.
         vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
 
     Raises:
@@ -87,7 +91,7 @@ def convert_timesenclip(
         ),
         converted={upstream.prefix + key: KEY_TABLE.ours(key) for key in upstream.keys},
         left_out=upstream.left_out,
-        notes=(_BAND_ORDER_NOTE,) if band_order is None else (),
+        notes=(*upstream.notes, *((_BAND_ORDER_NOTE,) if band_order is None else ())),
     )
 
 
@@ -103,35 +107,63 @@ def _sizes(pixel_model: TimeSenCLIPPixelModel) -> str:
 
 
 class UpstreamEncoder(NamedTuple):
-    """Hold an upstream file as a pixel tower: its keys behind their prefix, and the keys left out with the reasons."""
+    """Hold an upstream file as a pixel tower.
+
+    Attributes:
+        prefix: of the encoder's keys.
+        keys: of the encoder, behind the prefix.
+        left_out: the other keys, with the reasons.
+        notes: what had to be assumed.
+    """
 
     pixel_model: TimeSenCLIPPixelModel
     prefix: str
     keys: list[str]
     left_out: dict[str, str]
+    notes: tuple[str, ...]
 
 
 def read_upstream_encoder(
-    checkpoint: str | Path | UpstreamFile, *, num_bands: int = len(BANDS), num_attention_heads: int = 8
+    checkpoint: str | Path | UpstreamFile, *, num_bands: int = len(BANDS), num_attention_heads: int | None = None
 ) -> UpstreamEncoder:
     """Read the pixel tower of an upstream checkpoint, without a CLIP.
 
     Args:
         checkpoint: a `.ckpt` or `.pt` file, a Hub id, or what was read of it.
         num_bands: of the encoder's input.
-        num_attention_heads: the one size that the shapes do not tell; 8 in the release.
+        num_attention_heads: the one size that the shapes do not tell; what the file's `hyper_parameters` say, or 8 as
+            in the release, when left out.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, or sizes that do not fit.
     """
-    name, weights = read_upstream(checkpoint)
-    prefix, encoder, left_out = _find_encoder(weights, name)
-    _check_keys(encoder, prefix, name)
-    model = TimeSenCLIPPixelModel(_infer_config(encoder, num_bands, num_attention_heads))
+    file = read_upstream(checkpoint)
+    prefix, encoder, left_out = _find_encoder(file.weights, file.name)
+    _check_keys(encoder, prefix, file.name)
+    heads, notes = num_attention_heads, ()
+    if heads is None:
+        heads, notes = _heads_of(file.settings)
+    config = _infer_config(encoder, num_bands, heads)
+    model = TimeSenCLIPPixelModel(config)
     KEY_TABLE.copy(encoder, model)
     model.eval()
-    return UpstreamEncoder(model, prefix, list(encoder), left_out)
+    return UpstreamEncoder(model, prefix, list(encoder), left_out, notes)
+
+
+def _heads_of(settings: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
+    """Return the number of attention heads that a file's settings tell, or the release's, and a note on it."""
+    told = {name: settings[name] for name in HEAD_SETTINGS if isinstance(settings.get(name), int)}
+    if len(set(told.values())) > 1:
+        listed = ", ".join(f"{name} {heads}" for name, heads in told.items())
+        raise ValueError(f"The file's hyper_parameters name several numbers of heads ({listed}): give one by --heads.")
+    if told:
+        name, heads = next(iter(told.items()))
+        return heads, (f"Note: {heads} attention heads, as the file's hyper_parameters say ({name}).",)
+    return RELEASED_HEADS, (
+        f"Note: {RELEASED_HEADS} attention heads are assumed, as in the release, because neither the shapes nor the "
+        "file tell their number; if the model was trained with others, give it by --heads.",
+    )
 
 
 def encoder_prefix(keys: Iterable[str]) -> str | None:
@@ -181,6 +213,8 @@ def _infer_config(encoder: dict[str, Tensor], num_bands: int, heads: int) -> Tim
     """Read the sizes of an encoder from the shapes."""
     KEY_TABLE.check_axes(encoder)
     width, inputs = encoder["spectral_embedding.1.weight"].shape
+    if heads < 1 or width % heads:
+        raise ValueError(f"An encoder of width {width} cannot have {heads} attention heads: give a divisor by --heads.")
     side = math.isqrt(inputs // num_bands)
     if side * side * num_bands != inputs:
         raise ValueError(

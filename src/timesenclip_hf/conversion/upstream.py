@@ -6,24 +6,35 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import hf_hub_download, list_repo_files
 from torch import nn
 
-from ..files import first_line, read_tensors
+from ..files import first_line, read_checkpoint
 
 KEYS_FILE = Path(__file__).with_name("upstream_keys.json")
 _SUFFIXES = (".ckpt", ".pt", ".pth")
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?::(?P<file>.+))?")
 
 
+# What DistributedDataParallel and torch.compile put into the keys of what they wrap.
+_WRAPPERS = re.compile(r"(?<![^.])(?:module|_orig_mod)\.")
+
+
 class UpstreamFile(NamedTuple):
-    """Hold the tensors of a checkpoint file, and the name that it was asked for by."""
+    """Hold a checkpoint file.
+
+    Attributes:
+        name: that it was asked for by.
+        weights: its tensors, by keys without the names of wrappers.
+        settings: `hyper_parameters` of Lightning; empty where the file has none.
+    """
 
     name: str
     weights: dict[str, torch.Tensor]
+    settings: Mapping[str, Any] = {}
 
 
 def read_upstream(checkpoint: str | Path | UpstreamFile, revision: str | None = None) -> UpstreamFile:
@@ -40,7 +51,11 @@ def read_upstream(checkpoint: str | Path | UpstreamFile, revision: str | None = 
     """
     if isinstance(checkpoint, UpstreamFile):
         return checkpoint
-    return UpstreamFile(str(checkpoint), read_tensors(_locate(checkpoint, revision)))
+    tensors, settings = read_checkpoint(_locate(checkpoint, revision))
+    weights = {_WRAPPERS.sub("", key): tensor for key, tensor in tensors.items()}
+    if len(weights) < len(tensors):
+        raise ValueError(f"{checkpoint} holds the same weights with and without a wrapper (module.): save one of them.")
+    return UpstreamFile(str(checkpoint), weights, settings)
 
 
 def _locate(checkpoint: str | Path, revision: str | None) -> Path:
