@@ -247,3 +247,19 @@ def test_a_file_that_breaks_the_schema_is_refused_in_one_line(
         load_taxonomy(write(content))
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "codes", "phrases"),
+    [
+        (["maize", "water"], ["maize", "water"], ["maize"]),
+        ({"maize": ["corn", "maize"], "water": "a lake"}, ["maize", "water"], ["corn", "maize"]),
+        ({"maize": 1, "water": 60}, ["1", "60"], ["maize"]),
+        ({"1": "maize", "60": "water"}, ["1", "60"], ["maize"]),
+    ],
+)
+def test_labels_of_a_user_in_any_form_are_a_label_set(content, codes, phrases, write: Callable[[Any], str]):
+    labels = load_taxonomy(write(content)).labels
+    assert [label.name for label in labels] == ["maize", "water"]
+    assert [label.code for label in labels] == codes
+    assert list(labels[0].phrases) == phrases

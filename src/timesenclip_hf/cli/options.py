@@ -1,7 +1,6 @@
 """Options that commands share, the groups they come in, and how their texts are read."""
 
 import inspect
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
@@ -15,7 +14,10 @@ if TYPE_CHECKING:
     from ..runtimes.options import ComputeOptions
 
 LabelsOption = Annotated[
-    str, typer.Option(help='Class names with commas, or a JSON file of {"label": ["phrase", ...]}.')
+    str,
+    typer.Option(
+        help='Class names with commas, or a file: .txt or .csv of names, .json of {"label": ["phrase", ...]}.'
+    ),
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
 Template = Annotated[
@@ -100,24 +102,19 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_label_option(text: str) -> Any:
-    """Read names with commas, or the content of a JSON file.
+    """Read names with commas, or the labels in a file.
 
     Raises:
         ValueError: the file holds something else.
         FileNotFoundError: there is no such file.
     """
-    path = Path(text)
-    if path.suffix.lower() != ".json":
-        return text
-    if not path.is_file():
-        raise FileNotFoundError(f"No such file of labels: {path}.")
-    try:
-        labels = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path.name} is not JSON ({error}): write {{'label': ['phrase', ...]}}.") from None
-    if not isinstance(labels, (dict, list)):
-        raise ValueError(f"{path.name} must hold a list of labels or {{'label': ['phrase', ...]}}.")
-    return labels
+    from ..taxonomies.label_files import LABEL_SUFFIXES, read_label_file
+
+    if Path(text).suffix.lower() in LABEL_SUFFIXES:
+        return read_label_file(text)
+    if "," not in text and Path(text).is_file():
+        raise ValueError(f"{text} is a file, but of labels only {', '.join(LABEL_SUFFIXES)} are read: rename it.")
+    return text
 
 
 def names_of(text: str | None) -> list[str] | None:

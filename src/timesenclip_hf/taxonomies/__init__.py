@@ -1,10 +1,11 @@
 """Load label sets, which are data: one JSON file each, one schema, one loader.
 
-A file holds `name`, `source`, `licence` and `labels`; optionally `parents`, the label set one level up, and
-`labels_of`, the label set of which it is a part. A label holds its `code` in the source and the `name` to show;
-optionally `aliases`, other spellings of the name; `parent`, a code of the `parents` set; and `prompts`, phrases
-for a text tower by view: `ground`, `aerial`, `generic`. Under `labels_of` the labels are codes of that set. The
-order of the labels is the order of class indices.
+A label set that comes with the package holds `name`, `source`, `licence` and `labels`; optionally `parents`, the label
+set one level up, and `labels_of`, the label set of which it is a part. A label holds its `code` in the source and the
+`name` to show; optionally `aliases`, other spellings of the name; `parent`, a code of the `parents` set; and `prompts`,
+phrases for a text tower by view: `ground`, `aerial`, `generic`. Under `labels_of` the labels are codes of that set. The
+order of the labels is the order of class indices. A user's own file may also be what `candidate_labels` takes: a list
+of names, `{label: [phrase, ...]}`, or a legend of names and codes.
 """
 
 import difflib
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import read_json
+from ..models.timesenclip.zero_shot_timesenclip import read_labels
 
 _FOLDER = Path(__file__).parent
 _REQUIRED = ("name", "source", "licence", "labels")
@@ -137,7 +139,8 @@ def load_taxonomy(name: str | PathLike[str]) -> Taxonomy:
     """Load a label set.
 
     Args:
-        name: one of [`list_taxonomies`], or the path of a JSON file of the same schema.
+        name: one of [`list_taxonomies`], or the path of a JSON file of the same schema, or of labels with phrases or
+            codes.
 
     Raises:
         ValueError: no such label set, a file that is not JSON, a missing or unknown field, an unknown parent, or a
@@ -148,7 +151,9 @@ def load_taxonomy(name: str | PathLike[str]) -> Taxonomy:
         names = ", ".join(list_taxonomies())
         raise ValueError(f"There is no label set {str(name)!r}: use {names}, or a path to a JSON file.")
     try:
-        return _read(read_json(path))
+        content = read_json(path)
+        of_user = bool(content) and isinstance(content, (dict, list)) and {*_REQUIRED, *_OPTIONAL}.isdisjoint(content)
+        return _of_labels(path.stem, content) if of_user else _read(content)
     except ValueError as error:
         raise ValueError(f"The label set {path.name} cannot be used: {error}") from error
 
@@ -168,6 +173,20 @@ def _read(content: Any) -> Taxonomy:
         labels = tuple(_read_label(entry) for entry in content["labels"])
     _check_labels(labels, parents)
     return Taxonomy(content["name"], content["source"], content["licence"], labels, parents)
+
+
+def _of_labels(name: str, content: Any) -> Taxonomy:
+    """Make a label set of names, of names with phrases, or of a legend; the code of a label without one is its name."""
+    phrases = read_labels(content)
+    codes = {label: label for label in phrases}
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if isinstance(value, (int, float)):
+            codes[str(key).strip()] = str(value)
+        elif str(key).strip() not in phrases:
+            codes[str(value)] = str(key)
+    labels = tuple(Label(codes[label], label, prompts={"generic": tuple(texts)}) for label, texts in phrases.items())
+    _check_labels(labels, None)
+    return Taxonomy(name, f"the file {name}.json", "not stated", labels)
 
 
 def _read_label(entry: Any) -> Label:

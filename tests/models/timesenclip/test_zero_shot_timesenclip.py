@@ -4,8 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import pipeline
 
+from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import (
+    embed_labels,
     expand_prompts,
     read_labels,
     score,
@@ -22,6 +25,33 @@ def test_labels_may_be_a_list_a_string_or_phrases_by_name():
         "crop": ["maize", "corn"],
         "wood": ["forest"],
     }
+
+
+@pytest.mark.parametrize("legend", [{"maize": 1, "lake": 60}, {"1": "maize", "60": "lake"}, {1: "maize", 60: "lake"}])
+def test_the_names_of_a_legend_are_the_labels(legend):
+    assert read_labels(legend) == {"maize": ["maize"], "lake": ["lake"]}
+
+
+def test_codes_among_phrases_and_names_that_commas_do_not_separate_are_asked_about():
+    with pytest.raises(ValueError, match="'lake' has a code where others have phrases"):
+        read_labels({"maize": ["corn"], "lake": 60})
+    for text in ("maize;lake", "maize|lake", "maize\nlake"):
+        with pytest.raises(ValueError, match="would be one class: put commas between the names"):
+            read_labels(text)
+
+
+def test_labels_that_the_model_cuts_to_the_same_words_are_refused_and_others_warned_of(caplog):
+    loaded = pipeline(TASK)
+    base = "fields with hedges and trees and ponds on gentle slopes near villages and roads, " * 3
+    with pytest.raises(ValueError, match=r"are the same to this model, which reads the first \d+ tokens"):
+        embed_labels(loaded.model, loaded.processor, [base + "maize", base + "water"])
+    with caplog.at_level(logging.WARNING):
+        names, embeds = embed_labels(loaded.model, loaded.processor, ["water", base])
+    assert len(names) == len(embeds) == 2
+    assert "tokens only" in caplog.text
+    caplog.clear()
+    embed_labels(loaded.model, loaded.processor, ["water", "maize"])
+    assert "tokens" not in caplog.text
 
 
 def test_every_phrase_goes_into_every_template():

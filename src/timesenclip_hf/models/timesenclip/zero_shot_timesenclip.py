@@ -16,20 +16,23 @@ DEFAULT_TEMPLATE = "a photo of {}."
 # transductive), so a result that used one must say so.
 CENTRINGS = ("none", "class_mean", "series_mean")
 
-CandidateLabels = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+CandidateLabels = str | Sequence[str] | Mapping[str, str | int | Sequence[str]]
 
 
 def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     """Read labels as `{label: [phrase, ...]}`, in their order; a label without phrases describes itself.
 
     Args:
-        candidate_labels: a list of names; one string with names between commas; or names with one or more phrases each.
+        candidate_labels: a list of names; one string with names between commas; names with one or more phrases each; or
+            a legend, `{name: code}` or `{code: name}`, whose names are taken.
 
     Raises:
-        ValueError: no label, an empty one, one given twice, or one without phrases.
+        ValueError: no label, an empty one, one given twice, one without phrases, or names that commas do not separate.
     """
     if isinstance(candidate_labels, str):
-        candidate_labels = [name.strip() for name in candidate_labels.split(",") if name.strip()]
+        candidate_labels = _split_names(candidate_labels)
+    if isinstance(candidate_labels, Mapping):
+        candidate_labels = _without_codes(candidate_labels)
     if isinstance(candidate_labels, Mapping):
         labels = {
             str(name).strip(): [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
@@ -46,6 +49,31 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     for name, phrases in labels.items():
         if not name or not phrases or not all(phrase.strip() for phrase in phrases):
             raise ValueError(f"The label {name!r} is empty or has an empty phrase: describe every class in words.")
+    return labels
+
+
+def _split_names(text: str) -> list[str]:
+    """Split names between commas; raise `ValueError` for a single name that holds another separator."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    other = next((mark for mark in ";|\n\t" if len(names) == 1 and mark in names[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"{names[0][:80]!r} would be one class: put commas between the names, or give a list of one name if it is."
+        )
+    return names
+
+
+def _without_codes(labels: Mapping[Any, Any]) -> Any:
+    """Return the names of a legend, `{name: code}` or `{code: name}`; any other mapping as it is."""
+    is_code = [isinstance(value, (int, float)) for value in labels.values()]
+    if labels and all(is_code):
+        return list(labels)
+    if any(is_code):
+        name = list(labels)[is_code.index(True)]
+        raise ValueError(f"The label {name!r} has a code where others have phrases: give phrases, or a code to each.")
+    numbered = all(isinstance(key, int) or str(key).isdigit() for key in labels)
+    if labels and numbered and all(isinstance(value, str) for value in labels.values()):
+        return list(labels.values())
     return labels
 
 
@@ -115,14 +143,41 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
 
     Returns:
         (classes, projection_dim), float32, on the model's device.
+
+    Raises:
+        ValueError: the model reads two classes as the same words, because it cuts them alike.
     """
     texts = [text for class_prompts in prompts.values() for text in class_prompts]
     limit = model.config.text_config.max_position_embeddings
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
+    _check_cut(tokens["input_ids"].tolist(), tokenizer(texts)["input_ids"], prompts, limit)
     embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
     embeds = torch.nn.functional.normalize(embeds, dim=-1)
     means = [part.mean(dim=0) for part in torch.split(embeds, list(map(len, prompts.values())))]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
+
+
+def _check_cut(
+    read: Sequence[Sequence[int]], tokens: Sequence[Sequence[int]], prompts: Mapping[str, Sequence[str]], limit: int
+) -> None:
+    """Warn of prompts that are longer than the text tower reads; raise `ValueError` where two classes become one."""
+    owners = [label for label, texts in prompts.items() for _ in texts]
+    cut = {label for label, full in zip(owners, tokens, strict=True) if len(full) > limit}
+    if not cut:
+        return
+    first: dict[tuple[int, ...], str] = {}
+    for label, ids in zip(owners, read, strict=True):
+        if (other := first.setdefault(tuple(ids), label)) != label:
+            raise ValueError(
+                f"The labels {_shortened(other)!r} and {_shortened(label)!r} are the same to this model, which reads "
+                f"the first {limit - 2} tokens of a text: shorten them, or put what tells them apart first."
+            )
+    names = ", ".join(repr(_shortened(label)) for label in prompts if label in cut)
+    logger.warning(f"Of {names} the model reads the first {limit - 2} tokens only: what is behind them does not count.")
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= 48 else f"{label[:28]}...{label[-17:]}"
 
 
 def embed_labels(
