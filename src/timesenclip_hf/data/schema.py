@@ -5,6 +5,7 @@ A row is one place in one year: its series, or one picture of it. Monthly compos
 vary. Reflectance is kept as 16-bit integers, times 10,000 and without offset; -9999 is missing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -27,6 +28,8 @@ SERIES_COLUMNS = ("series", "observed", "months")
 # Photos of a LUCAS point: the four directions, the point itself, and the crop from close by.
 DIRECTIONS = ("N", "E", "S", "W", "P", "C")
 _taxonomy = cache(load_taxonomy)
+# LUCAS 2022's Copernicus table, and many exports, write a code with its label. A code has a digit.
+_CODE_AND_LABEL = re.compile(r"((?=[A-Za-z]*\d)[A-Za-z0-9]{1,5})\s*[-–—:]\s+\S.*")
 CLASS_TAXONOMIES = {
     "land_cover": "lucas_lc",
     "land_use": "lucas_lu",
@@ -119,9 +122,15 @@ def is_code(column: str, code: str) -> bool:
     return code in _taxonomy(f"lucas_{column}").indices
 
 
+def code_of(text: str) -> str:
+    """Return the code of a cell that holds its label too, such as "B11 - Common wheat"; any other text as it is."""
+    match = _CODE_AND_LABEL.fullmatch(text.strip())
+    return match[1] if match else text.strip()
+
+
 def class_index(column: str, value: Any) -> int:
     """Find a class by its index, code or name in any spelling; `UNKNOWN` where it is none of them."""
-    text = str(value).strip()
+    text = code_of(str(value))
     taxonomy = taxonomy_of(column)
     if text.lstrip("+-").isdigit():
         return int(text) if 0 <= int(text) < len(taxonomy.labels) else UNKNOWN

@@ -224,3 +224,19 @@ def test_real_points_lie_within_metres_of_where_they_were_meant_to_be(real_data)
         north = (point.latitude - float(grid[point_id]["th_lat"])) * 111_195
         east = (point.longitude - float(grid[point_id]["th_long"])) * 111_195 * math.cos(math.radians(point.latitude))
         assert math.hypot(north, east) < 200
+
+
+@pytest.mark.parametrize(("side", "longitude"), [("W", -3.7012), ("E", 3.7012), ("", 3.7012)])
+def test_the_theoretical_longitude_of_2009_has_the_sign_of_its_side(side, longitude, tmp_path):
+    header = ("POINT_ID", "NUTS0", "TH_LAT", "TH_LONG", "TH_EW", "GPS_LAT", "GPS_EW", "GPS_LONG", "LC1", "LU1")
+    row = ["31522034", "ES", "40.4001", "3.7012", side, "88.888888", "8", "88.888888", "B11", "U111"]
+    point = only(read_survey(write(tmp_path / "EU_2009_20200213.csv", header, row)))
+    assert (point.longitude, point.latitude) == (longitude, 40.4001)
+
+
+def test_codes_that_stand_with_their_label_as_in_2022_are_read(tmp_path):
+    codes = ["B55 - Temporary grasslands", "U111 - Agriculture (excluding fallow land and kitchen gardens)"]
+    row = ["47982758", "AT", "48.01", "14.5", "48.01", "14.5", *codes]
+    survey = read_survey(write(tmp_path / "l2022_survey.csv", MICRO_2022, row))
+    assert (only(survey).lc1, only(survey).lu1) == ("B55", "U111")
+    assert survey.problems == []

@@ -58,6 +58,17 @@ def test_composites_are_those_of_the_feature_extractor(raw, tmp_path):
     np.testing.assert_allclose(given["pixel_series"], expected["pixel_series"], atol=0.5 / 2_000)
 
 
+def test_reflectance_of_0_to_1_gives_the_rows_of_the_digital_numbers(raw, copy, tmp_path):
+    with h5py.File(copy, "a") as file:
+        for entry in file.values():
+            for band in [name for name in entry if name != "SCL"]:
+                values = entry[band][()] / np.float32(10_000)
+                del entry[band]
+                entry[band] = values
+    numbers = import_quietly(raw, tmp_path / "numbers")
+    assert import_quietly(copy, tmp_path / "reflectance").content_hash == numbers.content_hash
+
+
 def test_both_raw_layouts_and_any_number_of_processes_give_the_same_rows(tmp_path):
     hashes = set()
     for compound, workers in ((False, 1), (True, 1), (True, 2)):
@@ -194,6 +205,13 @@ def _words(file):
     file[POINT]["B2"] = np.full(shape, b"x")
 
 
+def _decibels(file):
+    for name in [name for name in file[POINT] if name != "SCL"]:
+        shape = file[POINT][name].shape
+        del file[POINT][name]
+        file[POINT][name] = np.full(shape, -12.5, dtype=np.float32)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -208,6 +226,7 @@ def _words(file):
         (_flat_band, "wrong shape"),
         (_folder, "wrong shape"),
         (_words, "unreadable point"),
+        (_decibels, "no reflectance"),
     ],
 )
 def test_a_point_that_cannot_be_used_is_left_out_counted_and_listed(copy, tmp_path, spoil, reason):

@@ -19,7 +19,16 @@ from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOpti
 from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
-from ..schema import CLASS_TAXONOMIES, UNKNOWN, build_features, class_index, classes_of_codes, is_code, pack_series
+from ..schema import (
+    CLASS_TAXONOMIES,
+    UNKNOWN,
+    build_features,
+    class_index,
+    classes_of_codes,
+    code_of,
+    is_code,
+    pack_series,
+)
 from .countries import check_place
 from .tables import ID_COLUMNS, SeriesTable, read_table
 
@@ -275,7 +284,7 @@ def _fill_classes(rows: dict[str, list[Any]], problems: list[Problem]) -> None:
     points = rows["point_id"]
     strange: list[tuple[str, str]] = []
     for name in ("lc1", "lu1"):
-        rows[name] = [str(code or "").strip() for code in rows.get(name, [""] * len(points))]
+        rows[name] = [code_of(str(code or "")) for code in rows.get(name, [""] * len(points))]
         coded = zip(points, rows[name], strict=True)
         strange += [(point, f"{name}={code}") for point, code in coded if code and not is_code(name, code)]
     implied = [classes_of_codes(*codes) for codes in zip(rows["lc1"], rows["lu1"], strict=True)]

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from ...files import read_json
 from ..engine.reports import Problem
 from ..photos.download import PhotoRequest
-from ..schema import DIRECTIONS, is_code
+from ..schema import DIRECTIONS, code_of, is_code
 from .countries import check_place, nuts0
 
 PHOTOS_URL = "https://gisco-services.ec.europa.eu/lucas/photos"
@@ -208,7 +208,7 @@ def _read_point(row: Mapping[str, str], year: int, problems: list[Problem], sour
         remarks.append((reason, f"{longitude:.5f}, {latitude:.5f} in {country}"))
     codes = {}
     for column in ("lc1", "lu1"):
-        code = row.get(column, "").upper()  # 2022 has some small letters
+        code = code_of(row.get(column, "")).upper()  # 2022 has some small letters
         # Interned: a million points share some hundred codes.
         codes[column] = "" if code in NOT_RELEVANT else sys.intern(code)
         if codes[column] and not is_code(column, codes[column]):
@@ -221,17 +221,22 @@ def _read_point(row: Mapping[str, str], year: int, problems: list[Problem], sour
 def _choose_place(row: Mapping[str, str]) -> tuple[float, float]:
     """Read the place by GPS, or else the theoretical one.
 
-    A longitude has the sign that `gps_ew` says, or else the one that is nearer to the theoretical longitude.
+    A longitude has the sign that `gps_ew`, or `th_ew` in 2009, says; or else, of a GPS, the one that is nearer to the
+    theoretical longitude.
     """
     east, north, gps_east, gps_north = (
         _degrees(row.get(name, "")) for name in ("th_long", "th_lat", "gps_long", "gps_lat")
     )
-    side = row.get("gps_ew", "")[:1].upper()
-    if side in ("W", "E"):
-        gps_east = -abs(gps_east) if side == "W" else abs(gps_east)
-    elif not math.isnan(east):
+    east, gps_east = _signed(east, row.get("th_ew", "")), _signed(gps_east, row.get("gps_ew", ""))
+    if row.get("gps_ew", "")[:1].upper() not in ("W", "E") and not math.isnan(east):
         gps_east = min(-abs(gps_east), abs(gps_east), key=lambda signed: abs(signed - east))
     return (gps_east, gps_north) if abs(gps_east) <= 180 and abs(gps_north) <= 180 else (east, north)
+
+
+def _signed(longitude: float, side: str) -> float:
+    """Give a longitude the sign of its side, "W" or "E"; any other text leaves it as it is."""
+    letter = side[:1].upper()
+    return {"W": -abs(longitude), "E": abs(longitude)}.get(letter, longitude)
 
 
 def _degrees(text: str) -> float:

@@ -17,10 +17,15 @@ from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, canonical_band
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite, month_of, place_in_year, year_of
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, NO_DATA_VALUES, PLAUSIBLE_REFLECTANCE
+from ...models.timesenclip.radiometry_timesenclip import (
+    DN_PER_REFLECTANCE,
+    NO_DATA_VALUES,
+    PLAUSIBLE_REFLECTANCE,
+    judge_units,
+)
 from ..engine.reports import Problem, UnusableError
 from ..engine.shards import Row
-from ..schema import UNKNOWN, class_index, classes_of_codes, is_code, month_places, pack_series
+from ..schema import UNKNOWN, class_index, classes_of_codes, code_of, is_code, month_places, pack_series
 from .arrays import NO_CLEAR_OBSERVATION, UNKNOWN_CODE
 from .countries import check_place
 
@@ -116,7 +121,24 @@ def _read_bands(entry: Any, names: Sequence[str], crop: int) -> tuple[np.ndarray
     shapes = {layer.shape for layer in layers.values()}
     if len(shapes) > 1:
         raise UnusableError("bands differ in shape", ", ".join(map(str, sorted(shapes))))
-    return np.stack([layers[band] for band in BANDS], axis=1).astype(np.float32), layers[SCENE_CLASSES]
+    return _digital_numbers(np.stack([layers[band] for band in BANDS], axis=1)), layers[SCENE_CLASSES]
+
+
+def _digital_numbers(values: np.ndarray) -> np.ndarray:
+    """Read digital numbers, or reflectance 0 to 1, as reflectance times 10,000, float32."""
+    scale = DN_PER_REFLECTANCE if _is_reflectance(values) else 1
+    return np.asarray(values, dtype=np.float32) * np.float32(scale)
+
+
+def _is_reflectance(values: np.ndarray) -> bool:
+    """Tell reflectance 0 to 1 from digital numbers, (time, band, ...)."""
+    present = values[np.isfinite(values)]
+    if (present == np.rint(present)).all() and (present > PLAUSIBLE_REFLECTANCE[1]).any():
+        return False  # whole numbers, whatever type they are kept in
+    try:
+        return judge_units(values[None], None, None) == "reflectance"
+    except ValueError as error:
+        raise UnusableError("no reflectance", first_line(error)) from None
 
 
 def _band(name: str) -> str:
@@ -170,6 +192,8 @@ def _derived(values: np.ndarray, settings: PointSettings) -> dict[str, Any]:
         raise UnusableError("wrong shape", str(values.shape))
     if settings.composite == "none":
         raise UnusableError("composited already", "its acquisitions are not in the file")
+    if _is_reflectance(values):
+        raise UnusableError("reflectance 0 to 1", "derived entries hold digital numbers, with 1 added to them")
     values = values.astype(np.float32)
     # Upstream adds 1 to everything, so that a month without any value is 1 in every band.
     seen = _present(values) & (values > 1).any(axis=1)
@@ -218,7 +242,7 @@ def _dates(attributes: Mapping[str, Any], num_times: int) -> np.ndarray:
 
 
 def _labels(attributes: Mapping[str, Any], remarks: list[_Remark]) -> dict[str, Any]:
-    codes = {name: _text(attributes.get(name, "")).strip() for name in ("lc1", "lu1")}
+    codes = {name: code_of(_text(attributes.get(name, ""))) for name in ("lc1", "lu1")}
     labels: dict[str, Any] = {**codes, **classes_of_codes(**codes)}
     remarks += [(UNKNOWN_CODE, f"{name}={code}") for name, code in codes.items() if code and not is_code(name, code)]
     for column, attribute in (("habitat", "EUNIS_L2"), ("bioregion", "bioregion_class_code")):
