@@ -36,7 +36,9 @@ class LabelGroup:
     """Options of a raster of label codes."""
 
     labels: Annotated[Path | None, typer.Option(help="Raster of label codes.")] = None
-    codes: Annotated[str | None, typer.Option(help='Codes of the raster: "maize=1200;grassland=13,9120".')] = None
+    codes: Annotated[
+        str | None, typer.Option(help='Codes of the raster: "maize=1200;grass=13,9120", or a legend.json.')
+    ] = None
     variable: Annotated[str | None, typer.Option(help="Variable of the raster with the codes.")] = None
     per_label: Annotated[int | None, typer.Option(help="At most so many pixels of each label.")] = None
     seed: Annotated[int, typer.Option(help="Of the draw of pixels.")] = 0

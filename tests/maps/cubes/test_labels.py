@@ -24,6 +24,37 @@ def test_codes_are_read_with_their_variables():
     }
 
 
+def test_a_variable_holds_for_the_codes_behind_it():
+    assert parse_codes("maize=CT:1110,1500,LC:3,4; grass=13") == {
+        "maize": [("CT", 1110), ("CT", 1500), ("LC", 3), ("LC", 4)],
+        "grass": [(None, 13)],
+    }
+
+
+@pytest.mark.parametrize(
+    "legend", ['{"maize": 1200, "grass": [13, 9120]}', '{"1200": "maize", "13": "grass", "9120": "grass"}']
+)
+def test_codes_are_read_from_a_legend(legend, tmp_path):
+    (tmp_path / "legend.json").write_text(legend)
+    codes = parse_codes(str(tmp_path / "legend.json"))
+    assert codes == {"maize": [(None, 1200)], "grass": [(None, 13), (None, 9120)]}
+
+
+@pytest.mark.parametrize(
+    ("legend", "message"),
+    [
+        ('{"maize": 1.5}', "1.5 is no code"),
+        ("[1]", "must be such as"),
+        ("{", "cannot be read"),
+        ("{}", "must be such as"),
+    ],
+)
+def test_a_legend_without_codes_is_refused(legend, message, tmp_path):
+    (tmp_path / "legend.json").write_text(legend)
+    with pytest.raises(ValueError, match=message):
+        parse_codes(str(tmp_path / "legend.json"))
+
+
 @pytest.mark.parametrize("text", ["maize", "maize=", "=3", "maize=a", "maize=1;maize=2", "", ";"])
 def test_bad_codes_are_refused(text):
     with pytest.raises(ValueError, match='write "maize=1200'):

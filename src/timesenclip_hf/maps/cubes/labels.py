@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line, read_json
 from .datasets import named_axes, open_dataset
 from .grids import dataset_crs, grid_of
 from .rasters import RASTER_SUFFIXES
@@ -24,16 +25,50 @@ UNLABELLED = -1
 
 
 def parse_codes(text: str) -> dict[str, list[tuple[str | None, int]]]:
-    """Read "maize=1200;grassland=13,9120" or, with variables, "maize=CT:1200"; raise ValueError for another form."""
+    """Read the codes of labels, each with the variable it belongs to.
+
+    Args:
+        text: "maize=1200;grassland=13,9120", or with variables "maize=CT:1200,1210" (a variable holds for the codes
+            behind it); or a JSON file of a legend, `{name: code}`, `{name: [code, ...]}` or `{code: name}`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it has another form, or no code.
+    """
+    if text.strip().lower().endswith(".json"):
+        return _codes_of_legend(Path(text.strip()))
     codes: dict[str, list[tuple[str | None, int]]] = {}
     for entry in filter(None, map(str.strip, text.split(";"))):
         label, _, values = (part.strip() for part in entry.partition("="))
         matches = [re.fullmatch(r"(?:(.+):)?(-?\d+)", value.strip()) for value in values.split(",")]
         if not label or label in codes or not all(matches):
             raise ValueError(f'{entry!r} is no code of a label: write "maize=1200;grassland=13,9120", each label once.')
-        codes[label] = [(match[1], int(match[2])) for match in matches if match]
+        variable, codes[label] = None, []
+        for match in filter(None, matches):
+            variable = match[1] or variable
+            codes[label].append((variable, int(match[2])))
     if not codes:
         raise ValueError('There are no codes: write "maize=1200;grassland=13".')
+    return codes
+
+
+def _codes_of_legend(path: Path) -> dict[str, list[tuple[str | None, int]]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"No such file of codes: {path}.")
+    try:
+        legend = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"The legend {path.name} cannot be read: {first_line(error)}.") from None
+    codes: dict[str, list[tuple[str | None, int]]] = {}
+    for key, value in legend.items() if isinstance(legend, dict) else ():
+        if isinstance(value, str):
+            key, value = value, key  # {code: name}
+        for code in value if isinstance(value, list) else [value]:
+            if not re.fullmatch(r"-?\d+", str(code)):
+                raise ValueError(f"{code!r} is no code in the legend {path.name}: give whole numbers.")
+            codes.setdefault(str(key), []).append((None, int(code)))
+    if not codes:
+        raise ValueError(f"The legend {path.name} must be such as {{'maize': 1200, 'grassland': [13, 9120]}}.")
     return codes
 
 
