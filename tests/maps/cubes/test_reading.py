@@ -208,7 +208,8 @@ def test_a_user_may_say_the_crs():
 
 @pytest.mark.parametrize(("crs", "size"), [(CRS, 20.0), ("EPSG:4326", 0.0002)])
 def test_a_single_pixel_keeps_the_size_that_its_file_tells(tmp_path, crs, size):
-    cube = small_cube(1, 1).rio.write_crs(crs).rio.write_transform(from_origin(4.0, 50.0, size, size))
+    transform = from_origin(500_000, 5_600_000, size, size)
+    cube = small_cube(1, 1, size=size).rio.write_crs(crs).rio.write_transform(transform)
     cube.to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     for source in (cube, tmp_path / "cube.nc"):
         opened = open_cube(source)

@@ -1,6 +1,7 @@
 """Read the bands of NetCDF and Zarr files and of xarray objects, whatever their axes and variables are called."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import read_name
 from ...models.timesenclip.compositing_timesenclip import parse_dates
-from .grids import dataset_crs, grid_of
+from ...models.timesenclip.radiometry_timesenclip import PLAUSIBLE_REFLECTANCE
+from .grids import at_pixel_centres, dataset_crs, grid_of, tolerance_of
 from .layers import Layer, single_time
 from .rasters import RASTER_SUFFIXES
 
@@ -25,8 +27,10 @@ AXES = {
     "x": ("x", "lon", "long", "longitude", "easting"),
 }
 NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NoData")
-# A grid is regular when its steps differ by less than this share of a pixel.
-GRID_TOLERANCE = 0.01
+# Fractions up to this are reflectance already, whatever scale their attributes still name.
+HIGHEST_REFLECTANCE = PLAUSIBLE_REFLECTANCE[1]
+# Pixels along the sides of a square that is enough to tell.
+FEW_VALUES = 16
 
 
 def open_dataset(path: Path) -> xr.Dataset:
@@ -65,22 +69,23 @@ def dataset_layers(dataset: xr.Dataset, bands: Sequence[str] | None, source: str
     Raises:
         ValueError: no variable is a band, or an axis, its coordinates or the dates are missing.
     """
-    dataset = named_axes(dataset)
-    crs = dataset_crs(dataset)
-    layers = [
-        _layer(band, label, part, dataset, crs, source)
-        for name, variable in dataset.data_vars.items()
-        if {"y", "x"} <= set(variable.dims)
-        for label, part in _bands_of(str(name), variable, bands, source)
-        if (band := read_name(label).band) is not None
-    ]
+    dataset, notes = at_pixel_centres(named_axes(dataset), source)
+    crs, layers, aside = dataset_crs(dataset), [], []
+    for name, variable in dataset.data_vars.items():
+        for label, part in _bands_of(str(name), variable, bands, source) if {"y", "x"} <= set(variable.dims) else ():
+            if (band := read_name(label).band) is None:
+                aside.append(label)
+            else:
+                layers.append(_layer(band, label, part, dataset, crs, source))
     if not layers:
         names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
         raise ValueError(
             f"{source} has no Sentinel-2 band with axes y and x among {names or 'no variables'}: name the variables "
             "or the band axis B02 ... B12."
         )
-    return layers
+    if aside:
+        notes.append(f"Left aside of {source}, as no Sentinel-2 band: {', '.join(aside)}.")
+    return [replace(layer, notes=(*notes, *layer.notes)) for layer in layers]
 
 
 def _bands_of(
@@ -111,9 +116,10 @@ def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, c
     if missing := [axis for axis in ("y", "x") if axis not in variable.coords]:
         raise ValueError(f"{source} has no coordinates along {' and '.join(missing)}: its pixels have no place.")
     grid = grid_of(dataset)
-    for centres in (grid.y, grid.x):
+    for axis, centres in (("y", grid.y), ("x", grid.x)):
         steps = np.diff(centres)
-        if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > GRID_TOLERANCE):
+        tolerance = tolerance_of(dataset[axis].values, float(steps.mean()) or 1.0) if len(steps) else 0.0
+        if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > tolerance):
             raise ValueError(f"The grid of {source} is not regular: resample it to equal steps first.")
     attributes = variable.attrs
     # CF's way to store unsigned integers in formats that have none.
@@ -132,7 +138,21 @@ def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, c
         array=variable.transpose(..., "y", "x"),
         source=source,
     )
-    return layer.scaled(float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0)))
+    scaled = layer.scaled(float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0)))
+    if scaled.scale is not None and dtype.kind == "f" and _are_reflectance(variable):
+        return replace(layer, notes=(f"The scale in the attributes of {source} has been applied already.",))
+    return scaled
+
+
+def _are_reflectance(variable: xr.DataArray) -> bool:
+    """Tell by a few values whether fractions are reflectance already, though their attributes still name a scale."""
+    middle = {
+        axis: slice(max(0, (size - FEW_VALUES) // 2), (size + FEW_VALUES) // 2) if axis in ("y", "x") else [size // 2]
+        for axis, size in variable.sizes.items()
+    }
+    values = variable.isel(middle).values  # of one chunk, where the cube is lazy
+    present = values[np.isfinite(values) & (values > 0)]
+    return bool(len(present)) and float(np.median(present)) <= HIGHEST_REFLECTANCE
 
 
 def _times(label: str, variable: xr.DataArray, source: str) -> np.ndarray:

@@ -14,6 +14,12 @@ with needs_extra("map"):
     from rasterio.crs import CRS
     from rasterio.errors import CRSError
     from rasterio.transform import Affine
+    from rasterio.warp import transform_bounds
+
+# Coordinates of a regular grid may differ by this share of a pixel; those of 32 bits by what they cannot say as well.
+GRID_TOLERANCE = 0.01
+COARSEST_TOLERANCE = 0.2
+DEGREES_AROUND = 360.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +69,26 @@ class Grid:
         return np.array_equal(self.y, other.y) and np.array_equal(self.x, other.x)
 
     def cut(self, rows: slice, columns: slice) -> "Grid":
-        """Return a part of the grid, which keeps the size of its pixels."""
+        """Return a part of the grid, turned where a slice counts down, which keeps the size of its pixels."""
         known = self.steps is not None or len(self.y) > 1 or len(self.x) > 1
-        return Grid(self.y[rows], self.x[columns], (self.down, self.across) if known else None)
+        steps = (self.down * (rows.step or 1), self.across * (columns.step or 1)) if known else None
+        return Grid(self.y[rows], self.x[columns], steps)
 
     def pixels_at(self, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that hold the coordinates `y` and the columns that hold `x`; -1 outside."""
         if self.equals(Grid(y, x)):  # needs no size, which a single pixel may lack
             return np.arange(len(y)), np.arange(len(x))
         return _nearest(self.y, y, self.down), _nearest(self.x, x, self.across)
+
+    def bounds_of(self, crs: CRS, west: float, south: float, east: float, north: float) -> tuple[float, ...]:
+        """Return left, bottom, right and top, in the grid's CRS, of a box in degrees, which may cross 180°."""
+        if not crs.is_geographic:
+            return tuple(transform_bounds("EPSG:4326", crs, west, south, east, north))
+        east += DEGREES_AROUND if west > east else 0.0
+        # A grid may count from 0 to 360.
+        middle = float(self.x[0] + self.x[-1]) / 2
+        turns = DEGREES_AROUND * round((middle - (west + east) / 2) / DEGREES_AROUND)
+        return west + turns, south, east + turns, north
 
     def touched_by(self, left: float, bottom: float, right: float, top: float) -> tuple[slice, slice]:
         """Return the rows and columns that a box in the grid's CRS touches; empty where it touches none."""
@@ -95,11 +112,91 @@ def _touched(centres: np.ndarray, step: float, low: float, high: float) -> slice
 
 
 def grid_of(dataset: xr.Dataset | xr.DataArray) -> Grid:
-    """Read the grid of a dataset with axes `y` and `x`; the size of a single pixel from its `GeoTransform`."""
-    # Left, width, 0, top, 0, height, as GDAL writes them.
-    transforms = (str(attributes.get("GeoTransform", "")).split() for attributes in _grid_mappings(dataset))
-    steps = next(((float(numbers[5]), float(numbers[1])) for numbers in transforms if len(numbers) == 6), None)
+    """Read the grid of a dataset with axes `y` and `x`; the size of a single pixel from the transform that it tells."""
+    told = told_transform(dataset)
+    steps = None if told is None else (told.e, told.a)
     return Grid(dataset["y"].values.astype(np.float64), dataset["x"].values.astype(np.float64), steps)
+
+
+def told_transform(dataset: xr.Dataset | xr.DataArray) -> Affine | None:
+    """Read the transform that a dataset tells beside its coordinates, as GDAL, stackstac or GeoZarr write it."""
+    for attributes in _grid_mappings(dataset):
+        numbers = str(attributes.get("GeoTransform", "")).split()
+        if len(numbers) == 6:
+            return Affine.from_gdal(*map(float, numbers))
+    variables = [dataset, *dataset.data_vars.values()] if isinstance(dataset, xr.Dataset) else [dataset]
+    for key in ("transform", "spatial:transform", "proj:transform"):
+        for each in variables:
+            told = each.attrs.get(key)
+            if isinstance(told, (list, tuple, np.ndarray)) and len(told) in (6, 9):
+                return Affine(*map(float, told[:6]))
+    return None
+
+
+def at_pixel_centres(dataset: xr.Dataset, source: str) -> tuple[xr.Dataset, list[str]]:
+    """Give a dataset with axes `y` and `x` the centres of its pixels as coordinates, by the transform that it tells.
+
+    Coordinates of the corners of pixels, as stackstac writes them, are moved by half a pixel; absent ones are made.
+
+    Args:
+        dataset: with its axes called `y` and `x`.
+        source: what messages call it.
+
+    Returns:
+        The dataset, and sentences about what was done.
+
+    Raises:
+        ValueError: the grid is rotated, or the coordinates lie beside the transform by anything but half a pixel.
+    """
+    transform = told_transform(dataset)
+    if transform is None:
+        return dataset, []
+    if transform.b or transform.d:
+        raise ValueError(f"The grid of {source} is rotated: warp it to a north-up grid first.")
+    moved, notes = {}, []
+    for axis, start, step in (("y", transform.f, transform.e), ("x", transform.c, transform.a)):
+        if axis not in dataset.coords:
+            moved[axis] = start + step * (np.arange(dataset.sizes.get(axis, 0)) + 0.5)
+            continue
+        centres = dataset[axis].values.astype(np.float64)
+        tolerance = tolerance_of(dataset[axis].values, step)
+        spacing = abs(centres[-1] - centres[0]) / max(len(centres) - 1, 1)
+        if len(centres) > 1 and abs(spacing / abs(step) - 1) > max(tolerance, GRID_TOLERANCE):
+            notes.append(f"The transform of {source} is of pixels of {abs(step):g}, not {spacing:g}: it is left aside.")
+            continue
+        beside = abs((centres[0] - start) / step % 1 - 0.5)  # 0 at the centre of a pixel, 0.5 at its corner
+        if 0.5 - beside <= tolerance:
+            moved[axis] = centres + step / 2
+        elif beside > tolerance:
+            raise ValueError(
+                f"The {axis} coordinates of {source} lie {beside:.2g} pixels beside the centres that its transform "
+                "tells: correct one of the two."
+            )
+    if any(axis in dataset.coords for axis in moved):
+        notes.append(f"The coordinates of {source} are corners of pixels: half a pixel is added, by its transform.")
+    elif moved:
+        notes.append(f"The coordinates of {source} are made by its transform.")
+    return dataset.assign_coords(moved), notes
+
+
+def tolerance_of(coordinates: np.ndarray, step: float) -> float:
+    """Return by which share of a pixel coordinates may be off: more where 32 bits hold them."""
+    if coordinates.dtype.kind != "f" or not len(coordinates):
+        return GRID_TOLERANCE
+    rounding = float(np.spacing(np.abs(coordinates).max())) / abs(step)
+    return min(max(GRID_TOLERANCE, 2 * rounding), COARSEST_TOLERANCE)
+
+
+def north_up(dataset: xr.Dataset) -> xr.Dataset:
+    """Turn a dataset so that its first row is the northernmost and its first column the westernmost."""
+    grid = grid_of(dataset)
+    up, left = (grid._step(0) or -1.0) > 0, (grid._step(1) or 1.0) < 0
+    if not (up or left):
+        return dataset
+    rows, columns = (slice(None, None, -1) if turned else slice(None) for turned in (up, left))
+    turned = dataset.isel(y=rows, x=columns)
+    crs = dataset.rio.crs
+    return turned if crs is None else locate(turned, crs, grid.cut(rows, columns))
 
 
 def locate(dataset: xr.Dataset, crs: CRS | str, grid: Grid | None = None) -> xr.Dataset:

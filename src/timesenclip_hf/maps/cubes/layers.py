@@ -35,6 +35,8 @@ class Layer:
         source: the file, for messages.
         offset: to subtract from digital numbers, or None where nothing tells it.
         scale: reflectance is `value * scale + shift` where it is not None.
+        reason: what tells the offset, for the notes of a cube.
+        notes: sentences about how the file was read.
     """
 
     band: str
@@ -48,6 +50,8 @@ class Layer:
     offset: float | None = None
     scale: float | None = None
     shift: float = 0.0
+    reason: str = ""
+    notes: tuple[str, ...] = ()
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Read the values of a window, (time, y, x)."""
@@ -61,11 +65,14 @@ class Layer:
         return replace(self, times=self.times[kept], array=self.array[np.flatnonzero(kept)])
 
     def scaled(self, scale: float, shift: float) -> "Layer":
-        """Return the layer with a file's `value * scale + shift`: as an offset where integers can stay integers."""
+        """Return the layer with a file's `value * scale + shift`: as an offset where numbers can stay as they are.
+
+        Fractions in the usual scale stay, too: whether somebody has applied it already is told by the values.
+        """
         if self.band == SCENE_CLASSES or (scale, shift) == (1.0, 0.0):
             return self
-        if self.dtype.kind in "iu" and (np.isclose(scale * DN_PER_REFLECTANCE, 1) or scale == 1):
-            return replace(self, offset=-shift / scale) if shift else self
+        if np.isclose(scale * DN_PER_REFLECTANCE, 1) or (scale == 1 and self.dtype.kind in "iu"):
+            return replace(self, offset=-shift / scale, reason="add_offset of the file") if shift else self
         return replace(self, scale=scale, shift=shift)
 
 

@@ -11,16 +11,16 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
-from .datasets import dataset_layers, open_dataset
+from .datasets import dataset_layers, named_axes, open_dataset
 from .grids import Grid, grid_of, locate, read_crs
 from .layers import Layer, LayerSlice, Stack
+from .notes import notes_of_readers, with_notes
 from .rasters import RASTER_SUFFIXES, raster_layers
 from .selection import Box, Chunks, read_box, read_chunks, read_period
 
 with needs_extra("map"):
     import xarray as xr
     from rasterio.crs import CRS
-    from rasterio.warp import transform_bounds
 
 logger = logging.get_logger(__name__)
 
@@ -59,8 +59,8 @@ def open_cube(
     Returns:
         `reflectance` (time, band, y, x) and, where the files have it, `scl` (time, y, x). The time coordinate is
         `datetime64`, or integer months with 0 = January. A coordinate `offset` along time, where that of an
-        acquisition is known (NaN where it is not): reflectance is (value - offset) / 10,000. Attribute `nodata`,
-        where known.
+        acquisition is known (NaN where it is not): reflectance is (value - offset) / 10,000; `offset_reason` says
+        what tells it. Attribute `nodata`, where known; attribute `notes`, sentences about what was understood.
 
     Raises:
         FileNotFoundError: no such file.
@@ -79,10 +79,21 @@ def open_cube(
             kept = _within([layer.times for layer in layers], dates)
             layers = [layer.at(index) for index, layer in zip(kept, layers, strict=True) if index.any()]
         cube = _merge(layers, crs, bbox, sides)
-        if chunks is None:
+        if sides is None:
             return cube.load()
         opened.pop_all()  # what is read later is closed by xarray
     return cube
+
+
+def chunks_of(sources: CubeSource | Sequence[CubeSource]) -> dict[str, int] | None:
+    """Return the sides of the largest chunks of sources that are made of Dask arrays, None where none is."""
+    for source in [sources] if isinstance(sources, (str, PathLike, xr.Dataset, xr.DataArray)) else sources:
+        if isinstance(source, (xr.Dataset, xr.DataArray)) and source.attrs.get("layout") != LAYOUT:
+            dataset = source if isinstance(source, xr.Dataset) else source.to_dataset(name="reflectance")
+            sizes = named_axes(dataset.unify_chunks()).chunksizes
+            if {"y", "x"} <= set(sizes):
+                return {axis: max(sizes[axis]) for axis in ("y", "x")}
+    return None
 
 
 def acquisition_offsets(cube: xr.Dataset) -> np.ndarray | None:
@@ -151,12 +162,15 @@ def _within(axes: Sequence[np.ndarray], dates: str) -> list[np.ndarray]:
 
 def _selected(cube: xr.Dataset, bbox: Box | str | None, dates: str | None, sides: tuple[int, int] | None) -> xr.Dataset:
     """Cut a cube that was opened already."""
+    notes = notes_of_readers(cube)
     if dates is not None:
         cube = cube.isel({"time": _within([cube["time"].values], dates)[0]})
     if bbox is not None:
         grid, crs = grid_of(cube), cube.rio.crs
         rows, columns = _window(grid, crs, bbox)
         cube = locate(cube.isel({"y": rows, "x": columns}), crs, grid.cut(rows, columns))
+    if dates is not None or bbox is not None:
+        cube = with_notes(cube, notes)
     return cube if sides is None else cube.chunk({"time": -1, "band": -1, "y": sides[0], "x": sides[1]})
 
 
@@ -164,7 +178,7 @@ def _window(grid: Grid, crs: CRS, bbox: Box | str | None) -> tuple[slice, slice]
     """Return the rows and columns that a box touches."""
     if bbox is None:
         return slice(None), slice(None)
-    left, bottom, right, top = transform_bounds("EPSG:4326", crs, *read_box(bbox))
+    left, bottom, right, top = grid.bounds_of(crs, *read_box(bbox))
     rows, columns = grid.touched_by(left, bottom, right, top)
     if rows.start == rows.stop or columns.start == columns.stop:
         raise ValueError(
@@ -196,16 +210,18 @@ def _merge(layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: 
         shape = (len(times), len(bands), len(grid.y), len(grid.x))
         return Stack(parts, shape, dtype, nodata).to_dask(sides or shape[2:])
 
-    return assemble_cube(
+    offsets, reasons = _offsets(reflectance, indices, times)
+    cube = assemble_cube(
         stack(names, dtype, nodata),
         # 0 is "no data" of the scene classification.
         stack([SCENE_CLASSES], np.dtype(np.uint8), 0)[:, 0] if SCENE_CLASSES in by_band else None,
         {"time": times, "band": names, "y": grid.y, "x": grid.x},
-        _offsets(reflectance, indices, times),
+        offsets,
         nodata,
         common_crs,
         grid,
     )
+    return with_notes(cube, [note for layer in layers for note in layer.notes], reasons)
 
 
 def _on_grid(layer: Layer, times: np.ndarray, grid: Grid, finest: Layer) -> LayerSlice:
@@ -261,9 +277,11 @@ def _nodata_and_dtype(layers: Sequence[Layer]) -> tuple[float | None, np.dtype[A
     return nodata, np.dtype(np.float32) if dtype.kind == "f" else dtype
 
 
-def _offsets(layers: Sequence[Layer], indices: Mapping[int, np.ndarray], times: np.ndarray) -> np.ndarray:
-    """Return what to subtract from each acquisition, NaN where it is not known."""
-    offsets = np.full(len(times), np.nan)
+def _offsets(
+    layers: Sequence[Layer], indices: Mapping[int, np.ndarray], times: np.ndarray
+) -> tuple[np.ndarray, list[str]]:
+    """Return what to subtract from each acquisition, NaN where it is not known, and what tells it."""
+    offsets, reasons = np.full(len(times), np.nan), np.full(len(times), "", dtype=object)
     known = np.zeros(len(times), dtype=bool)
     for layer in layers:
         index = indices[id(layer)]
@@ -275,8 +293,8 @@ def _offsets(layers: Sequence[Layer], indices: Mapping[int, np.ndarray], times: 
                 f"The bands of {day} have different offsets, that of {layer.band} in {layer.source} among them: give "
                 "products of one kind together."
             )
-        offsets[index], known[index] = offset, True
-    return offsets
+        offsets[index], reasons[index], known[index] = offset, layer.reason, True
+    return offsets, reasons.tolist()
 
 
 def _common_crs(layers: Sequence[Layer], crs: str | None) -> CRS:
@@ -285,6 +303,12 @@ def _common_crs(layers: Sequence[Layer], crs: str | None) -> CRS:
         if crs is None:
             raise ValueError(f'{layers[0].source} names no coordinate reference system: say which, crs="EPSG:32631".')
         return read_crs(crs)
+    if crs is not None and (told := read_crs(crs)) not in named:
+        listed = " and ".join(each.to_string()[:40] for each in named)
+        raise ValueError(
+            f"The files lie in {listed}, not in {told.to_string()[:40]}: leave `crs` out, which is for files that name "
+            "none."
+        )
     if len(named) > 1:
         listed = ", ".join(f"{source} in {each.to_string()[:40]}" for each, source in named.items())
         raise ValueError(f"The files lie in several coordinate reference systems ({listed}): warp them to one grid.")

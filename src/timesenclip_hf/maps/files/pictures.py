@@ -96,7 +96,9 @@ def palette_of(mapped: xr.Dataset) -> np.ndarray:
     return palette
 
 
-def write_png(mapped: xr.Dataset, path: str | os.PathLike[str], title: str | None = None) -> None:
+def write_png(
+    mapped: xr.Dataset, path: str | os.PathLike[str], title: str | None = None, *, overwrite: bool = False
+) -> None:
     """Draw a map with a legend of its classes and their shares, and the probability beside it.
 
     A map with a longer side than 1,200 pixels is thinned out first; shares are counted before.
@@ -105,13 +107,14 @@ def write_png(mapped: xr.Dataset, path: str | os.PathLike[str], title: str | Non
         mapped: what [`map_cube`] returned.
         path: of the picture.
         title: over it; the year when left out.
+        overwrite: replace a file that is there.
 
     Raises:
         ValueError: the map does not name its classes.
+        FileExistsError: a file is there already, and not to be replaced.
         OSError: the file cannot be written.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
+    with whole_file(path, overwrite=overwrite) as partial:
         draw_map(mapped, title).savefig(partial)
 
 

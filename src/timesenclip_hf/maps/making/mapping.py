@@ -11,7 +11,7 @@ from ...extras import needs_extra
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from ..cubes.reading import CubeSource, open_cube
+from ..cubes.reading import CubeSource, chunks_of, open_cube
 from .blocks import Layers, classify_block, map_block
 from .map_dataset import as_map
 from .model_source import Model
@@ -39,8 +39,9 @@ def map_cube(
 ) -> xr.Dataset:
     """Name the land cover of every pixel of a cube: at once if it is in memory, lazily if it is made of Dask arrays.
 
-    The unit of the values and the year are decided once, from a sample of the whole cube. For a cube that takes hours,
-    [`MapRun`] writes what is finished and goes on where it was stopped.
+    A lazy map has the cube's own chunks, each with all acquisitions; only a sample is computed here. The unit of the
+    values and the year are decided once, from that sample. For a cube that takes hours, [`MapRun`] writes what is
+    finished and goes on where it was stopped.
 
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them; or what it returned, where files must be told their
@@ -68,7 +69,7 @@ def map_cube(
     """
     if options.label_sets is not None:
         raise ValueError("`label_sets` are several maps: make them with `map_label_sets`.")
-    opened = open_cube(cube)
+    opened = open_cube(cube, chunks=chunks_of(cube))
     recipe = make_recipe(opened, labels, model, options, reading, compute)
     return as_map(_layers(opened, recipe, progress), opened, recipe)
 
@@ -100,7 +101,7 @@ def map_label_sets(
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    opened = open_cube(cube)
+    opened = open_cube(cube, chunks=chunks_of(cube))
     recipe = make_recipe(opened, None, model, replace(options, label_sets=label_sets), reading, compute)
     layers = _layers(opened, recipe, progress)
     return {name: as_map(layers, opened, recipe, name) for name in recipe.label_sets}
