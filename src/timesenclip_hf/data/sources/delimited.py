@@ -1,0 +1,200 @@
+"""Read delimited text, such as CSV, into a table of text: nothing is guessed from part of it.
+
+The separator is the one that the header and every row agree on, and cells stay as they are written: which of them are
+numbers is for those to say who ask for numbers.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ...extras import needs_extra
+
+with needs_extra("data"):
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv as arrow_csv
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+# What tables write for "no value", beside nothing at all.
+MISSING_CELLS = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "NAN", "NaT", "None", "null", "NULL", "-")
+# A number with a comma, and one whose comma can only be a decimal one: a comma of thousands has three digits behind it
+# and one to three before it that do not begin with 0.
+COMMA_NUMBER = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
+_SURE_DECIMAL = r"^[+-]?(?:\d*,(?:\d{1,2}|\d{4,})|0*,\d+|0\d*,\d+|\d{4,},\d+)(?:[eE][+-]?\d+)?$"
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BYTE_ORDER_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+
+
+class Delimited(NamedTuple):
+    """Hold a table of text cells, the decimal sign of its numbers, and what was understood."""
+
+    table: pa.Table
+    decimal: str
+    notes: list[str]
+
+
+def read_delimited(content: bytes, name: str) -> Delimited:
+    """Read a table of text.
+
+    Args:
+        content: of the file; UTF-8, UTF-16 or UTF-32, or else Windows-1252 or Latin-1.
+        name: of the file, for sentences.
+
+    Raises:
+        ValueError: the content is binary, has no rows, or its rows differ in length from the header.
+    """
+    text, notes = _decode(content, name)
+    text, separator = _skip_preamble(text)
+    if not text.strip():
+        raise ValueError(f"{name} is empty: it needs a line with the names of its columns.")
+    if text.count('"') % 2:
+        raise ValueError(f"{name} is damaged: a quotation mark that opens a cell is never closed.")
+    separators = [separator] if separator else _separators_of(text)
+    tables = [(sign, table) for sign in separators if (table := _parse(text, sign)) is not None]
+    if not tables:
+        raise ValueError(_first_uneven(text, separators[0], name))
+    if len(tables) > 1:
+        signs = " or ".join(SEPARATORS[sign] for sign, _ in tables)
+        raise ValueError(f"{name} can be read with {signs} between its columns: put its cells in quotes.")
+    [(sign, table)] = tables
+    if sign != ",":
+        notes.append(f"The columns are separated by {SEPARATORS.get(sign, sign)}.")
+    table = clean_table(table, name)
+    decimal = "," if any(map(_has_decimal_comma, table.columns)) else "."
+    if decimal == ",":
+        notes.append("The numbers have decimal commas.")
+    return Delimited(table, decimal, notes)
+
+
+def _decode(content: bytes, name: str) -> tuple[str, list[str]]:
+    """Decode text by its byte order mark, its zero bytes, or else as UTF-8, and as Windows-1252 where it is not."""
+    encoding = next((known for mark, known in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
+    if encoding is None and b"\0" in content[:1000]:
+        shares = [len(half) and half.count(0) / len(half) for half in (content[:1000:2], content[1:1000:2])]
+        encoding = "utf-16-le" if shares[1] > 0.5 > shares[0] else "utf-16-be" if shares[0] > 0.5 > shares[1] else None
+    for candidate in [encoding] if encoding else ["utf-8", "cp1252", "latin-1"]:
+        try:
+            text = content.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            break
+        odd_one = candidate not in ("utf-8", "utf-8-sig")
+        return text, [f"The text is read as {candidate}, as it is not UTF-8."] if odd_one else []
+    raise ValueError(f"{name} is no table of text that can be read: it holds binary data.")
+
+
+def _skip_preamble(text: str) -> tuple[str, str | None]:
+    """Skip empty lines, comments with `#`, and Excel's `sep=;`, which names the separator."""
+    separator, commented, line = None, "", ""
+    while text:
+        match = _LINE_END.search(text)
+        line, rest = (text, "") if match is None else (text[: match.start()], text[match.end() :])
+        if named := re.fullmatch(r"\s*\"?sep=(.)\"?\s*", line, re.IGNORECASE):
+            separator = named[1]
+        elif line.lstrip().startswith("#"):
+            commented = line
+        elif line.strip():
+            break
+        text = rest
+    # A header may be a comment itself: then what follows it are numbers already.
+    names = next((commented.count(sign) for sign in SEPARATORS if commented.count(sign) == line.count(sign) > 0), 0)
+    if text and names and any(re.fullmatch(r"[+-]?[\d.]+", cell.strip()) for cell in re.split(r"[,;\t|]", line)):
+        return f"{commented.lstrip().removeprefix('#').lstrip()}\n{text}", separator
+    return text, separator
+
+
+def _separators_of(text: str) -> list[str]:
+    """List the separators that split the header, those first that make more columns of it; a comma where none does."""
+    counts = {sign: len(_header(text, sign)) for sign in SEPARATORS}
+    return sorted((sign for sign in counts if counts[sign] > 1), key=lambda sign: -counts[sign]) or [","]
+
+
+def _header(text: str, separator: str) -> list[str]:
+    return next(csv.reader(io.StringIO(text[:10_000_000], newline=""), delimiter=separator), [])
+
+
+def _parse(text: str, separator: str) -> pa.Table | None:
+    """Read all cells as text; None where a row has more or fewer cells than the header."""
+    header, content = _header(text, separator), text.encode()
+    options = {
+        "read_options": arrow_csv.ReadOptions(
+            column_names=None, block_size=max(1 << 20, min(len(content) + 1, 1 << 28))
+        ),
+        "parse_options": arrow_csv.ParseOptions(delimiter=separator, newlines_in_values='"' in text),
+        "convert_options": arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+    }
+    try:
+        return arrow_csv.read_csv(pa.BufferReader(content), **options)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _first_uneven(text: str, separator: str, name: str) -> str:
+    """Say which line has not as many cells as the header."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    width = len(next(reader))
+    uneven: Iterator[tuple[int, int]] = ((reader.line_num, len(row)) for row in reader if row and len(row) != width)
+    try:
+        line, cells = next(uneven, (0, 0))
+    except csv.Error as error:
+        return f"{name} is damaged near line {reader.line_num}: {error}."
+    if not line:
+        return f"{name} is no CSV that can be read: it has {width} columns in its header, and no rows of this width."
+    return (
+        f"Line {line} of {name} has {cells} cells and its header {width}, with {SEPARATORS.get(separator, separator)} "
+        "between them: mend the line, or put cells with separators in quotes."
+    )
+
+
+def clean_table(table: pa.Table, name: str) -> pa.Table:
+    """Trim the names and cells of a table of text, make missing cells null, and drop empty rows and nameless columns.
+
+    Args:
+        table: of text.
+        name: of its file, for sentences.
+
+    Raises:
+        ValueError: a column with values has no name.
+    """
+    names = [column.strip() for column in table.column_names]
+    columns = [_cells(column) for column in table.columns]
+    # The numbers of the rows, as pandas and R write them; and what separators at the end of lines make.
+    surplus = {
+        index
+        for index, (column, cells) in enumerate(zip(names, columns, strict=True))
+        if not column and (index == 0 or cells.null_count == len(cells))
+    }
+    kept = [index for index in range(len(names)) if index not in surplus]
+    if unnamed := [index for index in kept if not names[index]]:
+        raise ValueError(f"Column {unnamed[0] + 1} of {name} has no name: give it one in the first line.")
+    if not kept:
+        raise ValueError(f"{name} has no column with a name: give the names of the columns in its first line.")
+    cleaned = pa.Table.from_arrays([columns[index] for index in kept], [names[index] for index in kept])
+    empty = cleaned.column(0).is_null()
+    for column in cleaned.columns[1:]:
+        empty = pc.and_(empty, column.is_null())
+    return cleaned.filter(pc.invert(empty))
+
+
+def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    trimmed = pc.utf8_trim_whitespace(column)
+    missing = pc.is_in(trimmed, value_set=pa.array(MISSING_CELLS))
+    return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
+
+
+def _has_decimal_comma(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column holds numbers, some of which have what can only be a decimal comma."""
+    if not pc.any(pc.match_substring_regex(column, _SURE_DECIMAL)).as_py():
+        return False
+    number = rf"(?:{COMMA_NUMBER})|(?:^[+-]?\d+$)"
+    return bool(pc.all(pc.match_substring_regex(column, number)).as_py())

@@ -1,0 +1,136 @@
+"""Read vector files and the geometries of Parquet tables: attributes, and where a feature is a point its place."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...files import first_line
+
+with needs_extra("data"):
+    import pandas
+    import pyarrow as pa
+    import pyogrio
+    import pyproj
+    import shapely
+
+WGS84 = "EPSG:4326"
+_PLACE = ("longitude", "latitude")
+_WKB_TYPES = ("ogc.wkb", "geoarrow.wkb")
+
+
+def read_vector(path: Path, layer: str | None) -> pandas.DataFrame:
+    """Read a layer of a GeoPackage, GeoJSON, Shapefile or FlatGeobuf, as [`place_points`] leaves it.
+
+    Args:
+        path: of the file.
+        layer: its name, where the file has several.
+
+    Raises:
+        ValueError: the file cannot be read, or has several layers and none is named.
+    """
+    try:
+        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        if layer is None and len(layers) > 1:
+            raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
+        if layer is not None and layer not in layers:
+            raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
+        # Only in a GeoPackage is the number of a feature a column that people see.
+        meta, table = pyogrio.read_arrow(path, layer=layer, return_fids=path.suffix.lower() == ".gpkg")
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path.name} cannot be read as a vector file: {first_line(error).partition(';')[0]}."
+        ) from None
+    name = meta["geometry_name"] or "wkb_geometry"
+    geometry = table.column(name).to_pylist() if name in table.column_names else None
+    attributes = table.drop_columns([name]) if geometry is not None else table
+    return place_points(to_frame(attributes), geometry, _known_crs(meta["crs"]))
+
+
+def read_geometries(table: pa.Table) -> pandas.DataFrame:
+    """Turn a Parquet table into a frame, with the geometries of GeoParquet as [`place_points`] leaves them.
+
+    Args:
+        table: with the metadata `geo` of GeoParquet 1, or with Parquet's geometry columns of GeoParquet 2.
+    """
+    metadata = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
+    columns = metadata.get("columns", {})
+    types = {field.name: _geometry_type(field) for field in table.schema}
+    names = [name for name in table.column_names if name in columns or types[name] is not None]
+    frame = to_frame(table.drop_columns(names))
+    if not names:
+        return frame
+    name = metadata.get("primary_column") if metadata.get("primary_column") in names else names[0]
+    described = columns.get(name, {})
+    # What GeoParquet leaves out is longitude and latitude of WGS84; what it says is null is not known.
+    crs = described.get("crs", "OGC:CRS84") if name in columns else types[name]
+    geometry = table.column(name)
+    if isinstance(geometry.type, pa.BaseExtensionType):
+        geometry = geometry.cast(geometry.type.storage_type)
+    cells = geometry.to_pylist()
+    if pa.types.is_struct(geometry.type):  # of points, as {x, y}
+        cells = [None if cell is None else shapely.to_wkb(shapely.Point(cell["x"], cell["y"])) for cell in cells]
+    return place_points(frame, cells, _known_crs(crs))
+
+
+def place_points(frame: pandas.DataFrame, geometry: list[bytes | None] | None, crs: Any) -> pandas.DataFrame:
+    """Give a frame the columns `longitude` and `latitude` (WGS84) of its points, and a note of what was done.
+
+    Args:
+        frame: attributes.
+        geometry: WKB of each row; None where there are none.
+        crs: `pyproj.CRS`, or None where it is not known.
+    """
+    notes = frame.attrs.setdefault("notes", [])
+    if geometry is None:
+        return frame
+    shapes = shapely.from_wkb(np.asarray(geometry, dtype=object), on_invalid="ignore")
+    kinds = shapely.get_type_id(shapes)
+    if not np.isin(kinds, (-1, 0)).all():
+        notes.append("The geometries are not points: only their attributes are read.")
+        return frame
+    if crs is None:
+        notes.append("The points have no coordinate reference system that is known: their places are not read.")
+        return frame
+    if any(name in frame.columns for name in _PLACE):
+        notes.append("The columns longitude and latitude are read, not the geometries.")
+        return frame
+    to_degrees = pyproj.Transformer.from_crs(crs, WGS84, always_xy=True)
+    for name, values in zip(_PLACE, to_degrees.transform(shapely.get_x(shapes), shapely.get_y(shapes)), strict=True):
+        frame[name] = np.where(np.isfinite(values), values, np.nan)
+    notes.append(f"The columns longitude and latitude are the points, from {crs.to_string()[:40]}.")
+    return frame
+
+
+def to_frame(table: pa.Table) -> pandas.DataFrame:
+    """Turn an Arrow table into a frame whose integers stay integers where some are missing."""
+    return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
+
+
+def _geometry_type(field: pa.Field) -> Any:
+    """Return the reference system of a geometry column of Parquet's own, or None for any other column."""
+    metadata = field.metadata or {}
+    name = getattr(field.type, "extension_name", None) or metadata.get(b"ARROW:extension:name", b"").decode()
+    if name not in _WKB_TYPES:
+        return None
+    is_type = isinstance(field.type, pa.BaseExtensionType)
+    text = field.type.__arrow_ext_serialize__() if is_type else metadata.get(b"ARROW:extension:metadata", b"{}")
+    return json.loads(text or b"{}").get("crs", "OGC:CRS84")
+
+
+def _known_crs(crs: Any) -> Any:
+    """Read a reference system that is written out, or a code of an authority; never one that has to be fetched."""
+    try:
+        if isinstance(crs, dict):
+            return pyproj.CRS.from_json_dict(crs)
+        text = str(crs or "").strip()
+        if text.startswith("{"):
+            return pyproj.CRS.from_json(text)
+        if match := re.fullmatch(r"(\w+):(\w+)", text):
+            return pyproj.CRS.from_authority(*match.groups())
+        return pyproj.CRS.from_wkt(text) if re.match(r"[A-Za-z_]+\[", text) else None
+    except pyproj.exceptions.CRSError:
+        return None
