@@ -106,14 +106,14 @@ def number_cells(frame: pandas.DataFrame, column: str) -> np.ndarray:
     """
     cells = frame[column]
     if cells.dtype.kind in "iufb":
-        return cells.to_numpy(dtype=np.float64)
+        return np.asarray(cells, dtype=np.float64)
     values = pandas.Series(cells.tolist(), dtype=object)
     values = values.where(~values.isin(MISSING_CELLS), None)
     if frame.attrs.get("decimal") == ",":
         with_comma = values.map(lambda cell: isinstance(cell, str) and re.match(COMMA_NUMBER, cell) is not None)
         values = values.where(~with_comma, values.astype(str).str.replace(",", "."))
     is_time = values.map(lambda cell: hasattr(cell, "year"))
-    numbers = pandas.to_numeric(values.where(~is_time, "time"), errors="coerce").to_numpy(dtype=np.float64)
+    numbers = np.asarray(pandas.to_numeric(values.where(~is_time, "time"), errors="coerce"), dtype=np.float64)
     bad = np.isnan(numbers) & values.notna().to_numpy()
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
