@@ -1,0 +1,51 @@
+"""Admit a file that somebody hands in: tell its kind by its content and check its headers."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from . import kinds
+from .hdf5 import check_hdf5
+from .images import check_jpeg2000, check_tiff
+from .limits import PLAIN, Limits, check_count
+from .netcdf import check_netcdf
+from .tables import check_npz, check_parquet, check_text
+from .zarr import check_zarr
+
+_CHECKS: dict[str, Callable[[Path, Limits], None]] = {
+    kinds.HDF5: check_hdf5,
+    kinds.NETCDF: check_netcdf,
+    kinds.TIFF: check_tiff,
+    kinds.JPEG2000: check_jpeg2000,
+    kinds.PARQUET: check_parquet,
+    kinds.NPZ: check_npz,
+    kinds.TEXT: check_text,
+    kinds.ZARR: check_zarr,
+}
+
+
+def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
+    """Check a file or Zarr store before anything else opens it.
+
+    Nothing that an admitted file declares is in another file or at an address, and nothing is larger than the limits.
+    Only headers are read, and HDF5 in a process of its own, which is ended where it comes to no end.
+
+    Args:
+        path: of the file or folder.
+        limits: `STRICT` for the page, `PLAIN` for the command line and Python.
+
+    Returns:
+        The kind, told by the content: "HDF5", "NetCDF", "TIFF", "JPEG 2000", "Parquet", "NPZ", "text", "PNG", "JPEG",
+        "Zarr" or "folder", whose files are not checked.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is not admitted; one sentence says why.
+    """
+    file = Path(path)
+    kind = kinds.kind_of(file)
+    if file.is_file():
+        check_count(file.name, file.stat().st_size, limits.file_bytes, "bytes")
+    if kind in _CHECKS:
+        _CHECKS[kind](file, limits)
+    return kind

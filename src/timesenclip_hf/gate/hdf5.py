@@ -1,0 +1,14 @@
+"""Check HDF5 files, NetCDF-4 among them: nothing in another file, no plugins, nothing absurd, nothing without end."""
+
+from pathlib import Path
+
+from .hdf5_walker import ROOT
+from .limits import Limits
+from .watching import check_entries, list_entries
+
+
+def check_hdf5(path: Path, limits: Limits) -> None:
+    """Check the whole of a file; raise `ValueError` of the first entry that must not be read."""
+    names = list_entries(path, limits)
+    if faults := check_entries(path, [ROOT, *names], limits):
+        raise ValueError(next(iter(faults.values())))

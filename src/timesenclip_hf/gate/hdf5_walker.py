@@ -1,0 +1,200 @@
+"""Walk through an HDF5 file before anything else opens it, in a process of its own, which may be ended.
+
+`watching.py` starts this module without the rest of the package. It answers a line of JSON for each object that it
+is about to read, so that an object that HDF5 never comes to the end of is known by its name.
+"""
+
+import json
+import math
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..extras import needs_extra
+from .limits import Limits, check_count, check_declared
+
+with needs_extra("data"):
+    import h5py
+    from h5py import h5a, h5d, h5i, h5l, h5o, h5t, h5z
+
+# gzip, shuffle, fletcher32, szip, nbit, scale-offset, and LZF, which h5py brings; HDF5 loads all others as plugins.
+FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_SZIP, 5, 6, 32000}
+# Attributes by which variables name their axes: the only references, and to objects of the same file.
+AXES = {"DIMENSION_LIST", "REFERENCE_LIST"}
+MEMBERS = 256  # fields of a compound type
+MEMORY = 3 * 2**30
+ROOT = "/"
+_PLAIN_TYPES = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.BITFIELD, h5t.ENUM}
+_LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
+
+
+class Walk:
+    """Check the objects of an open file one by one, and count what they declare."""
+
+    def __init__(self, file: Any, name: str, size: int, limits: Limits) -> None:
+        self.file, self.name, self.size, self.limits = file, name, size, limits
+        self.seen: set[tuple[int, int]] = set()
+        self.values = self.declared = self.objects = 0
+        if file.id.get_create_plist().get_userblock():
+            raise ValueError(f"{name} begins with a block of foreign bytes: save it again with h5repack.")
+
+    def names(self) -> list[str]:
+        """List the entries of the root."""
+        return [name.decode("utf-8", "surrogateescape") for name in self.file.id]
+
+    def check(self, name: str) -> None:
+        """Check the root ("/") or an entry of it with everything below; raise `ValueError` of what is refused."""
+        if name == ROOT:
+            self._check_attributes(self.file.id, ROOT)
+        else:
+            self._check_link(self.file.id, name.encode("utf-8", "surrogateescape"), f"/{name}", 1)
+
+    def _check_link(self, parent: Any, name: bytes, path: str, depth: int) -> None:
+        kind = parent.links.get_info(name).type
+        if kind != h5l.TYPE_HARD:
+            raise self._refusal(path, f"is {_LINKS.get(kind, 'a link of an unknown kind')}", "give the data itself")
+        self.objects += 1
+        check_count(self.name, self.objects, self.limits.variables, "variables")
+        check_count(self.name, depth, self.limits.nesting, "groups inside each other")
+        opened = h5o.open(parent, name)
+        info = h5o.get_info(opened)
+        if (info.fileno, info.addr) in self.seen:
+            return
+        self.seen.add((info.fileno, info.addr))
+        self._check_attributes(opened, path)
+        if isinstance(opened, h5py.h5g.GroupID):
+            for child in opened:
+                self._check_link(opened, child, f"{path}/{child.decode('utf-8', 'replace')}", depth + 1)
+        elif isinstance(opened, h5d.DatasetID):
+            self._check_dataset(opened, path)
+        elif h5i.get_type(opened) == h5i.DATATYPE:
+            self._check_type(opened, path, depth=0)
+
+    def _check_attributes(self, owner: Any, path: str) -> None:
+        count = h5a.get_num_attrs(owner)
+        check_count(f"{path} of {self.name}", count, self.limits.attributes, "attributes")
+        for index in range(count):
+            attribute = h5a.open(owner, index=index)
+            name = attribute.name.decode("utf-8", "replace")
+            if name in AXES:
+                continue
+            size = max(attribute.get_storage_size(), math.prod(attribute.shape) * attribute.get_type().get_size())
+            check_count(f"{name} of {path} in {self.name}", size, self.limits.attribute_bytes, "bytes")
+            self._check_type(attribute.get_type(), f"{path}@{name}", depth=0)
+            h5py.AttributeManager(_Owner(owner))[attribute.name]  # HDF5 may never come to the end of it
+
+    def _check_dataset(self, dataset: Any, path: str) -> None:
+        plist, kind = dataset.get_create_plist(), dataset.get_type()
+        if plist.get_external_count():
+            raise self._refusal(path, "keeps its values in another file", "give a file that holds them")
+        layout = plist.get_layout()
+        if layout == h5d.VIRTUAL:
+            raise self._refusal(path, "is virtual, of values in other files", "give a file that holds them")
+        self._check_type(kind, path, depth=0)
+        shape = dataset.shape or ()
+        size = kind.get_size()
+        check_count(f"{path} of {self.name}", len(shape), self.limits.dimensions, "axes")
+        check_count(f"{path} of {self.name}", max(shape, default=0), self.limits.axis, "numbers along an axis")
+        self.values += math.prod(shape)
+        self.declared += math.prod(shape) * size
+        check_count(self.name, self.values, self.limits.values, "values")
+        check_declared(self.name, self.declared, self.size, self.limits)
+        for index in range(plist.get_nfilters()):
+            if (code := plist.get_filter(index)[0]) not in FILTERS:
+                raise self._refusal(path, f"is packed by the HDF5 plugin {code}", "repack it, h5repack -f GZIP=4")
+        if layout == h5d.CHUNKED:
+            self._check_chunks(dataset, plist.get_chunk(), shape, size, path)
+        elif layout == h5d.CONTIGUOUS and (start := dataset.get_offset()) is not None:
+            self._check_extent(start, dataset.get_storage_size(), path)
+
+    def _check_chunks(self, dataset: Any, sides: tuple[int, ...], shape: tuple[int, ...], size: int, path: str) -> None:
+        name = f"A chunk of {path} in {self.name}"
+        check_count(name, math.prod(sides) * size, self.limits.piece_bytes, "bytes")
+        count = math.prod(math.ceil(length / side) for length, side in zip(shape, sides, strict=True))
+        check_count(f"{path} of {self.name}", count, self.limits.pieces, "chunks")
+        dataset.chunk_iter(lambda chunk: self._check_extent(chunk.byte_offset, chunk.size, path))
+
+    def _check_extent(self, start: int, size: int, path: str) -> None:
+        if start + size > self.size:
+            raise self._refusal(path, "lies beyond the end of the file, which is damaged or cut", "fetch it again")
+
+    def _check_type(self, kind: Any, path: str, depth: int) -> None:
+        check_count(f"The type of {path} in {self.name}", depth, self.limits.nesting, "types inside each other")
+        family = kind.get_class()
+        if family == h5t.COMPOUND:
+            check_count(f"{path} of {self.name}", kind.get_nmembers(), MEMBERS, "fields")
+            for index in range(kind.get_nmembers()):
+                self._check_type(kind.get_member_type(index), path, depth + 1)
+        elif family == h5t.ARRAY:
+            self._check_type(kind.get_super(), path, depth + 1)
+        elif family == h5t.REFERENCE:
+            raise self._refusal(path, "refers to another part of the file", "give the values themselves")
+        elif family not in _PLAIN_TYPES:
+            raise self._refusal(path, "has a type of values that is not read", "give numbers or text")
+
+    def _refusal(self, path: str, reason: str, remedy: str) -> ValueError:
+        return ValueError(f"{path} of {self.name} {reason}: {remedy}.")
+
+
+class _Owner:
+    """Hold an object's identifier as h5py's attributes want it."""
+
+    def __init__(self, identifier: Any) -> None:
+        self.id = identifier
+
+
+def serve() -> None:
+    """Answer the questions of `watching.py`, a line of JSON each, until they end."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # nothing that a library prints may be taken for an answer
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    for line in sys.stdin:
+        question = json.loads(line)
+        for answer in _answers(Limits(**question["limits"]), Path(question["path"]), question["entries"]):
+            if sys.platform != "win32":  # should whoever asked end meanwhile, this process ends too
+                signal.alarm(math.ceil(2 * question["limits"]["seconds"]))
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+        if sys.platform != "win32":
+            signal.alarm(0)
+
+
+def _answers(limits: Limits, path: Path, entries: list[str] | None) -> Iterator[dict[str, Any]]:
+    """Check entries of a file, or list them where none are named, and say before each what it is about."""
+    yield {"at": ROOT}
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            walk = Walk(file, path.name, path.stat().st_size, limits)
+            if entries is None:
+                yield {"names": walk.names()}
+            else:
+                for name in [*entries]:
+                    yield {"at": name}
+                    yield {"checked": name, "fault": _fault(walk, name)}
+            yield {"at": ROOT}  # closing reads, too
+    except Exception as error:  # HDF5 meets damage with almost any built-in error
+        yield {"failed": _sentence(error, path.name)}
+    yield {"end": True}
+
+
+def _fault(walk: Walk, name: str) -> str | None:
+    walk.objects = walk.values = walk.declared = 0 if name != ROOT else walk.objects
+    try:
+        walk.check(name)
+    except Exception as error:  # as above
+        return _sentence(error, walk.name)
+    return None
+
+
+def _sentence(error: Exception, name: str) -> str:
+    """Return the sentence of a refusal, or make one of what HDF5 says of damage."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    if isinstance(error, ValueError) and name in text:
+        return f"{text}."
+    return f"{name} is damaged, HDF5 cannot read it ({text[:150]}): fetch it again."
