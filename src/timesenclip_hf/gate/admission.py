@@ -10,6 +10,7 @@ from .images import check_jpeg2000, check_tiff
 from .limits import PLAIN, Limits, check_count
 from .netcdf import check_netcdf
 from .tables import check_npz, check_parquet, check_text
+from .virtual import check_vrt
 from .zarr import check_zarr
 
 _CHECKS: dict[str, Callable[[Path, Limits], None]] = {
@@ -17,6 +18,7 @@ _CHECKS: dict[str, Callable[[Path, Limits], None]] = {
     kinds.NETCDF: check_netcdf,
     kinds.TIFF: check_tiff,
     kinds.JPEG2000: check_jpeg2000,
+    kinds.VRT: check_vrt,
     kinds.PARQUET: check_parquet,
     kinds.NPZ: check_npz,
     kinds.TEXT: check_text,
@@ -36,7 +38,7 @@ def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
 
     Returns:
         The kind, told by the content: "HDF5", "NetCDF", "TIFF", "JPEG 2000", "Parquet", "NPZ", "text", "PNG", "JPEG",
-        "Zarr" or "folder", whose files are not checked.
+        "VRT", "Zarr" or "folder", whose files are not checked.
 
     Raises:
         FileNotFoundError: no such file.

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..extras import needs_extra
 from .limits import Limits, check_count, check_declared
+from .watching import ROOT
 
 with needs_extra("data"):
     import h5py
@@ -26,7 +27,6 @@ FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FI
 AXES = {"DIMENSION_LIST", "REFERENCE_LIST"}
 MEMBERS = 256  # fields of a compound type
 MEMORY = 3 * 2**30
-ROOT = "/"
 _PLAIN_TYPES = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.BITFIELD, h5t.ENUM}
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
 

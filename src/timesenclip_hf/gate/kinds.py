@@ -5,7 +5,7 @@ from pathlib import Path
 
 HDF5, NETCDF, TIFF, JPEG2000 = "HDF5", "NetCDF", "TIFF", "JPEG 2000"
 PARQUET, NPZ, TEXT, ZARR, FOLDER = "Parquet", "NPZ", "text", "Zarr", "folder"
-PNG, JPEG = "PNG", "JPEG"
+PNG, JPEG, VRT = "PNG", "JPEG", "VRT"
 # What files begin with, of the formats that are read ...
 _READ: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     (HDF5, (b"\x89HDF\r\n\x1a\n",)),
@@ -31,7 +31,7 @@ _OTHERS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ("HDF4: convert it to NetCDF-4", (b"\x0e\x03\x13\x01",)),
     ("a PDF: give the data", (b"%PDF",)),
 )
-_VIRTUAL = "a virtual raster (VRT), which names other files: write its pixels with gdal_translate and give these"
+_VIRTUAL = re.compile(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<VRTDataset[\s>]", re.DOTALL)
 _XML = "XML, which GDAL would read as a description of other files or addresses: give the raster itself"
 _JSON = "JSON, which describes data elsewhere: give the data itself"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -62,7 +62,10 @@ def kind_of(path: Path) -> str:
     for description, beginnings in _OTHERS:
         if start.startswith(beginnings):
             raise ValueError(f"{path.name} is {description}.")
-    if (described := _described(start)) is not None:
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if _VIRTUAL.match(text):
+        return VRT
+    if (described := _described(text)) is not None:
         raise ValueError(f"{path.name} is {described}.")
     if b"\0" in start and not start.startswith(_UTF16):
         raise ValueError(
@@ -76,11 +79,8 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and kind_of(path) == ZARR
 
 
-def _described(start: bytes) -> str | None:
+def _described(text: bytes) -> str | None:
     """Say what text describes data elsewhere: XML and JSON; None for other text."""
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if re.match(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(OGR|GDAL)?VRT", text, flags=re.DOTALL):
-        return _VIRTUAL
     if re.match(rb"<[?!A-Za-z]", text):
         return _XML
     return _JSON if re.match(rb"[{\[]\s*[\"\]{}\[]", text) else None

@@ -26,6 +26,7 @@ class Limits:
         piece_bytes: that are unpacked at once to read a value: a chunk, a tile or a strip.
         pieces: chunks, tiles or strips of a variable.
         seconds: without progress in an HDF5 file.
+        virtual: whether a raster may be made of others below its folder (VRT).
     """
 
     file_bytes: int
@@ -43,6 +44,7 @@ class Limits:
     piece_bytes: int
     pieces: int
     seconds: float
+    virtual: bool
 
 
 # All of these are our own choice. The page: two years of acquisitions of the most pixels that it maps, 40 million
@@ -63,6 +65,7 @@ STRICT = Limits(
     piece_bytes=128 * MEBIBYTE,
     pieces=100_000,
     seconds=15.0,
+    virtual=False,
 )
 # The command line and Python: years of Sentinel-2 tiles, 10,980 x 10,980 pixels each, in one file.
 PLAIN = Limits(
@@ -81,6 +84,7 @@ PLAIN = Limits(
     piece_bytes=2 * GIBIBYTE,
     pieces=20_000_000,
     seconds=30.0,
+    virtual=True,
 )
 
 

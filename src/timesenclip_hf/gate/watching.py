@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .hdf5_walker import ROOT
 from .limits import Limits
 
 # Starts the walker without the package around it, whose imports take seconds.
@@ -28,6 +27,8 @@ from timesenclip_hf.gate.hdf5_walker import serve
 serve()
 """
 _FOLDER = Path(__file__).parent
+# Stands for the attributes of a file itself among its entries.
+ROOT = "/"
 
 
 class _Walker:
@@ -44,7 +45,7 @@ class _Walker:
         assert process.stdin is not None
         assert process.stdout is not None
         question = {"path": str(path.absolute()), "limits": asdict(limits), "entries": entries}
-        finished = False
+        finished = answered = False
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
@@ -55,8 +56,11 @@ class _Walker:
                     line = process.stdout.readline()
                 finally:
                     timer.cancel()
+                if not line and not answered:
+                    raise RuntimeError("The process that checks HDF5 files does not start: is h5py installed?")
                 if not line:
                     return
+                answered = True
                 answer = json.loads(line)
                 finished = "end" in answer
                 yield answer

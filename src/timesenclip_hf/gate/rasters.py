@@ -1,0 +1,46 @@
+"""Open rasters by the one driver of their kind, so that GDAL follows nothing that their content names."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..extras import needs_extra
+from .admission import admit
+from .crs import check_crs
+from .kinds import JPEG2000, TIFF, VRT, kind_of
+from .limits import PLAIN, Limits
+
+with needs_extra("map"):
+    import rasterio
+    from rasterio.errors import RasterioError
+
+DRIVERS = {TIFF: "GTiff", JPEG2000: "JP2OpenJPEG", VRT: "VRT"}
+
+
+def open_raster(path: str | os.PathLike[str], limits: Limits | None = PLAIN) -> Any:
+    """Open a GeoTIFF or JPEG 2000, or a VRT of such below its folder, with rasterio.
+
+    Args:
+        path: of the file.
+        limits: that its header must keep; None where it was checked before, and is opened for a window.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is none of these, is not admitted, or cannot be read.
+    """
+    file = Path(path).absolute()
+    kind = kind_of(file) if limits is None else admit(file, limits)
+    if kind not in DRIVERS:
+        raise ValueError(f"{file.name} is no raster but {kind}, whatever its name says: give GeoTIFF or JPEG 2000.")
+    try:
+        raster = rasterio.open(file, driver=DRIVERS[kind], sharing=False)
+    except RasterioError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        reason = reason.removeprefix(f"{file}: ").removeprefix(f"'{file}' ")
+        raise ValueError(f"{file.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
+    try:
+        check_crs(raster.crs)
+    except ValueError:
+        raster.close()
+        raise
+    return raster
