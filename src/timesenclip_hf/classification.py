@@ -12,7 +12,7 @@ from transformers import pipeline
 from .files import first_line
 from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from .models.timesenclip.encoding_timesenclip import encode
-from .models.timesenclip.options_timesenclip import SeriesOptions
+from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 from .runtimes.exported import load_tower
@@ -110,17 +110,20 @@ class PixelClassifier(PixelEncoder):
         super().__init__(model, compute)
         self.labels, self.class_embeds = embed_labels(self.model, self.processor, phrases, hypothesis_template)
 
-    def probabilities(self, series: Any, reading: SeriesOptions | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def probabilities(
+        self, series: Any, reading: SeriesOptions | None = None, **settings: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (series, classes) float32, NaN where nothing is observed, and observed months (series,).
 
         Args:
             series: an array (series, time, band[, height, width]), or a list, that fits in memory together.
             reading: what their numbers mean.
+            **settings: fields of `reading` by name.
 
         Raises:
             ValueError: what is wrong with the series, in one sentence.
         """
-        embeds, observed, clear_months = self.embed(series, reading)
+        embeds, observed, clear_months = self.embed(series, complete_options(reading, settings))
         return class_probabilities(embeds, observed, self.class_embeds, self.score_scale), clear_months
 
     def probabilities_of_items(

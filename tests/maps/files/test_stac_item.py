@@ -46,6 +46,45 @@ def test_place_and_year_are_the_maps(tmp_path):
     assert projection.transform == [10, 0, 500_000, 0, -10, 5_600_000]
 
 
+def placed(crs, x, y, size):
+    mapped = make_map()
+    steps_down, steps_across = np.arange(mapped.sizes["y"]) + 0.5, np.arange(mapped.sizes["x"]) + 0.5
+    moved = mapped.drop_vars("spatial_ref").assign_coords(y=y - size * steps_down, x=x + size * steps_across)
+    return moved.rio.write_crs(crs)
+
+
+# Taveuni in Fiji lies on both sides of 180 degrees; grids in degrees may count to 360.
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "size"), [("EPSG:32760", 820_230, 8_134_700, 10), ("EPSG:4326", 179.9996, -16.85, 0.0002)]
+)
+def test_a_map_across_180_degrees_is_cut_there_as_geojson_asks(tmp_path, crs, x, y, size):
+    item = written_item(placed(crs, x, y, size), tmp_path)
+    west, south, east, north = item.bbox
+    assert 179.9 < west < 180
+    assert -180 < east < -179.9
+    assert -17 < south < north < -16
+    assert item.geometry["type"] == "MultiPolygon"
+    for (ring,), border in zip(item.geometry["coordinates"], (180, -180), strict=True):
+        longitudes = np.asarray(ring)[:, 0]
+        assert np.abs(longitudes - border).max() < 0.1
+        assert border in longitudes
+    JsonSchemaSTACValidator().validate_core(item.to_dict(include_self_link=False), pystac.STACObjectType.ITEM, "1.1.0")
+
+
+def test_a_map_beyond_180_degrees_is_west_of_greenwich(tmp_path):
+    item = written_item(placed("EPSG:4326", 200, 10, 0.001), tmp_path)
+    np.testing.assert_allclose(item.bbox, [-160, 9.994, -159.995, 10])
+    assert item.geometry["type"] == "Polygon"
+
+
+def test_a_map_around_a_pole_reaches_it_on_all_sides(tmp_path):
+    item = written_item(placed("EPSG:3413", -25_000, 30_000, 10_000), tmp_path)
+    assert [item.bbox[0], *item.bbox[2:]] == [-180, 180, 90]
+    assert 89 < item.bbox[1] < 90
+    ring = np.asarray(item.geometry["coordinates"][0])
+    assert (ring[:, 0].min(), ring[:, 0].max(), ring[:, 1].max()) == (-180, 180, 90)
+
+
 def test_a_map_of_months_without_a_year_is_dated_by_its_making(tmp_path):
     mapped = make_map()
     del mapped.attrs["year"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import whole_file
-from ..cubes.grids import Grid, grid_of, locate
+from ..cubes.grids import Grid, grid_of, locate, north_up
 from .legend import NO_CLASS, legend_of
 
 with needs_extra("map"):
@@ -57,9 +57,10 @@ def read_overview(classes: Path, scores: Path | None, mapped: xr.Dataset, counts
 
 
 def thinned(mapped: xr.Dataset) -> xr.Dataset:
-    """Return a map as [`read_overview`] does, from one in memory; one that is thinned out already as it is."""
+    """Return a map as [`read_overview`] does, from one in memory, north up; a thinned one as it is."""
     if "counts" in mapped.attrs:
         return mapped
+    mapped = north_up(mapped)
     counts = np.bincount(mapped["class"].values.ravel(), minlength=256)
     step = -(-max(mapped.sizes["y"], mapped.sizes["x"]) // LONGEST_SIDE)
     small = mapped.isel(y=slice(None, None, step), x=slice(None, None, step))

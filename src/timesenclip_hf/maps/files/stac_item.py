@@ -3,7 +3,6 @@
 import json
 import re
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..cubes.grids import grid_of
 from .geotiff import SCORES, scale_and_offset
 from .legend import NO_CLASS, facts_of, legend_of
+from .outline import outline
 
 with needs_extra("map"):
     import pystac
@@ -23,7 +23,6 @@ with needs_extra("map"):
     from pystac.extensions.classification import Classification, ClassificationExtension
     from pystac.extensions.projection import ProjectionExtension
     from pystac.extensions.raster import DataType, RasterBand, RasterExtension
-    from rasterio.warp import transform_geom
 
 ASSETS = {
     "_scores.tif": ("scores", "Probability, entropy, margin, clear months", pystac.MediaType.COG, "data"),
@@ -31,10 +30,6 @@ ASSETS = {
     "_embeddings.zarr": ("embeddings", "Embeddings", pystac.MediaType.ZARR, "data"),
     ".png": ("overview", "Picture with legend", pystac.MediaType.PNG, "overview"),
 }
-# Points along each side of an outline: straight sides bend when they become degrees.
-POINTS_A_SIDE = 8
-# Of a coordinate in degrees: a decimetre.
-DECIMALS = 6
 # What the models' authors ask to cite.
 PAPER = "https://arxiv.org/abs/2508.11919"
 HUB = "https://huggingface.co/"
@@ -47,12 +42,12 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
 
     The layers are not read: `counts` (256,) are the pixels of each code.
     """
-    year, now, geometry = mapped.attrs.get("year"), datetime.now(UTC), _outline(mapped)
-    longitudes, latitudes = zip(*geometry["coordinates"][0], strict=True)
+    year, now = mapped.attrs.get("year"), datetime.now(UTC)
+    geometry, bbox = outline(mapped)
     item = pystac.Item(
         id=output.stem,
         geometry=geometry,
-        bbox=[min(longitudes), min(latitudes), max(longitudes), max(latitudes)],
+        bbox=bbox,
         # A map of months only belongs to no year: the item tells when it was made.
         datetime=None if year else now,
         start_datetime=datetime(year, 1, 1, tzinfo=UTC) if year else None,
@@ -112,18 +107,6 @@ def _classes(mapped: xr.Dataset, counts: np.ndarray) -> list[Classification]:
         )
         for code, label, colour in [(NO_CLASS, "no data", None), *entries]
     ]
-
-
-def _outline(mapped: xr.Dataset) -> dict[str, Any]:
-    """Return the map's rectangle as a GeoJSON polygon in longitude and latitude."""
-    transform, width, height = grid_of(mapped).transform, mapped.sizes["x"], mapped.sizes["y"]
-    steps = np.linspace(0, 1, POINTS_A_SIDE, endpoint=False)
-    corners = np.asarray([(0, 0), (0, height), (width, height), (width, 0), (0, 0)])
-    sides = [start + steps[:, None] * (end - start) for start, end in pairwise(corners)]
-    ring = [transform @ (float(x), float(y)) for x, y in np.concatenate([*sides, corners[:1]])]
-    polygon = {"type": "Polygon", "coordinates": [ring]}
-    outline: dict[str, Any] = transform_geom(mapped.rio.crs, "EPSG:4326", polygon, precision=DECIMALS)
-    return outline
 
 
 def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
