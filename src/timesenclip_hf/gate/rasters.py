@@ -29,13 +29,11 @@ def open_raster(path: str | os.PathLike[str], limits: Limits | None = PLAIN) -> 
         ValueError: it is none of these, is not admitted, or cannot be read.
     """
     file = Path(path).absolute()
-    kind = kind_of(file) if limits is None else admit(file, limits)
-    if kind not in DRIVERS:
-        raise ValueError(f"{file.name} is no raster but {kind}, whatever its name says: give GeoTIFF or JPEG 2000.")
+    driver = raster_driver(file, limits)
     try:
-        raster = rasterio.open(file, driver=DRIVERS[kind], sharing=False)
+        raster = rasterio.open(file, driver=driver, sharing=False)
     except RasterioError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         reason = reason.removeprefix(f"{file}: ").removeprefix(f"'{file}' ")
         raise ValueError(f"{file.name} cannot be read as a raster ({reason}): fetch or unpack it again.") from None
     try:
@@ -44,3 +42,11 @@ def open_raster(path: str | os.PathLike[str], limits: Limits | None = PLAIN) -> 
         raster.close()
         raise
     return raster
+
+
+def raster_driver(path: Path, limits: Limits | None = PLAIN) -> str:
+    """Return the name of GDAL's driver for a raster, by its content; as for `open_raster`, it is checked before."""
+    kind = kind_of(path) if limits is None else admit(path, limits)
+    if kind not in DRIVERS:
+        raise ValueError(f"{path.name} is no raster but {kind}, whatever its name says: give GeoTIFF or JPEG 2000.")
+    return DRIVERS[kind]
