@@ -166,10 +166,12 @@ def test_long_rows_in_any_order_give_the_same_series(tmp_path, order, keep):
     ("name", "content", "sentence"),
     [
         ("table.csv", "id,value\n1,2\n", "no column for a band"),
-        ("table.csv", "B02,B03\n1,2\n", "no column 'id'"),
+        ("table.csv", "B02,B03\n1,2\n", "no column 'date'"),
         ("table.csv", "id,B02,B03\n1,2,3\n", "no column 'date'"),
         ("table.csv", "id,date,B02\n", "has no rows"),
-        ("table.csv", "", "no CSV that can be read"),
+        ("table.csv", "id,date,B02\n1,2018-01-01\n", "Line 2 of table.csv has 2 cells and its header 3"),
+        ("table.csv", "date,B02\n2018-01-01,5\n", "no column 'id'.* --id-column"),
+        ("table.csv", "", "is empty"),
         ("table.csv", "id,B02_2018-01-01,B02_03\n1,2,3\n", "some columns .* dates and others months"),
         ("table.csv", "id,B02_2018-01-01,b2_20180101\n1,2,3\n", "B02 of 2018-01-01 twice"),
         (
@@ -182,7 +184,8 @@ def test_long_rows_in_any_order_give_the_same_series(tmp_path, order, keep):
         ("table.csv", "id,date,B02,blue\n1,2018-01-01,5,6\n", "names a band twice"),
         ("table.parquet", "no parquet", "no Parquet file that can be read"),
         ("table.npz", "no zip", "cannot be read as NPZ"),
-        ("table.xlsx", "", "must end in .csv"),
+        ("table.xlsx", "no Excel", "no Excel file that can be read"),
+        ("table.doc", "no table", "no form that is read here"),
     ],
 )
 def test_a_bad_table_is_refused_in_one_sentence(tmp_path, name, content, sentence):
@@ -218,7 +221,7 @@ def test_a_bad_npz_is_refused_in_one_sentence(tmp_path, arrays, sentence):
 def test_ragged_series_in_one_cell_are_named_by_row(tmp_path):
     path = tmp_path / "table.parquet"
     pd.DataFrame({"series": [[[1.0, 2.0], [3.0]]]}).to_parquet(path)
-    with pytest.raises(ValueError, match=r"row 0 of table\.parquet is not"):
+    with pytest.raises(ValueError, match=r"row 1 of table\.parquet is not"):
         read_table(path)
 
 

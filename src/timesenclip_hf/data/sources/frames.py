@@ -38,6 +38,7 @@ VECTOR_SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", ".fgb")
 SUFFIXES = (*TEXT_SUFFIXES, ".xlsx", ".parquet", ".geoparquet", *VECTOR_SUFFIXES)
 # Beyond this a floating-point number no longer holds every integer.
 _EXACT_FLOATS = 2**53
+_BINARY_FORMS = {".xlsx": "Excel file", ".parquet": "Parquet file", ".geoparquet": "Parquet file"}
 _BEGINNINGS = {
     b"PAR1": "parquet",
     b"SQLite format 3\0": "vector",
@@ -128,9 +129,13 @@ def number_cells(frame: pandas.DataFrame, column: str) -> np.ndarray:
 
 
 def find_column(frame: pandas.DataFrame, spellings: Iterable[str]) -> str | None:
-    """Return the column with the first of these names that there is, in capital or small letters."""
-    lower = {column.lower(): column for column in reversed(list(frame.columns))}
-    return next((lower[name.lower()] for name in spellings if name.lower() in lower), None)
+    """Return the column with the first of these names that there is, whatever its capitals, spaces and underscores."""
+    compact = {_compact(column): column for column in reversed(list(frame.columns))}
+    return next((compact[_compact(name)] for name in spellings if _compact(name) in compact), None)
+
+
+def _compact(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
 
 
 def name_of(frame: pandas.DataFrame) -> str:
@@ -179,6 +184,8 @@ def _read_file(path: Path, decimal: str | None) -> pandas.DataFrame:
         frame = read_vector(path, part)
     elif kind == "old excel":
         raise ValueError(f"{path.name} is a file of an old Excel: save it as .xlsx or CSV.")
+    elif kind == "text" and (form := _BINARY_FORMS.get(path.suffix.lower())):
+        raise ValueError(f"{path.name} is no {form} that can be read: save or fetch it again.")
     elif kind == "text" and path.suffix.lower() not in TEXT_SUFFIXES:
         raise ValueError(
             f"{path.name} has no form that is read here: save it as a table, in a file that ends in "

@@ -1,0 +1,267 @@
+"""Read long tables: a row for each time step of a series, or for each band of it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
+from ...models.timesenclip.dates_timesenclip import combine_dates, read_times
+from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
+from .clear_flags import FLAG_COLUMNS, find_clouds
+from .columns import (
+    DAY_COLUMNS,
+    DOY_COLUMNS,
+    IMAGE_COLUMNS,
+    MONTH_COLUMNS,
+    YEAR_COLUMNS,
+    Naming,
+    date_column,
+    image_days,
+    name_rows,
+    numbers_of_months,
+)
+from .frames import find_column, list_names, name_of, number_cells, text_cells
+
+TIME_COLUMNS = (*YEAR_COLUMNS, *MONTH_COLUMNS, *DOY_COLUMNS)
+BASELINE_COLUMNS = ("processing_baseline", "s2:processing_baseline", "baseline", "proc_baseline")
+OFFSET_COLUMNS = ("offset", "boa_add_offset", "boa_offset", "add_offset")
+BAND_COLUMNS = ("band", "band_name", "bands", "variable", "spectral_band", "channel")
+VALUE_COLUMNS = ("value", "reflectance", "val", "values", "surface_reflectance", "dn")
+# The schema's value for missing, which needs more than the base install to be imported.
+MISSING = -9999
+
+
+class TableTimes(NamedTuple):
+    """Hold the time of each row, as "dates" or "months", the columns that it is from, and what was understood."""
+
+    key: str
+    times: np.ndarray  # (rows,) datetime64[D], or months from 0
+    columns: tuple[str, ...]
+    notes: list[str]
+
+
+def has_times(frame: Any) -> bool:
+    """Tell whether a table has a column for the time of each row."""
+    is_timed = find_column(frame, (*MONTH_COLUMNS, *DOY_COLUMNS)) or date_column(frame)
+    return is_timed is not None or any(
+        image_days(frame, column) is not None for name in IMAGE_COLUMNS if (column := find_column(frame, [name]))
+    )
+
+
+def read_long(
+    frame: Any, bands: Mapping[str, str], id_column: str | None
+) -> tuple[list[str], list[dict[str, Any]], list[str]]:
+    """Read a table with a row for each time step.
+
+    Args:
+        frame: from [`read_frame`], of columns for the series, the time and the bands.
+        bands: of each column of a band, "B02" to "B12" or "SCL".
+        id_column: column that names the series; one of the usual ones, or the place, when left out.
+
+    Returns:
+        The ids of the series in order of appearance, what the feature extractor takes, and what was understood.
+
+    Raises:
+        ValueError: columns for the series or the time are missing, or cells cannot be read.
+    """
+    name = name_of(frame)
+    names = [band for band in BANDS if band in bands.values()]
+    column_of = {band: column for column, band in bands.items()}
+    values = np.stack([number_cells(frame, column_of[band]) for band in names], axis=1)
+    times = read_row_times(frame, empty=np.isnan(values).all(axis=1))
+    naming = _named(frame, id_column, {*bands, *times.columns})
+    clouds = find_clouds(frame[[column for column in frame.columns if column not in bands]])
+    values[clouds.hidden] = np.nan
+    columns: dict[str, np.ndarray] = {"series": values, times.key: times.times, **_offsets(frame)}
+    if SCENE_CLASSES in column_of:
+        classes = number_cells(frame, column_of[SCENE_CLASSES])
+        columns["scl"] = np.nan_to_num(classes).astype(np.uint8)
+    notes = [f"A row is a time step of a series, its bands are {', '.join(names)}.", *naming.notes, *times.notes]
+    keys, first, inverse = np.unique(np.asarray(naming.ids, dtype=object), return_index=True, return_inverse=True)
+    inverse, columns, repeats = _merge_repeats(inverse, columns, times.key)
+    notes += [*clouds.notes, *repeats]
+    columns["series"] = as_integers(columns["series"])
+    rows = np.lexsort((columns[times.key], inverse))
+    cuts = np.flatnonzero(np.diff(inverse[rows])) + 1
+    parts = {key: np.split(column[rows], cuts) for key, column in columns.items()}
+    appearance = np.argsort(first)
+    items = [{"bands": names, **{key: part[index] for key, part in parts.items()}} for index in appearance]
+    if not items:
+        raise ValueError(f"{name} has no rows.")
+    return [str(keys[index]) for index in appearance], items, notes
+
+
+def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
+    """Read the time of each row, by a date, an image's id, or a year with months, days or days of the year.
+
+    Args:
+        frame: from [`read_frame`].
+        empty: (rows,), True where a row holds no values, and needs no time.
+
+    Raises:
+        ValueError: there is no such column, or a cell is no date.
+    """
+    name = name_of(frame)
+    year, month, day, doy = (
+        find_column(frame, names) for names in (YEAR_COLUMNS, MONTH_COLUMNS, DAY_COLUMNS, DOY_COLUMNS)
+    )
+    date = date_column(frame)
+    if date is not None:
+        days = image_days(frame, date)
+        return _dated(text_cells(frame, date) if days is None else list(days), date, empty, name)
+    if month is not None and (months := numbers_of_months(frame, month)) is None:
+        return _dated(text_cells(frame, month), month, empty, name)
+    if year is not None and (month is not None or doy is not None):
+        parts = [column for column in (year, month, day if month else None, None if month else doy) if column]
+        numbers = {column: number_cells(frame, column) for column in parts}
+        known = ~np.any([np.isnan(column) for column in numbers.values()], axis=0)
+        _check_known(known | empty, parts, name)
+        of = {column: cells[known] for column, cells in numbers.items()}
+        by_month = () if month is None else (of[month], of.get(str(day)))
+        dates = np.full(len(frame), np.datetime64("NaT", "D"))
+        dates[known] = combine_dates(of[year], *by_month, days_of_year=None if month else of[str(doy)])
+        return TableTimes("dates", _filled(dates), tuple(parts), [f"The dates are from {', '.join(parts)}."])
+    if month is not None:
+        _check_known(~np.isnan(months) | empty, [month], name)
+        notes = [f"The column {month} gives months of one year, 1 is January."]
+        return TableTimes("months", np.nan_to_num(months, nan=1.0) - 1, (month,), notes)
+    if doy is not None:
+        raise ValueError(f"{name} has days of the year, {doy!r}, but no column 'year': add one.")
+    for column in filter(None, (find_column(frame, [known]) for known in IMAGE_COLUMNS)):
+        if (days := image_days(frame, column)) is not None:
+            times = _dated(list(days), column, empty, name)
+            return times._replace(columns=(), notes=[f"The dates are those of the images in {column}.", *times.notes])
+    raise ValueError(
+        f"{name} has bands but no column 'date': one row a time step needs id, date, B02, ...; one row a series needs "
+        f"the date in each column, B02_2018-05-14. Its columns are {list_names(frame.columns)}."
+    )
+
+
+def is_tidy(frame: Any) -> bool:
+    """Tell whether a table has a row for each band, with its name in one column and its value in another."""
+    return find_column(frame, BAND_COLUMNS) is not None and find_column(frame, VALUE_COLUMNS) is not None
+
+
+def spread_bands(frame: Any, id_column: str | None) -> Any:
+    """Turn a table with a row for each band into one with a column for each; of values given twice take the median."""
+    band, value = find_column(frame, BAND_COLUMNS), find_column(frame, VALUE_COLUMNS)
+    numbers = number_cells(frame, str(value))
+    taken = [column for name in TIME_COLUMNS if (column := find_column(frame, [name]))]
+    taken += [column for column in (date_column(frame),) if column is not None]
+    naming = _named(frame, id_column, {band, value, *taken})
+    others = [find_column(frame, [name]) for name in (*BASELINE_COLUMNS, *OFFSET_COLUMNS, *FLAG_COLUMNS)]
+    keys = list(dict.fromkeys([*taken, *(column for column in others if column), *filter(None, [naming.column])]))
+    spread = frame[keys].assign(**{"id": naming.ids} if naming.column is None else {})
+    keys = list(spread.columns)
+    spread = spread.assign(_band=text_cells(frame, str(band)), _value=numbers)
+    spread = spread[spread["_band"].notna()]
+    spread = spread.groupby([*keys, "_band"], dropna=False, sort=False)["_value"].median().unstack("_band")
+    spread = spread.reset_index()
+    spread.attrs = dict(frame.attrs)
+    return spread
+
+
+def as_integers(values: np.ndarray) -> np.ndarray:
+    """Turn digital numbers that empty cells made floats into integers again, so that their unit is plain."""
+    present = values[~np.isnan(values)]
+    if present.size and (present == np.rint(present)).all() and np.abs(present).max() > 2:
+        return np.where(np.isnan(values), MISSING, values).astype(np.int32)
+    return values.astype(np.float32)
+
+
+def _named(frame: Any, id_column: str | None, taken: set[Any]) -> Naming:
+    naming = name_rows(frame, id_column, repeated=True, taken=taken)
+    if naming.ids is None:
+        raise ValueError(
+            f"{name_of(frame)} has bands but no column 'id': name the column of the series with --id-column "
+            f"(`id_column`), one of {list_names(column for column in frame.columns if column not in taken) or 'none'}; "
+            "a table of one row a series needs the date in each column, B02_2018-05-14."
+        )
+    return naming
+
+
+def _dated(texts: Sequence[str | None], column: str, empty: np.ndarray, name: str) -> TableTimes:
+    known = np.asarray([text is not None for text in texts])
+    _check_known(known | empty, [column], name)
+    dates = np.full(len(known), np.datetime64("NaT", "D"))
+    try:
+        read = read_times([text for text in texts if text is not None])
+    except ValueError as error:
+        raise ValueError(f"The column {column!r} of {name}: {error}") from None
+    dates[known] = read.times.astype("datetime64[D]")
+    return TableTimes("dates", _filled(dates), (column,), read.notes)
+
+
+def _filled(dates: np.ndarray) -> np.ndarray:
+    """Give rows without values and without a date the first date that there is."""
+    missing = np.isnat(dates)
+    return np.where(missing, dates[~missing].min() if (~missing).any() else np.datetime64("2018-01-01"), dates)
+
+
+def _check_known(known: np.ndarray, columns: Sequence[str], name: str) -> None:
+    if not known.all():
+        row = int(np.flatnonzero(~known)[0])
+        raise ValueError(f"Row {row + 1} of {name} has values but nothing in {' and '.join(columns)}: give its date.")
+
+
+def _offsets(frame: Any) -> dict[str, np.ndarray]:
+    """Read the offset of each row, or the processing baseline that tells it."""
+    if (column := find_column(frame, OFFSET_COLUMNS)) is not None:
+        offsets = np.abs(number_cells(frame, column))
+        # In units of reflectance, as STAC's -0.1, or in digital numbers.
+        return {"offset": np.where(offsets < 1, np.rint(offsets * 10_000), offsets)}
+    if (column := find_column(frame, BASELINE_COLUMNS)) is not None:
+        # "0301" that lost its zero on the way is not 301.
+        texts = [text and re.sub(r"^(\d{3})$", r"0\1", text) for text in text_cells(frame, column)]
+        return {"processing_baseline": np.asarray(texts, dtype=object)}
+    return {}
+
+
+def _merge_repeats(
+    series: np.ndarray, columns: dict[str, np.ndarray], key: str
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+    """Leave out rows that repeat another; of several for one month without a year take the median of the clear ones."""
+    times = columns[key]
+    pairs = np.stack([series, times.astype(np.int64)], axis=1)
+    unique, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+    if len(unique) == len(pairs):
+        return series, columns, []
+    inverse = np.ravel(inverse)
+    if key == "months":
+        values = columns["series"].copy()
+        if "scl" in columns:
+            values[np.isin(columns["scl"], MASKED_SCL)] = np.nan
+        return _medians(unique, inverse, values, columns)
+    repeats = int((counts > 1).sum())
+    other = [
+        np.ravel(np.unique(column.astype(str), return_inverse=True)[1])
+        for name, column in columns.items()
+        if name not in (key, "series")
+    ]
+    rows = np.column_stack([pairs, *other, np.nan_to_num(columns["series"], nan=-1e30)])
+    kept = np.sort(np.unique(rows, axis=0, return_index=True)[1])
+    notes = (
+        [f"{len(pairs) - len(kept)} rows are the same as another and are left out."] if len(kept) < len(pairs) else []
+    )
+    if len(kept) > len(unique):
+        notes.append(f"{repeats} dates of a series have several rows: all of them count in its composites.")
+    return series[kept], {name: column[kept] for name, column in columns.items()}, notes
+
+
+def _medians(
+    unique: np.ndarray, inverse: np.ndarray, values: np.ndarray, columns: dict[str, np.ndarray]
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+    order = np.argsort(inverse, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1)
+    merged = np.full((len(groups), values.shape[1]), np.nan)
+    for index, rows in enumerate(groups):
+        clear = rows[~np.isnan(values[rows]).all(axis=1)]
+        if len(clear):
+            merged[index] = np.nanmedian(values[clear], axis=0) if len(clear) > 1 else values[clear[0]]
+    others = {
+        name: column[[rows[0] for rows in groups]] for name, column in columns.items() if name not in ("series", "scl")
+    }
+    others["months"] = unique[:, 1].astype(np.float64)
+    return unique[:, 0], {"series": merged, **others}, ["Several rows of one month are read as their median."]
