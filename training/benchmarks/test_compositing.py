@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from timesenclip_hf.models.timesenclip import medians_timesenclip
-from timesenclip_hf.models.timesenclip.compositing_timesenclip import composite, month_of, parse_dates
+from timesenclip_hf.models.timesenclip.compositing_timesenclip import composite, month_of
+from timesenclip_hf.models.timesenclip.dates_timesenclip import parse_dates
 from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
 from timesenclip_hf.models.timesenclip.medians_timesenclip import masked_median
 from training.benchmarks.records import record

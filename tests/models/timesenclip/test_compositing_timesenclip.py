@@ -10,10 +10,10 @@ from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
     choose_year,
     composite,
     month_of,
-    parse_dates,
     place_in_year,
     year_of,
 )
+from timesenclip_hf.models.timesenclip.dates_timesenclip import parse_dates
 
 
 @given(

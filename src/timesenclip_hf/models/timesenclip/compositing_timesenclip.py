@@ -4,49 +4,22 @@ The default composite masks before the median and leaves an empty period missing
 zeros for masked acquisitions and fills empty months, is kept as a named option, for parity only.
 """
 
-from collections.abc import Sequence
+import re
 from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
+from .dates_timesenclip import parse_dates
 from .medians_timesenclip import masked_median
 from .options_timesenclip import SeriesOptions
 
 logger = logging.get_logger(__name__)
 
 MONTHS_PER_YEAR = 12
+# Windows that a message names.
+MOST_NAMED = 5
 RECIPES = ("median", "timesenclip")
-
-
-def parse_dates(dates: Sequence[Any] | np.ndarray) -> np.ndarray:
-    """Read dates as `datetime64[D]`, keeping the shape.
-
-    Args:
-        dates: ISO strings ("2018-05-04", with or without a time), compact strings ("20180504"), `datetime`, `date` or
-            `datetime64`.
-
-    Raises:
-        ValueError: a value is not a date.
-    """
-    values = np.asarray(dates)
-    if values.dtype.kind == "M":
-        return values.astype("datetime64[D]")
-    if values.dtype.kind in "iuf":
-        raise ValueError(f"Dates must be ISO strings or dates, got numbers such as {values.flat[0]}.")
-    parsed = np.array([_parse_date(value) for value in values.ravel()], dtype="datetime64[D]")
-    if np.isnat(parsed).any():
-        raise ValueError("A date is empty: give one date for each acquisition.")
-    return parsed.reshape(values.shape)
-
-
-def _parse_date(value: Any) -> np.datetime64:
-    text = str(value).strip()
-    text = f"{text[:4]}-{text[4:6]}-{text[6:]}" if len(text) == 8 and text.isdigit() else text[:10]
-    try:
-        return np.datetime64(text, "D")
-    except ValueError:
-        raise ValueError(f"{text!r} is not a date: write dates as YYYY-MM-DD.") from None
 
 
 def place_in_months(
@@ -57,49 +30,112 @@ def place_in_months(
     Args:
         dn: digital numbers (series, time, band[, height, width]), NaN where missing.
         observed: bool (series, time[, height, width]).
-        options: with dates, or months, or neither for twelve time steps from January to December; and the year.
+        options: with dates, or months, or neither for twelve time steps from January to December; and year or season.
         recipe: how acquisitions with dates become months, or "none" to keep them as they are.
 
     Raises:
         ValueError: dates or months do not fit the series, or nothing is of the year.
     """
     shape = dn.shape[:2]
-    if options.dates is not None and options.months is not None:
-        raise ValueError("Give `dates` or `months`, not both.")
-    if options.dates is None:
-        if options.year is not None:
-            raise ValueError("`year` chooses among `dates`: give the dates too, or leave the year out.")
-        return dn, observed, _check_months(options.months, shape)
-    dates = parse_dates(options.dates)
-    if dates.shape not in (shape, shape[1:]):
-        count = dates.shape[-1] if dates.ndim else 1
-        raise ValueError(f"There are {count} dates for {shape[1]} acquisitions: give one date for each.")
+    dates, months = times_of(options, shape)
+    if dates is None:
+        return dn, observed, months
     clear = np.asarray(observed.reshape(*shape, -1).any(axis=2))
-    inside = year_of(dates) == _years(dates, clear, options.year)
+    start = _window(dates, clear, options)
+    inside = in_window(dates, start if dates.ndim == 1 or len(start) == 1 else start[:, None])
     if recipe == "none":
         kept = np.broadcast_to(inside, shape).reshape(*shape, *(1,) * (observed.ndim - 2))
-        return dn, observed & kept, np.broadcast_to(place_in_year(dates), shape).copy()
+        return dn, observed & kept, months
     periods = np.where(inside, month_of(dates), -1)
     medians, _ = composite(dn, observed, periods, recipe=recipe)
     months = np.broadcast_to(np.arange(MONTHS_PER_YEAR, dtype=np.float32), medians.shape[:2]).copy()
     return medians, ~np.isnan(medians).any(axis=2), months
 
 
-def _years(dates: np.ndarray, clear: np.ndarray, year: int | None) -> np.ndarray:
-    """Return the year to composite, (1,) or (series, 1): the one asked for, or the one with most observed months."""
-    present = np.unique(year_of(dates))
-    if year is not None:
-        if year not in present:
-            raise ValueError(f"No acquisition is of {year}: the dates are of {', '.join(map(str, present))}.")
-        return np.asarray([year])
-    if len(present) == 1:
-        return present
-    chosen = choose_year(dates, clear)
+def times_of(options: SeriesOptions, shape: tuple[int, ...]) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the dates of acquisitions, (time,) or (series, time), or None, and their places in the year.
+
+    Args:
+        options: with dates, or months, or neither for twelve time steps from January to December.
+        shape: (series, time), which the places have.
+
+    Raises:
+        ValueError: dates or months do not fit the series, or a year or season is to be chosen among none.
+    """
+    if options.dates is not None and options.months is not None:
+        raise ValueError("Give `dates` or `months`, not both.")
+    chosen = [name for name in ("year", "season") if getattr(options, name) is not None]
+    if len(chosen) > 1:
+        raise ValueError("Give `year` or `season`, not both.")
+    if options.dates is None:
+        if chosen:
+            raise ValueError(f"`{chosen[0]}` chooses among `dates`: give the dates too, or leave the {chosen[0]} out.")
+        return None, _check_months(options.months, shape)
+    dates = parse_dates(options.dates)
+    if dates.shape not in (shape, shape[1:]):
+        count = dates.shape[-1] if dates.ndim else 1
+        raise ValueError(f"There are {count} dates for {shape[1]} acquisitions: give one date for each.")
+    return dates, np.broadcast_to(place_in_year(dates), shape).copy()
+
+
+def asked_window(options: SeriesOptions) -> np.datetime64 | None:
+    """Return the first month of the year or season that is asked for, or None.
+
+    Raises:
+        ValueError: the season is no month.
+    """
+    if options.season is None:
+        return None if options.year is None else np.datetime64(f"{int(options.year):04d}-01", "M")
+    match = re.fullmatch(r"(\d{4})-?(0[1-9]|1[0-2])", str(options.season).strip())
+    if match is None:
+        raise ValueError(f'`season` must be the month it begins in, such as "2019-07", got {options.season!r}.')
+    return np.datetime64("-".join(match.groups()), "M")
+
+
+def in_window(dates: np.ndarray, start: np.ndarray | np.datetime64) -> np.ndarray:
+    """Tell which dates lie in the twelve months that begin with `start`."""
+    months = dates.astype("datetime64[M]")
+    return np.asarray((months >= start) & (months < start + MONTHS_PER_YEAR))
+
+
+def describe_window(start: np.datetime64) -> str:
+    """Name twelve months by the first of them: "2018", or "2019-07 to 2020-06"."""
+    return str(start)[:4] if month_of(start) == 0 else f"{start} to {start + (MONTHS_PER_YEAR - 1)}"
+
+
+def year_of_window(start: np.datetime64) -> int:
+    """Return the calendar year that twelve months belong to: that of the seventh, in which a harvest mostly lies."""
+    return int(year_of(start + MONTHS_PER_YEAR // 2))
+
+
+def _window(dates: np.ndarray, clear: np.ndarray, options: SeriesOptions) -> np.ndarray:
+    """Return the first month of what is composited, (1,) or (series,): as asked for, or with most observed months."""
+    start = asked_window(options)
+    if start is not None:
+        check_window(dates, start)
+        return np.asarray([start])
+    years = np.unique(year_of(dates))
+    if len(years) == 1:
+        return np.asarray([np.datetime64(f"{years[0]:04d}-01", "M")])
+    chosen = choose_window(dates, clear)
+    distinct = [describe_window(each) for each in np.unique(chosen)]
+    named = ", ".join(distinct[:MOST_NAMED]) + (", ..." if len(distinct) > MOST_NAMED else "")
     logger.warning_once(
-        f"The dates span {present[0]} to {present[-1]}; the year with the most observed months is used "
-        f"({', '.join(map(str, np.unique(chosen)))}): pass `year=` to choose."
+        f"The dates span {years[0]} to {years[-1]}; the year with the most observed months is used ({named}): pass "
+        '`year=2018` or `season="2018-07"` to choose.'
     )
-    return chosen if dates.ndim == 1 else chosen[:, None]
+    return chosen
+
+
+def check_window(dates: np.ndarray, start: np.datetime64) -> None:
+    """Raise a ValueError where no date lies in the twelve months that begin with `start`."""
+    if in_window(dates, start).any():
+        return
+    if month_of(start) == 0:
+        present = ", ".join(map(str, np.unique(year_of(dates))))
+    else:
+        present = f"{dates.min().astype('datetime64[M]')} to {dates.max().astype('datetime64[M]')}"
+    raise ValueError(f"No acquisition is of {describe_window(start)}: the dates are of {present}.")
 
 
 def _check_months(months: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -122,14 +158,14 @@ def _check_months(months: Any, shape: tuple[int, ...]) -> np.ndarray:
     return np.broadcast_to(values, shape).copy()
 
 
-def month_of(dates: np.ndarray) -> np.ndarray:
+def month_of(dates: np.ndarray | np.datetime64) -> np.ndarray:
     """Return the calendar month, 0 = January, of `datetime64` dates."""
-    return dates.astype("datetime64[M]").astype(np.int64) % MONTHS_PER_YEAR
+    return np.asarray(dates.astype("datetime64[M]").astype(np.int64) % MONTHS_PER_YEAR)
 
 
-def year_of(dates: np.ndarray) -> np.ndarray:
+def year_of(dates: np.ndarray | np.datetime64) -> np.ndarray:
     """Return the calendar year of `datetime64` dates."""
-    return dates.astype("datetime64[Y]").astype(np.int64) + 1970
+    return np.asarray(dates.astype("datetime64[Y]").astype(np.int64) + 1970)
 
 
 def place_in_year(dates: np.ndarray) -> np.ndarray:
@@ -144,21 +180,35 @@ def place_in_year(dates: np.ndarray) -> np.ndarray:
     return np.asarray((month_of(dates) + (day + 0.5) / length - 0.5) % MONTHS_PER_YEAR, dtype=np.float32)
 
 
-def choose_year(dates: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Choose the year with the most distinct observed months, the later on a tie: (1,) for shared dates or (series,).
+def choose_window(dates: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Choose the twelve months with the most distinct observed ones, by the first: (1,) for shared dates or (series,).
+
+    On a tie a calendar year comes before other windows, and the later before the earlier.
 
     Args:
-        dates: (time,), shared by all series, which then share one year; or (series, time).
+        dates: (time,), shared by all series, which then share a window; or (series, time).
         observed: (series, time), True where an acquisition is clear.
     """
     if dates.ndim == 1:
         dates, observed = dates[None], np.asarray(observed.any(axis=0, keepdims=True))
-    years = np.unique(year_of(dates))
-    month, seen = dates.astype("datetime64[M]"), np.zeros((len(observed), len(years)), dtype=np.int64)
-    for value in np.unique(month):
-        seen[:, np.searchsorted(years, year_of(value))] += (observed & (month == value)).any(axis=1)
-    latest_first = seen[:, ::-1].argmax(axis=1)
-    return np.asarray(years[::-1][latest_first])
+    month = dates.astype("datetime64[M]")
+    reach = MONTHS_PER_YEAR - 1
+    span = np.arange(month.min() - reach, month.max() + reach + 1)
+    seen = np.zeros((len(observed), len(span) + 1), dtype=np.int64)
+    for index in np.flatnonzero(np.isin(span, month)):
+        seen[:, index + 1] = (observed & (month == span[index])).any(axis=1)
+    until = seen.cumsum(axis=1)
+    counts = until[:, MONTHS_PER_YEAR:] - until[:, :-MONTHS_PER_YEAR]
+    starts = span[: counts.shape[1]]
+    latest_first = (2 * counts + (month_of(starts) == 0))[:, ::-1].argmax(axis=1)
+    return np.asarray(starts[::-1][latest_first])
+
+
+def count_months(months: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Count the calendar months with an observation, (series,) uint8, of places in the year (series, time)."""
+    months = np.rint(months).astype(np.int64) % MONTHS_PER_YEAR
+    seen = [((months == month) & observed).any(axis=1) for month in range(MONTHS_PER_YEAR)]
+    return np.asarray(np.sum(seen, axis=0, dtype=np.uint8))
 
 
 def composite(
