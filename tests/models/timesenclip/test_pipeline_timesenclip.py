@@ -149,6 +149,27 @@ def test_empty_inputs_give_no_results(classify):
     assert classify([], LABELS) == []
 
 
+@pytest.mark.parametrize("as_given", [list, np.asarray, iter], ids=["list", "array", "stream"])
+def test_one_series_without_an_observation_is_counted_and_stops_no_other(classify, series, expected, as_given, caplog):
+    bad = np.array(series)
+    bad[1] = np.nan
+    results = list(classify(as_given(bad), LABELS))
+    (empty,) = results[1]
+    assert empty["label"] is None
+    assert np.isnan(empty["score"])
+    assert same(results[:1] + results[2:], expected[:1] + expected[2:])
+    assert f"1 of {len(bad)} series have no clear observation, number 1 counted from 0" in caplog.text
+
+
+def test_a_series_without_an_observation_is_refused_alone_or_where_asked(classify, series):
+    bad = np.full_like(series[0], np.nan)
+    with pytest.raises(ValueError, match="no observed month"):
+        classify(bad, LABELS)
+    with pytest.raises(ValueError, match="1 of 2 series have no observed month, the first is number 1"):
+        classify([series[0], bad], LABELS, allow_empty=False)
+    assert classify(bad, LABELS, allow_empty=True)[0]["label"] is None
+
+
 def test_labels_may_be_a_string_or_phrases(classify, series, expected):
     assert same(classify(series, "maize, grassland, buildings"), expected)
     phrases = {"crop": ["maize", "corn"], "town": ["buildings", "houses"]}

@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from transformers import BatchFeature, Pipeline
 from transformers.dynamic_module_utils import custom_object_save
+from transformers.utils import logging
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .options_timesenclip import SERIES_KEYS, SERIES_OPTIONS
 from .zero_shot_timesenclip import CandidateLabels, embed_labels, score
 
+logger = logging.get_logger(__name__)
+
 TASK = "zero-shot-pixel-classification"
-_FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "missing_bands")
+_FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "allow_empty")
 
 
 class ZeroShotPixelClassificationPipeline(Pipeline):
@@ -53,11 +56,13 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
                 a `KeyDataset`, or any iterator.
             candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
             **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, `composite`,
-                `missing_bands`, and for every series the fields of [`SeriesOptions`].
+                `missing_bands`, `allow_empty`, and for every series the fields of [`SeriesOptions`].
 
         Returns:
             For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an iterator
-            without length an iterator of such lists, which reads on as it is consumed.
+            without length an iterator of such lists, which reads on as it is consumed. A series without a clear
+            observation is refused alone; among others it has `[{"score": nan, "label": None}]`, and is counted in a
+            warning. `allow_empty=True` lets it pass alone, too, and False refuses it everywhere.
 
         Raises:
             ValueError: labels, templates or series cannot be used; the sentence says why.
@@ -73,20 +78,37 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if "candidate_labels" not in merged[2]:
             raise ValueError('Give the class names: `candidate_labels=["maize", "grassland", "buildings"]`.')
         preprocess_params, forward_params, postprocess_params = merged
+        allow_empty = preprocess_params.pop("allow_empty", None)
         # Labels are checked before any series is read, so that a typing error costs no work.
         self._labels_and_embeds(postprocess_params["candidate_labels"], postprocess_params.get("hypothesis_template"))
         options = (preprocess_params, {"batch_size": batch_size, **forward_params})
         inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
+        is_single = isinstance(inputs, Mapping) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2)
+        preprocess_params["allow_empty"] = not is_single if allow_empty is None else allow_empty
         if isinstance(inputs, (np.ndarray, Mapping)):
-            results = self.postprocess(self._embed(inputs, *options), **postprocess_params)
-            return results[0] if isinstance(inputs, Mapping) or inputs.ndim == 2 else results
-        embedded = (self._embed(chunk, *options) for chunk in _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE))
+            outputs = self._embed(inputs, *options)
+            _count_empty([outputs["observed"]])
+            results = self.postprocess(outputs, **postprocess_params)
+            return results[0] if is_single else results
+        chunks = _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
         if isinstance(inputs, Sized):
-            parts = [outputs["series_embeds"] for outputs in embedded]
-            return self.postprocess({"series_embeds": torch.cat(parts)}, **postprocess_params) if parts else []
+            parts = [self._embed(chunk, *options) for chunk in chunks]
+            _count_empty([outputs["observed"] for outputs in parts])
+            names = ("series_embeds", "observed")
+            together = {name: torch.cat([outputs[name] for outputs in parts]) for name in names if parts}
+            return self.postprocess(together, **postprocess_params) if parts else []
         if postprocess_params.get("centring", "none") != "none":
             raise ValueError("`centring` compares all series with each other: give a list or an array, not a stream.")
-        return (result for outputs in embedded for result in self.postprocess(outputs, **postprocess_params))
+        return self._stream(chunks, options, postprocess_params)
+
+    def _stream(self, chunks: Iterator[list[Any]], options: Any, postprocess_params: Any) -> Iterator[Any]:
+        """Yield the result of each series; count those without an observation at the end."""
+        seen = []
+        for chunk in chunks:
+            outputs = self._embed(chunk, *options)
+            seen.append(outputs["observed"])
+            yield from self.postprocess(outputs, **postprocess_params)
+        _count_empty(seen)
 
     def _embed(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
         return self.forward(self.preprocess(inputs, **preprocess_params), **forward_params)
@@ -106,7 +128,10 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
 
     def _forward(self, input_tensors: Any, batch_size: int | None = None, progress: bool = False) -> Any:
-        return {"series_embeds": encode(self.model, input_tensors, batch_size=batch_size, progress=progress)}
+        observed = input_tensors["series_mask"].any(dim=1)
+        seen = {name: values[observed] for name, values in input_tensors.items()}
+        embeds = encode(self.model, seen, batch_size=batch_size, progress=progress)
+        return {"series_embeds": embeds, "observed": observed}
 
     def postprocess(
         self,
@@ -119,7 +144,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """Turn embeddings into a list of `{"score", "label"}` for each series, highest first.
 
         Args:
-            model_outputs: with `series_embeds`, unit embeddings (series, projection_dim).
+            model_outputs: with `series_embeds`, unit embeddings (observed series, projection_dim), and `observed`, bool
+                (series,), False for a series without an observation.
             candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
             hypothesis_template: one template or several; the checkpoint's own when left out.
             top_k: labels to keep of each series; all when left out.
@@ -134,10 +160,12 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         scale = self.model.score_scale.detach().float().cpu()
         logits = score(model_outputs["series_embeds"], class_embeds, logit_scale=scale, centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
-        return [
+        ranked = (
             [{"score": value, "label": names[index]} for value, index in zip(row, indices, strict=True)]
             for row, indices in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
-        ]
+        )
+        empty = {"score": float("nan"), "label": None}
+        return [next(ranked) if seen else [dict(empty)] for seen in model_outputs["observed"].tolist()]
 
     def _labels_and_embeds(
         self, candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] | None = None
@@ -161,6 +189,18 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if type(self.model)._auto_class is not None:
             custom_object_save(self, save_directory)  # came as remote code, and leaves as such
         self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def _count_empty(observed: Sequence[torch.Tensor]) -> None:
+    """Warn of series without an observation, counted from 0 over all chunks."""
+    seen = torch.cat(list(observed)) if observed else torch.ones(0)
+    empty = (~seen.bool()).nonzero()[:, 0].tolist()
+    if empty:
+        named = ", ".join(map(str, empty[:5])) + (", ..." if len(empty) > 5 else "")
+        logger.warning(
+            f"{len(empty)} of {len(seen)} series have no clear observation, number {named} counted from 0: their label "
+            "is None."
+        )
 
 
 def _as_input(inputs: Any, num_bands: int) -> Any:
