@@ -1,6 +1,7 @@
 """Embed and classify many series at once: what the commands for tables and for maps share."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -10,13 +11,16 @@ from tqdm import tqdm
 from transformers import pipeline
 
 from .files import first_line
-from .models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 from .runtimes.exported import load_tower
 from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
+
+# Series of a longer list that tell its unit.
+SAMPLE_SIZE = 2048
 
 
 class Embedded(NamedTuple):
@@ -57,28 +61,34 @@ class PixelEncoder:
         """Return what multiplies cosines before their softmax: the learned scale over the fitted temperature."""
         return float(self.model.score_scale.detach().float().cpu())
 
-    def embed(self, series: Any, reading: SeriesOptions | None = None, *, judge: bool = True) -> Embedded:
+    def embed(
+        self, series: Any, reading: SeriesOptions | None = None, *, judge: bool = True, first: int = 0
+    ) -> Embedded:
         """Embed series that fit in memory together.
 
         Args:
             series: an array (series, time, band[, height, width]), or a list of arrays or of dictionaries.
             reading: what their numbers mean.
             judge: refuse values that cannot be reflectance and warn of likely mistakes.
+            first: number of the first series in messages, where these are a part of more.
 
         Raises:
             ValueError: what is wrong with the series, in one sentence.
         """
-        features = self.processor.feature_extractor(series, reading, allow_empty=True, judge=judge)
-        mask = features["series_mask"]
-        observed = mask.any(axis=1)
+        reading = reading or SeriesOptions()
+        # Months are counted before a series with too few of them is given up.
+        each = replace(reading, minimum_months=1)
+        features = self.processor.feature_extractor(series, each, allow_empty=True, judge=judge, first=first)
+        clear_months = count_months(features["months"], features["series_mask"])
+        observed = clear_months >= reading.minimum_months
         seen = {name: values[observed] for name, values in features.items()}
         copies = None
         if self.compute.deduplicate and observed.any():
-            first, copies = _distinct(seen)
-            seen = {name: values[first] for name, values in seen.items()}
+            originals, copies = _distinct(seen)
+            seen = {name: values[originals] for name, values in seen.items()}
         size, dtype = self.compute.batch_size, self.compute.dtype
         embeds = encode(self.model, seen, batch_size=size, dtype=dtype, tower=self.tower)
-        return Embedded(embeds if copies is None else embeds[copies], observed, _clear_months(features["months"], mask))
+        return Embedded(embeds if copies is None else embeds[copies], observed, clear_months)
 
 
 class PixelClassifier(PixelEncoder):
@@ -140,11 +150,16 @@ class PixelClassifier(PixelEncoder):
         Raises:
             ValueError: what is wrong with the series, in one sentence.
         """
-        chunk_size = self.compute.chunk_size
+        chunk_size, reading = self.compute.chunk_size, reading or SeriesOptions()
+        if len(items) > chunk_size and reading.units == "auto":
+            # A chunk may be all water, or all cloud: the unit is that of series from everywhere.
+            sample = [items[index] for index in np.linspace(0, len(items) - 1, SAMPLE_SIZE).astype(int).tolist()]
+            reading = replace(reading, units=self.processor.feature_extractor.settle(sample, reading)[0].units)
         parts = [np.empty((0, len(self.labels)), dtype=np.float32)]
         with tqdm(total=len(items), unit=" series", disable=not progress) as bar:
             for start in range(0, len(items), chunk_size):
-                parts.append(self.probabilities(list(items[start : start + chunk_size]), reading)[0])
+                embeds, observed, _ = self.embed(list(items[start : start + chunk_size]), reading, first=start)
+                parts.append(class_probabilities(embeds, observed, self.class_embeds, self.score_scale))
                 bar.update(len(parts[-1]))
         return np.concatenate(parts)
 
@@ -199,10 +214,3 @@ def _distinct(features: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarra
     keys = together.view(np.dtype((np.void, together.shape[1])))[:, 0]
     _, first, copies = np.unique(keys, return_index=True, return_inverse=True)
     return first, copies
-
-
-def _clear_months(months: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Count the calendar months with an observation, (series,)."""
-    months = np.rint(months).astype(np.int64) % MONTHS_PER_YEAR
-    seen = [((months == month) & mask).any(axis=1) for month in range(MONTHS_PER_YEAR)]
-    return np.asarray(np.sum(seen, axis=0, dtype=np.uint8))

@@ -19,7 +19,8 @@ import torch
 from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET, DN_PER_REFLECTANCE
+from ..models.timesenclip.offsets_timesenclip import BASELINE_OFFSET
+from ..models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 
 Features = dict[str, torch.Tensor]
 Level = float | str

@@ -408,7 +408,7 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         ({"serie": 1}, {}, "Unknown key 'serie' in a series: use series, bands, dates"),
         ({"dates": DATES_2018}, {}, "must have the key 'series'"),
         (reflectance(12, 10), {"composite": "mean"}, "`composite` must be one of median, timesenclip, none"),
-        (reflectance(12, 10), {"missing_bands": "zero"}, "`missing_bands` must be one of fill, error"),
+        (reflectance(12, 10), {"missing_bands": "zero"}, "`missing_bands` must be one of fill, estimate, mask, error"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_sentence(series, kwargs, message):

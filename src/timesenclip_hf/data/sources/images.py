@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from PIL import Image, UnidentifiedImageError
 
 from ...extras import needs_extra
 from ...files import first_line
+from ...gate import PLAIN
 from ...models.senclip.image_processing_senclip import to_eight_bit
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..engine.reports import UnusableError
 from ..schema import pack_series
 
 RGB_BANDS = ("B04", "B03", "B02")
 UNREADABLE = "image cannot be read"
+# All bands of a picture are read at once: some thousand pixels along a side are no picture any more.
+PICTURE = replace(PLAIN, values=50_000_000)
 # The columns of a place without a georeference.
 NOWHERE = {"longitude": np.nan, "latitude": np.nan}
 
@@ -30,17 +34,18 @@ def read_raster(path: Path, *, located: bool = False) -> tuple[np.ndarray, dict[
     """
     # Only here: who reads pictures alone needs no rasterio.
     with needs_extra("map"):
-        import rasterio
         from rasterio.errors import NotGeoreferencedWarning, RasterioError
         from rasterio.warp import transform
+
+        from ...gate.rasters import open_raster
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as raster:
+            with open_raster(path, PICTURE) as raster:
                 values, crs = raster.read(), raster.crs
                 x, y = raster.xy(raster.height / 2 - 0.5, raster.width / 2 - 0.5)
                 placed = crs is not None and not raster.transform.is_identity
-    except RasterioError as error:
+    except (RasterioError, ValueError) as error:
         raise UnusableError(UNREADABLE, first_line(error)) from None
     if not placed:
         if located:

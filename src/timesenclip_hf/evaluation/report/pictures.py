@@ -11,7 +11,7 @@ from PIL import Image
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..samples import Samples
 from .curves import few_shot_figure, reliability_figure, robustness_figure
 from .figures import DPI, class_bars, confusion_figure, to_png

@@ -11,7 +11,7 @@ from ...data.opening import read_dataset
 from ...data.sources.arrays import dataset_from_series
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import composite
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ...simulator import CLASS_NAMES, simulate
 from ...simulator.classes import SIMULATED_CLASSES
 from ...simulator.patches import simulate_patches

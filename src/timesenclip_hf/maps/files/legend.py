@@ -3,9 +3,12 @@
 import colorsys
 import itertools
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from ...extras import needs_extra
+from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, asked_window, describe_window
+from ...models.timesenclip.options_timesenclip import SeriesOptions
 
 with needs_extra("map"):
     import xarray as xr
@@ -25,7 +28,10 @@ SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
 # Which no class has.
 UNCERTAIN_COLOUR = (160, 160, 160)
 # Attributes of a map that say how it was made.
-FACTS = ("year", "model", "weights_sha256", "hypothesis_template", "smoothing", "reject_threshold", "failed_chunks")
+FACTS = (
+    *("year", "season", "minimum_months", "estimated_bands", "masked_bands", "model", "weights_sha256"),
+    *("hypothesis_template", "smoothing", "reject_threshold", "failed_chunks"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
 def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
     """Return how the map was made, as far as it tells."""
     return {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
+
+
+def period_of(mapped: xr.Dataset) -> tuple[str, date, date] | None:
+    """Return what twelve months a map is of: their name, first and last day; None for a map of months of no year."""
+    start = asked_window(SeriesOptions(year=mapped.attrs.get("year"), season=mapped.attrs.get("season")))
+    if start is None:
+        return None
+    following: date = (start + MONTHS_PER_YEAR).astype(date)
+    return describe_window(start), start.astype(date), following - timedelta(days=1)
 
 
 def as_text(fact: Any) -> str:

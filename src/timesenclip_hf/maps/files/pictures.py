@@ -10,7 +10,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import whole_file
 from ..cubes.grids import Grid, grid_of, locate, north_up
-from .legend import NO_CLASS, legend_of
+from .legend import NO_CLASS, legend_of, period_of
 
 with needs_extra("map"):
     import rasterio
@@ -78,7 +78,8 @@ def _counted(mapped: xr.Dataset, counts: np.ndarray) -> dict[str, object]:
 
 def title_of(mapped: xr.Dataset, name: str = "") -> str:
     """Return the title of a picture: the year, and the name of the label set where there are several."""
-    title = f"Land cover {mapped.attrs.get('year', '')}".strip()
+    period = period_of(mapped)
+    title = f"Land cover {period[0] if period else ''}".strip()
     return f"{title}: {name}" if name else title
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..cubes.grids import grid_of
 from .geotiff import SCORES, scale_and_offset
-from .legend import NO_CLASS, facts_of, legend_of
+from .legend import NO_CLASS, facts_of, legend_of, period_of
 from .outline import outline
 
 with needs_extra("map"):
@@ -42,17 +42,20 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
 
     The layers are not read: `counts` (256,) are the pixels of each code.
     """
-    year, now = mapped.attrs.get("year"), datetime.now(UTC)
+    period, now = period_of(mapped), datetime.now(UTC)
     geometry, bbox = outline(mapped)
     item = pystac.Item(
         id=output.stem,
         geometry=geometry,
         bbox=bbox,
         # A map of months only belongs to no year: the item tells when it was made.
-        datetime=None if year else now,
-        start_datetime=datetime(year, 1, 1, tzinfo=UTC) if year else None,
-        end_datetime=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC) if year else None,
-        properties={"title": f"Land cover {year or ''}".strip(), "created": pystac.utils.datetime_to_str(now)},
+        datetime=None if period else now,
+        start_datetime=datetime.combine(period[1], time.min, UTC) if period else None,
+        end_datetime=datetime.combine(period[2], time(23, 59, 59), UTC) if period else None,
+        properties={
+            "title": f"Land cover {period[0] if period else ''}".strip(),
+            "created": pystac.utils.datetime_to_str(now),
+        },
     )
     if failed := facts_of(mapped).get("failed_chunks"):
         item.properties["timesenclip:failed_chunks"] = failed
@@ -114,7 +117,8 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
     name = str(mapped.attrs.get("model", "timesenclip"))
     bands, labels = list(mapped.attrs.get("model_bands", BANDS)), list(mapped.attrs["labels"])
     classes = [Classification.create(index, label, f"class_{index}", label) for index, label in enumerate(labels)]
-    settings = {name: fact for name, fact in facts_of(mapped).items() if name not in ("year", "model", "failed_chunks")}
+    elsewhere = ("year", "season", "model", "failed_chunks")
+    settings = {name: fact for name, fact in facts_of(mapped).items() if name not in elsewhere}
     series = mlm.InputStructure.create(
         shape=[-1, MONTHS_PER_YEAR, len(bands)], dim_order=["batch", "time", "bands"], data_type=DataType.FLOAT32
     )

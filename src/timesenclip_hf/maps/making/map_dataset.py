@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...extras import needs_extra
+from ...models.timesenclip.missing_bands_timesenclip import absent_bands, estimated_bands
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS, UNCERTAIN
 from .recipe import Recipe, layer_types
@@ -46,8 +47,16 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         attributes["coarse_labels"] = label_set.coarse_labels
     if recipe.smoothing is not None:
         attributes["smoothing"] = str(recipe.smoothing)
-    if recipe.reading.year is not None:
-        attributes["year"] = recipe.reading.year
+    reading = recipe.reading
+    for fact in ("year", "season"):
+        if getattr(reading, fact) is not None:
+            attributes[fact] = getattr(reading, fact)
+    if reading.minimum_months > 1:
+        attributes["minimum_months"] = reading.minimum_months
+    if reading.missing_bands == "estimate" and (bands := estimated_bands(reading.bands, recipe.band_names)):
+        attributes["estimated_bands"] = bands
+    if reading.missing_bands == "mask" and (bands := absent_bands(reading.bands, recipe.band_names)):
+        attributes["masked_bands"] = bands
     return attributes
 
 

@@ -131,9 +131,9 @@ def make_recipe(
     check_reading(reading)
     is_stored = "reflectance" not in cube
     if is_stored:
-        decided = {name: getattr(reading, name) for name in ("year", "offset", "processing_baseline")}
-        decided["embeddings"] = options.embeddings
-        if chosen := next((name for name, value in decided.items() if value is not None), None):
+        names = ("year", "season", "offset", "processing_baseline", "units", "minimum_months", "missing_bands")
+        chosen = next((name for name in names if getattr(reading, name) != getattr(DEFAULT_READING, name)), None)
+        if chosen := chosen or ("embeddings" if options.embeddings else None):
             raise ValueError(
                 f"`{chosen}` was decided when the embeddings were stored: leave it out, or map the cube again."
             )
@@ -148,9 +148,22 @@ def make_recipe(
         band_names=extractor.band_names,
         label_sets=embed_label_sets(encoder, labels, options),
         hypothesis_template=[template] if isinstance(template, str) else list(template),
-        reading=SeriesOptions(year=cube.attrs.get("year")) if is_stored else settle(cube, extractor, reading),
+        reading=_stored_reading(cube.attrs) if is_stored else settle(cube, extractor, reading),
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
+    )
+
+
+def _stored_reading(attributes: Mapping[str, Any]) -> SeriesOptions:
+    """Return how stored embeddings were read, as far as a map says it."""
+    estimated = attributes.get("estimated_bands", [])
+    bands = [name for name in attributes.get("model_bands", []) if name not in estimated]
+    return SeriesOptions(
+        bands=bands or None,
+        year=attributes.get("year"),
+        season=attributes.get("season"),
+        minimum_months=attributes.get("minimum_months", 1),
+        missing_bands="estimate" if estimated else None,
     )
 
 

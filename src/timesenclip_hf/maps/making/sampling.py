@@ -1,14 +1,23 @@
-"""Settle what holds for a whole cube from a sample of it: the unit and the year, which no block may decide."""
+"""Settle what holds for a whole cube from a sample of it: unit, offsets and year, which no block may decide."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
-from ...models.timesenclip.compositing_timesenclip import choose_year, place_in_year, year_of
+from ...models.timesenclip.compositing_timesenclip import (
+    asked_window,
+    check_window,
+    choose_window,
+    describe_window,
+    month_of,
+    place_in_year,
+    year_of,
+)
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ..cubes.reading import acquisition_offsets
@@ -30,8 +39,9 @@ def settle(
 ) -> SeriesOptions:
     """Decide how the series of any block are read, so that each is read as the cube: bands, times, year, unit, ...
 
-    Of `reading` are the year, and an offset or processing baseline instead of the cube's own. The unit is "auto" where
-    the sample shows nothing, which leaves fractions to each block.
+    Of `reading` are year or season, the unit, the minimum of months, the way of missing bands, and an offset or
+    processing baseline instead of the cube's own. The unit is "auto" where the sample shows nothing, which leaves
+    fractions to each block.
 
     Raises:
         ValueError: the cube cannot be reflectance, lacks bands, or has no acquisition of the year.
@@ -39,50 +49,56 @@ def settle(
     """
     times = cube["time"].values
     dated = times.dtype.kind == "M"
-    if reading.year is not None and not dated:
-        raise ValueError("`year` chooses among dates, but the acquisitions have months only: leave it out.")
+    if chosen := next((name for name in ("year", "season") if getattr(reading, name) is not None), None):
+        if not dated:
+            raise ValueError(f"`{chosen}` chooses among dates, but the acquisitions have months only: leave it out.")
+        check_window(times, asked_window(reading))
     corrected = reading.offset is not None or reading.processing_baseline is not None
-    settled = SeriesOptions(
+    settled = replace(
+        reading,
         bands=cube["band"].values.tolist(),
         nodata=cube.attrs.get("nodata"),
-        processing_baseline=reading.processing_baseline,
         offset=reading.offset if corrected else acquisition_offsets(cube),
+        **{"dates" if dated else "months": times},
     )
+    # Every acquisition by itself: refusals, warnings and what is clear come before any choice of a year.
     months = place_in_year(times.astype("datetime64[D]")) if dated else times
+    each: dict[str, Any] = {"dates": None, "months": months, "year": None, "season": None}
     for squares in SQUARES:
         series, scl = _sample(cube, squares)
-        # Every acquisition by itself: refusals, warnings and what is clear come before any choice of a year.
-        each = replace(settled, scl=scl, months=months)
-        observed = extractor(series, each, composite="none", allow_empty=True)["series_mask"]
+        judged, notes = extractor.settle(series, settled, scl=scl)
+        read = extractor(series, replace(judged, **each), composite="none", allow_empty=True, judge=False)
+        observed = read["series_mask"]
         if observed.any():
             break
-    units = extractor.judge_units(series, replace(settled, scl=scl))
-    settled = replace(settled, units=units or ("dn" if series.dtype.kind in "iu" else "auto"))
-    if not dated:
-        return replace(settled, months=times)
-    return replace(settled, dates=times, year=_choose_year(times, observed, reading.year))
+    for note in notes:
+        logger.warning_once(note)
+    if judged.units == "auto" and series.dtype.kind in "iu":
+        judged = replace(judged, units="dn")
+    settled = replace(judged, scl=None)
+    return _with_window(settled, times, observed) if dated else settled
 
 
 def check_reading(reading: SeriesOptions) -> None:
-    """Raise a ValueError where bands, times, scene classes, no data or the unit are named: a cube says them itself."""
+    """Raise a ValueError where bands, times, scene classes or no data are named: a cube says them itself."""
     for name in ("bands", "dates", "months", "scl", "nodata"):
         if getattr(reading, name) is not None:
             raise ValueError(f"`{name}` is what an open cube says by itself: leave it out.")
-    if reading.units != "auto":
-        raise ValueError("`units` is settled from a sample of the cube: leave it out.")
 
 
-def _choose_year(times: np.ndarray, observed: np.ndarray, year: int | None) -> int | None:
+def _with_window(settled: SeriesOptions, times: np.ndarray, observed: np.ndarray) -> SeriesOptions:
+    """Choose the twelve months that are mapped, where the dates are of several years and nobody chose."""
     years = np.unique(year_of(times))
-    if year is None and len(years) > 1:
-        year = int(choose_year(times, observed)[0])
-        logger.warning(
-            f"The dates span {years[0]} to {years[-1]}; {year}, with the most observed months, is mapped: pass `year` "
-            "to choose."
-        )
-    if year is not None and year not in years:
-        raise ValueError(f"No acquisition is of {year}: the dates are of {', '.join(map(str, years))}.")
-    return year
+    if len(years) == 1 or asked_window(settled) is not None:
+        return settled
+    start = choose_window(times, observed)[0]
+    logger.warning(
+        f"The dates span {years[0]} to {years[-1]}; {describe_window(start)}, with the most observed months, is "
+        "mapped: pass `year` or `season` to choose."
+    )
+    if month_of(start) == 0:
+        return replace(settled, year=int(year_of(start)))
+    return replace(settled, season=str(start))
 
 
 def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | None]:

@@ -10,7 +10,8 @@ from transformers.utils import logging
 
 from ..timesenclip.bands_timesenclip import BANDS, distinct_bands
 from ..timesenclip.options_timesenclip import SeriesOptions
-from ..timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE, to_digital_numbers
+from ..timesenclip.radiometry_timesenclip import to_digital_numbers
+from ..timesenclip.units_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
 
 logger = logging.get_logger(__name__)
 

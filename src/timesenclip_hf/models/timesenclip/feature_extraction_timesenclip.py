@@ -1,19 +1,32 @@
 """Turn raw Sentinel-2 series into model inputs: bands by name, units, offset, clouds, months, scaling."""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
+from transformers.utils import logging
 
-from .bands_timesenclip import BANDS, STAND_INS, canonical_band, distinct_bands
-from .compositing_timesenclip import RECIPES, place_in_months
+from .bands_timesenclip import BANDS, canonical_band
+from .compositing_timesenclip import MONTHS_PER_YEAR, RECIPES, count_months, place_in_months
 from .medians_timesenclip import masked_median
+from .missing_bands_timesenclip import (
+    MISSING_BANDS,
+    absent_bands,
+    estimate_bands,
+    estimated_bands,
+    fill_bands,
+    select_bands,
+)
 from .options_timesenclip import SeriesOptions, complete_options
-from .radiometry_timesenclip import judge_units, to_digital_numbers
+from .radiometry_timesenclip import NumberStack, judge_stacks, masked_dn
 from .series_timesenclip import as_array, hidden_by_classes, merge_groups, separate_items, stack_items
 
+logger = logging.get_logger(__name__)
+
+# Of so few clear months of the year little can be told: fewer than one a season.
+FEW_MONTHS = 3
 # Scaling of TimeSenCLIP's released training loader, in digital numbers: (x - low) / scale, clamped to [0, 1]. It is not
 # (x - low) / (high - low).
 UPSTREAM_LOW = (67.0, 122.0, 93.27, 158.5, 160.77, 174.27, 162.27, 149.0, 84.5, 66.27)
@@ -35,7 +48,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         masked_scl: scene classes that hide the ground.
         composite: how acquisitions become months when dates are given: "median" masks before the median, "timesenclip"
             is upstream's recipe, "none" keeps every acquisition at its own time of the year.
-        missing_bands: "fill" takes B8A from B08, or B08 from B8A, where one is missing; "error" refuses.
+        missing_bands: what to do about a band that is missing, one of the ways of [`SeriesOptions`].
+        band_dropout: probability with which training put 0 in place of a band; above 0, "mask" may do so too.
 
     Raises:
         ValueError: lengths differ, a band is unknown, or an option has another value than those named.
@@ -51,6 +65,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         masked_scl: Sequence[int] = MASKED_SCL,
         composite: str = "median",
         missing_bands: str = "fill",
+        band_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,14 +73,15 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         self.band_low = [float(value) for value in band_low]
         self.band_scale = [float(value) for value in band_scale]
         self.masked_scl = [int(value) for value in masked_scl]
-        self.composite, self.missing_bands = composite, missing_bands
+        self.composite, self.missing_bands, self.band_dropout = composite, missing_bands, band_dropout
         lengths = [len(self.band_names), len(self.band_low), len(self.band_scale)]
         if len(set(lengths)) > 1:
             bands, low, scale = lengths
             raise ValueError(
                 f"`band_names`, `band_low`, `band_scale` must be equally long, got {bands}, {low} and {scale}."
             )
-        _check_method(composite, missing_bands)
+        _check_choice("composite", composite, (*RECIPES, "none"))
+        _check_choice("missing_bands", missing_bands, MISSING_BANDS)
 
     def __call__(
         self,
@@ -73,13 +89,15 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         options: SeriesOptions | None = None,
         *,
         composite: str | None = None,
-        missing_bands: str | None = None,
         allow_empty: bool = False,
         judge: bool = True,
+        first: int = 0,
         return_tensors: str | None = None,
         **settings: Any,
     ) -> BatchFeature:
         """Prepare one series, an array of series, or a list of arrays or of dictionaries.
+
+        What the numbers mean is judged on all series together, so that one strange series stops no other.
 
         Args:
             series: (time, band), (series, time, band) or (series, time, band, height, width); a dictionary with
@@ -87,10 +105,10 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
                 list of either. NaN is missing.
             options: what the numbers mean: bands, dates or months, scene classes, unit, offset.
             composite: how acquisitions with dates become months; the checkpoint's way when left out.
-            missing_bands: what to do about a band that is missing; the checkpoint's way when left out.
             allow_empty: let series without a single observation pass, all masked, instead of raising.
             judge: refuse values that cannot be reflectance and warn of likely mistakes; False for a part of what
-                [`judge_units`] saw a sample of, whose answer is then `units`.
+                [`settle`] saw a sample of, whose options are then passed.
+            first: number of the first series in messages, where these are a part of more.
             return_tensors: "pt" or "np" (default).
             **settings: fields of [`SeriesOptions`] by name, such as `bands` and `dates`; they come first.
 
@@ -102,41 +120,93 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             ValueError: what is wrong with the input, in one sentence.
             TypeError: `settings` has a name that is none of [`SeriesOptions`].
         """
-        options = complete_options(options, settings)
         recipe = self.composite if composite is None else composite
-        missing_bands = self.missing_bands if missing_bands is None else missing_bands
-        _check_method(recipe, missing_bands)
-        extract = partial(self._extract, recipe=recipe, missing_bands=missing_bands, judge=judge)
-        if items := separate_items(series, options):
-            # Series that share their settings are one vectorised call.
-            stacks = stack_items(items, len(self.band_names))
-            features = merge_groups([(rows, extract(stack, reading)) for rows, stack, reading in stacks], len(items))
-        else:
-            features = extract(as_array(series), options)
+        _check_choice("composite", recipe, (*RECIPES, "none"))
+        stacks = self._stacks(series, complete_options(options, settings), first)
+        if judge:
+            stacks, notes = judge_stacks(stacks, self.band_names, first)
+            for note in notes:
+                logger.warning_once(note)
+        groups = [(stack.rows, self._extract(stack, recipe)) for stack in stacks]
+        features = groups[0][1] if len(groups) == 1 else merge_groups(groups, sum(len(rows) for rows, _ in groups))
+        counts = count_months(features["months"], features["series_mask"])
+        if judge:
+            _warn_of_few_months(counts)
+        for rows, least in ((stack.rows, stack.options.minimum_months) for stack in stacks):
+            features["series_mask"][rows] &= (counts[rows] >= least)[:, None]
+        features["pixel_series"][~features["series_mask"]] = 0
         empty = np.flatnonzero(~features["series_mask"].any(axis=1))
         if len(empty) and not allow_empty:
             raise ValueError(
-                f"{len(empty)} of {len(features['series_mask'])} series have no observed month, the first is number "
-                f"{empty[0]}: everything is NaN, no data or cloud; leave them out, or pass `allow_empty=True`."
+                f"{len(empty)} of {len(counts)} series have no observed month, the first is number "
+                f"{empty[0] + first}: everything is NaN, no data or cloud; leave them out, or pass `allow_empty=True`."
             )
         return BatchFeature(features, tensor_type=return_tensors)
 
-    def _extract(
-        self, values: np.ndarray, options: SeriesOptions, *, recipe: str, missing_bands: str, judge: bool
-    ) -> dict[str, np.ndarray]:
-        """Make the features of series of one shape, (time, band) or (series, time, band[, height, width])."""
-        if values.ndim == 2:
-            values = values[None]
-        if values.ndim not in (3, 5):
+    def settle(
+        self, series: Any, options: SeriesOptions | None = None, **settings: Any
+    ) -> tuple[SeriesOptions, list[str]]:
+        """Decide what the numbers of series mean, so that any part of them can be read alike with `judge=False`.
+
+        Args:
+            series: as a call takes them.
+            options: what is known of their numbers.
+            **settings: fields of [`SeriesOptions`] by name; they come first.
+
+        Returns:
+            The options with the unit, "auto" where nothing is observed or a list has several, and for an array with
+            the offset of each acquisition where values contradict metadata; and what a user should know, in sentences.
+
+        Raises:
+            ValueError: the bands do not fit, or the values cannot be reflectance.
+        """
+        options = complete_options(options, settings)
+        stacks, notes = judge_stacks(self._stacks(series, options, 0), self.band_names)
+        if len(stacks) == 1:
+            return stacks[0].options, notes
+        units = {stack.options.units for stack in stacks}
+        return replace(options, units=units.pop() if len(units) == 1 else "auto"), notes
+
+    def _stacks(self, series: Any, options: SeriesOptions, first: int) -> list[NumberStack]:
+        """Bring series in any form into stacks of one shape, in the checkpoint's bands, NaN where missing."""
+        if items := separate_items(series, options):
+            # Series that share their settings are one vectorised step.
+            parts = list(stack_items(items, len(self.band_names), first))
+        else:
+            values = as_array(series)
+            if values.ndim == 2:
+                values = values[None]
+            parts = [(list(range(len(values))), values, options)]
+        stacks = []
+        for rows, values, reading in parts:
+            if values.ndim not in (3, 5):
+                raise ValueError(
+                    "A series must be (time, band), (series, time, band) or (series, time, band, height, width), got "
+                    f"{values.shape}."
+                )
+            reading = self._with_missing_bands(reading)
+            values = select_bands(values, reading.bands, self.band_names, str(reading.missing_bands))
+            hidden = hidden_by_classes(values, reading.scl, self.masked_scl)
+            stacks.append(NumberStack.read(values, hidden, reading, rows))
+        return stacks
+
+    def _with_missing_bands(self, options: SeriesOptions) -> SeriesOptions:
+        """Fill in the checkpoint's way to treat missing bands, and check the options that are choices."""
+        way = self.missing_bands if options.missing_bands is None else options.missing_bands
+        _check_choice("missing_bands", way, MISSING_BANDS)
+        if way == "mask" and not self.band_dropout:
             raise ValueError(
-                "A series must be (time, band), (series, time, band) or (series, time, band, height, width), got "
-                f"{values.shape}."
+                '`missing_bands="mask"` is for checkpoints trained with bands dropped, which this one was not: pass '
+                '`missing_bands="estimate"`, or add the bands.'
             )
-        values = self._select_bands(values, options.bands, missing_bands)
-        hidden = hidden_by_classes(values, options.scl, self.masked_scl)
-        dn = to_digital_numbers(values, hidden, self.band_names, options, judge)
-        if missing_bands == "fill":
-            self._fill_bands(dn)
+        if not 1 <= options.minimum_months <= MONTHS_PER_YEAR:
+            raise ValueError(f"`minimum_months` must be 1 to {MONTHS_PER_YEAR}, got {options.minimum_months}.")
+        return replace(options, missing_bands=way)
+
+    def _extract(self, stack: NumberStack, recipe: str) -> dict[str, np.ndarray]:
+        """Make the features of series of one shape."""
+        dn, options = masked_dn(stack), stack.options
+        self._complete_bands(dn, options)
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, months = place_in_months(dn, observed, options, recipe)
         series_mask = observed.reshape(*observed.shape[:2], -1).mean(axis=2) >= 0.5
@@ -149,20 +219,20 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         scaled[~series_mask] = 0
         return {"pixel_series": scaled, "series_mask": series_mask, "months": months}
 
-    def judge_units(self, series: np.ndarray, options: SeriesOptions | None = None, **settings: Any) -> str | None:
-        """Return the unit that a call with these arguments reads: "dn", "reflectance", or None if all is missing.
-
-        Args:
-            series: (series, time, band[, height, width]).
-            options: what the numbers mean; bands, scene classes and no data matter here.
-            **settings: fields of [`SeriesOptions`] by name; they come first.
-
-        Raises:
-            ValueError: the bands do not fit, or the values cannot be reflectance.
-        """
-        options = complete_options(options, settings)
-        values = self._select_bands(series, options.bands, self.missing_bands)
-        return judge_units(values, hidden_by_classes(values, options.scl, self.masked_scl), options.nodata)
+    def _complete_bands(self, dn: np.ndarray, options: SeriesOptions) -> None:
+        """Put stand-ins, estimates or the input 0 in place of bands that are missing."""
+        if options.missing_bands in ("fill", "estimate"):
+            fill_bands(dn, self.band_names)
+        if options.missing_bands == "estimate":
+            estimate_bands(dn, self.band_names)
+            if estimated := estimated_bands(options.bands, self.band_names):
+                logger.warning_once(f"{', '.join(estimated)} are estimated from the other bands.")
+        if options.missing_bands == "mask" and (absent := absent_bands(options.bands, self.band_names)):
+            present = ~np.isnan(dn[:, :, [name not in absent for name in self.band_names]]).any(axis=2)
+            for name in absent:
+                index = self.band_names.index(name)
+                dn[:, :, index] = np.where(present, np.float32(self.band_low[index]), np.nan)
+            logger.warning_once(f"{', '.join(absent)} are missing and masked.")
 
     def scale(self, dn: np.ndarray) -> np.ndarray:
         """Scale digital numbers without offset to the model's inputs, `(dn - band_low) / band_scale` clamped to [0, 1].
@@ -175,45 +245,19 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         dn /= np.asarray(self.band_scale, dtype=np.float32).reshape(shape)
         return np.clip(dn, 0, 1, out=dn)
 
-    def _select_bands(self, values: np.ndarray, bands: Sequence[str] | None, missing_bands: str) -> np.ndarray:
-        """Reorder the band axis into the checkpoint's; a band that may be filled comes out as missing."""
-        if bands is None:
-            if values.shape[2] != len(self.band_names):
-                raise ValueError(
-                    f"The series has {values.shape[2]} bands, the checkpoint wants {len(self.band_names)} "
-                    f"({' '.join(self.band_names)}): name yours with `bands=[...]`."
-                )
-            return values
-        if len(bands) != values.shape[2]:
-            raise ValueError(f"{len(bands)} band names were given for {values.shape[2]} bands: name each band once.")
-        names = distinct_bands(bands)
-        absent = [name for name in self.band_names if name not in names]
-        if unfillable := [name for name in absent if missing_bands == "error" or STAND_INS.get(name) not in names]:
-            advice = ", which nothing can stand in for: add it, or use a checkpoint trained without it."
-            if missing_bands == "error":
-                advice = ': add it, or pass `missing_bands="fill"`.'
-            raise ValueError(f"The series lacks {', '.join(unfillable)}{advice}")
-        if not absent:
-            return values[:, :, [names.index(name) for name in self.band_names]]
-        # Integers stay integers: that is what tells digital numbers from reflectance.
-        missing = {"f": np.nan, "u": 65535, "i": -9999}[values.dtype.kind]
-        gap = np.full_like(values[:, :, :1], missing)
-        columns = [gap if name in absent else values[:, :, [names.index(name)]] for name in self.band_names]
-        return np.concatenate(columns, axis=2)
 
-    def _fill_bands(self, dn: np.ndarray) -> None:
-        """Take the one NIR band where the other alone is missing, as `STAND_INS` pairs them."""
-        for name, stand_in in STAND_INS.items():
-            if {name, stand_in} <= set(self.band_names):
-                band, other = dn[:, :, self.band_names.index(name)], dn[:, :, self.band_names.index(stand_in)]
-                np.copyto(band, other, where=np.isnan(band))
+def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a way that there is not."""
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
 
 
-def _check_method(composite: str, missing_bands: str) -> None:
-    """Refuse ways to make months, and to treat missing bands, that there are not."""
-    for name, value, allowed in (
-        ("composite", composite, (*RECIPES, "none")),
-        ("missing_bands", missing_bands, ("fill", "error")),
-    ):
-        if value not in allowed:
-            raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
+def _warn_of_few_months(counts: np.ndarray) -> None:
+    """Warn where most series show so few months of the year that little can be told from them."""
+    observed = counts[counts > 0]
+    few = int((observed < FEW_MONTHS).sum())
+    if 2 * few > len(observed):
+        logger.warning_once(
+            f"{few} of {len(counts)} series have fewer than {FEW_MONTHS} clear months of the year, from which little "
+            f"can be told: pass `minimum_months={FEW_MONTHS}` to leave them without a class."
+        )

@@ -1,30 +1,108 @@
-"""Tell the numbers of a series: no data, unit, offset, and the mistakes that can be told from the values."""
+"""Read the numbers of series as reflectance times 10,000: no data, unit, offset, judged on all series together."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from transformers.utils import logging
 
+from .compositing_timesenclip import times_of
+from .offsets_timesenclip import BASELINE_OFFSET, DatedNumbers, Stray, acquisition_offsets, find_strays
 from .options_timesenclip import SeriesOptions
+from .units_timesenclip import (
+    DN_PER_REFLECTANCE,
+    DN_PER_UNIT,
+    PLAUSIBLE_REFLECTANCE,
+    check_unit,
+    likely_unit,
+    tell_unit,
+)
 
 logger = logging.get_logger(__name__)
 
-UNITS = ("auto", "dn", "reflectance")
-DN_PER_REFLECTANCE = 10_000.0
-# Sentinel-2 L2A, processing baseline 04.00 and later (ESA, January 2022): DN = reflectance * 10000 + 1000.
-BASELINE_WITH_OFFSET = 4.0
-BASELINE_OFFSET = 1000.0
-# What Sen2Cor writes (99.99, N9999) where it was not run by ESA; its products may have the offset or not.
-USER_BASELINE = 99.99
 # Values that products commonly write for "no data" and that no reflectance can take.
-NO_DATA_VALUES = (65535.0, -9999.0, -32768.0)
-# Reflectance outside this range is not a surface; what is left of a product's noise stays inside it.
-PLAUSIBLE_REFLECTANCE = (-0.05, 2.0)
-# Per cent may pass 100 over cloud and glint; a digital number as low everywhere would be darker than deep water.
-HIGHEST_PER_CENT = 150.0
-# A larger share that is implausible, and the unit is wrong rather than an acquisition; one or two saturated ones in a
-# single series must stay below it.
-COMMON_SHARE = 0.2
+NO_DATA_VALUES = (65535.0, -9999.0, -32768.0, -10000.0)
+# Of reflectance in 32 bits, a product's digital number is within this share of 1 (0.005 at the brightest): it is read
+# as that number, so that every form of a product gives the same.
+ROUNDING_OF_DN = 0.01
+# Of a set, a larger share that is implausible, and the unit is wrong rather than an acquisition; so few may be of any
+# share below a half, and so may what is too bright, which clouds are.
+COMMON_SHARE, FEW_IMPLAUSIBLE, MOST_CLOUDY = 0.2, 2, 0.5
+VISIBLE = ("B02", "B03", "B04")
+# Below all days that satellites saw: where places in the year begin that stand for dates.
+PLACES = -100
+# Series or dates that a message names; the others are counted.
+MOST_NAMED = 5
+
+
+@dataclass
+class NumberStack:
+    """Hold series of one shape with what their numbers mean.
+
+    Attributes:
+        values: (series, time, band[, height, width]) float32, NaN where missing.
+        integers: they came as integers.
+        options: shared by the series.
+        rows: index of each series among all.
+    """
+
+    values: np.ndarray
+    integers: bool
+    options: SeriesOptions
+    rows: Sequence[int]
+
+    @classmethod
+    def read(
+        cls, values: np.ndarray, hidden: np.ndarray | None, options: SeriesOptions, rows: Sequence[int] | None = None
+    ) -> "NumberStack":
+        """Put NaN where values are missing.
+
+        Args:
+            values: (series, time, band[, height, width]), integers or floats, NaN where missing.
+            hidden: (series, time[, height, width]), True where a cloud hides the ground.
+            options: with a value for no data.
+            rows: index of each series among all; counted when left out.
+
+        Raises:
+            ValueError: there is no such unit.
+        """
+        check_unit(options.units)
+        integers, rows = values.dtype.kind in "iu", range(len(values)) if rows is None else rows
+        return cls(_without_missing(values, hidden, options.nodata), integers, options, rows)
+
+    @property
+    def in_numbers(self) -> bool:
+        """Tell whether offsets belong to the values."""
+        return self.options.units == "dn"
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Return what is subtracted from each acquisition, (series or 1, time or 1), NaN where nobody knows."""
+        return acquisition_offsets(self.options.processing_baseline, self.options.offset, self.values.shape[:2])
+
+    def to_dn(self) -> np.ndarray:
+        """Return the values in digital numbers without offset, those that no surface can have among them."""
+        if not self.in_numbers:
+            dn = self.values * np.float32(DN_PER_UNIT.get(self.options.units, DN_PER_REFLECTANCE))
+            whole = np.rint(dn)
+            with np.errstate(invalid="ignore"):
+                return np.where(np.abs(dn - whole) <= ROUNDING_OF_DN, whole, dn)
+        subtracted = np.nan_to_num(self.offsets)
+        return np.asarray(self.values - subtracted.reshape(*subtracted.shape, *(1,) * (self.values.ndim - 2)))
+
+    def implausible(self, dn: np.ndarray) -> np.ndarray:
+        """Return the acquisitions, (series, time[, height, width]), that no surface can have.
+
+        Among digital numbers these are also fractions as small as reflectance.
+        """
+        low, high = PLAUSIBLE_REFLECTANCE
+        with np.errstate(invalid="ignore"):
+            outside = ((dn < low * DN_PER_REFLECTANCE) | (dn > high * DN_PER_REFLECTANCE)).any(axis=2)
+            if self.in_numbers and not self.integers:
+                small = (self.values >= low) & (self.values <= high)
+                whole = self.values == np.rint(self.values)
+                outside |= (small | np.isnan(self.values)).all(axis=2) & (small & ~whole).any(axis=2)
+        return np.asarray(outside)
 
 
 def to_digital_numbers(
@@ -37,57 +115,69 @@ def to_digital_numbers(
         hidden: (series, time[, height, width]), True where a cloud hides the ground.
         band_names: of the band axis.
         options: with no data, unit, and offset or processing baseline.
-        judge: refuse what cannot be reflectance, and warn of an offset and of swapped bands; False where a larger
-            sample was judged already and `units` says what it is. Implausible time steps are masked either way.
+        judge: refuse what cannot be reflectance, and warn of likely mistakes; False where a larger sample was judged
+            already and `units` says what it is. Implausible time steps are masked either way.
 
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
     """
-    units = options.units
-    if units not in UNITS:
-        raise ValueError(f"`units` must be one of {', '.join(UNITS)}, got {units!r}.")
-    integers = values.dtype.kind in "iu"
-    values, missing = _without_missing(values, hidden, options.nodata)
-    if missing.all():
-        return values
-    present = values[~missing] if judge else None
-    in_numbers = units == "dn" if present is None else _are_digital_numbers(present, units, integers)
-    if in_numbers:
-        subtracted = acquisition_offsets(options.processing_baseline, options.offset, values.shape[:2])
-        unknown = np.broadcast_to(np.isnan(subtracted), values.shape[:2])
-        if judge and unknown.any():
-            _warn_of_offset(values[unknown][:, None], band_names)
-        dn: np.ndarray = values - np.nan_to_num(subtracted).reshape(*subtracted.shape, *(1,) * (values.ndim - 2))
-    else:
-        dn = values * DN_PER_REFLECTANCE
-    _mask_implausible(dn, None if present is None else float(np.median(present)), in_numbers)
+    stacks = [NumberStack.read(values, hidden, options)]
     if judge:
-        _warn_of_swapped_bands(dn, band_names)
-    return np.asarray(dn)
+        stacks, notes = judge_stacks(stacks, band_names)
+        for note in notes:
+            logger.warning_once(note)
+    return masked_dn(stacks[0])
 
 
-def judge_units(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None) -> str | None:
-    """Return the unit that [`to_digital_numbers`] reads values in: "dn", "reflectance", or None if all are missing.
+def masked_dn(stack: NumberStack) -> np.ndarray:
+    """Return digital numbers without offset, NaN where missing or where no surface can be as dark or as bright."""
+    dn = stack.to_dn()
+    implausible = stack.implausible(dn)
+    if implausible.any():
+        dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
+    return dn
+
+
+def judge_stacks(
+    stacks: Sequence[NumberStack], band_names: Sequence[str], first: int = 0
+) -> tuple[list[NumberStack], list[str]]:
+    """Settle what the numbers of a set of series mean: a unit for all that say the same of it, an offset for each date.
 
     Args:
-        values: (series, time, band[, height, width]).
-        hidden: (series, time[, height, width]), True where a cloud hides the ground.
-        nodata: a further value that means "missing".
+        stacks: all series of the set.
+        band_names: of their band axis.
+        first: number of the first series in messages.
+
+    Returns:
+        The stacks, their options with the unit and, where values contradict metadata, with another offset; and what
+        the user should know, in sentences.
 
     Raises:
         ValueError: the values cannot be reflectance; the sentence names the likely unit.
     """
-    integers = values.dtype.kind in "iu"
-    values, missing = _without_missing(values, hidden, nodata)
-    if missing.all():
-        return None
-    return "dn" if _are_digital_numbers(values[~missing], "auto", integers) else "reflectance"
+    settled, notes = list(stacks), []
+    groups: dict[tuple[str, bool], list[int]] = {}
+    for index, stack in enumerate(stacks):
+        if not np.isnan(stack.values).all():
+            groups.setdefault((stack.options.units, stack.integers), []).append(index)
+    typical: dict[int, float] = {}
+    for (units, integers), indices in groups.items():
+        together = _pooled([stacks[index].values for index in indices])
+        unit, remarks = tell_unit(together, units, integers, band_names)
+        notes += remarks
+        for index in indices:
+            settled[index] = replace(stacks[index], options=replace(stacks[index].options, units=unit))
+            typical[index] = float(np.nanmedian(together))
+    notes += _settle_offsets(settled, band_names)
+    for indices in groups.values():
+        notes += _judge_plausibility([settled[index] for index in indices], typical[indices[0]], first)
+    notes += _judge_dark_visible(settled, band_names)
+    notes += _judge_swapped_bands(settled, band_names)
+    return settled, notes
 
 
-def _without_missing(
-    values: np.ndarray, hidden: np.ndarray | None, nodata: float | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a float32 copy with NaN for what is missing, and where that is."""
+def _without_missing(values: np.ndarray, hidden: np.ndarray | None, nodata: float | None) -> np.ndarray:
+    """Return a float32 copy with NaN for what is missing."""
     values = np.array(values, dtype=np.float32)
     missing = np.isnan(values) | np.isin(values, np.asarray(NO_DATA_VALUES, dtype=np.float32))
     if nodata is not None:
@@ -97,149 +187,155 @@ def _without_missing(
     if hidden is not None:
         missing |= np.expand_dims(hidden, 2)
     values[missing] = np.nan
-    return values, missing
+    return values
 
 
-def _are_digital_numbers(present: np.ndarray, units: str, integers: bool) -> bool:
-    """Tell reflectance times 10,000 from reflectance, and both from what is neither."""
-    typical = float(np.median(present))
-    if typical < 0:
-        raise ValueError(
-            f"Values around {typical:.4g} cannot be reflectance: they seem to be decibels or a normalised index, give "
-            "surface reflectance 0 to 1, or times 10,000."
-        )
-    if units == "auto" and integers:
-        return True
-    highest = float(np.quantile(present, 0.99))
-    if units == "dn" and highest <= PLAUSIBLE_REFLECTANCE[1]:
-        raise ValueError(
-            f'Values up to {highest:.4g} were passed with `units="dn"` but seem to be reflectance: pass '
-            '`units="reflectance"`.'
-        )
-    if units != "auto" or typical <= PLAUSIBLE_REFLECTANCE[1]:
-        return units == "dn"
-    if highest <= HIGHEST_PER_CENT:
-        raise ValueError(
-            f'Values up to {highest:.4g} seem to be per cent: divide by 100, or pass `units="dn"` if they are '
-            "reflectance times 10,000."
-        )
-    logger.warning_once(
-        "Fractional values far above 1 are read as digital numbers (reflectance times 10,000): pass "
-        '`units="dn"` if that is right, or divide them and pass `units="reflectance"`.'
+def _pooled(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Lay acquisitions of several shapes in a row, (1, acquisition, band)."""
+    flat = [np.moveaxis(values, 2, -1).reshape(1, -1, values.shape[2]) for values in arrays]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
+
+
+def _settle_offsets(stacks: list[NumberStack], band_names: Sequence[str]) -> list[str]:
+    """Set the offset of dates anew whose values contradict it for certain; say so, and of what is not certain too."""
+    dated = [_dated(stack) for stack in stacks]
+    visible = [index for index, name in enumerate(band_names) if name in VISIBLE]
+    notes = []
+    for stray in find_strays(dated, visible):
+        told, settled = set(), True
+        for index, (stack, numbers) in enumerate(zip(stacks, dated, strict=True)):
+            there = numbers.times == stray.time
+            if not there.any():
+                continue
+            told |= set(np.unique(np.nan_to_num(np.broadcast_to(stack.offsets, there.shape)[there])).tolist())
+            settled &= stray.certain and _may_change(stack)
+            if settled:
+                stacks[index] = _with_offset(stack, there, stray.sign, shared=np.ndim(stack.options.dates) < 2)
+        notes.append(_describe(stray, told, settled))
+    return notes
+
+
+def _dated(stack: NumberStack) -> DatedNumbers:
+    """Return digital numbers of pixels, or of the middle of patches, with their days, or places in the year below 0."""
+    dn, shape = stack.to_dn(), stack.values.shape[:2]
+    if dn.ndim == 5:
+        dn = dn[..., dn.shape[3] // 2, dn.shape[4] // 2]
+    options = stack.options
+    if options.dates is None and options.months is None:
+        times = np.arange(shape[1]) + PLACES
+    else:
+        dates, places = times_of(replace(options, year=None, season=None), shape)
+        times = places + PLACES if dates is None else dates.astype("datetime64[D]").astype(np.int64)
+    return DatedNumbers(dn, np.broadcast_to(times, shape), np.broadcast_to(stack.offsets, shape))
+
+
+def _may_change(stack: NumberStack) -> bool:
+    """Tell whether an offset is metadata of the acquisitions: a number for all is the user's word."""
+    return stack.in_numbers and (stack.options.offset is None or np.ndim(stack.options.offset) > 0)
+
+
+def _with_offset(stack: NumberStack, there: np.ndarray, sign: int, *, shared: bool) -> NumberStack:
+    """Return the stack with an offset more (1) or less (-1) at some acquisitions.
+
+    What lies below zero without any subtraction lost its dark values: an infinite offset leaves it out.
+    """
+    offsets = np.broadcast_to(stack.offsets, there.shape).copy()
+    changed = np.nan_to_num(offsets[there]) + sign * BASELINE_OFFSET
+    offsets[there] = np.where(changed < 0, np.inf, changed)
+    options = replace(stack.options, processing_baseline=None, offset=offsets[0] if shared else offsets)
+    stack.values[there & np.isinf(offsets)] = np.nan
+    return replace(stack, options=options)
+
+
+def _describe(stray: Stray, told: set[float], settled: bool) -> str:
+    """Say what the values of a date show against its metadata, and what was done."""
+    when = f"at {stray.time - PLACES:g} (0 = January)"
+    if stray.time >= 0:
+        when = f"of {np.datetime64(int(stray.time), 'D')}"
+    side, offsets = "above" if stray.sign > 0 else "below", ", ".join(f"{value:g}" for value in sorted(told))
+    text = (
+        f"The values {when} lie {BASELINE_OFFSET:.0f} {side} those before and after in every band, read with the "
+        f"offset {offsets}"
     )
-    return True
+    if not settled:
+        return f"{text}: if this is wrong, say `offset=` of each acquisition."
+    right = min(told) + stray.sign * BASELINE_OFFSET
+    done = f"the offset {right:g} is taken instead" if right >= 0 else "they are left out"
+    return f"{text}; {done}: say `offset=` of each acquisition to decide it yourself."
 
 
-def acquisition_offsets(processing_baseline: Any, offset: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Return what to subtract from the digital numbers of each acquisition, NaN where nobody knows.
+def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: int) -> list[str]:
+    """Refuse a set of which too much can be no surface; count what else is masked, and name series that are lost.
 
     Args:
-        processing_baseline: of the products, such as "04.00", one for all acquisitions, (time,) or (series, time).
-        offset: to subtract, instead of baselines; one for all acquisitions, (time,) or (series, time).
-        shape: (series, time), which the result broadcasts to.
-
-    Raises:
-        ValueError: there is another number of them, or one is no baseline.
+        stacks: of one unit.
+        typical: median of the values as they came.
+        first: number of the first series in messages.
     """
-    name = "processing_baseline" if offset is None else "offset"
-    entries = np.asarray(processing_baseline if offset is None else offset, dtype=object)
-    if entries.shape not in ((), (1,), shape, shape[1:], (shape[0], 1)):
-        raise ValueError(
-            f"`{name}` must be one for all acquisitions or one for each of {shape[1]}, got the shape {entries.shape}."
-        )
-    # Products write offsets as 1000 or as -1000 (BOA_ADD_OFFSET).
-    values = [baseline_offset(entry) if offset is None else abs(_number(entry)) for entry in entries.ravel()]
-    return np.asarray(values, dtype=np.float32).reshape((1,) * (2 - entries.ndim) + entries.shape)
-
-
-def baseline_offset(processing_baseline: Any) -> float:
-    """Return the offset that Sentinel-2 L2A products of a processing baseline have, 1000 or 0.
-
-    It is NaN for `None`, NaN and 99.99, which says that a user has run the processor.
-
-    Raises:
-        ValueError: it is no baseline.
-    """
-    if processing_baseline is None or processing_baseline != processing_baseline:
-        return np.nan
-    text = str(processing_baseline).strip().upper().removeprefix("N")
-    try:
-        baseline = float(text) / (100 if "." not in text and len(text) == 4 else 1)
-    except ValueError:
-        raise ValueError(
-            f'`processing_baseline` must be written like "04.00" or "N0400", got {processing_baseline!r}.'
-        ) from None
-    if baseline == USER_BASELINE:
-        return np.nan
-    return BASELINE_OFFSET if baseline >= BASELINE_WITH_OFFSET else 0.0
-
-
-def _number(value: Any) -> float:
-    try:
-        return np.nan if value is None else float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"`offset` must be a number such as 1000, got {value!r}.") from None
-
-
-def _mask_implausible(dn: np.ndarray, typical: float | None, in_numbers: bool) -> None:
-    """Set time steps that no surface can have to NaN.
-
-    Where `typical`, a value as it was passed, says that they are to be judged, many are refused and a few warned of.
-    """
+    few, dark, present, lost, numbers = 0, 0, 0, [], []
+    for stack in stacks:
+        dn = stack.to_dn()
+        known, implausible = ~np.isnan(dn).all(axis=2), stack.implausible(dn)
+        with np.errstate(invalid="ignore"):
+            cloudy = (dn > PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE).any(axis=2) & stack.in_numbers
+        few, dark = few + int(implausible.sum()), dark + int((implausible & ~cloudy).sum())
+        present += int(known.sum())
+        numbers.append(dn)
+        axes = tuple(range(1, known.ndim))
+        gone = implausible.any(axis=axes) & ~(known & ~implausible).any(axis=axes)
+        lost += [stack.rows[index] + first for index in np.flatnonzero(gone)]
+    if not few:
+        return []
     low, high = PLAUSIBLE_REFLECTANCE
-    with np.errstate(invalid="ignore"):
-        implausible = np.asarray(((dn < low * DN_PER_REFLECTANCE) | (dn > high * DN_PER_REFLECTANCE)).any(axis=2))
-    if not implausible.any():
-        return
-    if typical is not None:
-        present = int((~np.isnan(dn).all(axis=2)).sum())
-        share = implausible.sum() / max(present, 1)
-        if share > COMMON_SHARE:
-            likely = _likely_unit(dn, typical, in_numbers)
-            raise ValueError(
-                f"{share:.0%} of the acquisitions cannot be reflectance ({low} to {high}): values around {typical:.4g} "
-                f"read as {'digital numbers' if in_numbers else 'reflectance'}; {likely}."
-            )
-        logger.warning(
-            f"{int(implausible.sum())} of {present} acquisitions are masked: their reflectance lies outside {low} to "
-            f"{high}."
+    if few >= MOST_CLOUDY * present or (dark > COMMON_SHARE * present and dark > FEW_IMPLAUSIBLE):
+        unit = stacks[0].options.units
+        name = {"dn": "digital numbers", "percent": "per cent"}.get(unit, "reflectance")
+        raise ValueError(
+            f"{few / present:.0%} of the acquisitions cannot be reflectance ({low} to {high}): values around "
+            f"{typical:.4g} read as {name}; {likely_unit(_pooled(numbers), typical, unit)}."
         )
-    dn[np.broadcast_to(np.expand_dims(implausible, 2), dn.shape)] = np.nan
+    notes = [f"{few} of {present} acquisitions are masked: their reflectance lies outside {low} to {high}."]
+    if lost:
+        named = ", ".join(map(str, sorted(lost)[:MOST_NAMED])) + (", ..." if len(lost) > MOST_NAMED else "")
+        notes.append(
+            f"{len(lost)} series (number {named}, counted from 0) cannot be reflectance in the unit of the others: "
+            "left without an observation."
+        )
+    return notes
 
 
-def _likely_unit(dn: np.ndarray, typical: float, in_numbers: bool) -> str:
-    if not in_numbers and typical > HIGHEST_PER_CENT:
-        return 'they seem to be digital numbers, pass `units="dn"`'
-    if not in_numbers:
-        return "they seem to be per cent, divide by 100"
-    if np.nanmedian(dn) < 0:
-        return "the offset seems to be subtracted already, pass `offset=0`"
-    return "they seem to be radiances or another scale, give surface reflectance times 10,000"
-
-
-def _warn_of_offset(values: np.ndarray, band_names: list[str]) -> None:
+def _judge_dark_visible(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:
     """Warn where 1000 was never subtracted: every surface is dark in some visible band in some month."""
-    visible = values[:, :, [band_names.index(name) for name in ("B02", "B03", "B04") if name in band_names]]
+    columns = [index for index, name in enumerate(band_names) if name in VISIBLE]
+    values = [np.empty(0, dtype=np.float32)]
+    for stack in stacks:
+        unknown = np.broadcast_to(np.isnan(stack.offsets), stack.values.shape[:2])
+        if stack.in_numbers and unknown.any():
+            values.append(stack.values[unknown][:, columns].ravel())
+    visible = np.concatenate(values)
     visible = visible[~np.isnan(visible)]
     # Twice the offset and more is snow or cloud, not a dark surface with an offset.
     if visible.size >= 10 and BASELINE_OFFSET < np.quantile(visible, 0.05) < 2 * BASELINE_OFFSET:
-        logger.warning_once(
+        return [
             f"Hardly any visible value lies below {BASELINE_OFFSET:.0f}: the offset of processing "
             "baseline 04.00 seems not to be removed, pass `offset=1000`, or `offset=0` to silence this."
-        )
+        ]
+    return []
 
 
-def _warn_of_swapped_bands(dn: np.ndarray, band_names: list[str]) -> None:
+def _judge_swapped_bands(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:
     """Warn where two bands are swapped: dry soil and straw are brighter in red than in blue."""
     if not {"B02", "B04", "B08", "B11"} <= set(band_names):
-        return
-    blue, red, near, short = (dn[:, :, band_names.index(name)] for name in ("B02", "B04", "B08", "B11"))
+        return []
+    dn = _pooled([masked_dn(stack) for stack in stacks])
+    blue, red, near, short = (dn[:, :, list(band_names).index(name)] for name in ("B02", "B04", "B08", "B11"))
     with np.errstate(invalid="ignore"):
         brighter = np.maximum(blue, red)
         # Bright in the short-wave infrared, little green leaf (under either order), and no cloud.
         soil = (short > 1500) & (near < 2.2 * brighter) & (short > near) & (brighter < 3000)
     if soil.sum() >= 4 and np.median(blue[soil] / np.maximum(red[soil], 1.0)) > 1.15:
-        logger.warning_once(
+        return [
             "Bare soil comes out bluer than red: B02 and B04 seem to be swapped, check the order of the bands or "
             "name them with `bands=[...]`."
-        )
+        ]
+    return []

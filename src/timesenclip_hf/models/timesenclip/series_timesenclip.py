@@ -15,6 +15,7 @@ SeriesItem = tuple[Any, SeriesOptions]
 
 # Options that may differ from one time step, or from one series, to the next; the others hold for a stack of series.
 _PER_TIME = ("dates", "months", "scl", "processing_baseline", "offset")
+_PER_SERIES = ("nodata", "units", "year", "season", "minimum_months", "missing_bands")
 
 
 def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:
@@ -35,12 +36,15 @@ def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:
     return [(item, options) for item in items] if items is series and _is_stack(items[0]) else []
 
 
-def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[list[int], np.ndarray, SeriesOptions]]:
+def stack_items(
+    items: Sequence[SeriesItem], num_bands: int, first: int = 0
+) -> Iterator[tuple[list[int], np.ndarray, SeriesOptions]]:
     """Stack series of one shape with equal settings.
 
     Args:
         items: series with their options.
         num_bands: of the checkpoint, for flat series that do not name theirs.
+        first: number of the first series in messages.
 
     Yields:
         The indices of the series of a stack, the stack (series, time, band[, height, width]), and its options.
@@ -54,13 +58,13 @@ def stack_items(items: Sequence[SeriesItem], num_bands: int) -> Iterator[tuple[l
         try:
             array = _unflattened(as_array(series), options, num_bands)
         except ValueError as error:
-            raise ValueError(f"Series {index}: {error}") from None
+            raise ValueError(f"Series {index + first}: {error}") from None
         arrays.append(array)
         # Lengths belong to the key so that a list of dates that does not fit is named, not stacked.
         fields = vars(options)
         lengths = [None if fields[name] is None else np.shape(fields[name]) for name in _PER_TIME]
         bands = None if options.bands is None else tuple(options.bands)
-        settings = (bands, options.nodata, options.units, options.year)
+        settings = (bands, *(fields[name] for name in _PER_SERIES))
         groups.setdefault((array.shape, array.dtype.kind, *lengths, *settings), []).append(index)
     for indices in groups.values():
         first = items[indices[0]][1]
