@@ -16,8 +16,9 @@ import rasterio
 from PIL import Image
 
 from timesenclip_hf.data.schema import month_places
-from timesenclip_hf.data.sources.arrays import dataset_from_series, read_labels
+from timesenclip_hf.data.sources.arrays import dataset_from_series
 from timesenclip_hf.data.sources.cubes import dataset_from_labels
+from timesenclip_hf.data.sources.point_tables import read_labels
 from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.evaluation.protocol import EvaluationSet
 from timesenclip_hf.evaluation.samples import Samples
@@ -94,7 +95,7 @@ def flanders(folder: Path) -> EvaluationSet:
 def france(folder: Path) -> EvaluationSet:
     """Read pixels of fields, ten-day composites with gaps."""
     table = read_table(folder / "series.npz")
-    columns = read_labels(folder / "labels.csv", table.ids)
+    columns = read_labels(folder / "labels.csv", table.ids).columns
     covers, crops = columns["landcover10"], columns["croptype28"]
     main, with_grassland = label_set("france_crops"), label_set("france_crops_and_grassland")
     columns |= {
@@ -125,7 +126,7 @@ def france(folder: Path) -> EvaluationSet:
 def east_africa(folder: Path) -> EvaluationSet:
     """Read pixels of fields in Uganda and South Sudan, monthly composites."""
     table = read_table(folder / "series.npz")
-    columns = read_labels(folder / "labels.csv", table.ids)
+    columns = read_labels(folder / "labels.csv", table.ids).columns
     crops = label_set("eastafrica_crops").names
     columns |= {
         "crops": [label if label in crops else "" for label in columns["label_full"]],
@@ -145,7 +146,7 @@ def east_africa(folder: Path) -> EvaluationSet:
 def lucas(folder: Path) -> EvaluationSet:
     """Read survey points, monthly composites from August 2017 on."""
     table = read_table(folder / "series.npz")
-    columns = read_labels(folder / "labels.csv", table.ids)
+    columns = read_labels(folder / "labels.csv", table.ids).columns
     count = len(table)
     columns |= {
         "year": [2018] * count,

@@ -23,8 +23,9 @@ from timesenclip_hf import TimeSenCLIPFeatureExtractor, TimeSenCLIPPixelConfig, 
 from timesenclip_hf.data.collate import SeriesRows
 from timesenclip_hf.data.engine.reports import ImportReport
 from timesenclip_hf.data.engine.shards import WORK_FOLDER
-from timesenclip_hf.data.sources.arrays import dataset_from_series, import_table, read_labels, write_dataset
+from timesenclip_hf.data.sources.arrays import dataset_from_series, import_table, write_dataset
 from timesenclip_hf.data.sources.cubes import LabelRaster, import_cube
+from timesenclip_hf.data.sources.point_tables import read_labels
 from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.learning import CrossViewContrastiveLoss
 from timesenclip_hf.maps.cubes import parse_codes
@@ -184,7 +185,7 @@ def _lucas(data: Path, output: Path) -> None:
     table = read_table(folder / "series.npz")
     # Monthly from August 2017 on, as the folder's README says; the file itself has no dates.
     dates = (np.datetime64("2017-08") + np.arange(17)).astype("datetime64[D]")
-    columns = read_labels(folder / "labels.csv", table.ids)
+    columns = read_labels(folder / "labels.csv", table.ids).columns
     columns["year"] = [2018] * len(table)
     dataset = dataset_from_series(table, columns, dates=dates, year=2018)
     write_dataset(dataset, output, identity={"kind": "evidence"})

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Composite, CubeGroup, Offset, Output, ReadingGroup, Workers, names_of, show_progress, with_groups
+from .options import (
+    Composite,
+    CubeGroup,
+    Offset,
+    Output,
+    Overwrite,
+    ReadingGroup,
+    Workers,
+    names_of,
+    show_progress,
+    with_groups,
+)
 
 if TYPE_CHECKING:
     from ..data.sources.cubes import LabelRaster
@@ -143,11 +154,12 @@ def join_(
     embeddings: Annotated[Path, typer.Option(help="Folder of the photos' embeddings.")],
     output: Annotated[Path, typer.Option(help="Folder to write, with the manifest of the splits, splits.csv.")],
     splits: SplitGroup,
+    overwrite: Overwrite = False,
 ) -> None:
     """Join points with the embeddings of their photos, split them, and save what training reads."""
     from ..data.joining import join_dataset
 
-    counts = join_dataset(dataset, embeddings, output, splits.to_options())
+    counts = join_dataset(dataset, embeddings, output, splits.to_options(), overwrite=overwrite)
     typer.echo(f"{sum(counts.values())} points written to {output}")
     for name, count in counts.items():
         typer.echo(f"  {name}: {count}")
@@ -159,7 +171,7 @@ def import_table_(
     table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
     output: Output,
     reading: ReadingGroup,
-    labels: Annotated[Path | None, typer.Option(help="CSV of places, codes and labels, one row a series.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Table of places, codes and labels, one row a series.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
     composite: Composite = "median",
 ) -> None:
@@ -177,14 +189,18 @@ def import_cube_(
     labels: LabelGroup,
     files: CubeGroup,
     reading: ReadingGroup,
-    points: Annotated[Path | None, typer.Option(help="CSV of longitude, latitude and labels.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Table of longitude, latitude and labels.")] = None,
+    points_crs: Annotated[
+        str | None, typer.Option(help="Of the points, such as EPSG:32631, where they are not longitude and latitude.")
+    ] = None,
     composite: Composite = "median",
 ) -> None:
     """Import the pixels of a cube, at points or under a raster of labels."""
     from ..data.sources.cubes import import_cube
 
     settings = asdict(reading) | {"bands": names_of(files.bands), "crs": files.crs, "composite": composite}
-    typer.echo(import_cube(cube, output, points=points, labels=labels.to_raster(), **settings))
+    settings |= {"points": points, "points_crs": points_crs}
+    typer.echo(import_cube(cube, output, labels=labels.to_raster(), **settings))
 
 
 @import_app.command("patches")

@@ -147,7 +147,7 @@ def test_a_table_and_its_labels_are_imported_by_id(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sample_id,lon\na,1\nb,2\n", "no row for the series 'c'"), ("lon\n1\n2\n", "2 rows for 3 series")],
+    [("sample_id,lon\na,1\nb,2\n", "no row for the series 'c'"), ("lon\n1\n2\n", "No column of labels.csv holds the ids")],
 )
 def test_labels_that_do_not_match_the_series_are_refused(table, tmp_path, text, message):
     (tmp_path / "labels.csv").write_text(text)

@@ -48,7 +48,7 @@ def test_points_outside_are_left_out_and_listed(cube):
     assert dataset["point_id"][:] == ["in"]
     assert [(problem.reason, problem.point_id) for problem in problems] == [
         ("outside the cube", "out"),
-        ("outside the cube", "nowhere"),
+        ("no coordinates", "nowhere"),
     ]
 
 
@@ -137,3 +137,11 @@ def test_the_flanders_patch_becomes_a_dataset(real_data, tmp_path):
     assert report.rows == 150
     assert 2.9 < dataset[0]["longitude"] < 3.2
     assert 50.7 < dataset[0]["latitude"] < 50.9
+
+
+def test_exchanged_coordinates_and_places_far_away_are_told_apart(cube):
+    inside = places(cube, [1], [1])
+    with pytest.raises(ValueError, match="their longitude and latitude are exchanged"):
+        dataset_from_points(cube, {"longitude": inside["latitude"], "latitude": inside["longitude"]})
+    with pytest.raises(ValueError, match=r"they lie in 10\.0000, 3\.0000, 10\.0000, 3\.0000"):
+        dataset_from_points(cube, {"longitude": [10.0], "latitude": [3.0]})

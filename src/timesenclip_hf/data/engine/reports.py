@@ -56,6 +56,7 @@ class ImportReport:
         problems: in the order of the sources.
         content_hash: of the rows; equal for equal input, however often the import was interrupted.
         identity: what was imported, and how; another import does not go into the same folder.
+        notes: how the sources were read, in short sentences.
     """
 
     output: str
@@ -64,6 +65,7 @@ class ImportReport:
     problems: list[Problem]
     content_hash: str
     identity: dict[str, Any] = field(repr=False)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -90,7 +92,7 @@ class ImportReport:
     def __str__(self) -> str:
         lines = [f"{self.rows} of {self.points} points written to {self.output}, {len(self.skipped)} left out"]
         lines += [f"  {reason}: {count}" for reason, count in self.counts.items()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
 
 def count_reasons(problems: Iterable[Problem]) -> dict[str, int]:

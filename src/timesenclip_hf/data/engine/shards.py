@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...extras import needs_extra
 from ...files import read_json, whole_file, write_json
+from ...locks import Hold
+from ...outputs import check_content, check_run_folder
 from .content import content_hash
 from .reports import REPORT_FILE, ImportReport, Problem, check_identity
 
@@ -64,6 +66,7 @@ def import_parts(
     *,
     identity: Mapping[str, Any],
     problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
     workers: int = 2,
     progress: bool = True,
 ) -> ImportReport:
@@ -76,42 +79,78 @@ def import_parts(
         features: of the rows.
         identity: what is imported, and how, as JSON; a folder is only continued with the same.
         problems: known before reading, such as files that cannot be opened.
+        notes: for the report, how the sources were read.
         workers: processes.
         progress: show a bar.
 
     Raises:
+        OSError: the folder cannot be written, or holds other files.
+        HeldError: another process is writing to it.
         ValueError: the folder holds another import, `workers` is not positive, or no point could be used.
         RuntimeError: a process was ended from outside.
     """
     if workers < 1:
         raise ValueError(f"`workers` must be at least 1, got {workers}.")
     folder = Path(output)
-    work = folder / WORK_FOLDER
     known = json.loads(json.dumps({**identity, "parts": len(parts)}))
-    if (folder / REPORT_FILE).exists():
-        report = ImportReport.read(folder)
-        check_identity(folder, report.identity, known, _KIND)
-        shutil.rmtree(work, ignore_errors=True)
+    check_import_folder(folder)
+    with Hold(folder):
+        if (folder / REPORT_FILE).exists():
+            report = ImportReport.read(folder)
+            check_identity(folder, report.identity, known, _KIND)
+        else:
+            files = _open_work(folder, known)
+            _write_parts(parts, files, partial(_write_part, reader, features), workers, progress)
+            report = _finish(folder, files, sum(part.points for part in parts), problems, known, features)
+            report = replace(report, notes=list(notes))
+            report.write()
+        shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
         return report
-    if (work / PLAN_FILE).exists():
-        check_identity(folder, read_json(work / PLAN_FILE), known, _KIND)
-    elif any(folder.glob("data/*.parquet")):
+
+
+def check_import_folder(folder: str | os.PathLike[str]) -> None:
+    """Refuse, before the work, a folder into which no import can be written.
+
+    Raises:
+        OSError: it cannot be written, or holds other files than an import's.
+        ValueError: it holds a dataset of other making.
+    """
+    folder = Path(folder)
+    check_run_folder(folder)
+    if (folder / REPORT_FILE).exists() or (folder / WORK_FOLDER / PLAN_FILE).exists():
+        return
+    if any(folder.glob("data/*.parquet")):
         raise ValueError(f"{folder} holds a dataset already: choose another folder, or delete it.")
+    check_content(folder, [WORK_FOLDER, f"{WORK_FOLDER}/*"])
+
+
+def _open_work(folder: Path, identity: Mapping[str, Any]) -> list[Path]:
+    """Note what is imported, or find it noted; return the file of each part."""
+    work = folder / WORK_FOLDER
+    if (work / PLAN_FILE).exists():
+        check_identity(folder, read_json(work / PLAN_FILE), identity, _KIND)
     work.mkdir(parents=True, exist_ok=True)
-    write_json(work / PLAN_FILE, known)
-    files = [work / f"{index:06}.parquet" for index in range(len(parts))]
-    _write_parts(parts, files, partial(_write_part, reader, features), workers, progress)
+    write_json(work / PLAN_FILE, identity)
+    return [work / f"{index:06}.parquet" for index in range(identity["parts"])]
+
+
+def _finish(
+    folder: Path,
+    files: Sequence[Path],
+    points: int,
+    problems: Sequence[Problem],
+    identity: dict[str, Any],
+    features: Features,
+) -> ImportReport:
+    """Join the parts that are all there into shards; return the report, not yet written."""
     problems = [*problems, *(Problem(**entry) for file in files for entry in read_json(file.with_suffix(".json")))]
-    points, rows = sum(part.points for part in parts), sum(pq.read_metadata(file).num_rows for file in files)
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
     if rows == 0:
         reason = f", the first because of: {problems[0].text}" if problems else ""
         raise ValueError(f"None of the {points} points can be used{reason}.")
     shards = _join(files, folder / "data", features)
     digest = content_hash(batch for shard in shards for batch in _batches(shard))
-    report = ImportReport(str(folder), points, rows, problems, digest, identity=known)
-    report.write()
-    shutil.rmtree(work)
-    return report
+    return ImportReport(str(folder), points, rows, problems, digest, identity=identity)
 
 
 def _write_parts(
@@ -165,7 +204,7 @@ def _write_part(reader: PartReader, features: Features, job: _Job) -> int:
             else:
                 yield row
 
-    with whole_file(path) as partial:
+    with whole_file(path, overwrite=True) as partial:
         _write_tables(partial, _tables(rows(), features), features)
         # Before the rows take their place: a part counts as done when they are there.
         write_json(path.with_suffix(".json"), [asdict(problem) for problem in problems])
@@ -216,7 +255,7 @@ def _join(files: Sequence[Path], folder: Path, features: Features) -> list[Path]
     folder.mkdir(exist_ok=True)
     shards = [folder / f"train-{index:05}-of-{len(groups):05}.parquet" for index in range(len(groups))]
     for shard, group in zip(shards, groups, strict=True):
-        with whole_file(shard) as partial:
+        with whole_file(shard, overwrite=True) as partial:
             _write_tables(partial, (pa.Table.from_batches([b]) for file in group for b in _batches(file)), features)
     return shards
 

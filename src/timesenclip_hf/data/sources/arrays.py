@@ -1,6 +1,5 @@
 """Turn series at hand, as arrays or from tables, into a dataset of the schema."""
 
-import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,10 +12,11 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
-from ...models.timesenclip.compositing_timesenclip import parse_dates, year_of
+from ...models.timesenclip.compositing_timesenclip import in_window, year_of_window
+from ...models.timesenclip.dates_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOptions, complete_options
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
 from ..schema import (
@@ -30,7 +30,9 @@ from ..schema import (
     pack_series,
 )
 from .countries import check_place
-from .tables import ID_COLUMNS, SeriesTable, read_table
+from .point_tables import read_labels
+from .seasons import windows_of
+from .tables import SeriesTable, read_table
 
 with needs_extra("data"):
     import pyarrow as pa
@@ -40,13 +42,6 @@ logger = logging.get_logger(__name__)
 
 NO_CLEAR_OBSERVATION = "no clear observation"
 UNKNOWN_CODE = "unknown class code"
-# Spellings of the columns of the schema in tables of labels, lower case.
-SPELLINGS = {
-    "longitude": ("longitude", "lon", "long", "x", "th_long"),
-    "latitude": ("latitude", "lat", "y", "th_lat"),
-    "country": ("country", "nuts0"),
-    **{name: (name,) for name in ("year", "lc1", "lu1")},
-}
 # An extractor that only reads: the scaling divides by the brightest that counts as a surface, and is undone below.
 _BRIGHTEST = PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
 _READER = TimeSenCLIPFeatureExtractor(band_low=[0.0] * len(BANDS), band_scale=[_BRIGHTEST] * len(BANDS))
@@ -71,7 +66,8 @@ def dataset_from_series(
             arrays or of dictionaries.
         columns: other columns of the schema, one value for each series, classes by index, code or name; columns that
             the schema does not have are kept as they are.
-        reading: how the series are read; their year is needed where the dates span several.
+        reading: how the series are read; of several years the twelve months with the most observations, if none is asked
+            for.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes series without a clear observation, which are left out, unknown class codes, and coordinates
             that do not fit the country.
@@ -123,8 +119,9 @@ def import_table(
     Args:
         path: CSV, Parquet or NPZ.
         output: folder to write.
-        reading: how the series are read; their year is needed where the dates span several.
-        labels: CSV with a row a series, matched by its id, or by its position where the series have none: columns
+        reading: how the series are read; of several years the twelve months with the most observations, if none is asked
+            for.
+        labels: table with a row a series, matched by its id, or by its position where the series have none: columns
             of the schema such as `longitude`, `latitude`, `lc1`, in any common spelling, and any other labels.
         id_column: column that names the series, where it is none of the usual ones.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
@@ -136,22 +133,30 @@ def import_table(
     """
     reading = complete_options(reading, settings)
     table = read_table(path, id_column=id_column)
-    columns = {} if labels is None else read_labels(labels, table.ids)
+    columns, notes = ({}, []) if labels is None else read_labels(labels, table.ids)
+    notes = [*getattr(table, "notes", ()), *notes]
     problems: list[Problem] = []
     dataset = dataset_from_series(table, columns, reading, composite=composite, problems=problems)
     files = [[Path(file).name, Path(file).stat().st_size] for file in (path, labels) if file is not None]
     identity = {"kind": "table", "files": files, "composite": composite, **describe_reading(reading)}
-    return write_dataset(dataset, output, identity=identity, problems=problems)
+    return write_dataset(dataset, output, identity=identity, problems=problems, notes=notes)
 
 
 def describe_reading(reading: SeriesOptions) -> dict[str, Any]:
     """Return the year and, as text, the other options that are set, for the identity of an import."""
     values = {name: getattr(reading, name) for name in SERIES_OPTIONS if name != "year"}
+    if reading.minimum_months == 1:
+        del values["minimum_months"]  # which imports were made without
     return {"year": reading.year, "options": repr({name: value for name, value in values.items() if value is not None})}
 
 
 def write_dataset(
-    dataset: Dataset, output: str | os.PathLike[str], *, identity: Mapping[str, Any], problems: Sequence[Problem] = ()
+    dataset: Dataset,
+    output: str | os.PathLike[str],
+    *,
+    identity: Mapping[str, Any],
+    problems: Sequence[Problem] = (),
+    notes: Sequence[str] = (),
 ) -> ImportReport:
     """Write a dataset at hand as every import is written: shards and a report.
 
@@ -160,64 +165,29 @@ def write_dataset(
         output: folder.
         identity: what it was made from, and how.
         problems: met while it was made; the points that were left out are counted by them.
+        notes: how the sources were read.
     """
     table = dataset.with_format("arrow")[:]
     part = ImportPart(None, len(dataset) + sum(problem.skipped for problem in problems))
-    options: dict[str, Any] = {"identity": identity, "problems": problems, "workers": 1, "progress": False}
-    return import_parts(output, [part], lambda _: iter([table]), dataset.features, **options)
-
-
-def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> dict[str, list[Any]]:
-    """Read the columns of a CSV of labels, in the order of the series, by the names of the schema.
-
-    Args:
-        path: CSV with a header.
-        ids: of the series; where they only count the series, or are left out, the rows are taken in order.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the rows do not match the series.
-    """
-    file = Path(path)
-    if not file.exists():
-        raise FileNotFoundError(f"No such file: {file}.")
-    with file.open(newline="", encoding="utf-8-sig") as opened:
-        rows = list(csv.DictReader(opened))
-    id_column = next((name for name in ID_COLUMNS if rows and name in rows[0]), None)
-    counted = ids is not None and list(ids) == [str(index) for index in range(len(ids))]
-    if ids is None or counted or id_column is None:
-        if ids is not None and len(rows) != len(ids):
-            raise ValueError(f"{file.name} has {len(rows)} rows for {len(ids)} series: give one for each, or ids.")
-        ordered = rows
-    else:
-        by_id = {row[id_column]: row for row in rows}
-        absent = next((name for name in ids if name not in by_id), None)
-        if absent is not None:
-            raise ValueError(f"{file.name} has no row for the series {absent!r} in its column {id_column!r}.")
-        ordered = [by_id[name] for name in ids]
-    columns = {} if id_column is None else {"point_id": [row[id_column] for row in ordered]}
-    for name in rows[0] if rows else ():
-        wanted = next((known for known, spellings in SPELLINGS.items() if name.lower() in spellings), name)
-        if name != id_column:
-            columns.setdefault(wanted, [row[name] for row in ordered])
-    return columns
+    options: dict[str, Any] = {"problems": problems, "notes": notes, "workers": 1, "progress": False}
+    return import_parts(output, [part], lambda _: iter([table]), dataset.features, identity=identity, **options)
 
 
 def _read(items: Any, composite: str, reading: SeriesOptions) -> dict[str, list[Any]]:
     """Read series into the columns `series`, `observed`, `months`, `year`, and `dates` where they are kept."""
     items = list(items) if not isinstance(items, np.ndarray) else items
-    year, dates = reading.year, _dates(items, reading.dates)
+    year, dates, windows = reading.year, _dates(items, reading.dates), []
     if dates is None:
         reading = replace(reading, year=None)  # it says of which year the months are, and chooses among nothing
-    elif year is None:
-        present = np.unique(np.concatenate([year_of(days) for days in dates]))
-        if len(present) > 1:
-            raise ValueError(f"The dates span {present[0]} to {present[-1]}: say which year, `year={present[-1]}`.")
+    else:
+        windows = windows_of(_READER, items, dates, reading)
+        season = str(windows[0]) if len(set(windows)) == 1 else None  # else each series names its own
+        reading = replace(reading, year=None, season=season) if season else reading
     features = _READER(items, reading, composite=composite, allow_empty=True)
     keep = [np.ones(len(mask), dtype=bool) for mask in features["series_mask"]]
     if dates is not None and composite == "none":
         # Padding, and acquisitions of other years, are none of this series.
-        in_year = [np.ones(len(days), dtype=bool) if year is None else year_of(days) == year for days in dates]
+        in_year = [in_window(days, start) for days, start in zip(dates, windows, strict=True)]
         keep = [np.pad(mask, (0, len(padded) - len(mask))) for mask, padded in zip(in_year, keep, strict=True)]
     columns: dict[str, list[Any]] = {"series": [], "observed": [], "months": []}
     for values, mask, months, chosen in zip(
@@ -229,7 +199,7 @@ def _read(items: Any, composite: str, reading: SeriesOptions) -> dict[str, list[
         columns["months"].append(months[chosen])
     if dates is None:
         return {**columns, "year": [year] * len(keep)}
-    columns["year"] = [year or int(year_of(days)[0]) for days in dates]
+    columns["year"] = [year_of_window(start) for start in windows]
     if composite == "none":
         pairs = zip(dates, keep, strict=True)
         columns["dates"] = [[str(day) for day in days[chosen[: len(days)]]] for days, chosen in pairs]

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
 from ...maps.cubes.grids import grid_of
 from ...maps.cubes.labels import Codes, read_reference
-from ...maps.cubes.reading import CubeSource, acquisition_offsets, open_cube
+from ...maps.cubes.reading import acquisition_offsets, open_cube
+from ...maps.cubes.sources import CubeSource
 from ...models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from ..engine.reports import ImportReport, Problem
-from .arrays import dataset_from_series, describe_reading, read_labels, write_dataset
+from .arrays import dataset_from_series, describe_reading, write_dataset
+from .countries import NO_PLACE
+from .point_tables import Points, PointTable, read_points
 
 with needs_extra("data"):
     from datasets import ClassLabel, Dataset, concatenate_datasets
@@ -23,9 +26,6 @@ with needs_extra("data"):
 with needs_extra("map"):
     import xarray as xr
     from rasterio.warp import transform, transform_bounds
-
-# CSV, or columns.
-Points: TypeAlias = str | os.PathLike[str] | Mapping[str, Sequence[Any]]
 
 WGS84 = "EPSG:4326"
 OUTSIDE = "outside the cube"
@@ -54,7 +54,7 @@ class LabelRaster:
 
 def dataset_from_points(
     cube: xr.Dataset,
-    points: Points,
+    points: Points | PointTable,
     reading: SeriesOptions | None = None,
     *,
     composite: str = "median",
@@ -65,7 +65,7 @@ def dataset_from_points(
 
     Args:
         cube: from [`open_cube`].
-        points: CSV, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any others.
+        points: table, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any others.
         reading: how the series are read, where the cube does not tell; with the year where the dates span several.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes what was wrong, points outside the cube included.
@@ -75,15 +75,17 @@ def dataset_from_points(
         FileNotFoundError: no such file.
         ValueError: the points have no coordinates, or none lies in the cube under a clear observation.
     """
-    columns, longitude, latitude = read_points(points)
+    columns = (points if isinstance(points, PointTable) else read_points(points)).columns
+    longitude, latitude = columns["longitude"], columns["latitude"]
     rows, across = pixels_at(cube, longitude, latitude)
     inside = (rows >= 0) & (across >= 0)
     remarks: list[Problem] = [] if problems is None else problems
     for index in np.flatnonzero(~inside).tolist():
-        detail = f"{longitude[index]:g}, {latitude[index]:g}"
-        remarks.append(Problem(OUTSIDE, str(columns["point_id"][index]), detail=detail))
+        has_place = np.isfinite([longitude[index], latitude[index]]).all()
+        detail = f"{longitude[index]:g}, {latitude[index]:g}" if has_place else ""
+        remarks.append(Problem(OUTSIDE if has_place else NO_PLACE, str(columns["point_id"][index]), detail=detail))
     if not inside.any():
-        raise ValueError(f"None of the {len(inside)} points lies in the cube.")
+        raise ValueError(f"None of the {len(inside)} points lies in the cube{_whereabouts(cube, longitude, latitude)}.")
     kept = {name: list(compress(column, inside)) for name, column in columns.items()}
     pixels = rows[inside], across[inside]
     return _dataset(cube, pixels, kept, complete_options(reading, settings), composite, remarks)
@@ -146,6 +148,7 @@ def import_cube(
     points: str | os.PathLike[str] | None = None,
     labels: LabelRaster | None = None,
     crs: str | None = None,
+    points_crs: str | None = None,
     composite: str = "median",
     **settings: Any,
 ) -> ImportReport:
@@ -155,9 +158,10 @@ def import_cube(
         sources: files, folders or datasets of one place, as [`open_cube`] takes them.
         output: folder to write.
         reading: how the series are read, where the files do not tell; `bands` names those that they leave unnamed.
-        points: CSV of sampling points with `longitude` and `latitude`; or
+        points: table of sampling points with `longitude` and `latitude`; or
         labels: a raster of label codes.
         crs: coordinate reference system where the files name none.
+        points_crs: of the points, where their coordinates are not longitude and latitude.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         **settings: fields of `reading` by name.
 
@@ -170,8 +174,11 @@ def import_cube(
     reading = complete_options(reading, settings)
     cube = open_cube(sources, bands=reading.bands, crs=crs)
     problems: list[Problem] = []
+    notes = list(cube.attrs.get("notes", ()))
     if labels is None:
-        dataset = dataset_from_points(cube, points or "", reading, composite=composite, problems=problems)
+        table = read_points(points or "", points_crs)
+        notes += table.notes
+        dataset = dataset_from_points(cube, table, reading, composite=composite, problems=problems)
     else:
         reference = read_reference(str(labels.path), labels.codes, cube, variable=labels.variable)
         draw: dict[str, Any] = {"per_label": labels.per_label, "seed": labels.seed}
@@ -184,23 +191,30 @@ def import_cube(
         "composite": composite,
         **describe_reading(reading),
     }
-    return write_dataset(dataset, output, identity=identity, problems=problems)
+    return write_dataset(dataset, output, identity=identity, problems=problems, notes=notes)
 
 
-def read_points(points: Points) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Read the columns of points, a `point_id` among them, and their coordinates; raise `ValueError` without any."""
-    columns = dict(points) if isinstance(points, Mapping) else read_labels(points)
-    absent = next((name for name in ("longitude", "latitude") if name not in columns), None)
-    if absent is not None:
-        raise ValueError(f"The points have no column {absent!r}: their columns are {', '.join(columns) or 'none'}.")
-    columns.setdefault("point_id", [str(index) for index in range(len(columns["longitude"]))])
-    longitude, latitude = (np.asarray(columns[name], dtype=np.float64) for name in ("longitude", "latitude"))
-    return columns, longitude, latitude
+def _whereabouts(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> str:
+    """Say where cube and points lie, and whether the points' coordinates are exchanged."""
+    rows, across = pixels_at(cube, latitude, longitude)
+    if ((rows >= 0) & (across >= 0)).any():
+        return ": their longitude and latitude are exchanged"
+    known = np.isfinite(longitude) & np.isfinite(latitude)
+    if not known.any():
+        return ": they have no coordinates"
+    places = longitude[known].min(), latitude[known].min(), longitude[known].max(), latitude[known].max()
+    boxes = (", ".join(f"{edge:.4f}" for edge in box) for box in (_bounds(cube), places))
+    return " (west, south, east, north: {}), they lie in {}".format(*boxes)
+
+
+def _bounds(cube: xr.Dataset) -> tuple[float, float, float, float]:
+    bounds: tuple[float, float, float, float] = transform_bounds(cube.rio.crs, WGS84, *cube.rio.bounds())
+    return bounds
 
 
 def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find row and column of places; -1 outside, and for what is no place."""
-    west, south, east, north = transform_bounds(cube.rio.crs, WGS84, *cube.rio.bounds())
+    west, south, east, north = _bounds(cube)
     # Places far away lie outside of what a projection can do at all.
     near = (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
     rows, across = np.full((2, len(near)), -1)

@@ -10,15 +10,16 @@ import numpy as np
 from ...extras import needs_extra
 from ...maps.cubes.reading import CubeSource, open_cube
 from ...models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from ...models.timesenclip.compositing_timesenclip import parse_dates
+from ...models.timesenclip.dates_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.radiometry_timesenclip import NO_DATA_VALUES
 from ..engine.reports import ImportReport, Problem, UnusableError
 from ..schema import build_image_features
 from .arrays import dataset_from_columns, describe_reading, write_dataset
-from .cubes import OUTSIDE, Points, options_of, pixels_at, read_points
+from .cubes import OUTSIDE, options_of, pixels_at
 from .images import RGB_BANDS, encode_picture
+from .point_tables import Points, read_points
 
 with needs_extra("data"):
     from datasets import Dataset
@@ -69,7 +70,7 @@ def patches_from_cube(
 
     Args:
         cube: from [`open_cube`], with B04, B03 and B02.
-        points: CSV, or columns, with `longitude` and `latitude`, and any of `point_id` and the other columns of the
+        points: table, or columns, with `longitude` and `latitude`, and any of `point_id` and the other columns of the
             schema. With a `date`, such as the photos', only acquisitions of its month, give or take two, are taken.
         options: the window, and what counts as clear.
         reading: `offset`, `processing_baseline`, `nodata` or `units`, where the cube does not tell.
@@ -84,7 +85,8 @@ def patches_from_cube(
         raise ValueError(f"The cube has no {lacking[0]}: a picture needs {', '.join(RGB_BANDS)}.")
     if cube["time"].dtype.kind != "M":
         raise ValueError("The time steps of the cube have months but no dates, which a picture needs: give them dates.")
-    columns, longitude, latitude = read_points(points)
+    columns = read_points(points).columns
+    longitude, latitude = columns["longitude"], columns["latitude"]
     remarks: list[Problem] = [] if problems is None else problems
     reading = options_of(cube, reading or SeriesOptions())
     wanted = columns.get("date", [""] * len(longitude))
@@ -125,7 +127,7 @@ def import_patches(
     Args:
         sources: files, folders or datasets of one place, as [`open_cube`] takes them.
         output: folder to write.
-        points: CSV with `longitude` and `latitude`, and perhaps `point_id`, `date` and labels.
+        points: table with `longitude` and `latitude`, and perhaps `point_id`, `date` and labels.
         options: the window, and what counts as clear.
         reading: how the numbers are read, where the files do not tell; `bands` names those that they leave unnamed.
         crs: coordinate reference system where the files name none.
