@@ -9,13 +9,13 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..extras import needs_extra
 from .limits import Limits, check_count, check_declared
-from .watching import ROOT
+from .watching import ROOT, walk_by
 
 with needs_extra("data"):
     import h5py
@@ -26,6 +26,7 @@ FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FI
 # Attributes by which variables name their axes: the only references, and to objects of the same file.
 AXES = {"DIMENSION_LIST", "REFERENCE_LIST"}
 MEMBERS = 256  # fields of a compound type
+CHUNKS_PER_SIGN = 10_000  # between two signs of life
 MEMORY = 3 * 2**30
 _PLAIN_TYPES = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.BITFIELD, h5t.ENUM}
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
@@ -34,12 +35,13 @@ _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another fi
 class Walk:
     """Check the objects of an open file one by one, and count what they declare."""
 
-    def __init__(self, file: Any, name: str, size: int, limits: Limits) -> None:
-        self.file, self.name, self.size, self.limits = file, name, size, limits
+    def __init__(self, file: Any, path: Path, limits: Limits, beat: Callable[[], None]) -> None:
+        self.file, self.name, self.size, self.limits = file, path.name, path.stat().st_size, limits
+        self.beat = beat
         self.seen: set[tuple[int, int]] = set()
         self.values = self.declared = self.objects = 0
         if file.id.get_create_plist().get_userblock():
-            raise ValueError(f"{name} begins with a block of foreign bytes: save it again with h5repack.")
+            raise ValueError(f"{self.name} begins with a block of foreign bytes: save it again with h5repack.")
 
     def names(self) -> list[str]:
         """List the entries of the root."""
@@ -113,9 +115,20 @@ class Walk:
     def _check_chunks(self, dataset: Any, sides: tuple[int, ...], shape: tuple[int, ...], size: int, path: str) -> None:
         name = f"A chunk of {path} in {self.name}"
         check_count(name, math.prod(sides) * size, self.limits.piece_bytes, "bytes")
-        count = math.prod(math.ceil(length / side) for length, side in zip(shape, sides, strict=True))
-        check_count(f"{path} of {self.name}", count, self.limits.pieces, "chunks")
-        dataset.chunk_iter(lambda chunk: self._check_extent(chunk.byte_offset, chunk.size, path))
+        most = math.prod(math.ceil(length / side) for length, side in zip(shape, sides, strict=True))
+        check_count(f"{path} of {self.name}", most, self.limits.pieces, "chunks")
+        count = 0
+
+        def check(chunk: Any) -> None:
+            nonlocal count
+            count += 1
+            self._check_extent(chunk.byte_offset, chunk.size, path)
+            if count > most:  # an index that leads back to itself
+                raise self._refusal(path, "has an index without end, it is damaged", "fetch it again")
+            if count % CHUNKS_PER_SIGN == 0:
+                self.beat()
+
+        dataset.chunk_iter(check)
 
     def _check_extent(self, start: int, size: int, path: str) -> None:
         if start + size > self.size:
@@ -146,6 +159,11 @@ class _Owner:
         self.id = identifier
 
 
+def walk_here() -> None:
+    """Have this process walk by itself, because whoever started it ends it where it comes to no end."""
+    walk_by(lambda limits, path, entries: _answers(limits, path, entries, lambda: None))
+
+
 def serve() -> None:
     """Answer the questions of `watching.py`, a line of JSON each, until they end."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -153,28 +171,37 @@ def serve() -> None:
     if sys.platform != "win32":
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
     for line in sys.stdin:
         question = json.loads(line)
-        for answer in _answers(Limits(**question["limits"]), Path(question["path"]), question["entries"]):
+        limits = Limits(**question["limits"])
+
+        def tell(answer: Mapping[str, Any], seconds: float = limits.seconds) -> None:
             if sys.platform != "win32":  # should whoever asked end meanwhile, this process ends too
-                signal.alarm(math.ceil(2 * question["limits"]["seconds"]))
+                signal.alarm(math.ceil(2 * seconds))
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
+
+        for answer in _answers(limits, Path(question["path"]), question["entries"], lambda: tell({})):
+            tell(answer)
         if sys.platform != "win32":
             signal.alarm(0)
 
 
-def _answers(limits: Limits, path: Path, entries: list[str] | None) -> Iterator[dict[str, Any]]:
+def _answers(
+    limits: Limits, path: Path, entries: list[str] | None, beat: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
     """Check entries of a file, or list them where none are named, and say before each what it is about."""
     yield {"at": ROOT}
     try:
         with h5py.File(path, "r", locking=False) as file:
-            walk = Walk(file, path.name, path.stat().st_size, limits)
+            walk = Walk(file, path, limits, beat)
             if entries is None:
                 yield {"names": walk.names()}
             else:
-                for name in [*entries]:
+                for name in entries:
                     yield {"at": name}
                     yield {"checked": name, "fault": _fault(walk, name)}
             yield {"at": ROOT}  # closing reads, too

@@ -64,7 +64,7 @@ STRICT = Limits(
     nesting=8,
     piece_bytes=128 * MEBIBYTE,
     pieces=100_000,
-    seconds=15.0,
+    seconds=5.0,
     virtual=False,
 )
 # The command line and Python: years of Sentinel-2 tiles, 10,980 x 10,980 pixels each, in one file.
@@ -83,7 +83,7 @@ PLAIN = Limits(
     nesting=32,
     piece_bytes=2 * GIBIBYTE,
     pieces=20_000_000,
-    seconds=30.0,
+    seconds=10.0,
     virtual=True,
 )
 

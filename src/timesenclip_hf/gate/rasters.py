@@ -12,7 +12,7 @@ from .limits import PLAIN, Limits
 
 with needs_extra("map"):
     import rasterio
-    from rasterio.errors import RasterioError
+    from rasterio.errors import RasterioError, RasterioIOError
 
 DRIVERS = {TIFF: "GTiff", JPEG2000: "JP2OpenJPEG", VRT: "VRT"}
 
@@ -41,6 +41,22 @@ def open_raster(path: str | os.PathLike[str], limits: Limits | None = PLAIN) -> 
     except ValueError:
         raster.close()
         raise
+    return raster
+
+
+def open_address(address: str) -> Any:
+    """Open a GeoTIFF or JPEG 2000 at an address, and nothing that lies beside it.
+
+    Raises:
+        rasterio.errors.RasterioIOError: it cannot be reached, or is neither.
+        ValueError: its coordinate reference system names a file or an address.
+    """
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        try:
+            raster = rasterio.open(address, driver=DRIVERS[TIFF], sharing=False)
+        except RasterioIOError:
+            raster = rasterio.open(address, driver=DRIVERS[JPEG2000], sharing=False)
+    check_crs(raster.crs)
     return raster
 
 

@@ -10,10 +10,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .limits import Limits
 
@@ -27,8 +28,39 @@ from timesenclip_hf.gate.hdf5_walker import serve
 serve()
 """
 _FOLDER = Path(__file__).parent
+# Seconds that the process may take to start, on a machine that does much else.
+STARTING = 30.0
 # Stands for the attributes of a file itself among its entries.
 ROOT = "/"
+
+# Yields the answers about entries of a file, or about its root where none are named.
+Walking: TypeAlias = Callable[[Limits, Path, Sequence[str] | None], Iterator[dict[str, Any]]]
+
+
+class _Watch(threading.Thread):
+    """End a process that gives no sign of life for some seconds."""
+
+    def __init__(self, process: subprocess.Popen[str], seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.process, self.seconds, self.ended = process, seconds, threading.Event()
+        self.deadline = time.monotonic() + seconds + STARTING
+        self.start()
+
+    def move(self) -> None:
+        """Take a sign of life."""
+        self.deadline = time.monotonic() + self.seconds
+
+    def run(self) -> None:
+        """Wait for the deadline, which moves."""
+        while not self.ended.wait(max(self.deadline - time.monotonic(), 0)):
+            if time.monotonic() >= self.deadline:
+                self.process.kill()
+                return
+
+    def end(self) -> None:
+        """Watch no more."""
+        self.ended.set()
+        self.join()
 
 
 class _Walker:
@@ -38,35 +70,36 @@ class _Walker:
         self.lock = threading.Lock()
         self.process: subprocess.Popen[str] | None = None
         self.parent = -1
+        self.here: Walking | None = None
 
     def ask(self, path: Path, limits: Limits, entries: Sequence[str] | None) -> Iterator[dict[str, Any]]:
         """Yield the answers to a question; they break off where the process had to be ended, or ended."""
+        if self.here is not None:
+            yield from self.here(limits, path, entries)
+            return
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
         question = {"path": str(path.absolute()), "limits": asdict(limits), "entries": entries}
         finished = answered = False
+        watch = _Watch(process, limits.seconds)
         try:
             process.stdin.write(json.dumps(question) + "\n")
             process.stdin.flush()
-            while not finished:
-                timer = threading.Timer(limits.seconds, process.kill)
-                timer.start()
-                try:
-                    line = process.stdout.readline()
-                finally:
-                    timer.cancel()
-                if not line and not answered:
-                    raise RuntimeError("The process that checks HDF5 files does not start: is h5py installed?")
-                if not line:
-                    return
+            for line in process.stdout:
+                watch.move()
                 answered = True
                 answer = json.loads(line)
                 finished = "end" in answer
                 yield answer
+                if finished:
+                    return
+            if not answered:
+                raise RuntimeError("The process that checks HDF5 files does not start: is h5py installed?")
         except BrokenPipeError:
             return
         finally:
+            watch.end()
             if not finished:  # what is left of the answers belongs to no question
                 self.end()
 
@@ -101,6 +134,11 @@ class _Walker:
 
 _WALKER = _Walker()
 atexit.register(_WALKER.end)
+
+
+def walk_by(walking: Walking) -> None:
+    """Walk in this process from now on; only for one that is itself ended where it comes to no end."""
+    _WALKER.here = walking
 
 
 def list_entries(path: Path, limits: Limits) -> list[str]:
