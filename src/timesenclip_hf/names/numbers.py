@@ -166,6 +166,6 @@ class _Counted(NamedTuple):
         options = ask_for_steps(count, step, self.steps.start or "2018-01-01")
         when = "the step was" if count == 1 else f"the {count} steps were"
         return (
-            f"{self.subject} numbered, and nothing says when {when}: give the date of the first and the step, {options}; "
-            f"a step is {STEPS_IN_WORDS}."
+            f"{self.subject} numbered, and nothing says when {when}: give the date of the first and the step, "
+            f"{options}; a step is {STEPS_IN_WORDS}."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,11 @@ class _Name:
 
 
 def read_names(
-    names: Sequence[str], steps: Steps | None = None, *, noun: str = "columns", bandless: bool = False
+    names: Sequence[str],
+    steps: Steps | None = None,
+    *,
+    noun: str = "columns",
+    times_of: Literal["bands", "all", "none"] = "bands",
 ) -> NamesRead:
     """Read the bands and times of names that belong together, in any order.
 
@@ -64,7 +68,7 @@ def read_names(
         names: of all columns, bands, variables or files of one kind.
         steps: when numbered steps were.
         noun: what messages call the names.
-        bandless: read the times of names without a band too, as files are named after their date.
+        times_of: names whose times are read: those with a band, all, as files are named after their date, or none.
 
     Raises:
         ValueError: a name holds a date that no calendar has; a name could be two bands; times are of several kinds;
@@ -72,11 +76,14 @@ def read_names(
     """
     read = _read_bands(names, noun)
     notes = _say_bands(read) + _other_sensors(read, noun)
-    chosen = {index: name for index, name in enumerate(read) if name.band is not None or bandless}
+    if times_of == "none":
+        return NamesRead([NameParts(name.band) for name in read], notes)
+    chosen = {index: name for index, name in enumerate(read) if name.band is not None or times_of == "all"}
     dated, told = _read_times(chosen, steps or Steps(), noun)
     parts = [NameParts(name.band) for name in read]
     for index, time in dated.items():
-        parts[index] = parts[index]._replace(**{"month" if isinstance(time, int) else "date": time})
+        band = parts[index].band
+        parts[index] = NameParts(band, month=time) if isinstance(time, int) else NameParts(band, time)
     if dated and (others := sorted(name.text for index, name in chosen.items() if index not in dated)):
         told.append(
             f"{_subject(noun, others, 'has', 'have')} no time and {'is' if len(others) < 2 else 'are'} left aside."
@@ -225,8 +232,3 @@ def _subject(noun: str, names: Iterable[str], singular: str, plural: str) -> str
     if len(listed) == 1:
         return f"The {noun.removesuffix('s')} {listed[0]} {singular}"
     return f"The {noun} {', '.join(listed[:3])}{f' and {len(listed) - 3} more' if len(listed) > 3 else ''} {plural}"
-
-
-def read_name(name: str) -> NameParts:
-    """Read a name that stands alone."""
-    return read_names([name], bandless=True).parts[0]

@@ -187,8 +187,8 @@ def bands_beside(names: Iterable[BandName]) -> dict[str, str]:
     return bands
 
 
-def read_bands(names: Sequence[str]) -> list[str | None]:
-    """Return the Sentinel-2 names of names that belong together, None for what is no band of Sentinel-2.
+def read_bands(names: Sequence[str], *, also: Sequence[str] = (SCENE_CLASSES,)) -> list[str | None]:
+    """Return the Sentinel-2 names of names that belong together, None for what is none of the ten bands or of `also`.
 
     Raises:
         ValueError: a name could be two bands.
@@ -196,7 +196,7 @@ def read_bands(names: Sequence[str]) -> list[str | None]:
     readings = [next((name for name in read_band_name(str(text)) if not name.numbers), None) for text in names]
     context = bands_beside(name for name in readings if name is not None)
     bands = [None if name is None or name.band is None else context.get(name.band, name.band) for name in readings]
-    return [band if band in (*BANDS, *UNUSED_BANDS, SCENE_CLASSES) else None for band in bands]
+    return [band if band in (*BANDS, *also) else None for band in bands]
 
 
 def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
@@ -205,8 +205,8 @@ def canonical_band(name: str, *, also: Sequence[str] = ()) -> str:
     Raises:
         ValueError: none of these bands.
     """
-    (band,) = read_bands([name])
-    if band not in (*BANDS, *also):
+    (band,) = read_bands([name], also=also)
+    if band is None:
         raise ValueError(f"Unknown band {name!r}: use {' '.join(BANDS)}.")
     return band
 
@@ -218,8 +218,8 @@ def distinct_bands(names: Sequence[str]) -> list[str]:
         ValueError: a band is unknown, could be two, or is named twice.
     """
     bands = []
-    for name, band in zip(names, read_bands(names), strict=True):
-        if band not in (*BANDS, *UNUSED_BANDS):
+    for name, band in zip(names, read_bands(names, also=UNUSED_BANDS), strict=True):
+        if band is None:
             raise ValueError(f"Unknown band {name!r}: use {' '.join(BANDS)}.")
         bands.append(band)
     if len(set(bands)) < len(bands):
