@@ -5,7 +5,6 @@ behind it, so that it works where this package is not installed. All of them are
 pushed.
 """
 
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from huggingface_hub.repocard import metadata_load
 from packaging.requirements import Requirement
 
 from hub.filling import PROJECT, ROOT, fill_part
+from hub.metric_code import OURS, SHARED, as_published
 from hub.publishing import PushOptions, Staged, deliver, new_folder, one_line_errors
 from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.evaluation import metrics
@@ -23,10 +23,6 @@ from timesenclip_hf.evaluation import metrics
 METRICS = ROOT / "hub" / "metrics"
 # What an earlier push may have left; files of other names are nobody's but their owner's.
 REPLACED = ("*.py",)
-# What the module imports in a checkout, and beside itself as a Space. `evaluate` fetches no more files than the module
-# itself names, so that it names what its functions import, too.
-OURS, BESIDE = re.compile(rf"from {re.escape(metrics.__name__)}\.(\w+) import"), "from .{} import"
-SHARED = "arrays"
 # Distributions that `metrics` and the modules need, of those that pyproject.toml asks for.
 NEEDED = ("numpy", "torch", "scipy", "scikit-learn", "evaluate", "datasets")
 
@@ -44,8 +40,7 @@ def stage(name: str, repo_id: str, folder: Path) -> Staged:
     needs = fill_part("metric_needs.md", repo_id=repo_id, package=PROJECT["name"])
     (folder / "README.md").write_text(f"{card.rstrip()}\n\n{needs}", encoding="utf-8")
     script = (source / f"{name}.py").read_text(encoding="utf-8")
-    named = f"{BESIDE.format(SHARED)} ArrayLike\n" + BESIDE.format(r"\1")
-    (folder / f"{name}.py").write_text(OURS.sub(named, script), encoding="utf-8")
+    (folder / f"{name}.py").write_text(as_published(script), encoding="utf-8")
     functions = OURS.findall(script)
     for module in (SHARED, *functions) if functions else ():
         shutil.copyfile(Path(str(metrics.__file__)).with_name(f"{module}.py"), folder / f"{module}.py")

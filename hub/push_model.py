@@ -20,7 +20,7 @@ from hub.fill_cards import LICENCES, fill_card
 from hub.filling import ROOT
 from hub.model_card import Facts, Licences, fill_senclip, fill_timesenclip, without_paths
 from hub.publishing import PushOptions, Staged, Staging, deliver, new_folder, one_line_errors
-from hub.vetting import FILE_LIMIT, check_file
+from hub.vetting import FILE_LIMIT, check_content
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPModel
 from timesenclip_hf.cli.options import with_groups
 from timesenclip_hf.conversion.remote_code import save_with_remote_code
@@ -47,7 +47,7 @@ def stage(checkpoint: Path, facts: Facts, folder: Path, limit: int = FILE_LIMIT)
     if not checkpoint.is_dir():
         raise FileNotFoundError(f"No such folder of a checkpoint: {checkpoint}.")
     for file in sorted(path for path in checkpoint.iterdir() if path.is_file()):
-        check_file(file, str(file), limit)
+        check_content(file, str(file), limit)
     model, processor = _load(checkpoint)
     if isinstance(model, CLIPModel):
         model.save_pretrained(folder)

@@ -1,6 +1,10 @@
+import gzip
 import io
+import json
 import pickle
+import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from tests.hub.conftest import CARD
+from tests.support.vetted_files import dangerous_files, harmless_files, packed, secrets
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_a_secret_is_found_anywhere_and_never_repeated(vetting, tmp_path, secret
     ],
 )
 def test_what_only_resembles_a_secret_passes(vetting, tmp_path, text):
-    vetting.check_file(written(tmp_path, text, "a.py"), "a.py")
+    vetting.check_file(written(tmp_path, text, "a.txt"), "a.txt")
 
 
 def archive(**members: bytes) -> bytes:
@@ -163,29 +168,75 @@ def test_nothing_of_a_pickle_is_run(vetting, tmp_path):
 def test_safetensors_arrays_archives_and_text_are_no_pickles(vetting, tmp_path, size):
     for count in range(1, size):
         save_file({f"weight{index}": np.ones(1, np.float32) for index in range(count)}, tmp_path / "a.safetensors")
-        assert not vetting.holds_pickle(tmp_path / "a.safetensors")
+        vetting.check_file(tmp_path / "a.safetensors", "a.safetensors")
     memory = io.BytesIO()
     np.savez(memory, series=np.ones((size, 12, 10), np.int16))
     texts = b"...", b"(1. 0.)", b"", b"N.", b"\x80\x02", b"click>=8\ndatasets>=5\n", b"import json\nimport re\n"
-    for content in (memory.getvalue(), archive(a__py=b"import pickle"), b"\x93NUMPY and no head", *texts):
-        assert not vetting.holds_pickle(written(tmp_path, content, "a"))
+    for content in (memory.getvalue(), archive(a__py=b"import pickle"), *texts):
+        assert vetting.find_objection(content) is None
 
 
 @given(content=st.binary(max_size=200))
 def test_no_bytes_bring_the_search_down(content):
-    import tempfile
-
     from hub import vetting
 
-    with tempfile.TemporaryDirectory() as name:
-        path = written(Path(name), content, "a")
-        assert vetting.holds_pickle(path) in (True, False)
-        assert vetting.find_secret(path) is None or content
+    assert vetting.find_objection(content) is None or content
 
 
 def test_a_file_over_the_limit_is_refused_with_both_sizes(vetting, tmp_path):
-    file = written(tmp_path, b"0" * 2_000, "a.parquet")
-    vetting.check_file(file, "a.parquet", limit=2_000)
-    with pytest.raises(ValueError, match=r"a\.parquet has 2e-06 GB, the limit is 1e-06 GB: save it in parts"):
-        vetting.check_file(file, "a.parquet", limit=1_000)
+    file = written(tmp_path, b"0" * 2_000, "a.txt")
+    vetting.check_file(file, "a.txt", limit=2_000)
+    with pytest.raises(ValueError, match=r"a\.txt has 2e-06 GB, the limit is 1e-06 GB: save it in parts"):
+        vetting.check_file(file, "a.txt", limit=1_000)
     assert vetting.FILE_LIMIT == 50e9
+
+
+@pytest.mark.parametrize("name", sorted(secrets()))
+def test_none_of_many_made_up_secrets_passes_plain_or_packed(vetting, name):
+    content = secrets()[name]
+    assert "holds a" in vetting.find_objection(content)
+    assert "holds a" in vetting.find_objection(packed(content))
+
+
+@pytest.mark.parametrize("name", sorted(dangerous_files()))
+def test_none_of_many_dangerous_files_passes(vetting, tmp_path, name):
+    file = written(tmp_path, dangerous_files()[name], name)
+    with pytest.raises(ValueError, match=rf"^{re.escape(name)} .*\.$"):
+        vetting.check_file(file, name)
+
+
+def test_our_own_files_pass(vetting):
+    for file in harmless_files()[::20]:
+        vetting.check_file(file, file.name)
+
+
+def test_code_passes_where_it_is_ours_byte_by_byte(vetting, tmp_path):
+    ours = Path(vetting.__file__)
+    vetting.check_file(written(tmp_path, ours.read_bytes(), "copy.py"), "copy.py")
+    with pytest.raises(ValueError, match="is code that is not in this repository"):
+        vetting.check_file(written(tmp_path, ours.read_bytes() + b"\n", "copy.py"), "copy.py")
+
+
+def test_configs_that_load_code_of_another_repository_are_refused(vetting, tmp_path):
+    content = json.dumps({"auto_map": {"AutoModel": "somebody/else--modeling.Model"}})
+    with pytest.raises(ValueError, match="names code of another repository"):
+        vetting.check_file(written(tmp_path, content, "config.json"), "config.json")
+
+
+def test_layers_are_unpacked_within_bounds(vetting):
+    content = bytes(1 << 10)
+    for _ in range(8):
+        content = gzip.compress(content)
+    assert "more than 6 layers" in vetting.find_objection(content)
+    huge = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(huge.compress(bytes(1 << 20)) for _ in range(2)) + huge.flush()
+    assert "unpacks to more than 1,000,000 bytes" in vetting.find_objection(bomb, limit=1_000_000)
+
+
+def test_what_cannot_be_opened_is_refused(vetting):
+    assert "cannot be opened here" in vetting.find_objection(b"7z\xbc\xaf\x27\x1c" + bytes(20))
+
+
+def test_words_that_follow_each_other_are_no_split_token(vetting):
+    words = "\n".join(["hf_", "Corn", "field", "s2", "B4", "of", "the", "Year", "winter", "wheat", "maize1"] * 20)
+    assert vetting.find_objection(words.encode()) is None
