@@ -172,7 +172,7 @@ def import_cube(
     if (points is None) == (labels is None):
         raise ValueError("Give `points` or `labels`, one of the two.")
     reading = complete_options(reading, settings)
-    cube = open_cube(sources, bands=reading.bands, crs=crs)
+    cube = open_cube(sources, bands=reading.bands, crs=crs, start=reading.start, step=reading.step)
     problems: list[Problem] = []
     notes = list(cube.attrs.get("notes", ()))
     if labels is None:
@@ -225,13 +225,17 @@ def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> 
 
 
 def options_of(cube: xr.Dataset, reading: SeriesOptions) -> SeriesOptions:
-    """Fill in what a cube tells of its numbers, `nodata`, `units` and `offset`, where the options leave it open."""
+    """Fill in what a cube tells of its numbers, `nodata`, `units` and `offset`, where the options leave it open.
+
+    The steps that dated the cube are left out of the options.
+    """
     nodata, units, offset = reading.nodata, reading.units, reading.offset
     if units == "auto" and cube["reflectance"].dtype.kind in "iu":
         units = "dn"
     if offset is None and reading.processing_baseline is None:
         offset = acquisition_offsets(cube)
-    return replace(reading, nodata=cube.attrs.get("nodata") if nodata is None else nodata, units=units, offset=offset)
+    nodata = cube.attrs.get("nodata") if nodata is None else nodata
+    return replace(reading, nodata=nodata, units=units, offset=offset, start=None, step=None)
 
 
 def _dataset(

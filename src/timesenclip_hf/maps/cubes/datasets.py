@@ -3,16 +3,20 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
-from ...models.timesenclip.bands_timesenclip import read_name
-from ...models.timesenclip.compositing_timesenclip import parse_dates
-from ...models.timesenclip.radiometry_timesenclip import PLAUSIBLE_REFLECTANCE
+from ...gate import admit
+from ...gate.kinds import HDF5, NETCDF, ZARR
+from ...models.timesenclip.steps_timesenclip import Steps
+from ...models.timesenclip.units_timesenclip import PLAUSIBLE_REFLECTANCE
+from ...names.reading import NameParts, read_names
 from .grids import at_pixel_centres, dataset_crs, grid_of, tolerance_of
-from .layers import Layer, single_time
+from .layers import Layer
+from .naming import Label, Naming, NoBandError, have_bands, name_layers, read_time_axis, times_of_name
 from .rasters import RASTER_SUFFIXES
 
 with needs_extra("map"):
@@ -27,6 +31,9 @@ AXES = {
     "x": ("x", "lon", "long", "longitude", "easting"),
 }
 NODATA_ATTRIBUTES = ("_FillValue", "missing_value", "nodata", "NoData")
+# What reads each kind of file: told here, because xarray would ask every reader that is installed.
+ENGINES = {HDF5: "h5netcdf", NETCDF: "scipy", ZARR: "zarr"}
+_REMEDY = f"give NetCDF, Zarr, or rasters ending in {', '.join(RASTER_SUFFIXES)}"
 # Fractions up to this are reflectance already, whatever scale their attributes still name.
 HIGHEST_REFLECTANCE = PLAUSIBLE_REFLECTANCE[1]
 # Pixels along the sides of a square that is enough to tell.
@@ -35,17 +42,19 @@ FEW_VALUES = 16
 
 def open_dataset(path: Path) -> xr.Dataset:
     """Open NetCDF or Zarr lazily, with integers left as they are stored; raise ValueError for anything else."""
-    engine = "zarr" if path.is_dir() else None
+    kind = admit(path)
+    if kind not in ENGINES:
+        raise ValueError(f"{path.name} is no NetCDF or Zarr but {kind}, whatever its name says: {_REMEDY}.")
+    return open_admitted(path, kind)
+
+
+def open_admitted(path: Path, kind: str, group: str | None = None) -> xr.Dataset:
+    """Open a file, or a group of a store, that was admitted; raise ValueError where it cannot be read."""
+    options: dict[str, Any] = {"consolidated": False} if kind == ZARR else {}  # of a part of a store, none are
     try:
-        return xr.open_dataset(path, engine=engine, mask_and_scale=False)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:  # the last of HDF5, where its metadata is damaged
-        reason = first_line(error)
-        if reason.startswith("did not find a match"):  # and the names of all of xarray's readers
-            reason = "no reader knows its format"
-        raise ValueError(
-            f"{path.name} cannot be read as {'Zarr' if engine else 'NetCDF'} ({reason}): give NetCDF, Zarr, or "
-            f"rasters ending in {', '.join(RASTER_SUFFIXES)}."
-        ) from None
+        return xr.open_dataset(path, engine=ENGINES[kind], group=group, mask_and_scale=False, **options)
+    except Exception as error:  # the readers meet damage with almost any built-in error
+        raise ValueError(f"{path.name} cannot be read as {kind} ({first_line(error)}): {_REMEDY}.") from None
 
 
 def named_axes(dataset: xr.Dataset) -> xr.Dataset:
@@ -58,28 +67,40 @@ def named_axes(dataset: xr.Dataset) -> xr.Dataset:
     return dataset.rename({old: new for old, new in names.items() if old != new})
 
 
-def dataset_layers(dataset: xr.Dataset, bands: Sequence[str] | None, source: str) -> list[Layer]:
+def dataset_layers(dataset: xr.Dataset, naming: Naming, source: str) -> list[Layer]:
     """Read the Sentinel-2 bands and the scene classification of a dataset.
 
     Args:
         dataset: bands as variables, or along a band axis.
-        bands: names along such an axis, in order, where it has none.
+        naming: what the caller says of the names of bands along such an axis and of numbered steps.
         source: what messages call the dataset.
 
     Raises:
         ValueError: no variable is a band, or an axis, its coordinates or the dates are missing.
     """
     dataset, notes = at_pixel_centres(named_axes(dataset), source)
-    crs, layers, aside = dataset_crs(dataset), [], []
-    for name, variable in dataset.data_vars.items():
-        for label, part in _bands_of(str(name), variable, bands, source) if {"y", "x"} <= set(variable.dims) else ():
-            if (band := read_name(label).band) is None:
-                aside.append(label)
-            else:
-                layers.append(_layer(band, label, part, dataset, crs, source))
+    labelled = [
+        (label, part)
+        for name, variable in dataset.data_vars.items()
+        if {"y", "x"} <= set(variable.dims)
+        for label, part in _bands_of(str(name), variable, naming.bands, source)
+    ]
+    labels, crs, layers = [label for label, _ in labelled], dataset_crs(dataset), []
+    if any("time" in part.coords or "time" in part.dims for _, part in labelled):
+        named = read_names(labels, noun="variables", times_of="none")
+    else:
+        stem = Path(source).stem
+        named = name_layers([Label(label, stem, len(labels) == 1) for label in labels], naming.steps)
+    aside = [label for label, name in zip(labels, named.parts, strict=True) if name.band is None]
+    for name, (label, part) in zip(named.parts, labelled, strict=True):
+        if name.band is not None:
+            times, told = _times(name, part, naming.steps, source)
+            layer = _layer(name.band, times, label, part, dataset, crs, source)
+            layers.append(replace(layer, notes=(*told, *layer.notes)))
+    notes += named.notes
     if not layers:
         names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
-        raise ValueError(
+        raise NoBandError(
             f"{source} has no Sentinel-2 band with axes y and x among {names or 'no variables'}: name the variables "
             "or the band axis B02 ... B12."
         )
@@ -99,9 +120,9 @@ def _bands_of(
     labels = [str(label) for label in variable["band"].values] if "band" in variable.coords else []
     # rioxarray numbers the bands of a GeoTIFF and keeps their names here.
     names = variable.attrs.get("long_name")
-    if not any(read_name(label).band for label in labels) and isinstance(names, (list, tuple)) and len(names) == count:
+    if not have_bands(labels) and isinstance(names, (list, tuple)) and len(names) == count:
         labels = [str(label) for label in names]
-    if not any(read_name(label).band for label in labels):
+    if not have_bands(labels):
         if bands is None and count > 1:
             raise ValueError(f'The {count} bands of {source} have no names: name them in order, bands="B02,B03,...".')
         if bands is not None and len(bands) != count:
@@ -110,7 +131,15 @@ def _bands_of(
     yield from ((label, variable.isel(band=index)) for index, label in enumerate(labels))
 
 
-def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, crs: CRS | None, source: str) -> Layer:
+def _layer(
+    band: str,
+    times: np.ndarray,
+    label: str,
+    variable: xr.DataArray,
+    dataset: xr.Dataset,
+    crs: CRS | None,
+    source: str,
+) -> Layer:
     if others := set(variable.dims) - {"time", "y", "x"}:
         raise ValueError(f"{label} in {source} has the axis {min(map(str, others))!r} besides time, y and x.")
     if missing := [axis for axis in ("y", "x") if axis not in variable.coords]:
@@ -130,7 +159,7 @@ def _layer(band: str, label: str, variable: xr.DataArray, dataset: xr.Dataset, c
         nodata = np.asarray(nodata).astype(variable.dtype).view(dtype)
     layer = Layer(
         band=band,
-        times=_times(label, variable, source),
+        times=times,
         grid=grid,
         crs=crs,
         dtype=dtype,
@@ -155,15 +184,11 @@ def _are_reflectance(variable: xr.DataArray) -> bool:
     return bool(len(present)) and float(np.median(present)) <= HIGHEST_REFLECTANCE
 
 
-def _times(label: str, variable: xr.DataArray, source: str) -> np.ndarray:
-    if "time" not in variable.dims:
-        if "time" in variable.coords:
-            return parse_dates(variable["time"].values.reshape(1)).astype("datetime64[ns]")
-        parts = read_name(label)
-        return single_time(read_name(Path(source).stem) if parts[1:] == (None, None) else parts, source)
-    if "time" not in variable.coords:
-        raise ValueError(f"The time axis of {source} has no coordinates: give each acquisition its date.")
-    times = variable["time"].values
-    if times.dtype.kind in "iu" and len(times) and times.min() >= 1 and times.max() <= 12:
-        return times.astype(np.int64) - 1
-    return times.astype("datetime64[ns]") if times.dtype.kind == "M" else parse_dates(times).astype("datetime64[ns]")
+def _times(name: NameParts, variable: xr.DataArray, steps: Steps, source: str) -> tuple[np.ndarray, list[str]]:
+    """Return the times of a variable, of its time axis, its one time, or its name, and how they were read."""
+    if "time" in variable.dims:
+        values = variable["time"].values if "time" in variable.coords else None
+        return read_time_axis(values, variable.sizes["time"], steps, source)
+    if "time" in variable.coords:
+        return read_time_axis(variable["time"].values.reshape(1), 1, steps, source)
+    return times_of_name(name), []

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...gate.crs import read_crs
 
 with needs_extra("map"):
     import rioxarray  # noqa: F401 (gives xarray its `.rio`)
     import xarray as xr
     from rasterio.crs import CRS
-    from rasterio.errors import CRSError
     from rasterio.transform import Affine
     from rasterio.warp import transform_bounds
 
@@ -213,16 +213,6 @@ def dataset_crs(dataset: xr.Dataset) -> CRS | None:
     texts = [each.get(key) for each in _grid_mappings(dataset) for key in ("crs_wkt", "spatial_ref", "epsg_code")]
     texts += [each.attrs.get(key) for each in variables for key in ("crs", "proj:code", "epsg", "proj:epsg")]
     return next((read_crs(text) for text in texts if text), None)
-
-
-def read_crs(text: Any) -> CRS:
-    """Read a CRS in any spelling that GDAL knows; raise ValueError for another."""
-    spelling = str(text)
-    try:
-        return CRS.from_user_input(f"EPSG:{spelling}" if spelling.isdigit() else spelling)
-    except CRSError:
-        text = f"{spelling[:60]!r} is not a coordinate reference system: write for example EPSG:32631."
-        raise ValueError(text) from None
 
 
 def _grid_mappings(dataset: xr.Dataset | xr.DataArray) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line, read_json
+from ...gate.rasters import raster_driver
 from .datasets import named_axes, open_dataset
 from .grids import dataset_crs, grid_of
 from .rasters import RASTER_SUFFIXES
@@ -113,7 +114,7 @@ def read_reference(
 def _open(path: Path) -> xr.Dataset:
     if path.suffix.lower() not in RASTER_SUFFIXES:
         return named_axes(open_dataset(path))
-    raster = rioxarray.open_rasterio(path, band_as_variable=True)
+    raster = rioxarray.open_rasterio(path, driver=raster_driver(path), band_as_variable=True)
     if not isinstance(raster, xr.Dataset):
         raise ValueError(f"{path.name} is no plain raster: give a GeoTIFF of codes.")
     return named_axes(raster)

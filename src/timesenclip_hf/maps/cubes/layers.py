@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
-from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, NameParts
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from .grids import Grid
 
 with needs_extra("map"):
@@ -182,15 +182,3 @@ def _decoded(
     if values.dtype.kind == "f" and kind.kind == "u":
         values = np.nan_to_num(values)
     return values.astype(kind, copy=False)
-
-
-def single_time(name: NameParts, source: str) -> np.ndarray:
-    """Return the times (1,) of a band without a time axis from its name; raise ValueError where it holds none."""
-    if name.date is not None:
-        return np.asarray([name.date], dtype="datetime64[ns]")
-    if name.month is not None:
-        return np.asarray([name.month - 1], dtype=np.int64)
-    raise ValueError(
-        f"{source} has no time axis: give each acquisition its date, along a time axis, in the band names "
-        "(B02_2018-05-14) or in the file name."
-    )

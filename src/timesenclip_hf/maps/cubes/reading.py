@@ -2,33 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from os import PathLike
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
+from ...gate.crs import read_crs
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
-from .datasets import dataset_layers, named_axes, open_dataset
-from .grids import Grid, grid_of, locate, read_crs
+from ...models.timesenclip.steps_timesenclip import Steps
+from .grids import Grid, grid_of, locate
 from .layers import Layer, LayerSlice, Stack
+from .naming import Naming
 from .notes import notes_of_readers, with_notes
-from .rasters import RASTER_SUFFIXES, raster_layers
 from .selection import Box, Chunks, read_box, read_chunks, read_period
+from .sources import LAYOUT, CubeSource, list_sources, read_all
 
 with needs_extra("map"):
     import xarray as xr
     from rasterio.crs import CRS
 
 logger = logging.get_logger(__name__)
-
-CubeSource: TypeAlias = str | PathLike[str] | xr.Dataset | xr.DataArray
-# Marks what `open_cube` returned, so that it is not read again.
-LAYOUT = "timesenclip_hf cube"
-# Files that a Zarr store of either format has at its root.
-ZARR_FILES = (".zgroup", ".zmetadata", ".zattrs", "zarr.json")
 
 
 def open_cube(
@@ -39,8 +33,10 @@ def open_cube(
     bbox: Box | str | None = None,
     dates: str | None = None,
     chunks: Chunks | None = None,
+    start: str | None = None,
+    step: str | None = None,
 ) -> xr.Dataset:
-    """Read NetCDF, Zarr or raster files, folders, SAFE products, or xarray objects, into one cube.
+    """Read NetCDF, Zarr or raster files, folders, SAFE and EOPF products, or xarray objects, into one cube.
 
     Bands are found by name in any common spelling, as variables, along a band axis, in the descriptions of a
     GeoTIFF's bands or in file names; what is no Sentinel-2 band is left aside. Coarser bands are laid on the
@@ -48,13 +44,15 @@ def open_cube(
 
     Args:
         sources: one or more files of one area, such as the 10 m and the 20 m bands, or one file a date; or folders
-            of rasters, SAFE products (L2A) among them.
+            of rasters, NetCDF files or Zarr stores, products (L2A) as SAFE, EOPF Zarr or GeoZarr among them.
         bands: names of bands that the files leave unnamed, in their order.
         crs: coordinate reference system where the files name none.
         bbox: west, south, east, north in degrees; the pixels that it touches.
         dates: "2021", "2021-04/2021-09" or "2021-04-15/2021-09-30"; every acquisition when left out.
         chunks: leave the values in the files, as dask arrays of this side in pixels, or `{"y": 512, "x": 512}`, with
             all times and bands of a window in one chunk, which one task reads.
+        start: date of the first time step, where steps are numbered and nothing else dates them, "2018-01-01".
+        step: from one to the next: "month", "half-month", "dekad", "week", or days such as "16days".
 
     Returns:
         `reflectance` (time, band, y, x) and, where the files have it, `scl` (time, y, x). The time coordinate is
@@ -66,34 +64,21 @@ def open_cube(
         FileNotFoundError: no such file.
         ValueError: an axis, the bands or the CRS are missing, or the files do not fit together.
     """
-    listed = [sources] if isinstance(sources, (str, PathLike, xr.Dataset, xr.DataArray)) else list(sources)
-    if not listed:
-        raise ValueError("There is no cube: give at least one file.")
+    listed = list_sources(sources)
     sides = None if chunks is None else read_chunks(chunks)
     first = listed[0]
     if len(listed) == 1 and isinstance(first, xr.Dataset) and first.attrs.get("layout") == LAYOUT:
         return _selected(first, bbox, dates, sides)
     with ExitStack() as opened:
-        layers = [layer for source in listed for layer in _read_layers(source, bands, opened)]
+        layers = read_all(listed, Naming(bands, Steps(start, step)), opened)
         if dates is not None:
             kept = _within([layer.times for layer in layers], dates)
             layers = [layer.at(index) for index, layer in zip(kept, layers, strict=True) if index.any()]
-        cube = _merge(layers, crs, bbox, sides)
+        cube = merge_layers(layers, crs, bbox, sides)
         if sides is None:
             return cube.load()
         opened.pop_all()  # what is read later is closed by xarray
     return cube
-
-
-def chunks_of(sources: CubeSource | Sequence[CubeSource]) -> dict[str, int] | None:
-    """Return the sides of the largest chunks of sources that are made of Dask arrays, None where none is."""
-    for source in [sources] if isinstance(sources, (str, PathLike, xr.Dataset, xr.DataArray)) else sources:
-        if isinstance(source, (xr.Dataset, xr.DataArray)) and source.attrs.get("layout") != LAYOUT:
-            dataset = source if isinstance(source, xr.Dataset) else source.to_dataset(name="reflectance")
-            sizes = named_axes(dataset.unify_chunks()).chunksizes
-            if {"y", "x"} <= set(sizes):
-                return {axis: max(sizes[axis]) for axis in ("y", "x")}
-    return None
 
 
 def acquisition_offsets(cube: xr.Dataset) -> np.ndarray | None:
@@ -130,21 +115,6 @@ def assemble_cube(
     if nodata is not None:
         cube.attrs["nodata"] = nodata
     return locate(cube, crs, grid)
-
-
-def _read_layers(source: CubeSource, bands: Sequence[str] | None, opened: ExitStack) -> list[Layer]:
-    """Read every Sentinel-2 band and the scene classes of a file, a folder or an xarray object; `opened` closes it."""
-    if isinstance(source, xr.DataArray):
-        source = source.to_dataset(name=source.name or "reflectance")
-    if isinstance(source, xr.Dataset):
-        return dataset_layers(source, bands, "the cube")
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"No such file: {path}.")
-    is_zarr = path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR_FILES)
-    if path.suffix.lower() in RASTER_SUFFIXES or (path.is_dir() and not is_zarr):
-        return raster_layers(path, bands)
-    return dataset_layers(opened.enter_context(open_dataset(path)), bands, path.name)
 
 
 def _within(axes: Sequence[np.ndarray], dates: str) -> list[np.ndarray]:
@@ -188,8 +158,20 @@ def _window(grid: Grid, crs: CRS, bbox: Box | str | None) -> tuple[slice, slice]
     return rows, columns
 
 
-def _merge(layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: tuple[int, int] | None) -> xr.Dataset:
-    """Lay layers on the finest grid as dask arrays, in one chunk where no sides of a window are given."""
+def merge_layers(
+    layers: list[Layer], crs: str | None, bbox: Box | str | None, sides: tuple[int, int] | None
+) -> xr.Dataset:
+    """Lay layers on the finest grid as dask arrays, in one chunk where no sides of a window are given.
+
+    Args:
+        layers: of one area.
+        crs: where they name none.
+        bbox: west, south, east, north in degrees.
+        sides: height and width of a window.
+
+    Raises:
+        ValueError: the layers do not fit together.
+    """
     by_band: dict[str, list[Layer]] = {}
     for layer in layers:
         by_band.setdefault(layer.band, []).append(layer)

@@ -11,16 +11,34 @@ Chunks: TypeAlias = int | Mapping[str, int]
 
 
 def read_box(box: Box | str) -> tuple[float, float, float, float]:
-    """Read west, south, east, north in degrees from four numbers or "2.2,50.8,2.3,50.9"; else raise ValueError."""
+    """Read west, south, east, north in degrees from four numbers or "2.2,50.8,2.3,50.9"; else raise ValueError.
+
+    A box across 180 degrees has its west above its east, "179.8,-17,-179.9,-16.8", as GeoJSON writes it.
+    """
     try:
         west, south, east, north = (float(part) for part in (box.split(",") if isinstance(box, str) else box))
-        in_order = -180 <= west < east <= 180 and -90 <= south < north <= 90
+        width = (east - west) % 360 if west > east else east - west
+        in_order = min(west, east) >= -180 and max(west, east) <= 180 and -90 <= south < north <= 90
+        # Half of the world and more across 180 degrees is a box with its sides exchanged.
+        in_order &= width > 0 and (west < east or width < 180)
     except (TypeError, ValueError):
         in_order = False
     if not in_order:
         form = "west, south, east and north in degrees, in that order, such as 2.2,50.8,2.3,50.9"
         raise ValueError(f"A box is {form}; got {box!r}.")
     return west, south, east, north
+
+
+def boxes_touch(first: Box, second: Box) -> bool:
+    """Tell whether two boxes in degrees touch, of which both may cross 180 degrees."""
+    if first[1] > second[3] or second[1] > first[3]:
+        return False
+    return any(a[0] <= b[1] and b[0] <= a[1] for a in _longitudes(first) for b in _longitudes(second))
+
+
+def _longitudes(box: Box) -> list[tuple[float, float]]:
+    west, east = box[0], box[2]
+    return [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
 
 
 def read_period(dates: str) -> tuple[np.datetime64, np.datetime64]:

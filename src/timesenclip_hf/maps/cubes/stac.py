@@ -1,24 +1,31 @@
 """Read STAC items into one cube, mosaicked by odc-stac, piece by piece."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
+from ...gate.crs import read_crs
+from ...gate.remote import GatedDriver
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
-from .grids import Grid, read_crs
+from .grids import Grid, grid_of
 from .layers import StackWindow, dask_over
-from .reading import assemble_cube
+from .notes import with_notes
+from .reading import assemble_cube, merge_layers
 from .selection import Chunks, read_chunks
-from .stac_items import UNKNOWN_SIZE, Scene, pixel_size, read_scene
+from .stac_items import UNKNOWN_SIZE, Scene, is_landsat, pixel_size, read_scene
 from .stac_search import StacQuery, find_items
+from .stac_storage import PatchUrl, with_storage
+from .stac_zarr import has_zarr, zarr_layers
 
 with needs_extra("map"):
     import odc.stac
+    import pystac
     import xarray as xr
 
 logger = logging.get_logger(__name__)
@@ -31,7 +38,6 @@ EAGER_SIDE = 1024
 DEGREES_PER_HOUR = 15.0
 
 EVERYTHING = StacQuery()
-PatchUrl: TypeAlias = Callable[[str], str] | None
 
 
 def open_stac(
@@ -46,7 +52,8 @@ def open_stac(
     The items of one day become one acquisition; where they overlap, the newest processing comes first. Assets are found
     by the names of any provider ("red", "B04", "B04_10m"). Each acquisition keeps its own offset, which its items tell
     by Earth Search's flag, their processing baseline or their `raster:bands`; items of one day with different offsets
-    are brought to one. Pixels are taken by nearest neighbour.
+    are brought to one. Pixels are taken by nearest neighbour. Items whose assets lie in Zarr stores of this machine are
+    read as these products are, one tile a cube.
 
     Args:
         source: address of an API ("https://earth-search.aws.element84.com/v1"), or file of an item collection, an
@@ -61,9 +68,30 @@ def open_stac(
         ValueError: nothing is found, or the items do not make one cube; the sentence says why.
     """
     sides = read_chunks(EAGER_SIDE if chunks is None else chunks)
-    items, folder = find_items(str(source), query)
-    cube = _cube_of([read_scene(item, folder) for item in items], query, sides, patch_url)
+    items, base = find_items(str(source), query)
+    notes = []
+    if landsat := [item for item in items if is_landsat(item)]:
+        notes.append(f"{len(landsat)} items of Landsat are left aside, {landsat[0].id} among them.")
+        items = [item for item in items if not is_landsat(item)]
+    if landsat and not items:
+        raise ValueError(f"All {len(landsat)} items are of Landsat, whose bands are others: give Sentinel-2 L2A.")
+    if any(has_zarr(item) for item in items):
+        return _zarr_cube(items, base, query, None if chunks is None else sides)
+    scenes = with_storage([read_scene(item, base) for item in items], patch_url)
+    cube = _cube_of(scenes, query, sides, patch_url, notes)
     return cube.load() if chunks is None else cube
+
+
+def _zarr_cube(
+    items: list[pystac.Item], base: Path | str, query: StacQuery, sides: tuple[int, int] | None
+) -> xr.Dataset:
+    """Read items whose bands lie in Zarr stores, on their own grid."""
+    cube = merge_layers(zarr_layers(items, base), query.crs, query.box, sides)
+    if query.resolution is not None and query.resolution != grid_of(cube).across:
+        raise ValueError(
+            f"Zarr stores are read on their own grid, of {grid_of(cube).across:g}: leave `resolution` out."
+        )
+    return cube.load() if sides is None else cube
 
 
 @dataclass(frozen=True)
@@ -107,13 +135,17 @@ class AcquisitionStack:
             dtype=str(self.dtype),
             nodata=self.nodata,
             patch_url=self.patch_url,
+            driver=GatedDriver(),
         )
         for column, band in enumerate(self.bands):
             for (time, shift), group in groups.items():
                 target, read = values[time, column], loaded[band].values[group]
-                fresh = (target == self.nodata) & (read != self.nodata)
+                fresh = self._is_missing(target) & ~self._is_missing(read)
                 target[fresh] = read[fresh] if shift == 0 else self._shifted(read[fresh], shift)
         return values[times, bands]
+
+    def _is_missing(self, values: np.ndarray) -> np.ndarray:
+        return np.isnan(values) if np.isnan(self.nodata) else np.asarray(values == self.nodata)
 
     def _shifted(self, values: np.ndarray, shift: float) -> np.ndarray:
         """Add a shift, never beyond the type's largest number, which saturated values come close to."""
@@ -123,7 +155,9 @@ class AcquisitionStack:
         return np.asarray(np.minimum(values.astype(np.int64) + round(shift), highest), dtype=self.dtype)
 
 
-def _cube_of(scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patch_url: PatchUrl) -> xr.Dataset:
+def _cube_of(
+    scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patch_url: PatchUrl, notes: list[str]
+) -> xr.Dataset:
     nodata, dtype = _nodata_and_dtype(scenes)
     geobox = _geobox(scenes, query)
     # The newest processing of a day comes first, so that it fills the pixels.
@@ -134,7 +168,11 @@ def _cube_of(scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patc
     offsets, shifts = _common_offsets(np.asarray([scene.offset for scene in scenes]), indices)
     bands = [band for band in BANDS if any(band in scene.bands for scene in scenes)]
     if lacking := [scene.item.id for scene in scenes if not set(bands) <= scene.bands]:
-        logger.warning(f"{len(lacking)} items lack a band, {lacking[0]} among them: it counts as missing.")
+        notes.append(f"{len(lacking)} items lack a band, {lacking[0]} among them: it counts as missing.")
+        logger.warning(notes[-1])
+    reasons = [
+        "; ".join(dict.fromkeys(scenes[at].reason for at in np.flatnonzero(indices == day))) for day in range(len(days))
+    ]
 
     def read(names: list[str], dtype: np.dtype[Any], nodata: float, shifts: np.ndarray) -> Any:
         shape = (len(days), len(names), *geobox.shape)
@@ -143,7 +181,7 @@ def _cube_of(scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patc
 
     classified = any(SCENE_CLASSES in scene.bands for scene in scenes)
     y, x = (geobox.coordinates[name].values for name in geobox.dimensions)
-    return assemble_cube(
+    cube = assemble_cube(
         read(bands, dtype, nodata, shifts),
         read([SCENE_CLASSES], np.dtype(np.uint8), 0.0, np.zeros(len(scenes)))[:, 0] if classified else None,
         {"time": np.asarray(first), "band": bands, "y": y, "x": x},
@@ -152,6 +190,7 @@ def _cube_of(scenes: list[Scene], query: StacQuery, sides: tuple[int, int], patc
         f"EPSG:{geobox.crs.epsg}" if geobox.crs.epsg else geobox.crs.to_wkt(),
         Grid(y, x, (geobox.resolution.y, geobox.resolution.x)),
     )
+    return with_notes(cube, notes, reasons)
 
 
 def _geobox(scenes: Sequence[Scene], query: StacQuery) -> Any:
@@ -183,7 +222,8 @@ def _geobox(scenes: Sequence[Scene], query: StacQuery) -> Any:
 def _solar_days(scenes: Sequence[Scene]) -> np.ndarray:
     """Return the day of each scene by the sun: by UTC, a pass near the date line would be two."""
     boxes = [scene.item.bbox for scene in scenes if scene.item.bbox]
-    middle = float(np.mean([(box[0] + box[len(box) // 2]) / 2 for box in boxes])) if boxes else 0.0
+    sides = [(box[0], box[len(box) // 2] + (360.0 if box[0] > box[len(box) // 2] else 0.0)) for box in boxes]
+    middle = float(np.mean(sides)) if sides else 0.0
     times = np.asarray([scene.time for scene in scenes])
     return (times + np.timedelta64(round(middle / DEGREES_PER_HOUR * 3600), "s")).astype("datetime64[D]")
 
@@ -200,11 +240,13 @@ def _common_offsets(offsets: np.ndarray, indices: np.ndarray) -> tuple[np.ndarra
 
 
 def _nodata_and_dtype(scenes: Sequence[Scene]) -> tuple[float, np.dtype[Any]]:
-    stored = {(scene.nodata, scene.kind): scene.item.id for scene in scenes}
+    stored = {f"{scene.kind} with no data {scene.nodata}": scene for scene in scenes}
     if len(stored) > 1:
-        listed = "; ".join(f"{name}: {kind} with no data {nodata:g}" for (nodata, kind), name in stored.items())
+        listed = "; ".join(f"{scene.item.id}: {text}" for text, scene in stored.items())
         raise ValueError(f"The items are stored in several ways ({listed}): give items of one collection.")
-    ((nodata, kind),) = stored
+    kind, nodata = scenes[0].kind, scenes[0].nodata
+    assert kind is not None  # of both, `with_storage` leaves none
+    assert nodata is not None
     dtype = np.dtype(kind)
     if dtype.kind not in "iuf" or dtype.itemsize == 1:
         raise ValueError(f"The items hold {kind} values, which cannot be reflectance.")

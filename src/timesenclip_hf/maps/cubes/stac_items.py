@@ -1,17 +1,21 @@
 """Read a STAC item of any provider: which asset is which band, the offset of its numbers, its CRS and its day."""
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
 from ...extras import needs_extra
-from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_name
-from ...models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, baseline_offset
+from ...gate.addresses import admit_asset
+from ...gate.crs import read_crs
+from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_bands
+from ...models.timesenclip.offsets_timesenclip import baseline_offset
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from .rasters import one_offset
+from .stac_storage import described_storage
 
 with needs_extra("map"):
     import pystac
@@ -24,10 +28,11 @@ PRODUCT_NAMES = ("s2:product_uri", "sentinel:product_id", "title")
 _BASELINE = re.compile(r"N?\d\d\.\d\d|N\d{4}")
 _NAMED_BASELINE = re.compile(r"_(N\d{4})_")
 _METRES = re.compile(r"(?<!\d)(\d0)m$", re.IGNORECASE)
+CRS_FIELDS = {"proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"}
 # Rank of a size of pixels that an asset does not tell: behind those that do.
 UNKNOWN_SIZE = 1e9
-# What Sentinel-2 L2A holds, where an item does not tell it.
-DEFAULT_KIND, DEFAULT_NODATA = "uint16", 0.0
+# Collections and products of Landsat, whose band numbers mean other bands.
+_LANDSAT = re.compile(r"landsat|L30\b|\bL[COET]0[45789]_", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,20 @@ class Scene:
         time: of the acquisition, UTC.
         baseline: of the processing, "" where it is not known.
         offset: to subtract from the numbers, NaN where it is not known.
-        kind: data type of the reflectance.
+        reason: what tells the offset, "" where nothing does.
+        nodata: value that means "missing", None where the item does not tell it.
+        kind: data type of the reflectance, None where the item does not tell it.
+        collection: of the item.
     """
 
     item: pystac.Item
     time: np.datetime64
     baseline: str
     offset: float
-    nodata: float
-    kind: str
+    reason: str
+    nodata: float | None
+    kind: str | None
+    collection: str | None
 
     @property
     def bands(self) -> set[str]:
@@ -63,12 +73,13 @@ class Scene:
         return next(named, None)
 
 
-def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
-    """Read an item of any provider of Sentinel-2 L2A, whose relative addresses begin at a folder.
+def read_scene(item: pystac.Item, base: Path | str | None) -> Scene:
+    """Read an item of any provider of Sentinel-2 L2A, whose relative addresses begin at `base`, a folder or a server.
 
     Raises:
         FileNotFoundError: an asset is a file that does not exist.
-        ValueError: no asset is a Sentinel-2 band, the item has no date, or its bands have different offsets.
+        ValueError: no asset is a Sentinel-2 band, the item has no date, its bands have different offsets, or an
+            asset is none that may be read.
     """
     assets = _assets_by_band(item)
     if not set(assets) - {SCENE_CLASSES}:
@@ -77,29 +88,45 @@ def read_scene(item: pystac.Item, folder: Path | None) -> Scene:
     time = item.datetime or item.common_metadata.start_datetime
     if time is None:
         raise ValueError(f"The item {item.id} has no date: give each item its `datetime`.")
-    grid = {key: value for key, value in item.properties.items() if key.startswith("proj:")}
+    grid = _grid_fields(item.properties)
     copy = pystac.Item(item.id, item.geometry, item.bbox, time, grid, stac_extensions=item.stac_extensions)
     for band, asset in assets.items():
-        grid = {key: value for key, value in asset.extra_fields.items() if key.startswith("proj:") or key == "gsd"}
-        address = _address(item, asset, folder)
+        grid = _grid_fields(asset.extra_fields)
+        address = admit_asset(asset.get_absolute_href() or asset.href, item.id, base)
         copy.add_asset(band, pystac.Asset(address, media_type=asset.media_type, roles=["data"], extra_fields=grid))
     stored = [_stored(asset) for band, asset in assets.items() if band != SCENE_CLASSES]
-    nodata = [fields.get("nodata") for fields in stored]  # STAC allows "nan" too
+    described, (offset, reason) = described_storage(stored), _offset(item, stored)
     return Scene(
         item=copy,
         time=np.datetime64(time.replace(tzinfo=None), "ns"),
         baseline=_baseline(item),
-        offset=_offset(item, stored),
-        nodata=next((float(value) for value in nodata if isinstance(value, (int, float))), DEFAULT_NODATA),
-        kind=next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), DEFAULT_KIND),
+        offset=offset,
+        reason=reason,
+        nodata=described.nodata,
+        kind=described.kind,
+        collection=item.collection_id,
     )
+
+
+def _grid_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Take the fields that tell a grid; raise ValueError where its CRS is none that is read."""
+    for key in CRS_FIELDS & fields.keys():
+        if fields[key]:
+            read_crs(json.dumps(fields[key]) if isinstance(fields[key], dict) else fields[key])
+    return {key: value for key, value in fields.items() if key.startswith("proj:") or key == "gsd"}
+
+
+def is_landsat(item: pystac.Item) -> bool:
+    """Tell whether an item is of Landsat: B05 of its names is near infrared."""
+    platform = item.properties.get("platform") or item.properties.get("constellation")
+    return any(_LANDSAT.search(str(text or "")) for text in (item.id, item.collection_id, platform))
 
 
 def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
     """Choose for each band the asset whose own name tells it rather than its description, and the finest of several."""
     ranked: dict[str, tuple[tuple[bool, float], pystac.Asset]] = {}
-    for key, asset in item.assets.items():
-        named = read_name(key).band
+    names = read_bands(list(item.assets))
+    for (key, asset), named in zip(item.assets.items(), names, strict=True):
         band = named or _described_band(asset)
         rank = (named is None, pixel_size(key, asset))
         if band is not None and (band not in ranked or rank < ranked[band][0]):
@@ -114,7 +141,7 @@ def _described_band(asset: pystac.Asset) -> str | None:
         return None
     # Names first: "rededge" is the common name of three bands.
     names = [described[0].get(key) for key in ("name", "common_name", "eo:common_name")]
-    return next((band for name in names if name and (band := read_name(str(name)).band)), None)
+    return next((band for name in names if name and (band := read_bands([str(name)])[0])), None)
 
 
 def _stored(asset: pystac.Asset) -> dict[str, Any]:
@@ -127,17 +154,17 @@ def _stored(asset: pystac.Asset) -> dict[str, Any]:
     return stored
 
 
-def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
-    """Return what to subtract from the numbers of an item.
+def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> tuple[float, str]:
+    """Return what to subtract from the numbers of an item, and what tells it.
 
     Earth Search describes an offset of -0.1 in every item, also of products that never had one, and where it has
     subtracted it; so its own flag comes first, then the baseline, and what the assets describe last.
     """
-    if any(item.properties.get(key) is True for key in OFFSET_APPLIED):
-        return 0.0
-    by_baseline = baseline_offset(_baseline(item) or None)
+    if flag := next((key for key in OFFSET_APPLIED if item.properties.get(key) is True), None):
+        return 0.0, f"{flag} is true, processing baseline {_baseline(item) or 'unknown'}"
+    by_baseline, reason = baseline_offset(_baseline(item) or None), f"processing baseline {_baseline(item)}"
     if by_baseline == 0:
-        return 0.0
+        return 0.0, reason
     described = []
     for fields in stored:
         if isinstance(fields.get("offset"), (int, float)):
@@ -147,7 +174,9 @@ def _offset(item: pystac.Item, stored: list[dict[str, Any]]) -> float:
                 raise ValueError(f"The item {item.id} holds reflectance in steps of {steps}: rescale it.")
             described.append(round(-float(fields["offset"]) / scale, 6) + 0.0)  # no negative zero
     offset = one_offset(described, item.id)
-    return by_baseline if offset is None else offset
+    if offset is not None:
+        return offset, "offset of its bands"
+    return by_baseline, "" if np.isnan(by_baseline) else reason
 
 
 def _baseline(item: pystac.Item) -> str:
@@ -166,15 +195,3 @@ def pixel_size(name: str, asset: pystac.Asset) -> float:
     if match := _METRES.search(name):
         sizes.append(float(match[1]))
     return next((abs(float(size)) for size in sizes if size), UNKNOWN_SIZE)
-
-
-def _address(item: pystac.Item, asset: pystac.Asset, folder: Path | None) -> str:
-    """Return where an asset lies; a file must exist, so that a gap is told before hours of work."""
-    address = asset.get_absolute_href() or asset.href
-    parts = urlsplit(address)
-    if parts.scheme not in ("", "file") and not (len(parts.scheme) == 1 and parts.scheme.isalpha()):
-        return address
-    path = (folder or Path()) / (unquote(parts.path) if parts.scheme == "file" else address)
-    if not path.is_file():
-        raise FileNotFoundError(f"An asset of the item {item.id} is missing, there is no file {path}: fetch it again.")
-    return str(path.absolute())

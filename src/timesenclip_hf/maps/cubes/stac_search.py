@@ -8,11 +8,12 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
-from .selection import Box, read_box, read_period
+from .selection import Box, boxes_touch, read_box, read_period
 
 with needs_extra("map"):
     import pystac
     import pystac_client
+    from pystac.stac_io import DefaultStacIO
     from pystac_client.exceptions import APIError
 
 STAC_ERRORS = (pystac.STACError, pystac.STACTypeError)
@@ -54,20 +55,20 @@ class StacQuery:
         """Tell whether an item is what is asked for."""
         if self.collection is not None and item.collection_id != self.collection:
             return False
-        if self.period is not None and item.datetime is not None:
+        time = item.datetime or item.common_metadata.start_datetime
+        if self.period is not None and time is not None:
             first, last = self.period
-            if not first <= np.datetime64(item.datetime.date(), "D") <= last:
+            if not first <= np.datetime64(time.date(), "D") <= last:
                 return False
-        if self.box is not None and item.bbox is not None:
-            west, south, east, north = item.bbox if len(item.bbox) == 4 else [*item.bbox[:2], *item.bbox[3:5]]
-            if west > self.box[2] or east < self.box[0] or south > self.box[3] or north < self.box[1]:
-                return False
+        box = item.bbox if item.bbox is None or len(item.bbox) == 4 else [*item.bbox[:2], *item.bbox[3:5]]
+        if self.box is not None and box is not None and not boxes_touch(self.box, box):
+            return False
         clouds = item.properties.get("eo:cloud_cover")
         return self.max_cloud_cover is None or clouds is None or float(clouds) <= self.max_cloud_cover
 
 
-def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path | None]:
-    """Find items in an API, or read those of a file, and the folder where their relative addresses begin.
+def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path | str]:
+    """Find items in an API, or read those of a file, and its address or folder, where relative addresses begin.
 
     Raises:
         FileNotFoundError: no such file.
@@ -75,16 +76,26 @@ def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path |
         ValueError: the file is no STAC, an API is not told a box and dates, or nothing is found.
     """
     if source.startswith(("http://", "https://")):
-        items, folder = _search(source, query), None
+        items, base = _search(source, query), source
     else:
-        items, folder = _read(Path(source)), Path(source).absolute().parent
+        items, base = _read(Path(source)), Path(source).absolute().parent
     # What an API has found is tested again: not every API filters by all that it is asked.
     chosen = [item for item in items if query.accepts(item)]
     if not chosen:
         asked = [f"{name} {getattr(query, name)}" for name in ("bbox", "dates", "collection", "max_cloud_cover")]
         wanted = ", ".join(text for text in asked if not text.endswith(" None")) or "anything"
         raise ValueError(f"{source} has no item for {wanted} ({len(items)} were found): widen the search.")
-    return chosen, folder
+    return chosen, base
+
+
+class _LocalFiles(DefaultStacIO):
+    """Read the files that a saved catalog names, and no addresses: whoever wrote it would choose what is fetched."""
+
+    def read_text_from_href(self, href: str) -> str:
+        """Read a file; raise ValueError of an address."""
+        if not href.endswith(".json") or not Path(href).is_file():
+            raise ValueError(f"it names {href[:60]!r}, which is no JSON file here: download the whole catalog")
+        return super().read_text_from_href(href)
 
 
 def _read(path: Path) -> list[pystac.Item]:
@@ -96,8 +107,8 @@ def _read(path: Path) -> list[pystac.Item]:
             return list(pystac.ItemCollection.from_dict(content))
         if content["type"] == "Feature":
             return [pystac.Item.from_dict(content, href=str(path.absolute()))]
-        return list(pystac.Catalog.from_file(str(path.absolute())).get_items(recursive=True))
-    except (ValueError, LookupError, TypeError, AttributeError, OSError, *STAC_ERRORS) as error:
+        return list(pystac.Catalog.from_file(str(path.absolute()), stac_io=_LocalFiles()).get_items(recursive=True))
+    except (ValueError, LookupError, TypeError, AttributeError, OSError, RecursionError, *STAC_ERRORS) as error:
         raise ValueError(
             f"{path.name} is no STAC item collection, item or catalog ({type(error).__name__}: {first_line(error)}): "
             "save the search with `ItemCollection.save_object`."

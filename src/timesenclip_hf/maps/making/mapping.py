@@ -11,7 +11,8 @@ from ...extras import needs_extra
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-from ..cubes.reading import CubeSource, chunks_of, open_cube
+from ..cubes.reading import open_cube
+from ..cubes.sources import CubeSource, chunks_of
 from .blocks import Layers, classify_block, map_block
 from .map_dataset import as_map
 from .model_source import Model
@@ -69,7 +70,7 @@ def map_cube(
     """
     if options.label_sets is not None:
         raise ValueError("`label_sets` are several maps: make them with `map_label_sets`.")
-    opened = open_cube(cube, chunks=chunks_of(cube))
+    opened = open_cube(cube, chunks=chunks_of(cube), start=reading.start, step=reading.step)
     recipe = make_recipe(opened, labels, model, options, reading, compute)
     return as_map(_layers(opened, recipe, progress), opened, recipe)
 
@@ -101,7 +102,7 @@ def map_label_sets(
     Raises:
         ValueError: cube, labels or options cannot be used; the sentence says why.
     """
-    opened = open_cube(cube, chunks=chunks_of(cube))
+    opened = open_cube(cube, chunks=chunks_of(cube), start=reading.start, step=reading.step)
     recipe = make_recipe(opened, None, model, replace(options, label_sets=label_sets), reading, compute)
     layers = _layers(opened, recipe, progress)
     return {name: as_map(layers, opened, recipe, name) for name in recipe.label_sets}

@@ -1,0 +1,88 @@
+"""Tell in which type and with which value for no data the assets of STAC items are stored."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ...extras import needs_extra
+from ...files import first_line
+from ...gate.rasters import open_address, open_raster
+from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
+from .layers import FILLS
+
+if TYPE_CHECKING:
+    from .stac_items import Scene
+
+with needs_extra("map"):
+    from rasterio.errors import RasterioIOError
+
+PatchUrl: TypeAlias = Callable[[str], str] | None
+# Collections of ESA's L2A products in any place: 0 is no data of their uint16, as ESA writes it.
+SENTINEL_2_L2A = ("sentinel-2-l2a", "sentinel-2-c1-l2a", "sentinel-2-pre-c1-l2a", "sentinel-s2-l2a-cogs", "sentinel-2")
+ESA_STORAGE = ("uint16", 0.0)
+
+
+class Storage(NamedTuple):
+    """Hold the type of numbers and the value for no data, None where nothing tells it."""
+
+    kind: str | None
+    nodata: float | None
+
+    @property
+    def complete(self) -> "Storage":
+        """Fill in no data: 0 of unsigned numbers, as ESA has it, never of signed ones, whose 0 is dark water."""
+        if self.kind is None or self.nodata is not None:
+            return self
+        letter = np.dtype(self.kind).kind
+        return self._replace(nodata=0.0 if letter == "u" else float(FILLS.get(letter, np.nan)))
+
+
+def described_storage(stored: Sequence[dict[str, Any]]) -> Storage:
+    """Read what the descriptions of an item's bands tell."""
+    kind = next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), None)
+    told = (fields.get("nodata") for fields in stored)
+    nodata = next((float(value) for value in told if isinstance(value, (int, float)) or value == "nan"), None)
+    return Storage(kind, nodata)
+
+
+def with_storage(scenes: Sequence["Scene"], patch_url: PatchUrl) -> list["Scene"]:
+    """Give each scene the type of its numbers and its no data: as its item tells, as its file tells, or as ESA writes.
+
+    Files of this machine are opened all; of a collection elsewhere one is.
+
+    Raises:
+        ConnectionError: a file elsewhere cannot be read.
+        ValueError: a file of this machine cannot be read as a raster.
+    """
+    known: dict[str | None, Storage] = {}
+    completed = []
+    for scene in scenes:
+        told = Storage(scene.kind, scene.nodata)
+        if told.kind is None or told.nodata is None:
+            found = _storage_of(scene, known, patch_url)
+            told = Storage(told.kind or found.kind, found.nodata if told.nodata is None else told.nodata)
+        told = told.complete
+        completed.append(replace(scene, kind=told.kind, nodata=told.nodata))
+    return completed
+
+
+def _storage_of(scene: "Scene", known: dict[str | None, Storage], patch_url: PatchUrl) -> Storage:
+    address = next(asset.href for band, asset in scene.item.assets.items() if band != SCENE_CLASSES)
+    if "://" not in address:
+        with open_raster(address) as raster:
+            return Storage(raster.dtypes[0], raster.nodatavals[0])
+    collection = scene.collection
+    if (collection or "").lower() in SENTINEL_2_L2A or scene.baseline:
+        return Storage(*ESA_STORAGE)
+    if collection not in known:
+        try:
+            with open_address(address if patch_url is None else patch_url(address)) as raster:
+                known[collection] = Storage(raster.dtypes[0], raster.nodatavals[0])
+        except RasterioIOError as error:
+            raise ConnectionError(
+                f"The item {scene.item.id} does not tell how its numbers are stored, and {address[:80]} cannot be read "
+                f"({first_line(error)[:80]}): check the address, or add `raster:bands` to the items."
+            ) from None
+    return known[collection]
