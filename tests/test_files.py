@@ -1,7 +1,19 @@
+import errno
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
-from timesenclip_hf.files import first_line, read_tensors, weights_hash, whole_file, whole_folder, write_json
+from timesenclip_hf.files import (
+    first_line,
+    read_tensors,
+    weights_hash,
+    whole_file,
+    whole_files,
+    whole_folder,
+    write_json,
+)
 
 
 def test_tensors_are_read_from_the_file_or_from_under_its_state_dict(tmp_path):
@@ -36,16 +48,34 @@ def test_a_hash_of_weights_knows_names_and_values_but_neither_order_nor_precisio
 def test_a_file_is_replaced_when_the_new_one_is_finished_and_nothing_else_is_touched(tmp_path):
     path, neighbour = tmp_path / "map.tif", tmp_path / "map.tif.aux.xml"
     path.write_text("old")
+    path.chmod(0o640)
     neighbour.write_text("of another program")
-    with whole_file(path) as partial:
-        assert partial.parent == tmp_path
-        assert partial.suffix == ".tif"
+    with whole_file(path, overwrite=True) as partial:
+        assert partial.parent.parent == tmp_path
+        assert partial.name == "map.tif"
         partial.write_text("new")
         assert path.read_text() == "old"
-    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {
-        "map.tif": "new",
-        "map.tif.aux.xml": "of another program",
-    }
+    assert files_below(tmp_path) == {"map.tif": "new", "map.tif.aux.xml": "of another program"}
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_is_written_below_folders_that_are_not_there_yet(tmp_path):
+    with whole_file(tmp_path / "a" / "b" / "map.tif") as partial:
+        partial.write_text("new")
+    assert files_below(tmp_path) == {"a/b/map.tif": "new"}
+
+
+def test_a_file_that_comes_while_another_is_written_is_not_replaced(tmp_path):
+    path = tmp_path / "map.tif"
+
+    def write() -> None:
+        with whole_file(path) as partial:
+            partial.write_text("ours")
+            path.write_text("somebody else's")
+
+    with pytest.raises(FileExistsError, match=r"map\.tif is there already"):
+        write()
+    assert files_below(tmp_path) == {"map.tif": "somebody else's"}
 
 
 def test_an_error_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
@@ -53,38 +83,64 @@ def test_an_error_leaves_the_old_file_and_no_part_of_the_new_one(tmp_path):
     path.write_text("old")
 
     def write() -> None:
-        with whole_file(path) as partial:
+        with whole_file(path, overwrite=True) as partial:
             partial.write_text("half")
-            raise OSError("no space left")
+            raise KeyError("anything")
 
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(KeyError, match="anything"):
         write()
-    assert [file.name for file in tmp_path.iterdir()] == ["map.tif"]
-    assert path.read_text() == "old"
+    assert files_below(tmp_path) == {"map.tif": "old"}
 
 
-def test_a_folder_in_the_way_of_a_file_is_refused_before_anything_is_written(tmp_path):
-    (tmp_path / "map.tif").mkdir()
-    (tmp_path / "map.tif" / "kept").write_text("")
-    with (
-        pytest.raises(IsADirectoryError, match=r"map\.tif is a folder: give the name of a file"),
-        whole_file(tmp_path / "map.tif"),
-    ):
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("PytorchStreamWriter failed: No space left on device"),
+        ValueError("I/O error: (os error 28)"),
+    ],
+)
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_what_was_there(tmp_path, error):
+    (tmp_path / "map.tif").write_text("old")
+
+    def write() -> None:
+        with whole_file(tmp_path / "map.tif", overwrite=True) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(OSError, match=r"^There is no space left on the disk of .* \(.* MB free\): make room .*\.$"):
+        write()
+    assert files_below(tmp_path) == {"map.tif": "old"}
+
+
+def test_a_link_stays_a_link_and_its_target_is_written(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "map.tif").write_text("old")
+    (tmp_path / "map.tif").symlink_to("disk/map.tif")
+    with pytest.raises(FileExistsError, match=r"map\.tif is there already"), whole_file(tmp_path / "map.tif"):
         pytest.fail("the block must not run")
-    assert [file.name for file in tmp_path.rglob("*")] == ["map.tif", "kept"]
+    with whole_file(tmp_path / "map.tif", overwrite=True) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "map.tif").is_symlink()
+    assert (tmp_path / "disk" / "map.tif").read_text() == "new"
 
 
-def test_what_a_killed_run_left_of_a_file_is_no_obstacle(tmp_path):
-    path = tmp_path / "map.tif"
-    with whole_file(path) as partial:
-        leftover = partial
-        partial.write_text("first")
-    leftover.write_text("half, of a run that was killed, and longer than what follows")
-    with whole_file(path) as partial:
-        assert not partial.exists()
-        partial.write_text("second")
-    assert [file.name for file in tmp_path.iterdir()] == ["map.tif"]
-    assert path.read_text() == "second"
+def test_several_files_are_all_written_or_none_where_one_is_in_the_way(tmp_path):
+    (tmp_path / "b.txt").write_text("mine")
+    (tmp_path / "c.txt").write_text("mine")
+
+    def write(**options: Any) -> None:
+        with whole_files(tmp_path, **options) as partial:
+            for name in ("a.txt", "b.txt", "deep/d.txt"):
+                (partial / name).parent.mkdir(exist_ok=True)
+                (partial / name).write_text("new")
+
+    with pytest.raises(FileExistsError, match=r"b\.txt is there already"):
+        write()
+    assert files_below(tmp_path) == {"b.txt": "mine", "c.txt": "mine"}
+    write(overwrite=lambda path: path.name == "b.txt")
+    assert files_below(tmp_path) == {"a.txt": "new", "b.txt": "new", "c.txt": "mine", "deep/d.txt": "new"}
 
 
 def test_json_is_written_with_an_indent_of_one(tmp_path):
@@ -112,25 +168,29 @@ def test_a_folder_is_there_when_it_is_finished(tmp_path):
     assert files_below(tmp_path) == {"deep/model/weights": "1", "empty/weights": "1"}
 
 
-def test_a_folder_with_content_is_replaced_only_when_that_is_asked_for(tmp_path):
+def test_a_folder_is_replaced_only_when_that_is_asked_for_and_it_holds_nothing_else(tmp_path):
     folder = tmp_path / "model"
     with whole_folder(folder) as partial:
-        (partial / "old").write_text("1")
+        (partial / "old.json").write_text("1")
     with pytest.raises(FileExistsError, match="model is there already"), whole_folder(folder):
         pytest.fail("the block must not run")
-    assert files_below(tmp_path) == {"model/old": "1"}
-    with whole_folder(folder, replace=True) as partial:
-        (partial / "new").write_text("2")
-        assert files_below(folder) == {"old": "1"}
-    assert files_below(tmp_path) == {"model/new": "2"}
+    with whole_folder(folder, overwrite=True, names=["*.json"]) as partial:
+        (partial / "new.json").write_text("2")
+        assert files_below(folder) == {"old.json": "1"}
+    assert files_below(tmp_path) == {"model/new.json": "2"}
+    (folder / "notes.txt").write_text("mine")
+    sentence = r"model holds notes\.txt, which such a command does not write: give another name, or move it away"
+    with pytest.raises(FileExistsError, match=sentence), whole_folder(folder, overwrite=True, names=["*.json"]):
+        pytest.fail("the block must not run")
+    assert files_below(tmp_path) == {"model/new.json": "2", "model/notes.txt": "mine"}
 
 
-@pytest.mark.parametrize("replace", [False, True])
-def test_a_file_in_the_way_of_a_folder_is_refused(tmp_path, replace):
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_file_in_the_way_of_a_folder_is_refused(tmp_path, overwrite):
     (tmp_path / "model").write_text("a file")
     with (
-        pytest.raises(FileExistsError, match="model is there already"),
-        whole_folder(tmp_path / "model", replace=replace),
+        pytest.raises(FileExistsError, match="model is there already and is no folder"),
+        whole_folder(tmp_path / "model", overwrite=overwrite, names=["*"]),
     ):
         pytest.fail("the block must not run")
     assert files_below(tmp_path) == {"model": "a file"}
@@ -138,30 +198,25 @@ def test_a_file_in_the_way_of_a_folder_is_refused(tmp_path, replace):
 
 def test_an_error_leaves_the_old_folder_and_no_part_of_the_new_one(tmp_path):
     folder = tmp_path / "model"
-    (tmp_path / "model-2").mkdir()
-    (tmp_path / "model-2" / "kept").write_text("")
     with whole_folder(folder) as partial:
         (partial / "old").write_text("1")
 
     def write() -> None:
-        with whole_folder(folder, replace=True) as partial:
+        with whole_folder(folder, overwrite=True, names=["*"]) as partial:
             (partial / "new").write_text("2")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write()
-    assert files_below(tmp_path) == {"model/old": "1", "model-2/kept": ""}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model-2"]
-
-
-def test_what_a_killed_run_left_of_a_folder_is_no_obstacle_and_no_part_of_the_new_one(tmp_path):
-    with whole_folder(tmp_path / "model") as partial:
-        leftover = partial
-        (partial / "weights").write_text("1")
-    for name in (leftover, leftover.with_name(leftover.name.replace("partial", "old"))):
-        name.mkdir()
-        (name / "half").write_text("of a run that was killed")
-    with whole_folder(tmp_path / "model", replace=True) as partial:
-        (partial / "weights").write_text("2")
-    assert files_below(tmp_path) == {"model/weights": "2"}
+    assert files_below(tmp_path) == {"model/old": "1"}
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_empty_folder_beside_which_nothing_can_be_written_is_filled_from_within(tmp_path, monkeypatch):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == folder)
+    with whole_folder(folder) as partial:
+        assert partial.is_relative_to(folder)
+        (partial / "weights").write_text("1")
+    assert files_below(tmp_path) == {"disk/weights": "1"}

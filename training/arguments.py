@@ -95,6 +95,7 @@ class RunArguments:
 
     output_dir: str = "runs/embedded"
     results_file: str | None = described(None, "where the measured results go, as JSON")
+    overwrite: bool = described(False, "replace a `results_file` that another run wrote")
     seed: int = 0
     cpu: bool = described(False, "leave the GPU alone")
     mixed_precision: str | None = described(None, "no, bf16 or fp16; what `accelerate launch` was told when left out")

@@ -17,16 +17,17 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from timesenclip_hf.data.engine.reports import check_identity
 from timesenclip_hf.files import first_line, whole_file, whole_folder, write_json
+from timesenclip_hf.locks import Hold
+from timesenclip_hf.outputs import check_run_folder, is_empty
 from training.batches import Batch
 
-RUN_FILE, PROGRESS_FILE, LOCK_FILE = "run.json", "progress.json", ".lock"
+RUN_FILE, PROGRESS_FILE = "run.json", "progress.json"
 # Raised with every change by which the same settings train otherwise: first weights, order of rows, augmentation, loss.
 # Runs of 1 did not note it; 2 initialises towers as their configuration says.
 RECIPE = 2
@@ -36,6 +37,7 @@ FREE = frozenset(
     {
         "output_dir",
         "results_file",
+        "overwrite",
         "workers",
         "dataloader_num_workers",
         "report_to",
@@ -85,23 +87,31 @@ def describe_code() -> dict[str, str]:
     return versions | {"commit": commit + "+" * bool(changed.stdout.strip())}
 
 
-def open_run(folder: Path, arguments: Mapping[str, Any]) -> FileLock:
+def open_run(folder: Path, arguments: Mapping[str, Any]) -> Hold:
     """Take a folder for this run alone, and note its settings there.
 
     Returns:
-        The lock, which holds until it is released or the process ends, however it ends.
+        The hold, until it is released or the process ends, however it ends.
 
     Raises:
-        ValueError: another run is writing there, or it holds a run with other settings or of another recipe.
+        OSError: the folder cannot be written, or another run is writing there.
+        ValueError: it holds a run with other settings or of another recipe, or other files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK_FILE)
+    check_run_folder(folder)
+    hold = Hold(folder).acquire()
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"Another run is writing to {folder}: wait for it, or choose another `output_dir`.") from None
+        _note_settings(folder, arguments)
+    except BaseException:
+        hold.release()
+        raise
+    return hold
+
+
+def _note_settings(folder: Path, arguments: Mapping[str, Any]) -> None:
     settings = {name: value for name, value in arguments.items() if name not in FREE}
     file = folder / RUN_FILE
+    if not file.exists() and not is_empty(folder):
+        raise ValueError(f"{folder} holds other files than a run's: choose another `output_dir`.")
     if file.exists():
         started = json.loads(file.read_text(encoding="utf-8"))
         kept = {name: value for name, value in started["arguments"].items() if name not in FREE}
@@ -112,7 +122,6 @@ def open_run(folder: Path, arguments: Mapping[str, Any]) -> FileLock:
                 "one: finish it with that version, or choose another folder."
             )
     write_json(file, {"arguments": dict(arguments), "recipe": RECIPE, "code": describe_code()})
-    return lock
 
 
 class Checkpoints:
@@ -140,7 +149,7 @@ class Checkpoints:
         main = self.accelerator.is_main_process
         try:
             with ExitStack() as stack:
-                paths = [str(stack.enter_context(whole_folder(target, replace=True)))] if main else [""]
+                paths = [str(stack.enter_context(whole_folder(target, overwrite=True, names=("*",))))] if main else [""]
                 broadcast_object_list(paths)
                 self.accelerator.save_state(paths[0])
                 if main:
@@ -216,7 +225,7 @@ def compute_once(
     share = list(enumerate(files))[accelerator.process_index :: accelerator.num_processes]
     for shard, file in tqdm(share, desc=description, unit="shard", disable=not accelerator.is_main_process):
         if not file.exists():
-            with whole_file(file) as partial:
+            with whole_file(file, overwrite=True) as partial:
                 save_file(compute(shard), partial)
     accelerator.wait_for_everyone()
     shards = [load_file(file) for file in files]

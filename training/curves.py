@@ -1,4 +1,4 @@
-"""Draw the curves of a training run: `python -m training.curves RESULTS.json [--output FOLDER]`.
+"""Draw the curves of a training run: `python -m training.curves RESULTS.json [--output FOLDER] [--overwrite]`.
 
 One picture a stage, `curves_<stage>.png`: the loss, what the validations measured, the learning rate and, where there
 is one, the inverse temperature, over the optimiser steps.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timesenclip_hf.extras import needs_extra
+from timesenclip_hf.files import whole_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,37 +33,40 @@ CANDIDATES = {
 PANELS = {"loss": "training loss", "learning_rate": "learning rate", "logit_scale": "inverse temperature"}
 
 
-def draw_curves(results: Mapping[str, Any], folder: Path) -> list[Path]:
+def draw_curves(results: Mapping[str, Any], folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Draw every stage that was trained.
 
     Args:
         results: of `training.train`: `curves`, `evaluations`, `best` and `stopped` by stage, and `arguments`; all but
             the curves may lack.
         folder: for the pictures; made where it is not there.
+        overwrite: replace pictures that are there.
 
     Returns:
         The pictures; none where nothing was logged.
 
     Raises:
+        OSError: a picture cannot be written, or is there already and not to be replaced.
         ImportError: matplotlib is not installed.
     """
     with needs_extra("train"):
         from matplotlib.figure import Figure
 
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for stage, curve in results.get("curves", {}).items():
-        if not curve:
-            continue
-        evaluations, best, stopped = (results.get(name, {}).get(stage) for name in ("evaluations", "best", "stopped"))
-        rows = 3 if evaluations else 2
-        figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows), dpi=DPI, layout="constrained")
-        _draw_stage(figure, curve, _chance(stage, results.get("arguments", {})), evaluations or [], best)
-        title = f"{stage.replace('_', ' ').capitalize()}: {curve[-1]['step']:,} steps"
-        figure.suptitle(f"{title}, then {stopped}" if stopped else title)
-        pictures.append(folder / f"curves_{stage}.png")
-        figure.savefig(pictures[-1])
-    return pictures
+    names = []
+    with whole_files(folder, overwrite=overwrite) as partial:
+        for stage, curve in results.get("curves", {}).items():
+            if not curve:
+                continue
+            parts = (results.get(name, {}).get(stage) for name in ("evaluations", "best", "stopped"))
+            evaluations, best, stopped = parts
+            rows = 3 if evaluations else 2
+            figure = Figure(figsize=(WIDTH, ROW_HEIGHT * rows), dpi=DPI, layout="constrained")
+            _draw_stage(figure, curve, _chance(stage, results.get("arguments", {})), evaluations or [], best)
+            title = f"{stage.replace('_', ' ').capitalize()}: {curve[-1]['step']:,} steps"
+            figure.suptitle(f"{title}, then {stopped}" if stopped else title)
+            names.append(f"curves_{stage}.png")
+            figure.savefig(partial / names[-1])
+    return [folder / name for name in names]
 
 
 def _draw_stage(
@@ -125,12 +129,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draws the curves of a training run.")
     parser.add_argument("results", type=Path, help="JSON that training.train wrote")
     parser.add_argument("--output", type=Path, help="folder of the pictures; that of the results when left out")
+    parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there")
     arguments = parser.parse_args()
     try:
         results = json.loads(arguments.results.read_text(encoding="utf-8"))
         if not isinstance(results, dict) or not results.get("curves"):
             raise ValueError(f"{arguments.results} has no curves: it must be what training.train wrote.")
-        for picture in draw_curves(results, arguments.output or arguments.results.parent):
+        folder = arguments.output or arguments.results.parent
+        for picture in draw_curves(results, folder, overwrite=arguments.overwrite):
             print(picture)
     except (ValueError, OSError, ImportError) as error:
         raise SystemExit(f"error: {error}") from None

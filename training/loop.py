@@ -284,7 +284,7 @@ class Fit:
 
     def _keep_best(self) -> None:
         state = self.accelerator.unwrap_model(self.views).state_dict()
-        with whole_file(self.folder / BEST_FILE) as partial:
+        with whole_file(self.folder / BEST_FILE, overwrite=True) as partial:
             save_file({name: tensor.contiguous() for name, tensor in state.items()}, partial)
 
     def _load_best(self, progress: Progress) -> None:

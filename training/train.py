@@ -8,9 +8,11 @@ goes on where a stopped run was. Labels and words never reach the tower. Launche
 script does the same from any folder.
 """
 
+import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 if not __package__:
     # As a script its own folder leads the path, not the one that holds `training`.
@@ -26,8 +28,9 @@ from transformers import CLIPImageProcessor, CLIPModel
 from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
-from timesenclip_hf.files import first_line, whole_folder, write_json
+from timesenclip_hf.files import first_line, read_json, whole_files, whole_folder, write_json
 from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
+from timesenclip_hf.outputs import check_file
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.captions import write_captions
@@ -54,7 +57,7 @@ from training.systems import ImageSystem, PixelSystem, Setting, System
 SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem, StudentSystem), strict=True))
 # Of the points of stage one; those of the others are in `systems`.
 PHOTO_SEED = 1
-PLACES = ("output_dir", "results_file")  # where files lie is nothing that was measured
+PLACES = ("output_dir", "results_file", "overwrite")  # where files lie is nothing that was measured
 
 
 class PhotosAndCaptions(nn.Module):
@@ -194,6 +197,28 @@ class Run:
         finish_stage(accelerator)
         return system
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return what was asked for, without where it goes."""
+        return {name: value for name, value in self.arguments.items() if name not in PLACES}
+
+    def results_file(self) -> Path:
+        """Return where the results go.
+
+        Raises:
+            OSError: they cannot be written there, or those of another run are, not to be replaced.
+        """
+        file = Path(self.training.results_file or self.output / "results.json")
+        own = self.training.results_file is None or self.training.overwrite or self._wrote(file)
+        return check_file(file, overwrite=own)
+
+    def _wrote(self, file: Path) -> bool:
+        """Tell whether a file holds the results of a run of the same settings."""
+        try:
+            return bool(read_json(file)["arguments"] == json.loads(json.dumps(self.settings)))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def push(self) -> None:
         """Push the checkpoint to the Hub, in one commit.
 
@@ -211,9 +236,7 @@ class Run:
 
     def write(self, system: System) -> None:
         """Write the checkpoint, its settings beside it, and what was measured."""
-        folder = self.output / "model"
-        system.save(folder)
-        settings = {name: value for name, value in self.arguments.items() if name not in PLACES}
+        folder, settings = self.output / "model", self.settings
         reports = system.measure() if self.data.dataset_name_or_path is None else {}
         seconds = sum(progress.seconds for progress in self.progress.values())
         results = {
@@ -230,10 +253,12 @@ class Run:
             "best": {stage: progress.best for stage, progress in self.progress.items()},
             "stopped": {stage: progress.stopped for stage, progress in self.progress.items()},
         }
-        write_json(folder / "training_arguments.json", {"arguments": settings, "code": results["code"]})
-        write_json(Path(self.training.results_file or self.output / "results.json"), results)
+        with whole_files(folder, overwrite=True) as partial:
+            system.save(partial)
+            write_json(partial / "training_arguments.json", {"arguments": settings, "code": results["code"]})
+        write_json(self.results_file(), results)
         try:
-            draw_curves(results, self.output)
+            draw_curves(results, self.output, overwrite=True)
         except ImportError as error:
             print(f"The curves were not drawn. {error}")
         for suite, report in reports.items():
@@ -259,6 +284,7 @@ def main() -> None:
         accelerator = run.new_accelerator()
         if accelerator.device.type == "cpu":
             use_onednn_matmul()
+        run.results_file()  # refused here, not after hours
         lock = open_run(run.output, run.arguments) if accelerator.is_main_process else None
         if run.training.push_to_hub and accelerator.is_main_process:
             check_hub()

@@ -7,13 +7,14 @@ plain values is refused, with the name of what it holds, and nothing of it is ex
 import argparse
 import hashlib
 import json
+import os
 import pickle
 import pickletools
 import re
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -21,68 +22,120 @@ from typing import Any
 
 import torch
 
+from .locks import LOCK_FILE, REPLACED, Hold, unfinished
+from .outputs import check_file, check_folder, check_run_folder, swap_folder
+
 
 @contextmanager
-def whole_file(path: str | PathLike[str]) -> Iterator[Path]:
+def whole_file(
+    path: str | PathLike[str], *, overwrite: bool = False, inputs: Iterable[str | PathLike[str]] = ()
+) -> Iterator[Path]:
     """Write a file whole or not at all.
 
     Args:
-        path: of the file; an old one is replaced once the new one is finished.
+        path: of the file; its folder is made where it is absent, and where it is a link its target is written.
+        overwrite: replace a file that is there, once the new one is finished.
+        inputs: what is read for it, which it must not replace.
 
     Yields:
-        A path beside it, of the same suffix, to write to. It takes the file's place when the block ends; when the block
-        raises, nothing has changed.
+        A path of the same name in a folder beside it, to write to. It takes the file's place when the block ends; when
+        the block raises, nothing has changed.
 
     Raises:
-        IsADirectoryError: the path is a folder.
+        OSError: the path cannot be written, or there is no space left; the sentence says why, and what to do.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
-    partial = path.with_name(f".partial-{path.name}")
-    partial.unlink(missing_ok=True)  # of a run that was killed
+    real = check_file(path, overwrite=overwrite, inputs=inputs)
+    with unfinished(real.parent) as folder:
+        yield folder / real.name
+        _put(folder / real.name, real, overwrite=overwrite)
+
+
+def _put(finished: Path, real: Path, *, overwrite: bool) -> None:
+    """Give a finished file its name; one that came there meanwhile is replaced only with `overwrite`."""
+    if overwrite:
+        if real.exists():
+            shutil.copymode(real, finished)
+        finished.replace(real)
+        return
     try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        os.link(finished, real)
+    except FileExistsError:
+        check_file(real)
+    except OSError:  # a disk without links
+        check_file(real)
+        finished.rename(real)
 
 
 @contextmanager
-def whole_folder(path: str | PathLike[str], *, replace: bool = False) -> Iterator[Path]:
-    """Write a folder whole or not at all.
+def whole_files(folder: str | PathLike[str], *, overwrite: bool | Callable[[Path], bool] = False) -> Iterator[Path]:
+    """Write several files into a folder that may hold others, each whole, and none where one is in the way.
 
     Args:
-        path: of the folder.
-        replace: put it in the place of one that an earlier call wrote; else only an empty one is replaced.
+        folder: made where it is absent.
+        overwrite: replace files that are there; or tell it of each path.
 
     Yields:
-        An empty folder beside it to write to. It takes the folder's place when the block ends; when the block raises,
-        nothing has changed.
+        An empty folder to write to, whose files go into `folder` when the block ends.
 
     Raises:
-        FileExistsError: the path is a file, or a folder with content that is not to be replaced.
+        OSError: a path cannot be written, or there is no space left; the sentence says why, and what to do.
     """
-    path = Path(path)
-    if path.exists() and not (path.is_dir() and (replace or not any(path.iterdir()))):
-        raise FileExistsError(f"{path} is there already: give another folder, or remove it.")
-    partial, old = (path.with_name(f".{word}-{path.name}") for word in ("partial", "old"))
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
-    partial.mkdir(parents=True)
-    try:
+    folder = Path(folder)
+    check_run_folder(folder)
+    with unfinished(folder) as partial:
+        work = partial / "new"
+        work.mkdir()
+        yield work
+        targets = {path: folder / path.relative_to(work) for path in sorted(work.rglob("*")) if path.is_file()}
+        allowed = {path: overwrite(path) if callable(overwrite) else overwrite for path in targets.values()}
+        real = {path: check_file(target, overwrite=allowed[target]) for path, target in targets.items()}
+        for path, target in targets.items():
+            real[path].parent.mkdir(parents=True, exist_ok=True)
+            _put(path, real[path], overwrite=allowed[target])
+
+
+@contextmanager
+def whole_folder(path: str | PathLike[str], *, overwrite: bool = False, names: Sequence[str] = ()) -> Iterator[Path]:
+    """Write a folder whole or not at all, one process at a time.
+
+    Args:
+        path: of the folder; where it is a link its target is written.
+        overwrite: replace a folder that holds nothing but files of these `names`; else only an empty one is replaced.
+        names: patterns of paths within the folder.
+
+    Yields:
+        An empty folder to write to. It takes the folder's place when the block ends; when the block raises, nothing has
+        changed.
+
+    Raises:
+        OSError: the path cannot be written, or there is no space left; the sentence says why, and what to do.
+        HeldError: another process is writing it.
+    """
+    real = check_folder(path, overwrite=overwrite, names=names)
+    root = swap_folder(real)
+    lock = real / LOCK_FILE if root == real else root / f".{real.name}{LOCK_FILE}"
+    with Hold(real, lock), unfinished(root) as work:
+        partial = work / real.name
+        partial.mkdir()
         yield partial
-        shutil.rmtree(old, ignore_errors=True)
-        if path.exists():
-            path.rename(old)
-        partial.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        check_folder(path, overwrite=overwrite, names=names)  # something may have come there meanwhile
+        if root == real:
+            for child in partial.iterdir():
+                child.rename(real / child.name)
+            return
+        if real.exists():
+            real.rename(work / REPLACED)
+        try:
+            partial.rename(real)
+        except OSError:
+            if (work / REPLACED).exists():
+                (work / REPLACED).rename(real)
+            raise
 
 
-def write_json(path: str | PathLike[str], content: Any) -> None:
-    """Write JSON with an indent of one, whole or not at all."""
-    with whole_file(path) as partial:
+def write_json(path: str | PathLike[str], content: Any, *, overwrite: bool = True) -> None:
+    """Write JSON with an indent of one, whole or not at all; what a run notes for itself is replaced."""
+    with whole_file(path, overwrite=overwrite) as partial:
         partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -25,6 +25,7 @@ from .data.engine.shards import ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_OBSERVATION
 from .extras import needs_extra
 from .files import first_line, weights_hash, whole_file, write_json
+from .locks import Hold
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 
@@ -62,6 +63,7 @@ def build_index(
         What became of the points; those without any observation are left out.
 
     Raises:
+        OSError: the folder cannot be written, or another process writes to it.
         ValueError: no points, no coordinates, a missing column, an embedding that is not finite, or a folder that
             holds the index of another dataset or checkpoint.
     """
@@ -72,14 +74,15 @@ def build_index(
     parts = [ImportPart((span.start, span.stop), len(span)) for span in spans]
     read = partial(_embed_rows, dataset, model, processor.feature_extractor)
     features = Features({**FEATURES, "embedding": List(Value("float32"), length=size)})
-    # One process: the encoder uses all cores as it is.
-    report = import_parts(folder, parts, read, features, identity=identity, workers=1, progress=progress)
-    if not (folder / INDEX_FILE).exists():
-        _write_faiss(folder, size)
-        record = {"model": _name_of(model), "weights_hash": identity["weights"], "embedding_size": size}
-        record |= {"points": report.rows, "content_hash": report.content_hash}
-        # Last: without it the folder is no index.
-        write_json(folder / INDEX_FILE, {**record, "package_version": version("timesenclip_hf")})
+    with Hold(folder):
+        # One process: the encoder uses all cores as it is.
+        report = import_parts(folder, parts, read, features, identity=identity, workers=1, progress=progress)
+        if not (folder / INDEX_FILE).exists():
+            _write_faiss(folder, size)
+            record = {"model": _name_of(model), "weights_hash": identity["weights"], "embedding_size": size}
+            record |= {"points": report.rows, "content_hash": report.content_hash}
+            # Last: without it the folder is no index.
+            write_json(folder / INDEX_FILE, {**record, "package_version": version("timesenclip_hf")})
     return report
 
 
@@ -266,7 +269,7 @@ def _write_faiss(folder: Path, size: int) -> None:
     for file in _files(folder):
         for batch in pq.ParquetFile(file).iter_batches(columns=["embedding"]):
             index.add(batch["embedding"].flatten().to_numpy().reshape(-1, size))
-    with whole_file(folder / FAISS_FILE) as unfinished:
+    with whole_file(folder / FAISS_FILE, overwrite=True) as unfinished:
         faiss.write_index(index, str(unfinished))
 
 

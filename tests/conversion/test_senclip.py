@@ -24,7 +24,7 @@ def converted(tmp_path: Path, tiny_clip: Path) -> Callable[..., ConversionReport
 
     def _convert(content: Any, clip: Path = tiny_clip) -> ConversionReport:
         torch.save(content, tmp_path / "upstream.ckpt")
-        return convert_senclip(tmp_path / "upstream.ckpt", clip, tmp_path / "converted")
+        return convert_senclip(tmp_path / "upstream.ckpt", clip, tmp_path / "converted", overwrite=True)
 
     return _convert
 
@@ -158,7 +158,7 @@ def test_a_clip_that_cannot_be_read_and_an_output_that_is_a_file_are_named(conve
     with pytest.raises(ValueError, match=r"No CLIP checkpoint can be read from .*absent"):
         converted(random_openai_clip().state_dict(), clip=tmp_path / "absent")
     (tmp_path / "converted").write_text("")
-    with pytest.raises(ValueError, match="must be a folder"):
+    with pytest.raises(FileExistsError, match="is there already and is no folder"):
         converted(random_openai_clip().state_dict())
 
 

@@ -26,7 +26,7 @@ def convert(tmp_path: Path, tiny_clip: Path) -> Callable[..., ConversionReport]:
         if file is not content:
             torch.save(content, file)
         options = {"clip": tiny_clip, "num_attention_heads": 4, **options}
-        return convert_timesenclip(file, output=tmp_path / "converted", **options)
+        return convert_timesenclip(file, output=tmp_path / "converted", overwrite=True, **options)
 
     return _convert
 
@@ -251,7 +251,7 @@ def test_a_hub_id_is_downloaded_and_its_only_checkpoint_found(convert, tmp_path,
     )
     for name in ("someone/TimeSenCLIP", "someone/TimeSenCLIP:TimeSenCLIP_1x1.ckpt"):
         report = convert_timesenclip(
-            read_upstream(name, "main"), tiny_clip, tmp_path / "converted", num_attention_heads=4
+            read_upstream(name, "main"), tiny_clip, tmp_path / str(len(asked)), num_attention_heads=4
         )
         assert report.checkpoint == name
     assert asked == [("someone/TimeSenCLIP", "TimeSenCLIP_1x1.ckpt", "main")] * 2

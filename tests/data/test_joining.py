@@ -53,15 +53,18 @@ def test_single_points_are_drawn_and_a_manifest_is_followed_though_it_knows_more
     assert join_dataset(*folders, tmp_path / "told", SplitOptions(tmp_path / "splits.csv")) == {"train": COUNT}
 
 
-def test_what_an_earlier_call_wrote_is_replaced_and_other_things_are_left_alone(folders, tmp_path):
+def test_what_an_earlier_call_wrote_is_replaced_where_that_is_asked_for_and_other_things_are_left_alone(
+    folders, tmp_path
+):
     join_dataset(*folders, tmp_path / "out", SplitOptions(block_km=None))
-    assert join_dataset(*folders, tmp_path / "out", SplitOptions(block_km=None, shares={"train": 1.0})) == {
-        "train": COUNT
-    }
+    with pytest.raises(FileExistsError, match="out is there already: give another name, or overwrite it"):
+        join_dataset(*folders, tmp_path / "out", SplitOptions(block_km=None))
+    everything = SplitOptions(block_km=None, shares={"train": 1.0})
+    assert join_dataset(*folders, tmp_path / "out", everything, overwrite=True) == {"train": COUNT}
     assert list(load_from_disk(tmp_path / "out")) == ["train"]
     (tmp_path / "out" / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="is there already: give another folder"):
-        join_dataset(*folders, tmp_path / "out", SplitOptions(block_km=None))
+    with pytest.raises(FileExistsError, match=r"out holds notes\.txt, which such a command does not write"):
+        join_dataset(*folders, tmp_path / "out", everything, overwrite=True)
     assert (tmp_path / "out" / "notes.txt").read_text() == "mine"
 
 

@@ -1,11 +1,14 @@
 import json
+import os
 import resource
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from timesenclip_hf.locks import UNFINISHED
 from training.checkpoints import (
     RECIPE,
     RUN_FILE,
@@ -51,11 +54,10 @@ def test_a_stage_that_has_not_begun_is_at_its_beginning(kept):
 def test_a_checkpoint_that_was_cut_off_while_it_was_written_does_not_count(kept):
     checkpoints, _ = kept
     checkpoints.save(Progress(step=3))
-    (checkpoints.folder / ".partial-checkpoint-00000006").mkdir()
-    (checkpoints.folder / ".partial-checkpoint-00000006" / "progress.json").write_text("{")
+    half = checkpoints.folder / f"{UNFINISHED}killed" / "checkpoint-00000006"
+    half.mkdir(parents=True)
+    (half / "progress.json").write_text("{")
     assert checkpoints.restore().step == 3
-    checkpoints.save(Progress(step=6))
-    assert [path.name for path in checkpoints.folder.iterdir() if "partial" in path.name] == []
 
 
 def test_when_the_disk_is_full_then_the_former_checkpoint_is_as_it_was(kept):
@@ -86,8 +88,8 @@ def test_a_damaged_checkpoint_is_named(kept):
 
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
     lock = open_run(tmp_path, {"seed": 0})
-    with pytest.raises(ValueError, match="Another run is writing to"):
-        open_run(tmp_path, {"seed": 0})
+    with ThreadPoolExecutor(1) as other, pytest.raises(OSError, match=rf"is being written to by process {os.getpid()}"):
+        other.submit(open_run, tmp_path, {"seed": 0}).result()
     lock.release()
     open_run(tmp_path, {"seed": 0}).release()
 

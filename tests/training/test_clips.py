@@ -12,6 +12,7 @@ from timesenclip_hf import (
     TimeSenCLIPPixelModel,
     TimeSenCLIPProcessor,
 )
+from timesenclip_hf.locks import UNFINISHED
 from training.clips import CLIP, TIMESENCLIP, extract_clip, kind_of, read_clip, read_extractor, read_tower
 
 
@@ -99,8 +100,8 @@ def test_a_clip_that_was_taken_out_before_is_left_as_it_is(tiny_checkpoint, tmp_
 
 
 def test_what_an_extraction_left_when_it_was_stopped_does_no_harm(tiny_checkpoint, tmp_path):
-    (tmp_path / ".partial-clip").mkdir()
-    (tmp_path / ".partial-clip" / "config.json").write_text("half of a fi")
+    (tmp_path / f"{UNFINISHED}killed" / "clip").mkdir(parents=True)
+    (tmp_path / f"{UNFINISHED}killed" / "clip" / "config.json").write_text("half of a fi")
     extract_clip(str(tiny_checkpoint), tmp_path / "clip")
     assert kind_of(str(tmp_path / "clip")) == CLIP
 

@@ -84,7 +84,7 @@ def test_chance_is_left_out_where_positives_are_several_or_the_batch_is_not_know
     soft = results()
     soft["arguments"]["soft_positives"] = True
     draw_curves(soft, tmp_path)
-    draw_curves({"curves": results()["curves"]}, tmp_path)
+    draw_curves({"curves": results()["curves"]}, tmp_path, overwrite=True)
     assert all(len(panel(figure, "training loss").get_lines()) == 1 for figure in figures)
 
 

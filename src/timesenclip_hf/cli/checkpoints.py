@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .options import Model, model_of, names_of
+from .options import Model, Overwrite, model_of, names_of
 
 
 def convert(
@@ -20,12 +20,14 @@ def convert(
     ] = None,
     vision_tower: Annotated[bool, typer.Option(help="TimeSenCLIP: keep CLIP's vision tower for ground photos.")] = True,
     revision: Annotated[str | None, typer.Option(help="Of the Hub repository.")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert an upstream TimeSenCLIP or SenCLIP checkpoint, told by its keys, and say what became of every key."""
     from ..conversion import convert as convert_checkpoint
 
     sizes: dict[str, Any] = {"band_order": names_of(band_order), "num_attention_heads": heads}
-    report = convert_checkpoint(checkpoint, clip, output, **sizes, vision_tower=vision_tower, revision=revision)
+    sizes |= {"vision_tower": vision_tower, "revision": revision}
+    report = convert_checkpoint(checkpoint, clip, output, **sizes, overwrite=overwrite)
     typer.echo(str(report))
 
 
@@ -36,13 +38,17 @@ def export(
     calibration: Annotated[
         Path | None, typer.Option(help="CSV, Parquet or NPZ of series for int8; simulated ones when left out.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the pixel tower as ONNX for ONNX Runtime and OpenVINO, held against PyTorch."""
     from ..classification import load_pipeline
     from ..data.sources.tables import read_table
+    from ..outputs import check_file
     from ..runtimes.exported import export_tower
 
+    check_file(output, overwrite=overwrite, inputs=[] if calibration is None else [calibration])
     loaded = load_pipeline(model_of(model), None)
     extractor = loaded.processor.feature_extractor
     series = None if calibration is None else read_table(calibration).series
-    typer.echo(str(export_tower(loaded.model, extractor, output, quantize=quantize, calibration=series)))
+    settings: dict[str, Any] = {"quantize": quantize, "calibration": series, "overwrite": overwrite}
+    typer.echo(str(export_tower(loaded.model, extractor, output, **settings)))

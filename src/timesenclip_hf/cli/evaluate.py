@@ -1,13 +1,15 @@
 """Run `timesenclip evaluate` and `timesenclip evaluate-images`, which measure how good checkpoints are."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, model_of, names_of, show_progress, with_groups
+from .options import Device, Overwrite, model_of, names_of, show_progress, with_groups
 
 if TYPE_CHECKING:
     from ..evaluation.image_measurement import ImageProtocol
@@ -24,16 +26,36 @@ class ReportGroup:
 
     output: Annotated[Path, typer.Option(help="Folder for results.json, report.md and report.html.")]
     record: Annotated[Path | None, typer.Option(help="JSON for the figures alone, to be kept and compared.")] = None
+    overwrite: Overwrite = False
+
+    @contextmanager
+    def held(self, *options: Any) -> Iterator[str]:
+        """Check before the work that all can be written, and hold the folder meanwhile; yield what is asked, hashed.
+
+        Args:
+            options: all that says what is evaluated, and how; a report on the same is replaced.
+        """
+        from ..evaluation.report.writing import answers, check_report
+        from ..evaluation.sharing import is_main_process
+        from ..locks import Hold
+        from ..outputs import check_file
+
+        asked = hashlib.sha256(repr(options).encode()).hexdigest()[:16]
+        check_report(self.output, overwrite=self.overwrite, asked=asked)
+        if self.record is not None:
+            check_file(self.record, overwrite=self.overwrite or answers(self.record, asked))
+        with Hold(self.output) if is_main_process() else nullcontext():
+            yield asked
 
     def write(self, results: dict[str, Any], pictured: Sequence[Any] = ()) -> None:
         """Write the report and the record, and print a summary."""
         from ..evaluation.harness import summarise, write_record
         from ..evaluation.report import write_report
 
-        page = write_report(results, self.output, pictured)
+        page = write_report(results, self.output, pictured, overwrite=self.overwrite)
         typer.echo(summarise(results))
         if self.record is not None:
-            write_record(results, self.record)
+            write_record(results, self.record, overwrite=self.overwrite)
         typer.echo(f"wrote {page}")
 
 
@@ -141,20 +163,24 @@ def run_evaluation(
     from ..evaluation import harness
     from ..evaluation.protocol import Checkpoint
     from ..evaluation.sharing import encode_together, is_main_process, own_device
+    from ..outputs import CHECKPOINT_FILES, check_folder
 
     protocol = scoring.to_protocol()
     several = len(data.dataset) > 1 or len(data.model or ()) > 1
     if scoring.calibrated is not None and ("calibration" not in protocol.suites or several):
         raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
-    sets = open_sets(data.dataset, data.to_options(images=bool(protocol.image_models)))
-    checkpoints = [Checkpoint.load(name, data.device or own_device()) for name in data.model or [model_of(None)]]
-    evaluation = harness.evaluate(checkpoints, sets, protocol, encode=encode_together)
-    if not is_main_process():
-        return
-    evaluation.results["left_out"] = dict(left_out or {})
-    report.write(evaluation.results, evaluation.pictured)
     if scoring.calibrated is not None:
-        harness.save_calibrated(checkpoints[0], evaluation, scoring.calibrated)
+        check_folder(scoring.calibrated, overwrite=report.overwrite, names=CHECKPOINT_FILES)
+    with report.held(replace(data, device=None), scoring) as asked:
+        sets = open_sets(data.dataset, data.to_options(images=bool(protocol.image_models)))
+        checkpoints = [Checkpoint.load(name, data.device or own_device()) for name in data.model or [model_of(None)]]
+        evaluation = harness.evaluate(checkpoints, sets, protocol, encode=encode_together)
+        if not is_main_process():
+            return
+        evaluation.results |= {"left_out": dict(left_out or {}), "asked": asked}
+        report.write(evaluation.results, evaluation.pictured)
+        if scoring.calibrated is not None:
+            harness.save_calibrated(checkpoints[0], evaluation, scoring.calibrated, overwrite=report.overwrite)
 
 
 @with_groups
@@ -175,6 +201,8 @@ def evaluate_images_(
     from ..evaluation.harness import evaluate_images
     from ..evaluation.sets.images import open_image_sets
 
-    models = [load_image_model(name, device=device or "cpu") for name in model]
-    sets = open_image_sets(dataset, split=split, column=column, num_images=images)
-    report.write(evaluate_images(models, sets, scoring.to_protocol(), progress=show_progress()))
+    protocol = scoring.to_protocol()
+    with report.held(dataset, model, scoring, split, column, images) as asked:
+        models = [load_image_model(name, device=device or "cpu") for name in model]
+        sets = open_image_sets(dataset, split=split, column=column, num_images=images)
+        report.write({**evaluate_images(models, sets, protocol, progress=show_progress()), "asked": asked})

@@ -13,6 +13,7 @@ from .options import (
     Output,
     Overwrite,
     ReadingGroup,
+    StepsGroup,
     Workers,
     names_of,
     show_progress,
@@ -210,6 +211,7 @@ def import_patches_(
     points: Annotated[Path, typer.Option(help="CSV of longitude, latitude, and perhaps point_id, date and labels.")],
     output: Output,
     files: CubeGroup,
+    steps: StepsGroup,
     size: Annotated[int, typer.Option(help="Side of a picture in pixels of the cube.")] = 64,
     month: Annotated[list[int] | None, typer.Option(help="Calendar month; may be repeated; all if left out.")] = None,
     min_clear: Annotated[float, typer.Option(help="Share of a window that must be clear, 0 to 1.")] = 0.9,
@@ -220,7 +222,7 @@ def import_patches_(
     from ..models.timesenclip.options_timesenclip import SeriesOptions
 
     options = PatchOptions(size, tuple(month or ()), min_clear)
-    reading = SeriesOptions(bands=names_of(files.bands), offset=offset)
+    reading = SeriesOptions(bands=names_of(files.bands), offset=offset, start=steps.start, step=steps.step)
     typer.echo(import_patches(cube, output, points, options, reading, crs=files.crs))
 
 

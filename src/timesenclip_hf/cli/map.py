@@ -11,6 +11,7 @@ from .options import (
     Bands,
     ComputeGroup,
     Model,
+    Overwrite,
     ReadingGroup,
     Template,
     model_of,
@@ -22,12 +23,16 @@ from .options import (
 
 if TYPE_CHECKING:
     from ..maps import MapOptions
+    from ..outputs import OwnFiles
 
 # Side in pixels of the pieces that a cube is read and mapped in: some hundred megabytes with a year of acquisitions.
 DEFAULT_CHUNK = 256
 # Options that choose among a cube's pixels and acquisitions, and those that only a STAC API understands.
 AREA = ("bbox", "dates", "crs")
+STEPS = ("start", "step")
 ONLY_STAC = ("resolution", "collection", "max_cloud_cover")
+# In the folder of a run: which files it wrote outside it.
+WRITTEN = "written.json"
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class ShownGroup:
     smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None
     embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None
     png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None
+    overwrite: Overwrite = False
     reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None
     reference_codes: Annotated[
         str | None, typer.Option(help='Codes: "maize=1200;grassland=13,9120", or "built-up=LC:60".')
@@ -99,35 +105,41 @@ def map_(
 
     What is finished lies in OUTPUT with the suffix .run until it is exported, and for --relabel after that.
     """
+    from ..locks import Hold
     from ..maps import MapRun, RunOptions
-    from ..models.timesenclip.options_timesenclip import SeriesOptions
+    from ..maps.files.writing import check_output
+    from ..outputs import OwnFiles
 
-    options = _check(output, words, shown)  # before the work, as all that can be known to be wrong by then
+    store = output.with_suffix(".run")
+    own = OwnFiles(store / WRITTEN)
+    options = _check(words, shown)  # before the work, as all that can be known to be wrong by then
+    files: dict[str, Any] = {"names": list(options.label_sets or [""]), "is_coarse": options.hierarchy is not None}
+    files |= {"overwrite": shown.overwrite, "own": own, "inputs": _read_files(cube or [], source, shown, store)}
+    check_output(output, shown.png, **files)
     opened, inputs = _open(cube or [], source, run.chunk)
     mapping = MapRun(
         opened,
-        output.with_suffix(".run"),
+        store,
         None if words.labels is None else read_label_option(words.labels),
         model_of(words.model),
         options=options,
-        reading=SeriesOptions(year=source.year, offset=source.offset),
+        reading=source.to_series_options(),
         compute=compute.to_options(),
-        run=RunOptions(run.scheduler, run.workers, run.chunk, inputs),
+        run=RunOptions(run.scheduler, run.workers, run.chunk, inputs, shown.overwrite),
     )
     known = _read_reference(shown, next(iter(mapping.recipe.label_sets.values())).labels, opened)
     plan = mapping.plan()
     typer.echo(str(plan))
     plan.check()
     if not run.dry_run:
-        _export(mapping.execute(progress=show_progress()), output, shown, known)
+        with Hold(store):  # until all files are written
+            _export(mapping.execute(progress=show_progress()), output, shown, known, own)
 
 
-def _check(output: Path, words: WordsGroup, shown: ShownGroup) -> "MapOptions":
+def _check(words: WordsGroup, shown: ShownGroup) -> "MapOptions":
     from ..maps import MapOptions
-    from ..maps.files.writing import check_output
     from ..maps.making.map_dataset import check_threshold
 
-    check_output(output, shown.png)
     if shown.reject is not None:
         check_threshold(shown.reject)
     if shown.reference is not None and shown.reference_codes is None:
@@ -143,6 +155,14 @@ def _check(output: Path, words: WordsGroup, shown: ShownGroup) -> "MapOptions":
     )
 
 
+def _read_files(cube: list[Path], source: SourceGroup, shown: ShownGroup, store: Path) -> list[Path]:
+    """List what the command reads, which no output may replace."""
+    if source.relabel is not None and store.exists() and source.relabel.exists() and store.samefile(source.relabel):
+        raise ValueError(f"{store} is what --relabel reads: give another output.")
+    named = [Path(source.stac)] if source.stac is not None else []
+    return [*cube, *named, *filter(None, (source.relabel, shown.reference))]
+
+
 def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list[str]]:
     """Open what is mapped; return it and what it is called."""
     from ..maps import open_cube, stored_embeddings
@@ -152,17 +172,19 @@ def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list
     chosen = {name: value for name, value in vars(source).items() if value is not None}
     query = {name: chosen[name] for name in (*AREA, *ONLY_STAC) if name in chosen}
     if source.relabel is not None:
-        _refuse(chosen, ("bands", *AREA, *ONLY_STAC), "a cube, which --relabel does not read")
+        _refuse(chosen, ("bands", *STEPS, *AREA, *ONLY_STAC), "a cube, which --relabel does not read")
         return stored_embeddings(source.relabel), [str(source.relabel.resolve())]
     if source.stac is not None:
+        _refuse(chosen, STEPS, "numbered steps of files")
         from ..maps.cubes.stac import open_stac
         from ..maps.cubes.stac_search import StacQuery
 
         inputs = [source.stac, *(f"{name} {value}" for name, value in query.items())]
         return open_stac(source.stac, StacQuery(**query), chunks=chunk), inputs
     _refuse(chosen, ONLY_STAC, "--stac")
-    opened = open_cube(files, bands=names_of(source.bands), **query, chunks=chunk)
-    return opened, [*(str(path.resolve()) for path in files), *filter(None, (source.bbox, source.dates))]
+    opened = open_cube(files, bands=names_of(source.bands), **query, chunks=chunk, start=source.start, step=source.step)
+    told = (source.bbox, source.dates, source.start, source.step)
+    return opened, [*(str(path.resolve()) for path in files), *filter(None, told)]
 
 
 def _refuse(chosen: Mapping[str, Any], names: Iterable[str], purpose: str) -> None:
@@ -181,7 +203,7 @@ def _read_reference(shown: ShownGroup, labels: list[str], cube: Any) -> Any:
     return read_reference(shown.reference, codes, cube, variable=shown.reference_variable)
 
 
-def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any) -> None:
+def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any, own: "OwnFiles") -> None:
     """Print what was mapped, compare it with a reference, and write its files."""
     from ..maps import compare, reject, write_map
 
@@ -196,7 +218,8 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
         exported[name] = mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore")
         if shown.reject is not None:
             exported[name] = reject(exported[name], shown.reject)
-    written = write_map(exported.get("", exported), output, png=shown.png, progress=show_progress())
+    settings: dict[str, Any] = {"png": shown.png, "overwrite": shown.overwrite, "own": own}
+    written = write_map(exported.get("", exported), output, **settings, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
 
 

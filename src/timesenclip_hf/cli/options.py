@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from ..models.timesenclip.options_timesenclip import SeriesOptions
     from ..runtimes.options import ComputeOptions
 
 LabelsOption = Annotated[
@@ -23,13 +24,29 @@ Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoin
 Template = Annotated[
     list[str] | None, typer.Option(help='Prompt with {} for the class name, such as "a photo of {}."; may be repeated.')
 ]
-Year = Annotated[int | None, typer.Option(help="Calendar year; the one with the most observed months when left out.")]
+Year = Annotated[
+    int | None, typer.Option(help="Calendar year; the twelve months with most observed ones when left out.")
+]
 Offset = Annotated[float | None, typer.Option(help="Subtracted from digital numbers: 1000 from baseline 04.00 on.")]
 Device = Annotated[str | None, typer.Option(help='Where to compute, such as "cuda".')]
 Bands = Annotated[str | None, typer.Option(help="Names of bands that the files leave unnamed, with commas.")]
 CRS = Annotated[str | None, typer.Option(help="Coordinate reference system where the files name none.")]
 
-Output = Annotated[Path, typer.Option(help="Folder to write; an import that was stopped goes on there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already under such a name.")]
+
+
+def check_dataset_folder(output: Path) -> Path:
+    """Refuse the folder of a dataset before the work where it cannot be written."""
+    from ..data.engine.shards import check_import_folder
+
+    check_import_folder(output)
+    return output
+
+
+Output = Annotated[
+    Path,
+    typer.Option(help="Folder to write; an import that was stopped goes on there.", callback=check_dataset_folder),
+]
 Composite = Annotated[
     str, typer.Option(help="median (masked, of each month), timesenclip (upstream's) or none (every acquisition).")
 ]
@@ -37,11 +54,42 @@ Workers = Annotated[int, typer.Option(help="Processes.")]
 
 
 @dataclass(frozen=True)
-class ReadingGroup:
-    """Options of a command that reads series of digital numbers."""
+class StepsGroup:
+    """Options of a command that reads numbered time steps."""
+
+    start: Annotated[str | None, typer.Option(help="Date of the first of numbered steps, 2018-01-01.")] = None
+    step: Annotated[
+        str | None, typer.Option(help="From one to the next: month, half-month, dekad, week, or days such as 16days.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class ReadingGroup(StepsGroup):
+    """Options of a command that reads series."""
 
     year: Year = None
+    season: Annotated[str | None, typer.Option(help="Month in which twelve months begin, instead of a year.")] = None
+    units: Annotated[
+        Literal["auto", "dn", "reflectance", "percent"],
+        typer.Option(help="dn is reflectance times 10,000; told from the values when left out."),
+    ] = "auto"
     offset: Offset = None
+    minimum_months: Annotated[
+        int, typer.Option(help="Clear calendar months without which a series has no class, or is left out.")
+    ] = 1
+    missing_bands: Annotated[
+        Literal["fill", "estimate", "mask", "error"] | None,
+        typer.Option(
+            help="fill takes B8A for B08 and the reverse; estimate also B05 to B07 by a regression; mask is for "
+            "checkpoints trained with bands dropped; error refuses. The checkpoint's way when left out."
+        ),
+    ] = None
+
+    def to_series_options(self) -> "SeriesOptions":
+        """Return what the package's functions take."""
+        from ..models.timesenclip.options_timesenclip import SeriesOptions
+
+        return SeriesOptions(**{field.name: getattr(self, field.name) for field in fields(ReadingGroup)})
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import Device, Model, Template, model_of, show_progress
+from .options import Device, Model, Template, check_dataset_folder, model_of, show_progress
 
 
 def index_(
     dataset: Annotated[str, typer.Argument(help="Folder or Hub id of a dataset, whose points shall be found.")],
-    output: Annotated[Path, typer.Option(help="Folder of the index; a call that was stopped goes on there.")],
+    output: Annotated[
+        Path,
+        typer.Option(help="Folder of the index; a call that was stopped goes on there.", callback=check_dataset_folder),
+    ],
     split: Annotated[str, typer.Option(help='Of the dataset; "all" for every split.')] = "all",
     model: Model = None,
     device: Device = None,

@@ -9,6 +9,7 @@ from .options import (
     ComputeGroup,
     LabelsOption,
     Model,
+    Overwrite,
     ReadingGroup,
     Template,
     model_of,
@@ -25,6 +26,7 @@ def classify(
     reading: ReadingGroup,
     compute: ComputeGroup,
     output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None,
+    overwrite: Overwrite = False,
     model: Model = None,
     template: Template = None,
     top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None,
@@ -33,18 +35,21 @@ def classify(
     """Classify the series of a table."""
     from ..classification import PixelClassifier
     from ..data.sources.tables import read_table, write_scores
-    from ..models.timesenclip.options_timesenclip import SeriesOptions
+    from ..models.timesenclip.options_timesenclip import take_steps
+    from ..outputs import check_file
 
     if top_k is not None and top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {top_k}.")
-    series = read_table(table, id_column=id_column)
+    if output is not None:
+        check_file(output, overwrite=overwrite, inputs=[table])
+    steps, options = take_steps(reading.to_series_options())
+    series = read_table(table, id_column=id_column, steps=steps)
     names, prompts = read_label_option(labels), template or None
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
-    options = SeriesOptions(year=reading.year, offset=reading.offset)
     scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if output is not None:
-        write_scores(output, series.ids, classifier.labels, scores, top_k=top_k)
+        write_scores(output, series.ids, classifier.labels, scores, top_k=top_k, overwrite=overwrite)
         typer.echo(f"wrote {output}")
 
 

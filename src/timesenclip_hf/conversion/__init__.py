@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..outputs import CHECKPOINT_FILES, check_folder
 from .senclip import convert_senclip, holds_clip
 from .timesenclip import convert_timesenclip, encoder_prefix, read_upstream_encoder
 from .upstream import ConversionReport, read_upstream
@@ -20,6 +21,7 @@ def convert(
     num_attention_heads: int | None = None,
     vision_tower: bool = True,
     revision: str | None = None,
+    overwrite: bool = False,
 ) -> ConversionReport:
     """Convert a checkpoint of either paper, told by its keys.
 
@@ -33,15 +35,18 @@ def convert(
         num_attention_heads: of TimeSenCLIP, where the file does not tell and it is not the release's 8.
         vision_tower: of TimeSenCLIP, keep CLIP's vision tower, for ground photos; of SenCLIP it is what was trained.
         revision: of the Hub repository of `checkpoint`.
+        overwrite: replace a folder that holds a checkpoint and nothing else.
 
     Raises:
+        OSError: the output cannot be written, or is there already and not to be replaced.
         FileNotFoundError: no such file.
         ValueError: the file cannot be converted, its keys are of neither paper, or it has no use for an option.
     """
+    check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
     upstream = read_upstream(checkpoint, revision)
     if encoder_prefix(upstream.weights) is not None:
         sizes: dict[str, Any] = {"band_order": band_order, "num_attention_heads": num_attention_heads}
-        return convert_timesenclip(upstream, clip, output, **sizes, vision_tower=vision_tower)
+        return convert_timesenclip(upstream, clip, output, **sizes, vision_tower=vision_tower, overwrite=overwrite)
     if not holds_clip(upstream.weights):
         raise ValueError(
             f"{checkpoint} holds neither a TimeSenCLIP encoder nor a CLIP in OpenAI's layout, as SenCLIP's checkpoints "
@@ -56,4 +61,4 @@ def convert(
         raise ValueError(
             f"{checkpoint} is SenCLIP's, a complete CLIP that reads red, green and blue: drop the {option}."
         )
-    return convert_senclip(upstream, clip, output)
+    return convert_senclip(upstream, clip, output, overwrite=overwrite)

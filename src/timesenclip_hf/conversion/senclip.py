@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
-from ..files import first_line
+from ..files import first_line, whole_folder
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
+from ..outputs import CHECKPOINT_FILES, check_folder
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 KEY_TABLE = KeyTable("senclip")
@@ -20,7 +21,9 @@ HEAD_WIDTH = 64
 _VIT, _RESNET = "visual.conv1.weight", "visual.layer1.0.conv1.weight"
 
 
-def convert_senclip(checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path) -> ConversionReport:
+def convert_senclip(
+    checkpoint: str | Path | UpstreamFile, clip: str | Path, output: str | Path, *, overwrite: bool = False
+) -> ConversionReport:
     """Write a stock `CLIPModel`, its tokenizer and its image processor from an upstream ViT-B/32 checkpoint.
 
     Any ViT of OpenAI's layout will do; sizes are read from the shapes, and the activation is OpenAI's quick GELU. Keys
@@ -32,15 +35,15 @@ def convert_senclip(checkpoint: str | Path | UpstreamFile, clip: str | Path, out
         clip: folder or Hub id of a CLIP checkpoint: its tokenizer, and its text tower and temperature where the file
             has the vision tower alone.
         output: folder to write.
+        overwrite: replace a folder that holds a checkpoint and nothing else.
 
     Raises:
+        OSError: the output cannot be written, or is there already and not to be replaced.
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, a ResNet, an unknown or missing key, shapes that do not
             fit, or a CLIP checkpoint that cannot be read or is of another joint space.
     """
-    output = Path(output)
-    if output.is_file():
-        raise ValueError(f"The output must be a folder, {output} is a file.")
+    check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
     file = read_upstream(checkpoint)
     upstream = _find_clip(file)
     try:
@@ -55,14 +58,15 @@ def convert_senclip(checkpoint: str | Path | UpstreamFile, clip: str | Path, out
             f"The tokenizer of {clip} has {len(tokenizer)} tokens, the text tower {tokens}: give the CLIP checkpoint "
             "that SenCLIP started from (ViT-B/32)."
         )
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
-    SenCLIPImageProcessor.for_clip(model).to_clip().save_pretrained(output)
+    with whole_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        SenCLIPImageProcessor.for_clip(model).to_clip().save_pretrained(partial)
     vision = model.config.vision_config
     return ConversionReport(
         checkpoint=file.name,
         clip=str(clip),
-        output=output,
+        output=Path(output),
         prefix=upstream.prefix,
         description=(
             f"CLIPModel: {model.num_parameters():,} parameters; ViT of {vision.num_hidden_layers} layers of width "

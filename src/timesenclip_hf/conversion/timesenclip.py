@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer
 
-from ..files import first_line
+from ..files import first_line, whole_folder
 from ..models.timesenclip.bands_timesenclip import BANDS, canonical_band
 from ..models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
 from ..models.timesenclip.feature_extraction_timesenclip import (
@@ -20,6 +20,7 @@ from ..models.timesenclip.feature_extraction_timesenclip import (
 from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+from ..outputs import CHECKPOINT_FILES, check_folder
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 # Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for
@@ -44,6 +45,7 @@ def convert_timesenclip(
     band_order: Sequence[str] | None = None,
     num_attention_heads: int | None = None,
     vision_tower: bool = True,
+    overwrite: bool = False,
 ) -> ConversionReport:
     """Write a checkpoint of this package from upstream's encoder and a CLIP checkpoint.
 
@@ -58,15 +60,15 @@ def convert_timesenclip(
         num_attention_heads: the one size that the shapes do not tell; what the file's `hyper_parameters` say, or 8 as
             in the release, when left out.
         vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
+        overwrite: replace a folder that holds a checkpoint and nothing else.
 
     Raises:
+        OSError: the output cannot be written, or is there already and not to be replaced.
         FileNotFoundError: no such file.
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, sizes that do not fit, or a
             CLIP checkpoint that cannot be read.
     """
-    output = Path(output)
-    if output.is_file():
-        raise ValueError(f"The output must be a folder, {output} is a file.")
+    check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
     bands = tuple(map(canonical_band, band_order or BANDS))
     if len(set(bands)) < len(bands):
         raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
@@ -77,12 +79,13 @@ def convert_timesenclip(
         processor = _build_processor(str(clip), bands)
     except OSError as error:
         raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
-    model.save_pretrained(output)
-    processor.save_pretrained(output)
+    with whole_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES) as partial:
+        model.save_pretrained(partial)
+        processor.save_pretrained(partial)
     return ConversionReport(
         checkpoint=file.name,
         clip=str(clip),
-        output=output,
+        output=Path(output),
         prefix=upstream.prefix,
         description=(
             _sizes(upstream.pixel_model),

@@ -11,7 +11,6 @@ import csv
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -194,10 +193,13 @@ def split_rows(splits: Mapping[str, str], point_ids: Sequence[str]) -> dict[str,
     return {name: np.flatnonzero(names == name) for name in dict.fromkeys(splits.values())}
 
 
-def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str]) -> None:
-    """Write point id and split as CSV, sorted by id, so that equal splits give equal files."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str], *, overwrite: bool = False) -> None:
+    """Write point id and split as CSV, sorted by id, so that equal splits give equal files.
+
+    Raises:
+        FileExistsError: a file is there already, and not to be replaced.
+    """
+    with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([MANIFEST_COLUMNS, *sorted(splits.items())])
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..files import whole_file
+from ..files import whole_file, whole_folder
 from ..models.timesenclip.encoding_timesenclip import encode
+from ..outputs import CHECKPOINT_FILES
 from .baselines import ImageModel
 from .calibration import Calibration, store_calibration
 from .embedded import Encode
@@ -24,6 +25,7 @@ from .measurement import Measurement
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
 from .report.reading import drawn_entries, figure, runs_of
+from .report.writing import answers
 from .sets.images import ImageSet
 
 VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", "scipy")
@@ -92,8 +94,13 @@ def evaluate_images(
     )
 
 
-def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str | os.PathLike[str]) -> None:
-    """Write the first checkpoint of an evaluation, with the one calibration that was fitted, or raise ValueError."""
+def save_calibrated(
+    checkpoint: Checkpoint, evaluation: Evaluation, folder: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
+    """Write the first checkpoint of an evaluation, with the one calibration that was fitted, or raise ValueError.
+
+    A folder with another checkpoint is replaced with `overwrite` only, one that holds anything else never.
+    """
     fitted = evaluation.calibrations
     if len(fitted) != 1:
         raise ValueError(
@@ -101,8 +108,9 @@ def save_calibrated(checkpoint: Checkpoint, evaluation: Evaluation, folder: str 
             'with the suite "calibration".'
         )
     store_calibration(checkpoint.model, next(iter(fitted.values())))
-    checkpoint.model.save_pretrained(folder)
-    checkpoint.processor.save_pretrained(folder)
+    with whole_folder(folder, overwrite=overwrite, names=CHECKPOINT_FILES) as partial:
+        checkpoint.model.save_pretrained(partial)
+        checkpoint.processor.save_pretrained(partial)
 
 
 def average_runs(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -144,8 +152,12 @@ def _average(values: Sequence[Any], path: str) -> Any:
     return first
 
 
-def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the figures of results as JSON, rounded to six digits, a line for each dictionary without another."""
+def write_record(results: Mapping[str, Any], path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write the figures of results as JSON, rounded to six digits, a line for each dictionary without another.
+
+    A file that is there is replaced with `overwrite`, or where it records what answers the same `asked`.
+    """
+    overwrite = overwrite or answers(Path(path), results.get("asked"))
     runs = []
     for run in runs_of(results):
         drawn = drawn_entries(run)
@@ -157,8 +169,7 @@ def write_record(results: Mapping[str, Any], path: str | os.PathLike[str]) -> No
     rounded = json.loads(json.dumps({**results, "runs": runs}), parse_float=lambda number: round(float(number), 6))
     text = json.dumps(rounded, indent=1, ensure_ascii=False)
     text = re.sub(r"\{[^{}\[\]]*\}", lambda flat: re.sub(r"\s*\n\s*", " ", flat[0]), text)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
+    with whole_file(path, overwrite=overwrite) as partial:
         partial.write_text(text + "\n", encoding="utf-8")
 
 

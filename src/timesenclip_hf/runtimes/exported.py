@@ -11,6 +11,7 @@ import torch
 from ..extras import needs_extra
 from ..files import weights_hash, whole_file
 from ..models.timesenclip.encoding_timesenclip import check_precision, encode, precision_name
+from ..outputs import check_file
 from .engines import RuntimeTower
 from .int8 import calibration_features, quantise_onnx
 from .onnx_model import make_onnx
@@ -44,19 +45,21 @@ def export_tower(
     *,
     quantize: str | None = None,
     calibration: Any | None = None,
+    overwrite: bool = False,
 ) -> ExportReport:
     """Write the pixel tower of a checkpoint as an ONNX file that ONNX Runtime and OpenVINO read.
 
     Args:
         model: a [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`].
         feature_extractor: of the checkpoint.
-        output: ends in .onnx; a file there is replaced once the new one is finished.
+        output: ends in .onnx.
         quantize: "int8", or float32 when left out.
         calibration: series that int8 is calibrated on, as the feature extractor takes many; or else simulated ones.
+        overwrite: replace a file that is there, once the new one is finished.
 
     Raises:
         ValueError: an argument cannot be used, or the result is not near enough to PyTorch's; nothing is written then.
-        FileNotFoundError: the output's folder is missing.
+        OSError: the output cannot be written, or is there already and not to be replaced.
         ImportError: the extra is not installed.
     """
     path, precision = Path(output), quantize or "float32"
@@ -66,8 +69,7 @@ def export_tower(
         raise ValueError(f"`quantize` must be int8 or left out, got {quantize!r}.")
     if calibration is not None and quantize is None:
         raise ValueError("`calibration` is for int8: ask for quantize int8, or leave it out.")
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"No such folder: {path.absolute().parent}.")
+    check_file(path, overwrite=overwrite)
     tower = getattr(model, "pixel_model", model)
     exported = make_onnx(tower)
     with needs_extra("export"):
@@ -90,7 +92,7 @@ def export_tower(
     onnx.helper.set_model_props(exported, metadata)
     content = exported.SerializeToString()
     figures = {runtime: _check(tower, content, runtime, precision, features) for runtime in EXPORT_RUNTIMES}
-    with whole_file(path) as partial:
+    with whole_file(path, overwrite=overwrite) as partial:
         partial.write_bytes(content)
     return ExportReport(path, precision, figures)
 

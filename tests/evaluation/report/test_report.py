@@ -213,7 +213,7 @@ def test_what_is_drawn_is_the_first_full_raw_entry_and_not_the_best(tables, tmp_
     summary = section(read(tmp_path)[1], "## Summary")
     assert "0.990" in summary  # now the first with all months
     tables["tasks"] = tables["tasks"][::-1]
-    write_report(tables, tmp_path)
+    write_report(tables, tmp_path, overwrite=True)
     assert "0.750" in section(read(tmp_path)[1], "## Summary")
 
 

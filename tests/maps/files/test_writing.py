@@ -10,9 +10,10 @@ from rasterio.transform import from_origin
 
 from tests.support.small_cubes import CRS, small_cube
 from tests.support.small_maps import make_map
-from timesenclip_hf.maps import MapRun, map_cube, open_cube, write_map
+from timesenclip_hf.maps import MapRun, map_cube, open_cube, write_map, write_png
 from timesenclip_hf.maps.files import geotiff
 from timesenclip_hf.maps.making.blocks import embeddings_to_int8
+from timesenclip_hf.outputs import OwnFiles
 
 
 @pytest.mark.parametrize("chunks", [{"y": 30, "x": 70}, {"y": 700, "x": 550}, {"y": (400, 200, 100), "x": -1}])
@@ -38,7 +39,7 @@ def test_embeddings_lie_in_a_zarr_store_with_their_place(tmp_path, lazy):
     codes, scale = embeddings_to_int8(embeds)
     mapped = mapped.assign(embeddings=(("y", "x", "feature"), codes), embedding_scale=(("y", "x"), scale))
     for _ in range(2):  # what is there is replaced
-        write_map(mapped.chunk(y=4, x=2) if lazy else mapped, tmp_path / "map.tif")
+        write_map(mapped.chunk(y=4, x=2) if lazy else mapped, tmp_path / "map.tif", overwrite=True)
     stored = xr.open_zarr(tmp_path / "map_embeddings.zarr", decode_coords="all", consolidated=False)
     assert stored.rio.crs == CRS
     assert stored["embeddings"].dtype == np.int8
@@ -63,11 +64,34 @@ def test_label_sets_have_their_names_in_the_files_and_one_page(tmp_path):
         np.testing.assert_array_equal(raster.read(1), maps["land cover"]["class"])
 
 
-def test_a_south_up_grid_and_a_lone_pixel_keep_their_place(tmp_path):
+@pytest.mark.parametrize("lazy", [False, True])
+def test_north_is_up_in_all_files_however_the_rows_and_columns_of_a_map_run(tmp_path, lazy):
     mapped = make_map()
-    write_map(mapped.isel(y=slice(None, None, -1)), tmp_path / "south.tif")
-    with rasterio.open(tmp_path / "south.tif") as raster:
-        assert raster.transform == rasterio.Affine(10, 0, 500_000, 0, 10, 5_599_940)
+    turned = mapped.isel(y=slice(None, None, -1), x=slice(None, None, -1))
+    write_map(mapped, tmp_path / "north.tif")
+    write_map(turned.chunk({"y": 4, "x": 3}) if lazy else turned, tmp_path / "south.tif")
+    for name in ("map.tif", "map_scores.tif"):
+        files = [tmp_path / name.replace("map", which) for which in ("north", "south")]
+        with rasterio.open(files[0]) as north, rasterio.open(files[1]) as south:
+            assert south.transform == north.transform == rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)
+            np.testing.assert_array_equal(south.read(), north.read())
+    pages = [(tmp_path / f"{which}.html").read_text() for which in ("north", "south")]
+    pictures = [re.findall(r'base64,([^"]+)', page) for page in pages]
+    assert pictures[0] == pictures[1] != []
+    write_png(mapped, tmp_path / "drawn_north.png")
+    write_png(turned, tmp_path / "drawn_south.png")
+    assert (tmp_path / "drawn_south.png").read_bytes() == (tmp_path / "drawn_north.png").read_bytes()
+
+
+def test_a_single_row_from_south_to_north_keeps_its_place(tmp_path):
+    row = make_map().isel(y=[2]).rio.write_transform(rasterio.Affine(10, 0, 500_000, 0, 10, 5_599_970))
+    write_map(row, tmp_path / "row.tif")
+    with rasterio.open(tmp_path / "row.tif") as raster:
+        assert raster.transform == rasterio.Affine(10, 0, 500_000, 0, -10, 5_599_980)
+
+
+def test_a_lone_pixel_keeps_its_place(tmp_path):
+    mapped = make_map()
     lone = mapped.isel(y=[2], x=[3])
     with pytest.raises(ValueError, match="is a single pixel and nothing tells its size"):
         write_map(lone, tmp_path / "lone.tif")
@@ -119,8 +143,9 @@ def test_a_folder_that_is_no_store_of_embeddings_is_not_replaced_by_one(tmp_path
     (tmp_path / "map_embeddings.zarr").mkdir()
     (tmp_path / "map_embeddings.zarr" / "diary.txt").write_text("mine")
     mapped = make_map().assign(embeddings=(("y", "x", "feature"), np.zeros((6, 5, 8), np.float16)))
-    with pytest.raises(FileExistsError, match="give another folder, or remove it"):
-        write_map(mapped, tmp_path / "map.tif")
+    for overwrite, sentence in ((False, "is there already"), (True, r"holds diary\.txt, which such a command does not")):
+        with pytest.raises(FileExistsError, match=sentence):
+            write_map(mapped, tmp_path / "map.tif", overwrite=overwrite)
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["map_embeddings.zarr", "diary.txt"]
 
 
@@ -152,6 +177,31 @@ def test_a_map_that_cannot_be_read_to_its_end_leaves_what_was_there(tmp_path, mo
 
     broken = mapped.chunk(y=4, x=4)
     broken["entropy"] = broken["entropy"].copy(data=broken["entropy"].data.map_blocks(fail, dtype=np.float32))
-    with pytest.raises(OSError, match="no space left"):
-        write_map(broken, tmp_path / "map.tif")
+    with pytest.raises(OSError, match="There is no space left on the disk of .* what was there is unchanged"):
+        write_map(broken, tmp_path / "map.tif", overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+ALL_FILES = ("map.tif", "map.tif.aux.xml", "map_scores.tif", "map_stac.json", "map.png", "map.html")
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
+def test_a_file_of_somebody_else_is_replaced_only_where_that_is_asked_for(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FileExistsError, match=rf"{name} is there already: give another name, or overwrite it"):
+        write_map(make_map(), tmp_path / "map.tif")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: "mine"}
+    write_map(make_map(), tmp_path / "map.tif", overwrite=True)
+    assert {path.name for path in tmp_path.iterdir()} == {*ALL_FILES}
+    assert (tmp_path / name).read_bytes() != b"mine"
+
+
+def test_a_run_replaces_the_files_that_it_wrote_until_somebody_changes_one(tmp_path):
+    run = tmp_path / "map.run"
+    run.mkdir()
+    for seed in (1, 2):
+        write_map(make_map(seed=seed), tmp_path / "map.tif", own=OwnFiles(run / "written.json"))
+    (tmp_path / "map.html").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"map\.html is there already"):
+        write_map(make_map(), tmp_path / "map.tif", own=OwnFiles(run / "written.json"))
+    assert (tmp_path / "map.html").read_text() == "mine"

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ...extras import needs_extra
+from ...locks import Hold
+from ...outputs import check_run_folder
 from .fetching import Connections, LastingError, PassingError, fetch_photo, photo_fault, tag_file
 
 with needs_extra("data"):
@@ -122,13 +124,14 @@ def download_photos(
         progress: show a bar.
 
     Raises:
+        OSError: the folder cannot be written, or another process writes to it.
         ValueError: an address that is not http(s), or a path that leaves the folder.
     """
     wanted = {photo.path: photo for photo in map(_check_request, photos)}
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_run_folder(folder)
     bar = tqdm(wanted.values(), desc="photos", unit="photo", disable=not progress)
-    with ChecksumFile(folder) as checksums, bar:
+    with Hold(folder), ChecksumFile(folder) as checksums, bar:
         work = _Download(iter(bar), folder, checksums, options)
         with ThreadPoolExecutor(options.workers) as executor:
             futures = [executor.submit(work.run) for _ in range(options.workers)]

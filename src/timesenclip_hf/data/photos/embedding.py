@@ -10,8 +10,10 @@ An embedding is CLIP's projected image embedding as the model gives it, not norm
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...files import first_line, weights_hash
+from ...locks import Hold
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
 from .fetching import UNREADABLE, photo_fault
@@ -139,6 +142,7 @@ def embed_photos(
 
     Raises:
         FileNotFoundError: no such folder of photos.
+        OSError: the output cannot be written, or another run writes to it.
         ValueError: a size that is not positive, no photos, or shards of other photos or weights in the output.
     """
     rank, num_ranks = share
@@ -150,27 +154,47 @@ def embed_photos(
     num_shards = -(-len(photos) // shard_size)
     weights, dtype = weights_hash(encoder.model.state_dict()), str(encoder.model.dtype).removeprefix("torch.")
     plan = {"photos": _digest(Path(folder), photos), "weights": weights, "dtype": dtype, "size": encoder.size}
-    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
-    missing = {
-        file: range(index * shard_size, min((index + 1) * shard_size, len(photos)))
-        for index in range(rank, num_shards, num_ranks)
-        if not (file := shard_file(target, index, num_shards)).exists()
-    }
-    starts = [(rows, start) for rows in missing.values() for start in range(0, len(rows), batch_size)]
+    # The first process holds the folder for all of its run.
+    with Hold(target) if rank == 0 else nullcontext():
+        open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
+        missing = {
+            file: photos[index * shard_size : (index + 1) * shard_size]
+            for index in range(rank, num_shards, num_ranks)
+            if not (file := shard_file(target, index, num_shards)).exists()
+        }
+        with tqdm(total=sum(map(len, missing.values())), desc="photos", unit="photo", disable=not progress) as bar:
+            _write_shards(Path(folder), missing, encoder, batch_size, workers, bar)
+
+
+def _write_shards(
+    folder: Path,
+    missing: Mapping[Path, Sequence[PhotoFile]],
+    encoder: PhotoEncoder,
+    batch_size: int,
+    workers: int,
+    bar: "tqdm[object]",
+) -> None:
+    """Embed the photos of the shards that are missing, and write each shard when its last photo is embedded."""
+    wanted = list(chain.from_iterable(missing.values()))
+    ends = list(accumulate(map(len, missing.values()), initial=0))
+    batches = [
+        list(range(start, min(start + batch_size, end)))
+        for first, end in pairwise(ends)
+        for start in range(first, end, batch_size)
+    ]
     prepared: Any = DataLoader(
-        _PreparedPhotos(Path(folder), photos, encoder.processor),  # type: ignore[arg-type]  # no subclass
-        batch_sampler=[list(rows[start : start + batch_size]) for rows, start in starts],
+        _PreparedPhotos(folder, wanted, encoder.processor),  # type: ignore[arg-type]  # no subclass
+        batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
     )
-    with tqdm(total=sum(map(len, missing.values())), desc="photos", unit="photo", disable=not progress) as bar:
-        embedded = _embed_batches(encoder, prepared, bar)
-        for file, rows in missing.items():
-            results = [(photos[row], *next(embedded)) for row in rows]
-            done = [photo for photo, _, fault in results if fault is None]
-            vectors = np.array([vector for _, vector, fault in results if fault is None], dtype=np.float32)
-            skipped = [(photo, fault) for photo, _, fault in results if fault is not None]
-            write_shard(file, done, vectors.reshape(-1, encoder.size), skipped)
+    embedded = _embed_batches(encoder, prepared, bar)
+    for file, photos in missing.items():
+        results = [(photo, *next(embedded)) for photo in photos]
+        done = [photo for photo, _, fault in results if fault is None]
+        vectors = np.array([vector for _, vector, fault in results if fault is None], dtype=np.float32)
+        skipped = [(photo, fault) for photo, _, fault in results if fault is not None]
+        write_shard(file, done, vectors.reshape(-1, encoder.size), skipped)
 
 
 def _digest(folder: Path, photos: Sequence[PhotoFile]) -> str:

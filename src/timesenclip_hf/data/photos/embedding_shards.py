@@ -16,6 +16,8 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import whole_file, write_json
+from ...locks import Hold
+from ...outputs import check_content, check_run_folder
 from ..engine.content import content_hash
 from ..engine.reports import Problem, check_identity, count_reasons
 from ..schema import photo_feature
@@ -60,15 +62,13 @@ def open_output(folder: Path, plan: Mapping[str, Any]) -> None:
 
     Every process of a run comes here.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_run_folder(folder)
     file = folder / PLAN_FILE
     if file.exists():
         check_identity(folder, json.loads(file.read_text(encoding="utf-8")), plan, "embeddings with other")
     else:
-        # Not `whole_file`, whose partial file the processes would share.
-        partial = folder / f".{PLAN_FILE}.{os.getpid()}"
-        partial.write_text(json.dumps(plan), encoding="utf-8")
-        partial.replace(file)
+        check_content(folder, [PLAN_FILE, "embeddings-*.parquet"])
+        write_json(file, plan)
 
 
 def shard_file(folder: Path, index: int, num_shards: int) -> Path:
@@ -84,7 +84,7 @@ def write_shard(
     table = pa.Table.from_pylist([photo._asdict() for photo in photos], schema=_SCHEMA)
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
     table = table.append_column("embedding", column).replace_schema_metadata({"problems": json.dumps(problems)})
-    with whole_file(file) as partial:
+    with whole_file(file, overwrite=True) as partial:
         pq.write_table(table, partial, row_group_size=10_000)
 
 
@@ -101,7 +101,8 @@ def finish_embeddings(output: str | os.PathLike[str]) -> EmbeddingReport:
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     digest = content_hash(batch for file in files for batch in pq.ParquetFile(file).iter_batches())
     report = EmbeddingReport(str(folder), rows, plan["size"], problems, digest)
-    write_json(folder / REPORT_FILE, {**asdict(report), "counts": count_reasons(problems), "plan": plan})
+    with Hold(folder):
+        write_json(folder / REPORT_FILE, {**asdict(report), "counts": count_reasons(problems), "plan": plan})
     return report
 
 

@@ -5,7 +5,7 @@ its bytes, are added. A photo that cannot be read stays a reference, and is coun
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...locks import Hold
 from ..engine.reports import ImportReport, Problem
-from ..engine.shards import ImportPart, Row, import_parts
+from ..engine.shards import ImportPart, Row, check_import_folder, import_parts
 from ..schema import DIRECTIONS, SERIES_COLUMNS, UNKNOWN, build_features, classes_of_codes, photo_feature
 from ..sources.countries import nuts0
 from ..sources.lucas import (
@@ -28,7 +29,7 @@ from ..sources.lucas import (
     photo_path,
     photo_requests,
 )
-from .download import download_photos
+from .download import PhotoRequest, download_photos
 from .fetching import photo_fault
 
 with needs_extra("data"):
@@ -93,6 +94,7 @@ def pair_lucas(
         progress: show bars.
 
     Raises:
+        OSError: the folder cannot be written, or another process writes to it.
         ValueError: neither series nor survey, or points without id and year.
         FileNotFoundError: no such folder of photos.
     """
@@ -102,31 +104,41 @@ def pair_lucas(
         raise ValueError(f"The series need the columns point_id and year, got {', '.join(series.column_names)}.")
     if photos.folder is not None and not photos.download and not os.path.isdir(photos.folder):
         raise FileNotFoundError(f"No such folder of photos: {photos.folder}.")
-    points, problems = _points_of(series, survey)
-    if photos.download:
-        requests = photo_requests(points, photos.directions, base_url=photos.base_url)
-        failed = download_photos(requests, photos.folder or "", progress=progress).failed
-        missing = [(reason, name) for reason, names in failed.items() for name in names]
-        problems += [Problem("photo not downloaded", source=name, detail=why, skipped=False) for why, name in missing]
-    fingerprint = None if series is None else series._fingerprint
-    identity = {"kind": "lucas", "series": fingerprint, "points": len(points), "photos": photos.folder}
-    identity |= {"directions": "".join(photos.directions)}
-    identity |= {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
-    features = build_features(photos=False) if series is None else series.features
-    if series is None:
-        features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}
-    size = ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART
-    tasks = [(start, points[start : start + size]) for start in range(0, len(points), size)]
-    return import_parts(
-        output,
-        [ImportPart(task, len(task[1])) for task in tasks],
-        partial(_read_part, series, photos),
-        Features({**features, "photos": photo_feature()}),
-        identity=identity,
-        problems=problems,
-        workers=workers,
-        progress=progress,
-    )
+    check_import_folder(output)
+    with Hold(output):  # photos are downloaded first
+        points, problems = _points_of(series, survey)
+        if photos.download:
+            requests = photo_requests(points, photos.directions, base_url=photos.base_url)
+            failed = download_photos(requests, photos.folder or "", progress=progress).failed
+            missing = [(reason, name) for reason, names in failed.items() for name in names]
+            problems += [
+                Problem("photo not downloaded", source=name, detail=why, skipped=False) for why, name in missing
+            ]
+        fingerprint = None if series is None else series._fingerprint
+        identity = {"kind": "lucas", "series": fingerprint, "points": len(points), "photos": photos.folder}
+        identity |= {"directions": "".join(photos.directions)}
+        identity |= {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
+        features = build_features(photos=False) if series is None else series.features
+        if series is None:
+            features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}
+        size = ROWS_PER_PART_WITH_BYTES if photos.embed_bytes else ROWS_PER_PART
+        tasks = [(start, points[start : start + size]) for start in range(0, len(points), size)]
+        return import_parts(
+            output,
+            [ImportPart(task, len(task[1])) for task in tasks],
+            partial(_read_part, series, photos),
+            Features({**features, "photos": photo_feature()}),
+            identity=identity,
+            problems=problems,
+            workers=workers,
+            progress=progress,
+        )
+
+
+def _download(requests: Iterable[PhotoRequest], photos: PhotoOptions, progress: bool) -> list[Problem]:
+    failed = download_photos(requests, photos.folder or "", progress=progress).failed
+    missing = [(reason, name) for reason, names in failed.items() for name in names]
+    return [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for reason, name in missing]
 
 
 def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[SurveyPoint], list[Problem]]:

@@ -1,6 +1,7 @@
 """Write results to a folder: as they are, as markdown, and as one HTML page."""
 
 import html
+import json
 import math
 import os
 import re
@@ -12,12 +13,14 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...files import whole_file, write_json
+from ...files import whole_files, write_json
+from ...outputs import check_file, check_run_folder
 from . import pictures, reading, tables
 from .pictures import EvaluatedSamples, Picture
 from .reading import ResultEntry, complete_runs, drawn_entries, slug
 
 PICTURES = "figures"
+FILES = ("results.json", "report.md", "report.html")
 SUITES = {
     "retrieval": "Retrieval",
     "robustness": "Robustness",
@@ -29,7 +32,11 @@ TITLES = SUITES | {"reliability": "Reliability", "map": "Map of errors", "sample
 
 
 def write_report(
-    results: ResultEntry, folder: str | os.PathLike[str], samples: Sequence[EvaluatedSamples] = ()
+    results: ResultEntry,
+    folder: str | os.PathLike[str],
+    samples: Sequence[EvaluatedSamples] = (),
+    *,
+    overwrite: bool = False,
 ) -> Path:
     """Write `results.json`, `report.md` with its pictures in `figures/`, and `report.html` with everything inside.
 
@@ -37,17 +44,20 @@ def write_report(
 
     Args:
         results: of the harness: one run, or several under `runs`.
-        folder: made where it is absent; files of an earlier report are replaced.
+        folder: made where it is absent.
         samples: what entries answer for each sample, for maps of errors, sample series and reliability diagrams.
+        overwrite: replace the files of another report; those of one with the same `asked` in its results always are.
 
     Returns:
         The path of `report.html`.
 
     Raises:
+        OSError: a file cannot be written, or is there already and not to be replaced.
         ValueError: no results of an evaluation, scores of unknown kind, or samples of no run.
     """
     results = _plain(results)
     runs = complete_runs(results)
+    replaced = check_report(folder, overwrite=overwrite, asked=results.get("asked"))
     names = [run["dataset"].get("name") for run in runs]
     lost = next((each.samples.name for each in samples if each.samples.name not in names), None)
     if lost is not None:
@@ -64,19 +74,51 @@ def write_report(
         "shown_samples": pictures.SHOWN_SAMPLES,
         "titles": TITLES,
     }
-    target = Path(folder)
-    (target / PICTURES).mkdir(parents=True, exist_ok=True)
-    for chapter in chapters:
-        for drawn in (*(drawn for _, drawn in chapter["tasks"]), *chapter["drawn"].values()):
-            for picture in drawn:
-                (target / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
-    write_json(target / "results.json", results)
     markdown = _environment().get_template("report.j2").render(content, syntax="markdown.j2")
     page = _environment().get_template("page.html").render(content, syntax="html.j2")
-    for name, text in (("report.md", re.sub(r"\n{3,}", "\n\n", markdown).strip() + "\n"), ("report.html", page)):
-        with whole_file(target / name) as partial:
-            partial.write_text(text, encoding="utf-8")
-    return target / "report.html"
+    with whole_files(folder, overwrite=replaced) as target:
+        (target / PICTURES).mkdir()
+        for chapter in chapters:
+            for drawn in (*(drawn for _, drawn in chapter["tasks"]), *chapter["drawn"].values()):
+                for picture in drawn:
+                    (target / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
+        write_json(target / FILES[0], results)
+        for name, text in zip(FILES[1:], (re.sub(r"\n{3,}", "\n\n", markdown).strip() + "\n", page), strict=True):
+            (target / name).write_text(text, encoding="utf-8")
+    (Path(folder) / PICTURES).mkdir(exist_ok=True)
+    return Path(folder) / FILES[-1]
+
+
+def check_report(folder: str | os.PathLike[str], *, overwrite: bool = False, asked: str | None = None) -> bool:
+    """Refuse, before the work, a folder into which no report can be written; return whether one there is replaced.
+
+    Args:
+        folder: of the report.
+        overwrite: replace one that is there.
+        asked: what is asked of the evaluation; a report that answers the same is replaced.
+
+    Raises:
+        OSError: a file cannot be written, or is there already and not to be replaced.
+    """
+    folder = Path(folder)
+    replaced = overwrite or answers(folder / FILES[0], asked)
+    check_run_folder(folder)
+    for name in FILES:
+        check_file(folder / name, overwrite=replaced)
+    check_run_folder(folder / PICTURES)
+    picture = next((folder / PICTURES).glob("*"), None)
+    if picture is not None:
+        check_file(picture, overwrite=replaced)
+    return replaced
+
+
+def answers(file: Path, asked: str | None) -> bool:
+    """Tell whether a file holds the results of an evaluation that was asked the same."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return asked is not None and isinstance(content, dict) and content.get("asked") == asked
 
 
 def _environment() -> Environment:

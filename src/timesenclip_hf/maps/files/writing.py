@@ -3,14 +3,15 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ...extras import needs_extra
 from ...files import first_line, whole_file, whole_folder
-from ..cubes.grids import grid_of, locate
+from ...locks import unfinished
+from ...outputs import OwnFiles, check_file
+from ..cubes.grids import grid_of, locate, north_up
 from .geotiff import LARGEST_WINDOW, write_geotiffs
 from .legend import facts_of, legend_of
 from .pictures import read_overview, title_of, write_png
@@ -22,25 +23,33 @@ with needs_extra("map"):
     from rasterio._err import CPLE_BaseError  # what some of GDAL's errors arrive as, named nowhere else
     from rasterio.errors import RasterioError
 
+# Of a Zarr store of embeddings: a folder that holds anything else is not replaced.
+STORE_FILES = ("zarr.json", "*/zarr.json", "*/c", "*/c/*")
+
 
 def write_map(
     mapped: xr.Dataset | Mapping[str, xr.Dataset],
     output: str | os.PathLike[str],
     *,
     png: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    own: OwnFiles | None = None,
     progress: bool = False,
 ) -> list[Path]:
     """Write all files of a map; a lazy one is never in memory as a whole.
 
     Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
     `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
-    `map_embeddings.zarr`. What lies under these names is replaced once everything is written.
+    `map_embeddings.zarr`. North is up in all of them, however the rows of the map run. What lies under these names is
+    replaced once everything is written.
 
     Args:
         mapped: what [`map_cube`] returned, or a store of it opened lazily; or several by the names of their label sets,
             which end the names of the files.
         output: GeoTIFF of the classes; the other files lie beside it.
         png: the picture, where it is to lie elsewhere.
+        overwrite: replace what lies under these names.
+        own: the files of the run that the map is of, which it may replace in any case.
         progress: show a progress bar.
 
     Returns:
@@ -49,11 +58,11 @@ def write_map(
     Raises:
         ValueError: the map has no CRS, is a single pixel of unknown size or names no classes, or the output is no
             `.tif`.
-        IsADirectoryError: a folder lies where a file is to be written.
-        OSError: the files cannot be written.
+        OSError: a file cannot be written, or is there already and not to be replaced.
     """
-    target = check_output(output, png)
     maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
+    is_coarse = any("class_coarse" in each for each in maps.values())
+    target = check_output(output, png, names=list(maps), is_coarse=is_coarse, overwrite=overwrite, own=own)
     for each in maps.values():
         legend_of(each)
         if each.rio.crs is None:
@@ -61,20 +70,30 @@ def write_map(
                 'The map has no coordinate reference system: write it, `mapped.rio.write_crs("EPSG:...")`.'
             )
         grid_of(each).transform  # noqa: B018 (refuses a single pixel of unknown size)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    maps = {name: north_up(each) for name, each in maps.items()}
     overviews: dict[str, xr.Dataset] = {}
     elsewhere = {} if png is None else {set_output(target, name).stem: set_output(Path(png), name) for name in maps}
     # In the same folder, so that finished files need only be renamed.
-    with TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as folder, _plain_errors(target.parent):
+    with unfinished(target.parent) as unnamed, _plain_errors(target.parent):
+        folder = unnamed / "map"
+        folder.mkdir()
         for name, each in maps.items():
-            overviews |= _write_set(each, Path(folder) / set_output(target, name).name, name, progress)
-        write_html(overviews, Path(folder) / f"{target.stem}.html")
-        finished = {path: target.parent / path.name for path in sorted(Path(folder).iterdir())}
-        finished |= {path: elsewhere[path.stem] for path in finished if path.suffix == ".png" and elsewhere}
-        with ExitStack() as replaced:  # all of them, or none where a folder is in the way
-            for path, final in finished.items():
-                _move(path, final, replaced)
-        return list(finished.values())
+            overviews |= _write_set(each, folder / set_output(target, name).name, name, progress)
+        write_html(overviews, folder / f"{target.stem}.html")
+        finished = {target.parent / path.name: path for path in sorted(folder.iterdir())}
+        finished = {_picture_path(path, elsewhere): file for path, file in finished.items()}
+        with ExitStack() as replaced:  # all of them, or none where something is in the way
+            moved = {
+                path: replaced.enter_context(_moved(file, path, overwrite=overwrite or path in (own or ())))
+                for path, file in finished.items()
+            }
+            if own is not None:
+                own.note(moved)
+        return list(finished)
+
+
+def _picture_path(path: Path, elsewhere: Mapping[str, Path]) -> Path:
+    return elsewhere.get(path.stem, path) if path.suffix == ".png" else path
 
 
 @contextmanager
@@ -93,20 +112,49 @@ def _plain_errors(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def check_output(output: str | os.PathLike[str], png: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of a map's GeoTIFF, with its picture at `png` where that is to lie elsewhere.
+def check_output(
+    output: str | os.PathLike[str],
+    png: str | os.PathLike[str] | None = None,
+    *,
+    names: Sequence[str] = ("",),
+    is_coarse: bool = False,
+    overwrite: bool = False,
+    own: OwnFiles | None = None,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+) -> Path:
+    """Return the path of a map's GeoTIFF, once it is clear that all its files can be written.
+
+    Args:
+        output: GeoTIFF of the classes.
+        png: the picture, where it is to lie elsewhere.
+        names: of the label sets.
+        is_coarse: there are coarse classes.
+        overwrite: replace what is there.
+        own: files of the run, which it may replace in any case.
+        inputs: what is read for the map, which it must not replace.
 
     Raises:
         ValueError: the output ends in something else than `.tif`.
-        IsADirectoryError: a folder lies at one of the paths.
+        OSError: a file cannot be written, or is there already and not to be replaced.
     """
     target = Path(output)
     if target.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
-    for path in (target, Path(png or target)):
-        if path.is_dir():
-            raise IsADirectoryError(f"{path} is a folder: give the name of a file to write.")
+    for path in _files_of(target, Path(png) if png is not None else target.with_suffix(".png"), names, is_coarse):
+        check_file(path, overwrite=overwrite or path in (own or ()), inputs=inputs)
     return target
+
+
+def _files_of(target: Path, png: Path, names: Sequence[str], is_coarse: bool) -> Iterator[Path]:
+    """List the files that are written for a map, but for the Zarr store of embeddings."""
+    yield target.with_suffix(".html")
+    for name in names:
+        classes = set_output(target, name)
+        yield set_output(png, name)
+        for path in (classes, classes.with_stem(f"{classes.stem}_coarse"))[: 1 + is_coarse]:
+            yield from (path, path.with_name(f"{path.name}.aux.xml"))
+        yield classes.with_stem(f"{classes.stem}_scores")
+        yield classes.with_name(f"{classes.stem}_stac.json")
 
 
 def set_output(output: Path, name: str) -> Path:
@@ -141,13 +189,15 @@ def _write_embeddings(mapped: xr.Dataset, path: Path) -> None:
     locate(lazy, mapped.rio.crs, grid_of(mapped)).to_zarr(path, mode="w", consolidated=False)
 
 
-def _move(path: Path, final: Path, replaced: ExitStack) -> None:
-    """Move a file, or a Zarr store, beside where it shall lie; it is put there when `replaced` closes."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_dir():
-        is_store = (final / "zarr.json").exists()  # another folder of this name is nobody's to delete
-        partial = replaced.enter_context(whole_folder(final, replace=is_store))
-        partial.rmdir()
+@contextmanager
+def _moved(file: Path, path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Move a file, or a Zarr store, beside where it shall lie; it gets its name when the block ends."""
+    if file.is_dir():
+        with whole_folder(path, overwrite=overwrite, names=STORE_FILES) as partial:
+            partial.rmdir()
+            shutil.move(file, partial)
+            yield partial
     else:
-        partial = replaced.enter_context(whole_file(final))
-    shutil.move(path, partial)
+        with whole_file(path, overwrite=overwrite) as partial:
+            shutil.move(file, partial)
+            yield partial

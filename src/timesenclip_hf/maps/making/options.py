@@ -50,6 +50,7 @@ class RunOptions:
         workers: threads or processes of this machine.
         chunk: side in pixels of what is mapped at once; the cube's own chunks when left out.
         inputs: what the cube was read from, so that another cube is not taken for it.
+        overwrite: replace another run in the folder, in place of refusing it.
 
     Raises:
         ValueError: there is no such scheduler, or a number is below 1.
@@ -59,6 +60,7 @@ class RunOptions:
     workers: int = 1
     chunk: int | None = None
     inputs: Sequence[str] = ()
+    overwrite: bool = False
 
     def __post_init__(self) -> None:
         if not self.is_local and "://" not in self.scheduler:

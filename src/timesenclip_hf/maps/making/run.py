@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...files import first_line
+from ...locks import Hold
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
@@ -101,11 +102,17 @@ class MapRun:
                 f"{self.recipe.model.name}: name the same checkpoint."
             )
         self.identity = _identity(self.cube, self.recipe, self.side, run)
-        self.store.check(self.identity)
         windows = windows_of(shape, self.side)
         self.windows = {(window.row // self.side[0], window.column // self.side[1]): window for window in windows}
+        self.left = self._find_left()
+
+    def _find_left(self) -> dict[tuple[int, int], GridWindow]:
+        """Return the chunks that are not done, all of them where another run is to be replaced."""
+        if self.run_options.overwrite and self.store.differs(self.identity):
+            return dict(self.windows)
+        self.store.check(self.identity)
         done = self.store.done()
-        self.left = {index: window for index, window in self.windows.items() if index not in done}
+        return {index: window for index, window in self.windows.items() if index not in done}
 
     @_threads_kept()
     def plan(self, *, timed: bool = True) -> Plan:
@@ -119,22 +126,33 @@ class MapRun:
         The maps are opened lazily; "" is the name of the only one.
 
         Raises:
-            OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
+            HeldError: another process is writing to the folder.
+        OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
                 what is finished is kept.
         """
         self.plan(timed=False).check()
-        self.store.create(self.identity, self.recipe, self.cube, self.side)
-        if self.left:
-            try:
-                self._compute(progress)
-            except OSError as error:
-                done, count = len(self.store.done()), len(self.windows)
-                raise OSError(
-                    f"{first_line(error)}. {done} of {count} chunks are finished and kept in {self.store.path}; the "
-                    "same command goes on."
-                ) from error
-        self.store.finish()
+        with Hold(self.store.path):
+            self.store.read()  # another process may have written meanwhile
+            left = self._find_left()
+            self.left = {index: window for index, window in self.left.items() if index in left}
+            if self.run_options.overwrite and self.store.differs(self.identity):
+                self.store.clear()
+            self.store.create(self.identity, self.recipe, self.cube, self.side)
+            if self.left:
+                self._compute_or_say(progress)
+            self.store.finish()
         return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+
+    def _compute_or_say(self, progress: bool) -> None:
+        """Compute what is left, or say how far it came."""
+        try:
+            self._compute(progress)
+        except OSError as error:
+            done, count = len(self.store.done()), len(self.windows)
+            raise OSError(
+                f"{first_line(error)}. {done} of {count} chunks are finished and kept in {self.store.path}; the same "
+                "command goes on."
+            ) from error
 
     def _compute(self, progress: bool) -> None:
         count, path = len(self.windows), self.store.path.absolute()
@@ -230,6 +248,11 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunO
     if isinstance(reading.offset, np.ndarray):
         settled["offset"] = _digest(reading.offset)
     settled["year"] = reading.year
+    if reading.missing_bands == "fill":
+        reading = replace(reading, missing_bands=None)  # as a run says nothing of what is usual
+    for name in ("season", "minimum_months", "missing_bands"):
+        if getattr(reading, name) != getattr(DEFAULT_READING, name):
+            settled[name] = getattr(reading, name)
     return {
         "version": IDENTITY_VERSION,
         "inputs": list(run.inputs),

@@ -7,6 +7,7 @@ what has no line is computed again, so that a run which was killed at any moment
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import write_json
+from ...outputs import check_run_folder, is_empty
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
 from .blocks import Layers
@@ -42,17 +44,28 @@ class MapStore:
 
     Raises:
         ValueError: the folder holds something else.
+        OSError: it cannot be written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.manifest: dict[str, Any] | None = None
+        self.read()
+
+    def read(self) -> None:
+        """Read the folder again, to which another process may have written."""
+        check_run_folder(self.path)
+        self.manifest = None
         if (self.path / RUN_MANIFEST).is_file():
             self.manifest = json.loads((self.path / RUN_MANIFEST).read_text(encoding="utf-8"))
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        elif self.path.exists() and not is_empty(self.path):
             raise ValueError(f"{self.path} exists and is no run of this command: choose another output, or remove it.")
         if self.manifest is not None and self.manifest.get("format") != FORMAT:
             raise ValueError(f"{self.path} was written by another version: choose another output, or remove it.")
+
+    def differs(self, identity: Mapping[str, Any]) -> bool:
+        """Tell whether the folder holds a run of another identity (types of JSON)."""
+        return self.manifest is not None and self.manifest["identity"] != json.loads(json.dumps(identity))
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Raise a ValueError that says in what the folder's run differs from one of this identity (types of JSON)."""
@@ -62,8 +75,16 @@ class MapStore:
             if theirs.get(name) != ours.get(name):
                 raise ValueError(
                     f"{self.path} holds a run with another {name.replace('_', ' ')} ({_brief(theirs.get(name))} there, "
-                    f"{_brief(ours.get(name))} here): choose another output, or remove it."
+                    f"{_brief(ours.get(name))} here): choose another output, or overwrite it "
+                    "(--overwrite, in Python `RunOptions(overwrite=True)`)."
                 )
+
+    def clear(self) -> None:
+        """Remove the run, and nothing else that may lie in its folder."""
+        for name in (RUN_MANIFEST, JOURNAL):
+            (self.path / name).unlink(missing_ok=True)
+        shutil.rmtree(self.path / MAP, ignore_errors=True)
+        self.manifest = None
 
     def create(self, identity: Mapping[str, Any], recipe: Recipe, grid: xr.Dataset, side: tuple[int, int]) -> None:
         """Make what is missing, for chunks of this side: manifest first, so that a run killed in between goes on."""
