@@ -8,6 +8,7 @@ from timesenclip_hf.app.cube_map import keep_cube
 from timesenclip_hf.app.example_cubes import simulate_cube
 from timesenclip_hf.app.page_model import PageModel
 from timesenclip_hf.app.search_view import simulated_index
+from timesenclip_hf.app.uploads import Uploads
 
 SIDE = 20
 
@@ -42,4 +43,12 @@ def small_cube():
 
 @pytest.fixture(scope="session")
 def kept(page_model, small_cube):
-    return keep_cube(page_model, small_cube)
+    return keep_cube(page_model, page_model.reader.read_cube(small_cube))
+
+
+@pytest.fixture(scope="session")
+def uploads(page_model):
+    uploads = Uploads(page_model.reader)
+    uploads.start()
+    yield uploads
+    uploads.close()

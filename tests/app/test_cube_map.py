@@ -4,8 +4,9 @@ import pytest
 from tests.app.conftest import SIDE
 from tests.support.small_cubes import small_cube as raw_cube
 from timesenclip_hf.app import cube_map
-from timesenclip_hf.app.cube_map import answer_pixel, keep_cube, read_cube, relabel
+from timesenclip_hf.app.cube_map import answer_pixel, keep_cube, relabel
 from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube
+from timesenclip_hf.app.upload_reading import read_cube
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.cubes import open_cube
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
@@ -48,7 +49,7 @@ def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path
     dates = np.datetime64("2017-03-01", "ns") + np.arange(30) * np.timedelta64(20, "D")
     raw_cube(4, 5, times=dates).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     cube = read_cube([tmp_path / "cube.nc"])
-    answer = relabel(page_model, keep_cube(page_model, cube, offset=50), WORDS)
+    answer = relabel(page_model, keep_cube(page_model, page_model.reader.read_cube(cube, offset=50)), WORDS)
     expected = map_cube(cube, WORDS, reading=SeriesOptions(offset=50), progress=False)
     assert answer.classes.tolist() == expected["class"].values.tolist()
 
@@ -56,13 +57,13 @@ def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path
 def test_what_takes_too_long_is_stopped_in_a_sentence(page_model, small_cube, monkeypatch):
     monkeypatch.setattr(cube_map, "MOST_SECONDS", -1.0)
     with pytest.raises(ValueError, match="stopped after -1 seconds, with 0 of 400 pixels done"):
-        keep_cube(page_model, small_cube)
+        keep_cube(page_model, page_model.reader.read_cube(small_cube))
 
 
 def test_a_cube_with_too_many_pixels_is_refused(page_model):
     large = open_cube(raw_cube(130, 128, times=np.array(["2018-05-01"], dtype="datetime64[ns]")))
     with pytest.raises(ValueError, match="130 × 128 = 16,640 pixels"):
-        keep_cube(page_model, large)
+        page_model.reader.read_cube(large)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -12,7 +12,8 @@ SCRIPT = "<script>alert(1)</script>"
 
 @pytest.fixture
 def answer(page_model, index):
-    return answer_series(page_model, example_series()[CLOUDED], f"maize, water, {SCRIPT}", index=index)
+    series = page_model.reader.read([example_series()[CLOUDED]])
+    return answer_series(page_model, series, f"maize, water, {SCRIPT}", index=index)
 
 
 def test_scores_are_listed_the_highest_first(answer):

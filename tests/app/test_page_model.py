@@ -15,7 +15,7 @@ def test_probabilities_are_those_of_the_classifier_for_every_form_of_series(page
     dates = np.datetime64("2018-01-03") + 12 * np.arange(30)
     clouds = np.random.default_rng(1).choice([4, 9], (6, 30))
     for series, options in ((simulated, {}), (dated, {"dates": dates, "scl": clouds, "offset": 50})):
-        encoded = page_model.read(series, **options)
+        encoded = page_model.reader.read(series, **options)
         probabilities = page_model.probabilities(page_model.embed(encoded), page_model.words(", ".join(labels)))
         expected, _ = PixelClassifier(labels).probabilities(series, SeriesOptions(**options))
         np.testing.assert_allclose(probabilities, expected, atol=2e-5)
@@ -24,7 +24,7 @@ def test_probabilities_are_those_of_the_classifier_for_every_form_of_series(page
 def test_a_series_without_a_clear_observation_has_no_probability(page_model):
     series = simulate(3, seed=5).series
     series[1] = np.nan
-    encoded = page_model.read(series)
+    encoded = page_model.reader.read(series)
     probabilities = page_model.probabilities(page_model.embed(encoded), page_model.words("maize, water"))
     assert np.isnan(probabilities).all(axis=1).tolist() == [False, True, False]
     assert np.isnan(encoded.reflectance[1]).all()
@@ -33,7 +33,7 @@ def test_a_series_without_a_clear_observation_has_no_probability(page_model):
 def test_series_are_shown_as_reflectance(page_model):
     series = np.full((1, 12, 10), 3000, dtype=np.uint16)
     series[0, 4] = 65535
-    encoded = page_model.read(series, offset=1000)
+    encoded = page_model.reader.read(series, offset=1000)
     np.testing.assert_allclose(np.delete(encoded.reflectance[0], 4, axis=0), 0.2, atol=1e-6)
     assert np.isnan(encoded.reflectance[0, 4]).all()
 
@@ -68,4 +68,4 @@ def test_words_that_cannot_be_used_are_refused_in_a_sentence(page_model, text, s
 
 def test_a_patch_is_asked_to_become_a_pixel(page_model):
     with pytest.raises(ValueError, match=r"Each series must be of one pixel, \(time, band\)"):
-        page_model.read(np.full((1, 12, 10, 3, 3), 0.2, dtype=np.float32))
+        page_model.reader.read(np.full((1, 12, 10, 3, 3), 0.2, dtype=np.float32))

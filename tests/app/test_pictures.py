@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from timesenclip_hf.app.page_model import EncodedSeries
 from timesenclip_hf.app.pictures import (
     FRAME,
     INDICES,
@@ -16,6 +15,7 @@ from timesenclip_hf.app.pictures import (
     score_image,
     series_chart,
 )
+from timesenclip_hf.app.series_reading import EncodedSeries
 from timesenclip_hf.maps.files.legend import class_colours
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 

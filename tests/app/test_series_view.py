@@ -1,14 +1,14 @@
 import pytest
 
-from timesenclip_hf.app.series_answer import read_series
 from timesenclip_hf.app.series_view import SeriesView
+from timesenclip_hf.app.upload_reading import read_series
 from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
 @pytest.fixture
-def view(page_model, index):
-    return SeriesView(page_model, index)
+def view(page_model, index, uploads):
+    return SeriesView(page_model, index, uploads)
 
 
 def test_a_table_is_read_as_the_command_reads_it_and_chosen_from_by_number(tmp_path, view):

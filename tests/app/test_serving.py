@@ -35,7 +35,7 @@ def run(*arguments):
 def test_the_command_serves_the_page_until_it_is_stopped(monkeypatch, tmp_path):
     served = []
     monkeypatch.setattr(serving, "simulated_index", lambda page_model, folder: "places")
-    monkeypatch.setattr(serving, "build_page", lambda page_model, places: served.append(places) or _Page())
+    monkeypatch.setattr(serving, "build_page", lambda page_model, places, uploads: served.append(places) or _Page())
     monkeypatch.setattr(serving, "serve", lambda page, **options: served.append(options))
     result = run("--host", "127.0.0.1", "--port", "7999")
     assert result.exit_code == 0, result.output
@@ -64,23 +64,24 @@ def test_a_wrong_index_or_checkpoint_ends_in_one_line(arguments, sentence):
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_served_page_has_its_limits(page_model, index):
-    page = serving.build_page(page_model, index)
+def test_a_served_page_has_its_limits(page_model, index, uploads):
+    page = serving.build_page(page_model, index, uploads)
     try:
         serving.serve(page, server_name="127.0.0.1")
         assert page.max_file_size == LARGEST_FILE_MB * 1024**2
         assert page.state_session_capacity == MOST_SESSIONS
         assert page._queue.max_size == MOST_WAITING
         assert torch.get_num_threads() == 1
+        second = serving.build_page(page_model, index, uploads)
         with pytest.raises(OSError, match=f"The port {page.server_port} is taken or not allowed: choose another with"):
-            serving.serve(serving.build_page(page_model, index), server_name="127.0.0.1", server_port=page.server_port)
+            serving.serve(second, server_name="127.0.0.1", server_port=page.server_port)
     finally:
         page.close()
 
 
 @pytest.fixture(scope="module")
-def page(page_model, index):
-    page = serving.build_page(page_model, index)
+def page(page_model, index, uploads):
+    page = serving.build_page(page_model, index, uploads)
     serving.serve(page, server_name="127.0.0.1")
     yield page
     page.close()

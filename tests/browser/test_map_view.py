@@ -19,7 +19,7 @@ from tests.support.browser.views import (
     upload,
     write,
 )
-from tests.support.small_cubes import MONTHS, grid
+from tests.support.small_cubes import MONTHS, small_cube
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
@@ -119,7 +119,6 @@ def test_a_bad_cube_is_answered_in_one_sentence(unfolded: Page, tmp_path: Path, 
 
 
 def test_a_cube_with_too_many_pixels_is_answered_in_one_sentence(unfolded: Page, tmp_path: Path):
-    wide = xr.Dataset({"B04": (("time", "y", "x"), np.zeros((1, 200, 200), np.uint16))}, coords=grid(200, 200))
-    wide.assign_coords(time=MONTHS[:1]).to_netcdf(tmp_path / "wide.nc", engine="h5netcdf")
+    small_cube(200, 200, MONTHS[:1], bands=["B04"]).to_netcdf(tmp_path / "wide.nc", engine="h5netcdf")
     upload(unfolded, "map", tmp_path / "wide.nc")
     assert "200 × 200" in complaint(unfolded, "map")

@@ -1,22 +1,18 @@
 """Map a cube, and map it anew in other words: the pixels are embedded once and kept."""
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..extras import needs_extra
-from .limits import CUBE_SUFFIXES, MOST_SECONDS, check_files, check_pixels, readable
-from .page_model import EncodedSeries, PageModel, Words
-from .series_answer import SeriesAnswer, pixel_series
+from .limits import MOST_SECONDS
+from .page_model import PageModel, Words
+from .series_answer import SeriesAnswer
+from .series_reading import EncodedSeries, Reading
 
 with needs_extra("map"):
-    import xarray as xr
-
-    from ..maps.cubes import open_cube
     from ..maps.making.blocks import class_layers
 
 # Pixels embedded between two checks of the time.
@@ -31,6 +27,7 @@ class KeptCube(NamedTuple):
     series: EncodedSeries  # of the pixels, row by row
     embeds: torch.Tensor  # (pixels, projection_dim), NaN where no observation is clear
     seconds: float  # that reading and embedding it took
+    notes: tuple[str, ...]  # what the reader understood
 
 
 class MapAnswer(NamedTuple):
@@ -47,35 +44,18 @@ class MapAnswer(NamedTuple):
         return np.bincount(self.classes.ravel(), minlength=len(self.words.labels) + 1) / self.classes.size
 
 
-def read_cube(paths: Sequence[str | Path]) -> xr.Dataset:
-    """Open an uploaded cube, in one file or one file a band or date.
-
-    Raises:
-        ValueError: the files cannot be used; the sentence says why.
-    """
-    files = check_files(paths, CUBE_SUFFIXES)
-    with readable(files):
-        return open_cube([str(file) for file in files])
-
-
-def keep_cube(model: PageModel, cube: xr.Dataset, *, offset: float | None = None) -> KeptCube:
-    """Embed every pixel of a cube that [`open_cube`] returned.
+def keep_cube(model: PageModel, reading: Reading, *, seconds: float = 0) -> KeptCube:
+    """Embed every pixel of a cube.
 
     Args:
         model: the checkpoint.
-        cube: `reflectance` (time, band, y, x), and `scl` where there is one.
-        offset: to subtract from digital numbers, where the cube does not say itself.
+        reading: its pixels, as the reader of the checkpoint reads them.
+        seconds: that reading them took.
 
     Raises:
-        ValueError: the cube is too large, cannot be read, or takes too long.
+        ValueError: it takes too long.
     """
-    started = time.monotonic()
-    height, width = cube.sizes["y"], cube.sizes["x"]
-    check_pixels(height, width)
-    pixels, scl, options = pixel_series(cube)
-    units = "dn" if pixels.dtype.kind in "iu" else "auto"
-    # In one call, so that all pixels are read in one unit and of one year.
-    series = model.read(np.ascontiguousarray(pixels), scl=scl, units=units, **{"offset": offset or None, **options})
+    started, series = time.monotonic(), reading.series
     chunks = []
     for first in range(0, len(series), CHUNK):
         if time.monotonic() - started > MOST_SECONDS:
@@ -84,7 +64,8 @@ def keep_cube(model: PageModel, cube: xr.Dataset, *, offset: float | None = None
                 "cut out a smaller part, or come back when fewer visitors are here."
             )
         chunks.append(model.embed(series[first : first + CHUNK]))
-    return KeptCube(height, width, series, torch.cat(chunks), time.monotonic() - started)
+    seconds += time.monotonic() - started
+    return KeptCube(reading.height, reading.width, series, torch.cat(chunks), seconds, tuple(reading.notes))
 
 
 def relabel(model: PageModel, kept: KeptCube, text: str) -> MapAnswer:

@@ -7,7 +7,7 @@ import numpy as np
 from ..extras import needs_extra
 from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE
+from ..models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..simulator import simulate
 
 with needs_extra("map"):

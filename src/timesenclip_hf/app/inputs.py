@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..extras import needs_extra
-from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
+from ..models.timesenclip.offsets_timesenclip import BASELINE_OFFSET
 from ..taxonomies import load_taxonomy
 from .fragments import render
 from .limits import LARGEST_FILE_MB, MOST_CHARACTERS

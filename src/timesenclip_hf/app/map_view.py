@@ -5,8 +5,8 @@ from functools import cache
 from typing import Any
 
 from ..extras import needs_extra
-from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
-from .cube_map import KeptCube, answer_pixel, keep_cube, read_cube, relabel
+from ..models.timesenclip.offsets_timesenclip import BASELINE_OFFSET
+from .cube_map import KeptCube, answer_pixel, keep_cube, relabel
 from .events import Updates, bind, bind_texts
 from .example_cubes import EXAMPLES, example_cube
 from .fragments import chart, legend, render, scores
@@ -14,6 +14,7 @@ from .inputs import TEN, picture, upload_inputs, words_inputs
 from .limits import CUBE_SUFFIXES, KEPT_SECONDS, MOST_PIXELS
 from .page_model import PageModel
 from .pictures import enlargement, map_image, marked, score_gradient, score_image
+from .uploads import Uploads
 
 with needs_extra("demo"):
     import gradio as gr
@@ -30,10 +31,10 @@ class MapView:
     between commas; and row and column of a pixel or `None`. They return what `answer` does.
     """
 
-    def __init__(self, model: PageModel) -> None:
-        self.model = model
+    def __init__(self, model: PageModel, uploads: Uploads) -> None:
+        self.model, self.uploads = model, uploads
         # Examples are embedded once for all visitors.
-        self.keep_example = cache(lambda name: keep_cube(model, example_cube(name)))
+        self.keep_example = cache(lambda name: keep_cube(model, model.reader.read_cube(example_cube(name))))
 
     def keep(self, example: str | None, files: list[str] | None, newer: bool) -> KeptCube:
         """Embed the cube that is chosen.
@@ -42,7 +43,9 @@ class MapView:
             ValueError: there is none, or it cannot be used.
         """
         if files:
-            return keep_cube(self.model, read_cube(files), offset=BASELINE_OFFSET if newer else None)
+            started = time.monotonic()
+            reading = self.uploads.read_cube(files, offset=BASELINE_OFFSET if newer else None)
+            return keep_cube(self.model, reading, seconds=time.monotonic() - started)
         if example is None:
             raise ValueError("There is no cube: choose an example or upload one.")
         return self.keep_example(example)
@@ -97,7 +100,7 @@ class MapView:
             classes = marked(classes, int(row), int(column), enlargement(kept.height, kept.width))
             status = render("status", sentence=f"Row {int(row)}, column {int(column)}. {pixel.best}")
             shown = (status, scores(pixel), chart(pixel))
-        status = render("status", sentence=sentence, notices=answer.words.notices)
+        status = render("status", sentence=sentence, notices=[*kept.notes, *answer.words.notices])
         return (status, kept, classes, legend(answer), *images, *shown)
 
     def layout(self) -> None:

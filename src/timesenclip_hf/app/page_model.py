@@ -1,20 +1,18 @@
 """Turn words and series into embeddings, and these into probabilities, for the page's visitors."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..classification import load_pipeline
-from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.encoding_timesenclip import encode
-from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from ..models.timesenclip.radiometry_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
+from ..models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..models.timesenclip.zero_shot_timesenclip import embed_labels, read_labels, score, unknown_words
 from .limits import MOST_CHARACTERS, MOST_CLASSES, MOST_KEPT_WORDS
+from .series_reading import EncodedSeries, SeriesReader
 
 EXAMPLE = "maize, woodland, water"
 
@@ -25,35 +23,6 @@ class Words(NamedTuple):
     labels: tuple[str, ...]
     embeds: torch.Tensor
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class EncodedSeries:
-    """Hold series as reflectance, composited as the checkpoint reads them.
-
-    Attributes:
-        reflectance: (series, time, band) float32, NaN where missing; brighter than any surface is cut off.
-        observed: (series, time), True where the observation is clear.
-        months: (series, time), position in the year, 0 = January.
-        bands: names of the band axis.
-    """
-
-    reflectance: np.ndarray
-    observed: np.ndarray
-    months: np.ndarray
-    bands: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.reflectance)
-
-    def __getitem__(self, rows: slice) -> "EncodedSeries":
-        return EncodedSeries(self.reflectance[rows], self.observed[rows], self.months[rows], self.bands)
-
-    @property
-    def missing_months(self) -> list[int]:
-        """List the calendar months, 0 = January, in which the first series has no clear observation."""
-        seen = np.rint(self.months[0][self.observed[0]]).astype(int) % MONTHS_PER_YEAR
-        return sorted(set(range(MONTHS_PER_YEAR)) - set(seen.tolist()))
 
 
 class PageModel:
@@ -67,11 +36,7 @@ class PageModel:
         loaded = load_pipeline(model, "cpu")
         self.model, self.processor = loaded.model, loaded.processor
         self.name = str(self.model.name_or_path)
-        settings = self.processor.feature_extractor.to_dict()
-        count, brightest = len(settings["band_names"]), PLAUSIBLE_REFLECTANCE[1] * DN_PER_REFLECTANCE
-        # Only reads: what its scaling divides by is multiplied again, so that reflectance can be shown.
-        settings |= {"band_low": [0.0] * count, "band_scale": [brightest] * count}
-        self._reader = TimeSenCLIPFeatureExtractor(**settings)
+        self.reader = SeriesReader(self.processor.feature_extractor.to_dict())
         self._words = lru_cache(MOST_KEPT_WORDS)(self._embed_words)
 
     def words(self, text: str) -> Words:
@@ -89,19 +54,6 @@ class PageModel:
         if len(labels) > MOST_CLASSES:
             raise ValueError(f"{len(labels)} class names are too many: give at most {MOST_CLASSES}.")
         return self._words(tuple(read_labels(labels)))
-
-    def read(self, series: Any, **options: Any) -> EncodedSeries:
-        """Composite series, in any form that the feature extractor takes, with fields of [`SeriesOptions`].
-
-        Raises:
-            ValueError: they cannot be read.
-        """
-        features = self._reader(series, allow_empty=True, **options)
-        values, observed = features["pixel_series"], features["series_mask"]
-        if values.ndim != 3:
-            raise ValueError(f"Each series must be of one pixel, (time, band), got {values.shape[1:]}: take one pixel.")
-        reflectance = np.where(observed[..., None], values * PLAUSIBLE_REFLECTANCE[1], np.nan).astype(np.float32)
-        return EncodedSeries(reflectance, observed, features["months"], tuple(self._reader.band_names))
 
     def embed(self, series: EncodedSeries) -> torch.Tensor:
         """Embed series: (series, projection_dim) of unit length, NaN where no observation is clear."""

@@ -10,7 +10,7 @@ import numpy as np
 from ..evaluation.report.figures import MONTHS, STYLE, to_png
 from ..extras import needs_extra
 from ..maps.files.legend import class_colours
-from .page_model import EncodedSeries
+from .series_reading import EncodedSeries
 
 with needs_extra("demo"):
     from matplotlib import colormaps, rc_context

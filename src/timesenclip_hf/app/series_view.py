@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from ..extras import needs_extra
-from ..models.timesenclip.radiometry_timesenclip import BASELINE_OFFSET
+from ..models.timesenclip.offsets_timesenclip import BASELINE_OFFSET
 from ..search import SearchIndex
 from .events import Updates, bind, bind_texts
 from .fragments import chart, nearest_photos, render, scores
 from .inputs import TEN, upload_inputs, words_inputs
 from .limits import SERIES_SUFFIXES
 from .page_model import PageModel
-from .series_answer import answer_series, example_series, read_series
+from .series_answer import answer_series, example_series
+from .uploads import Uploads
 
 with needs_extra("demo"):
     import gradio as gr
@@ -19,8 +20,8 @@ with needs_extra("demo"):
 class SeriesView:
     """Answer for one series, with photos of an index that the same checkpoint made."""
 
-    def __init__(self, model: PageModel, index: SearchIndex) -> None:
-        self.model, self.index = model, index
+    def __init__(self, model: PageModel, index: SearchIndex, uploads: Uploads) -> None:
+        self.model, self.index, self.uploads = model, index, uploads
 
     def show(self, example: str | None, file: str | None, newer: bool, number: float | None, text: str) -> Updates:
         """Return status, scores, chart and photos of the series that is chosen.
@@ -35,20 +36,18 @@ class SeriesView:
         Raises:
             ValueError: the words or the series cannot be used.
         """
-        offset = None
+        notes: list[str] = []
         if file is not None:
-            table, offset = read_series(file), BASELINE_OFFSET if newer else None
             number = 1 if number is None else int(number)
-            if not 1 <= number <= len(table):
-                raise ValueError(f"There is no series {number}: the file has {len(table)}, numbered from 1.")
-            series = table.series[number - 1]
-            origin = f"Series {number} of {len(table)}, {table.ids[number - 1]}, of {Path(file).name}."
+            reading = self.uploads.read_series(file, number, offset=BASELINE_OFFSET if newer else None)
+            series, notes = reading.series, reading.notes
+            origin = f"Series {number} of {reading.count}, {reading.name}, of {Path(file).name}."
         elif example in example_series():
-            series, origin = example_series()[example], f"Simulated as {example}."
+            series, origin = self.model.reader.read([example_series()[example]]), f"Simulated as {example}."
         else:
             raise ValueError("There is no series: choose an example or upload a file.")
-        answer = answer_series(self.model, series, text, index=self.index, offset=offset)
-        status = render("status", sentence=f"{origin} {answer.best}", notices=answer.words.notices)
+        answer = answer_series(self.model, series, text, index=self.index)
+        status = render("status", sentence=f"{origin} {answer.best}", notices=[*notes, *answer.words.notices])
         return status, scores(answer), chart(answer), nearest_photos(answer)
 
     def layout(self) -> None:

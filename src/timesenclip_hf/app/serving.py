@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import sys
+from contextlib import closing
 from importlib.metadata import metadata
 from logging import ERROR, getLogger
 from os import PathLike
@@ -22,6 +23,7 @@ from .map_view import MapView
 from .page_model import PageModel
 from .search_view import SearchView, simulated_index
 from .series_view import SeriesView
+from .uploads import Uploads
 
 with needs_extra("data"):
     from datasets.utils import disable_progress_bars
@@ -66,23 +68,30 @@ def launch(
     getLogger("timesenclip_hf").setLevel(ERROR)
     logging.disable_progress_bar()
     disable_progress_bars()
-    with TemporaryDirectory(prefix="timesenclip-") as folder:
-        loaded = PageModel(model)
+    loaded = PageModel(model)
+    with TemporaryDirectory(prefix="timesenclip-") as folder, closing(Uploads(loaded.reader)) as uploads:
+        uploads.start()
         if index is None:
             places = simulated_index(loaded, folder)
         else:
             places = SearchIndex.load(index, loaded.model, loaded.processor)
-        page = build_page(loaded, places)
+        page = build_page(loaded, places, uploads)
         serve(page, server_name=host, server_port=port, inbrowser=open_browser)
         print(f"The page is at {page.local_url} and stops with Ctrl+C.", flush=True)
         page.block_thread()
 
 
-def build_page(model: PageModel, index: SearchIndex) -> gr.Blocks:
-    """Lay out the page of a checkpoint and of places that it indexed, each view with its first answer."""
+def build_page(model: PageModel, index: SearchIndex, uploads: Uploads) -> gr.Blocks:
+    """Lay out the page of a checkpoint, of places that it indexed and of its readers, each view with its first answer.
+
+    Args:
+        model: the checkpoint.
+        index: places that it indexed.
+        uploads: what reads files as it does.
+    """
     views: dict[str, SeriesView | MapView | SearchView] = {
-        "Series": SeriesView(model, index),
-        "Map": MapView(model),
+        "Series": SeriesView(model, index, uploads),
+        "Map": MapView(model, uploads),
         "Search": SearchView(index),
     }
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CLEARED) as page:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def _answers(
     """Check entries of a file, or list them where none are named, and say before each what it is about."""
     yield {"at": ROOT}
     try:
-        with h5py.File(path, "r", locking=False) as file:
+        with h5py.File(path, "r", locking=False) as file, _no_more_files():
             walk = Walk(file, path, limits, beat)
             if entries is None:
                 yield {"names": walk.names()}
@@ -208,6 +209,24 @@ def _answers(
     except Exception as error:  # HDF5 meets damage with almost any built-in error
         yield {"failed": _sentence(error, path.name)}
     yield {"end": True}
+
+
+@contextmanager
+def _no_more_files() -> Iterator[None]:
+    """Let nothing else be opened: HDF5 may seek the files of a virtual dataset before its layout can be asked for."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _fault(walk: Walk, name: str) -> str | None:

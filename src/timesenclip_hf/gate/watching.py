@@ -75,7 +75,7 @@ class _Walker:
     def ask(self, path: Path, limits: Limits, entries: Sequence[str] | None) -> Iterator[dict[str, Any]]:
         """Yield the answers to a question; they break off where the process had to be ended, or ended."""
         if self.here is not None:
-            yield from self.here(limits, path, entries)
+            yield from self.here(limits, path, entries and [*entries])  # whoever asks strikes them off meanwhile
             return
         process = self._running()
         assert process.stdin is not None

@@ -1,0 +1,134 @@
+import json
+import sys
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from tests.support.small_cubes import small_cube
+from timesenclip_hf.app import confinement
+from timesenclip_hf.app import uploads as uploads_module
+from timesenclip_hf.app.upload_reading import read_cube
+from timesenclip_hf.app.uploads import Uploads
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the reading process is forked on Linux alone")
+
+
+@pytest.fixture(scope="module")
+def bad(page_model):
+    """Uploads whose reader does what the file says."""
+    uploads = Uploads(page_model.reader, "tests.support.bad_reader")
+    uploads.start()
+    yield uploads
+    uploads.close()
+
+
+def wish(tmp_path, text):
+    file = tmp_path / "series.csv"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_cube_comes_back_as_it_is_read_in_this_process(tmp_path, uploads, page_model):
+    small_cube(6, 5).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    reading = uploads.read_cube([str(tmp_path / "cube.nc")], offset=50)
+    expected = page_model.reader.read_cube(read_cube([tmp_path / "cube.nc"]), offset=50)
+    assert (reading.height, reading.width) == (expected.height, expected.width) == (6, 5)
+    for name in ("reflectance", "observed", "months"):
+        np.testing.assert_array_equal(getattr(reading.series, name), getattr(expected.series, name))
+    assert reading.series.bands == expected.series.bands
+
+
+def test_a_series_comes_back_with_its_name_and_the_offset_asked_for_unless_it_says_its_own(tmp_path, uploads):
+    raw = {"series": np.full((3, 12, 10), 3000, dtype=np.uint16), "id": np.array(["a", "b", "c"])}
+    np.savez(tmp_path / "raw.npz", **raw)
+    np.savez(tmp_path / "told.npz", **raw, offset=0)
+    for name, reflectance in (("raw", 0.2), ("told", 0.3)):
+        reading = uploads.read_series(str(tmp_path / f"{name}.npz"), 2, offset=1000)
+        assert (reading.name, reading.count) == ("b", 3)
+        assert reading.series.reflectance[0, 0, 0] == pytest.approx(reflectance)
+
+
+def test_what_cannot_be_read_is_said_in_the_readers_sentence(tmp_path, uploads):
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"^bad.csv has no column for a band"):
+        uploads.read_series(str(tmp_path / "bad.csv"), 1)
+    with pytest.raises(ValueError, match=r"^gone.csv was put away after a while: upload it again"):
+        uploads.read_series(str(tmp_path / "gone.csv"), 1)
+
+
+@pytest.mark.parametrize("wished", ["hang", "abort", "eat"])
+def test_a_file_that_hangs_or_breaks_its_reader_costs_a_sentence_and_the_next_is_read(
+    tmp_path, bad, wished, monkeypatch
+):
+    monkeypatch.setattr(uploads_module, "READING_SECONDS", 0.3 if wished == "hang" else 60.0)
+    sentence = {
+        "hang": r"^series.csv took longer than 0 s to read: cut out a part\.$",
+        "abort": r"^series.csv ended the process that read it: it is damaged, or needs more than \d+ MB of memory",
+        "eat": r"^This needs more than \d+ MB of memory to read: cut out a part\.$",
+    }[wished]
+    with pytest.raises(ValueError, match=sentence):
+        bad.read_series(wish(tmp_path, wished), 1)
+    process = bad._process
+    with pytest.raises(RuntimeError, match="the reader's fault"):
+        bad.read_series(wish(tmp_path, "next"), 1)
+    assert bad._process is process  # which waits, and never reads
+
+
+@pytest.mark.slow
+def test_when_the_process_that_waits_has_ended_another_is_started(tmp_path, bad):
+    bad._process.kill()
+    bad._process.wait()
+    with pytest.raises(RuntimeError, match="the reader's fault"):
+        bad.read_series(wish(tmp_path, "next"), 1)
+
+
+def test_a_reader_can_write_nothing(tmp_path, bad):
+    with pytest.raises(ValueError, match=r"Permission denied|File too large|ended the process"):
+        bad.read_series(wish(tmp_path, "write"), 1)
+    assert (tmp_path / "series.csv").read_text() == "write"
+    assert not (tmp_path / "series.csv.new").exists() or not (tmp_path / "series.csv.new").read_text()
+
+
+def test_a_reader_sees_no_other_file_and_no_network(tmp_path, bad):
+    if confinement.landlock() < 4:
+        pytest.skip("the kernel has no Landlock that knows TCP")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a secret")
+    with pytest.raises(ValueError, match="Permission denied"):
+        bad.read_series(wish(tmp_path, str(secret)), 1)
+    with pytest.raises(ValueError, match=r"Permission denied|unreachable"):
+        bad.read_series(wish(tmp_path, "connect"), 1)
+
+
+def test_an_answer_that_was_forged_is_none(uploads):
+    arrays = {
+        "reflectance": np.zeros((6, 12, 10), np.float32),
+        "observed": np.ones((6, 12), bool),
+        "months": np.zeros((6, 12), np.float32),
+    }
+    words = {"height": 2, "width": 3, "count": 1, "name": "x" * 1000, "notes": ["y" * 1000] * 100}
+
+    def answer(words, arrays):
+        return json.dumps(words).encode() + b"\n" + save(arrays)
+
+    reading = uploads._understood(answer(words, arrays))
+    assert len(reading.name) == len(reading.notes[0]) == uploads_module.MOST_TEXT
+    assert len(reading.notes) == uploads_module.MOST_NOTES
+    for content in (
+        b"",
+        b"\n",
+        b"\xff\n",
+        b"[]\n",
+        b"{}\nno tensors",
+        answer({**words, "height": 3}, arrays),
+        answer({**words, "height": -2, "width": -3}, arrays),
+        answer({**words, "count": 10**9}, arrays),
+        answer({**words, "notes": 3}, arrays),
+        answer(words, {**arrays, "months": arrays["months"].astype(np.float64)}),
+        answer(words, {**arrays, "observed": np.ones((6, 13), bool)}),
+        answer(words, {name: array for name, array in arrays.items() if name != "months"}),
+        answer(words, arrays)[:-1],
+    ):
+        with pytest.raises(uploads_module.NOT_UNDERSTOOD):
+            uploads._understood(content)
