@@ -56,10 +56,14 @@ def test_every_acquisition_may_be_kept_with_its_date():
     assert dataset[0]["dates"][0] == "2018-07-01"
 
 
-def test_dates_of_several_years_need_the_year():
+def test_dates_of_several_years_are_read_in_the_twelve_months_with_the_most_observations_or_as_asked():
     series, dates = digital_numbers(1, 12, 10), ["2017-12-15", *DATES[1:]]
-    with pytest.raises(ValueError, match="span 2017 to 2018: say which year, `year=2018`"):
-        dataset_from_series(series, dates=dates)
+    (row,) = dataset_from_series(series, dates=dates)
+    assert (row["year"], row["observed"]) == (2018, [False] + [True] * 11)
+    (row,) = dataset_from_series(series, dates=dates, season="2017-12")
+    assert (row["year"], row["observed"][0], row["observed"][11]) == (2018, False, True)
+    (native,) = dataset_from_series(series, dates=dates, season="2017-12", composite="none")
+    assert native["dates"] == dates[:-1]
     row = dataset_from_series(series, dates=dates, year=2018)[0]
     assert row["observed"] == [False] + [True] * 11
     native = dataset_from_series(series, dates=dates, year=2018, composite="none")[0]

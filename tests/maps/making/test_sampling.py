@@ -65,11 +65,18 @@ def test_the_year_with_the_most_months_is_told_in_a_log_line(caplog):
     logging.getLogger("transformers").propagate = True
     times = np.concatenate([MONTHS[-4:] - np.timedelta64(365, "D"), MONTHS[:6]])
     cube = open_cube(small_cube(20, 20, times=times))
-    assert settle(cube, EXTRACTOR).year == 2018
-    assert "2018, with the most observed months" in caplog.text
+    assert settle(cube, EXTRACTOR).season == "2017-09"
+    assert "2017-09 to 2018-08, with the most observed months" in caplog.text
     assert settle(cube, EXTRACTOR, SeriesOptions(year=2017)).year == 2017
+    assert settle(cube, EXTRACTOR, SeriesOptions(season="2017-10")).season == "2017-10"
+    summer = open_cube(small_cube(20, 20, times=np.concatenate([times[:4], MONTHS])))
+    assert (settle(summer, EXTRACTOR).year, settle(summer, EXTRACTOR).season) == (2018, None)
     with pytest.raises(ValueError, match="No acquisition is of 2020: the dates are of 2017, 2018"):
         settle(cube, EXTRACTOR, SeriesOptions(year=2020))
+    with pytest.raises(
+        ValueError, match="No acquisition is of 2019-07 to 2020-06: the dates are of 2017-09 to 2018-06"
+    ):
+        settle(cube, EXTRACTOR, SeriesOptions(season="2019-07"))
 
 
 def test_months_without_dates_have_no_year():
@@ -90,7 +97,7 @@ def test_a_cube_that_cannot_be_read_at_all_is_an_error(tmp_path):
         settle(cube.assign(reflectance=(cube["reflectance"].dims, broken)), EXTRACTOR)
 
 
-@pytest.mark.parametrize("option", [{"bands": ["B02"]}, {"months": [1]}, {"nodata": 0}, {"units": "dn"}])
+@pytest.mark.parametrize("option", [{"bands": ["B02"]}, {"months": [1]}, {"nodata": 0}])
 def test_what_the_cube_says_by_itself_cannot_be_told(option):
     with pytest.raises(ValueError, match=f"`{next(iter(option))}` is .*: leave it out"):
         check_reading(SeriesOptions(**option))

@@ -7,11 +7,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
-    choose_year,
+    choose_window,
+    count_months,
+    describe_window,
+    in_window,
     composite,
     month_of,
     place_in_year,
     year_of,
+    year_of_window,
 )
 from timesenclip_hf.models.timesenclip.dates_timesenclip import parse_dates
 
@@ -139,14 +143,51 @@ def test_the_middle_of_a_month_is_its_whole_number_and_new_year_lies_between_dec
     np.testing.assert_allclose(places, [5 - 0.5 / 30, 5 + 0.5 / 30, 12 - 0.5 + 0.5 / 31, 11.5 - 0.5 / 31], atol=1e-5)
 
 
-def test_the_year_with_the_most_observed_months_is_chosen_and_the_later_on_a_tie():
+def months(first: str, count: int) -> np.ndarray:
+    return (np.datetime64(first) + np.arange(count)).astype("datetime64[D]") + 14
+
+
+@pytest.mark.parametrize(
+    ("dates", "start"),
+    [
+        (months("2018-03", 3), "2018-01"),
+        (months("2017-09", 10), "2017-09"),  # all ten lie in one window, of which no calendar year has more than six
+        (months("2017-08", 16), "2017-12"),  # twelve in a row; 2018 has eleven
+        (months("2017-06", 24), "2018-01"),  # a calendar year comes before other windows of twelve
+        (months("2017-01", 24), "2018-01"),  # and the later year before the earlier
+        (np.concatenate([months("2017-01", 12), months("2018-01", 5)]), "2017-01"),
+    ],
+)
+def test_the_twelve_months_with_the_most_observed_ones_are_chosen(dates, start):
+    assert choose_window(dates, np.ones((1, len(dates)), dtype=bool)).astype(str).tolist() == [start]
+
+
+def test_a_month_counts_where_it_is_clear_and_once():
     dates = parse_dates(["2017-01-01", "2017-02-01", "2018-01-01", "2018-01-11", "2019-01-01", "2019-02-01"])
     clear = np.ones((1, 6), dtype=bool)
-    assert choose_year(dates, clear).tolist() == [2019]
+    assert choose_window(dates, clear).astype(str).tolist() == ["2019-01"]
     clear[0, 4] = False
-    assert choose_year(dates, clear).tolist() == [2017]
+    assert choose_window(dates, clear).astype(str).tolist() == ["2017-01"]
 
 
-def test_series_with_dates_of_their_own_choose_their_own_year():
-    dates = parse_dates([["2017-01-01", "2017-02-01", "2018-01-01"], ["2017-01-01", "2018-02-01", "2018-03-01"]])
-    assert choose_year(dates, np.ones((2, 3), dtype=bool)).tolist() == [2017, 2018]
+def test_series_with_dates_of_their_own_choose_their_own_window():
+    dates = parse_dates([["2017-01-01", "2017-02-01", "2018-03-01"], ["2017-01-01", "2018-02-01", "2018-03-01"]])
+    assert choose_window(dates, np.ones((2, 3), dtype=bool)).astype(str).tolist() == ["2017-01", "2018-01"]
+
+
+def test_a_window_is_named_and_belongs_to_the_year_of_its_seventh_month():
+    for start, name, year in (
+        ("2018-01", "2018", 2018),
+        ("2019-07", "2019-07 to 2020-06", 2020),
+        ("2017-12", None, 2018),
+    ):
+        assert year_of_window(np.datetime64(start)) == year
+        assert name in (None, describe_window(np.datetime64(start)))
+    inside = in_window(months("2019-06", 14), np.datetime64("2019-07"))
+    assert inside.tolist() == [False, *[True] * 12, False]
+
+
+def test_months_of_the_year_are_counted_once_and_those_near_new_year_as_january():
+    places = np.array([[0, 0.2, 11.7, 5, 6], [0, 1, 2, 3, 4]])
+    observed = np.array([[True, True, True, True, False], [False] * 5])
+    assert count_months(places, observed).tolist() == [2, 0]

@@ -15,7 +15,7 @@ from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import in_window, year_of_window
 from ...models.timesenclip.dates_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOptions, complete_options
+from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOptions, complete_options, take_steps
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
@@ -66,8 +66,8 @@ def dataset_from_series(
             arrays or of dictionaries.
         columns: other columns of the schema, one value for each series, classes by index, code or name; columns that
             the schema does not have are kept as they are.
-        reading: how the series are read; of several years the twelve months with the most observations, if none is asked
-            for.
+        reading: how the series are read; of several years the twelve months with the most observations, if none are
+            asked for.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes series without a clear observation, which are left out, unknown class codes, and coordinates
             that do not fit the country.
@@ -119,8 +119,8 @@ def import_table(
     Args:
         path: CSV, Parquet or NPZ.
         output: folder to write.
-        reading: how the series are read; of several years the twelve months with the most observations, if none is asked
-            for.
+        reading: how the series are read; of several years the twelve months with the most observations, if none are
+            asked for.
         labels: table with a row a series, matched by its id, or by its position where the series have none: columns
             of the schema such as `longitude`, `latitude`, `lc1`, in any common spelling, and any other labels.
         id_column: column that names the series, where it is none of the usual ones.
@@ -132,11 +132,12 @@ def import_table(
         ValueError: table or labels cannot be read or do not fit together, or `output` holds another dataset.
     """
     reading = complete_options(reading, settings)
-    table = read_table(path, id_column=id_column)
+    steps, rest = take_steps(reading)
+    table = read_table(path, id_column=id_column, steps=steps)
     columns, notes = ({}, []) if labels is None else read_labels(labels, table.ids)
     notes = [*getattr(table, "notes", ()), *notes]
     problems: list[Problem] = []
-    dataset = dataset_from_series(table, columns, reading, composite=composite, problems=problems)
+    dataset = dataset_from_series(table, columns, rest, composite=composite, problems=problems)
     files = [[Path(file).name, Path(file).stat().st_size] for file in (path, labels) if file is not None]
     identity = {"kind": "table", "files": files, "composite": composite, **describe_reading(reading)}
     return write_dataset(dataset, output, identity=identity, problems=problems, notes=notes)

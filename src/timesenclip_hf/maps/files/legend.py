@@ -71,7 +71,10 @@ def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
 
 def period_of(mapped: xr.Dataset) -> tuple[str, date, date] | None:
     """Return what twelve months a map is of: their name, first and last day; None for a map of months of no year."""
-    start = asked_window(SeriesOptions(year=mapped.attrs.get("year"), season=mapped.attrs.get("season")))
+    try:
+        start = asked_window(SeriesOptions(year=mapped.attrs.get("year"), season=mapped.attrs.get("season")))
+    except ValueError:  # what somebody else wrote there
+        start = None
     if start is None:
         return None
     following: date = (start + MONTHS_PER_YEAR).astype(date)

@@ -79,7 +79,7 @@ def _counted(mapped: xr.Dataset, counts: np.ndarray) -> dict[str, object]:
 def title_of(mapped: xr.Dataset, name: str = "") -> str:
     """Return the title of a picture: the year, and the name of the label set where there are several."""
     period = period_of(mapped)
-    title = f"Land cover {period[0] if period else ''}".strip()
+    title = f"Land cover {period[0] if period else mapped.attrs.get('year', '')}".strip()
     return f"{title}: {name}" if name else title
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ...extras import needs_extra
+from ...models.timesenclip.compositing_timesenclip import asked_window, year_of_window
 from ...models.timesenclip.missing_bands_timesenclip import absent_bands, estimated_bands
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS, UNCERTAIN
@@ -48,9 +49,10 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
     if recipe.smoothing is not None:
         attributes["smoothing"] = str(recipe.smoothing)
     reading = recipe.reading
-    for fact in ("year", "season"):
-        if getattr(reading, fact) is not None:
-            attributes[fact] = getattr(reading, fact)
+    if reading.season is not None:
+        attributes["season"] = reading.season
+    if (start := asked_window(reading)) is not None:
+        attributes["year"] = year_of_window(start)
     if reading.minimum_months > 1:
         attributes["minimum_months"] = reading.minimum_months
     if reading.missing_bands == "estimate" and (bands := estimated_bands(reading.bands, recipe.band_names)):

@@ -158,10 +158,11 @@ def _stored_reading(attributes: Mapping[str, Any]) -> SeriesOptions:
     """Return how stored embeddings were read, as far as a map says it."""
     estimated = attributes.get("estimated_bands", [])
     bands = [name for name in attributes.get("model_bands", []) if name not in estimated]
+    season = attributes.get("season")
     return SeriesOptions(
         bands=bands or None,
-        year=attributes.get("year"),
-        season=attributes.get("season"),
+        year=None if season else attributes.get("year"),
+        season=season,
         minimum_months=attributes.get("minimum_months", 1),
         missing_bands="estimate" if estimated else None,
     )

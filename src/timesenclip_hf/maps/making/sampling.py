@@ -3,22 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import (
+    ALL_SEASONS,
     asked_window,
     check_window,
     choose_window,
+    count_months,
     describe_window,
+    in_window,
     month_of,
     place_in_year,
     year_of,
 )
-from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor, warn_of_few_months
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ..cubes.reading import acquisition_offsets
 from .options import DEFAULT_READING
@@ -52,23 +54,24 @@ def settle(
     if chosen := next((name for name in ("year", "season") if getattr(reading, name) is not None), None):
         if not dated:
             raise ValueError(f"`{chosen}` chooses among dates, but the acquisitions have months only: leave it out.")
-        check_window(times, asked_window(reading))
+        if (start := asked_window(reading)) is not None:
+            check_window(times, start)
     corrected = reading.offset is not None or reading.processing_baseline is not None
     settled = replace(
         reading,
+        start=None,  # what dated the cube
+        step=None,
         bands=cube["band"].values.tolist(),
         nodata=cube.attrs.get("nodata"),
         offset=reading.offset if corrected else acquisition_offsets(cube),
         **{"dates" if dated else "months": times},
     )
-    # Every acquisition by itself: refusals, warnings and what is clear come before any choice of a year.
-    months = place_in_year(times.astype("datetime64[D]")) if dated else times
-    each: dict[str, Any] = {"dates": None, "months": months, "year": None, "season": None}
     for squares in SQUARES:
         series, scl = _sample(cube, squares)
         judged, notes = extractor.settle(series, settled, scl=scl)
-        read = extractor(series, replace(judged, **each), composite="none", allow_empty=True, judge=False)
-        observed = read["series_mask"]
+        # Every acquisition by itself: what is clear comes before any choice of a year.
+        each = replace(judged, year=None, season=ALL_SEASONS if dated else None)
+        observed = extractor(series, each, composite="none", allow_empty=True, judge=False)["series_mask"]
         if observed.any():
             break
     for note in notes:
@@ -76,7 +79,13 @@ def settle(
     if judged.units == "auto" and series.dtype.kind in "iu":
         judged = replace(judged, units="dn")
     settled = replace(judged, scl=None)
-    return _with_window(settled, times, observed) if dated else settled
+    if dated:
+        settled = _with_window(settled, times, observed)
+        if (start := asked_window(settled)) is not None:
+            observed = observed & in_window(times, start)
+    places = place_in_year(times.astype("datetime64[D]")) if dated else times
+    warn_of_few_months(count_months(np.broadcast_to(places, observed.shape), observed))
+    return settled
 
 
 def check_reading(reading: SeriesOptions) -> None:
@@ -89,7 +98,7 @@ def check_reading(reading: SeriesOptions) -> None:
 def _with_window(settled: SeriesOptions, times: np.ndarray, observed: np.ndarray) -> SeriesOptions:
     """Choose the twelve months that are mapped, where the dates are of several years and nobody chose."""
     years = np.unique(year_of(times))
-    if len(years) == 1 or asked_window(settled) is not None:
+    if len(years) == 1 or settled.season == ALL_SEASONS or asked_window(settled) is not None:
         return settled
     start = choose_window(times, observed)[0]
     logger.warning(

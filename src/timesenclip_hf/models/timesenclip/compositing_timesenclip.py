@@ -5,6 +5,7 @@ zeros for masked acquisitions and fills empty months, is kept as a named option,
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from transformers.utils import logging
 
 from .dates_timesenclip import parse_dates
 from .medians_timesenclip import masked_median
-from .options_timesenclip import SeriesOptions
+from .options_timesenclip import SeriesOptions, take_steps
+from .steps_timesenclip import Steps
 
 logger = logging.get_logger(__name__)
 
 MONTHS_PER_YEAR = 12
+# The season of all dates, whatever their year.
+ALL_SEASONS = "all"
 # Windows that a message names.
 MOST_NAMED = 5
 RECIPES = ("median", "timesenclip")
@@ -40,9 +44,11 @@ def place_in_months(
     dates, months = times_of(options, shape)
     if dates is None:
         return dn, observed, months
-    clear = np.asarray(observed.reshape(*shape, -1).any(axis=2))
-    start = _window(dates, clear, options)
-    inside = in_window(dates, start if dates.ndim == 1 or len(start) == 1 else start[:, None])
+    if options.season == ALL_SEASONS:
+        inside = np.ones(dates.shape, dtype=bool)
+    else:
+        start = _window(dates, np.asarray(observed.reshape(*shape, -1).any(axis=2)), options)
+        inside = in_window(dates, start if dates.ndim == 1 or len(start) == 1 else start[:, None])
     if recipe == "none":
         kept = np.broadcast_to(inside, shape).reshape(*shape, *(1,) * (observed.ndim - 2))
         return dn, observed & kept, months
@@ -56,14 +62,18 @@ def times_of(options: SeriesOptions, shape: tuple[int, ...]) -> tuple[np.ndarray
     """Return the dates of acquisitions, (time,) or (series, time), or None, and their places in the year.
 
     Args:
-        options: with dates, or months, or neither for twelve time steps from January to December.
+        options: with dates, or start and step, or months, or none of them for twelve time steps from January to
+            December.
         shape: (series, time), which the places have.
 
     Raises:
         ValueError: dates or months do not fit the series, or a year or season is to be chosen among none.
     """
-    if options.dates is not None and options.months is not None:
-        raise ValueError("Give `dates` or `months`, not both.")
+    steps, options = take_steps(options)
+    if (options.dates is not None) + (options.months is not None) + (steps != Steps()) > 1:
+        raise ValueError("Give `dates`, or `months`, or `start` and `step`: one of the three.")
+    if steps != Steps():
+        options = replace(options, dates=steps.dates(np.arange(shape[1])))
     chosen = [name for name in ("year", "season") if getattr(options, name) is not None]
     if len(chosen) > 1:
         raise ValueError("Give `year` or `season`, not both.")
@@ -79,16 +89,18 @@ def times_of(options: SeriesOptions, shape: tuple[int, ...]) -> tuple[np.ndarray
 
 
 def asked_window(options: SeriesOptions) -> np.datetime64 | None:
-    """Return the first month of the year or season that is asked for, or None.
+    """Return the first month of the year or season that is asked for; None where none is, or all are.
 
     Raises:
         ValueError: the season is no month.
     """
-    if options.season is None:
+    if options.season in (None, ALL_SEASONS):
         return None if options.year is None else np.datetime64(f"{int(options.year):04d}-01", "M")
     match = re.fullmatch(r"(\d{4})-?(0[1-9]|1[0-2])", str(options.season).strip())
     if match is None:
-        raise ValueError(f'`season` must be the month it begins in, such as "2019-07", got {options.season!r}.')
+        raise ValueError(
+            f'`season` must be the month it begins in, such as "2019-07", or "all", got {options.season!r}.'
+        )
     return np.datetime64("-".join(match.groups()), "M")
 
 
@@ -143,8 +155,8 @@ def _check_months(months: Any, shape: tuple[int, ...]) -> np.ndarray:
     if months is None:
         if shape[1] != MONTHS_PER_YEAR:
             raise ValueError(
-                f"A series of {shape[1]} time steps needs `dates`, or `months` (0 = January): only twelve are taken to "
-                "be January to December."
+                f"A series of {shape[1]} time steps needs `dates`, or `months` (0 = January), or `start` and `step`: only "
+                "twelve are taken to be January to December."
             )
         months = np.arange(MONTHS_PER_YEAR)
     values = np.asarray(months, dtype=np.float32)

@@ -131,7 +131,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         features = groups[0][1] if len(groups) == 1 else merge_groups(groups, sum(len(rows) for rows, _ in groups))
         counts = count_months(features["months"], features["series_mask"])
         if judge:
-            _warn_of_few_months(counts)
+            warn_of_few_months(counts)
         for rows, least in ((stack.rows, stack.options.minimum_months) for stack in stacks):
             features["series_mask"][rows] &= (counts[rows] >= least)[:, None]
         features["pixel_series"][~features["series_mask"]] = 0
@@ -252,8 +252,8 @@ def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
 
 
-def _warn_of_few_months(counts: np.ndarray) -> None:
-    """Warn where most series show so few months of the year that little can be told from them."""
+def warn_of_few_months(counts: np.ndarray) -> None:
+    """Warn where most series show so few months of the year, (series,), that little can be told from them."""
     observed = counts[counts > 0]
     few = int((observed < FEW_MONTHS).sum())
     if 2 * few > len(observed):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .steps_timesenclip import Steps
+
 
 @dataclass(frozen=True)
 class SeriesOptions:
@@ -18,6 +20,8 @@ class SeriesOptions:
             each in its calendar place.
         months: places in the year instead of dates, (time,) or (series, time), 0 = January, below 12; time steps are
             kept as they are.
+        start: date of the first time step, "2018-01-01", in place of dates: steps follow one another by `step`.
+        step: "month", "half-month", "dekad", "week", or days such as "16days".
         scl: scene classification (time,) or (series, time), or one value a pixel of the patch.
         nodata: value that means "missing". Always missing: NaN, 65535, -9999, -10000, -32768, and an acquisition that
             is 0 in every band.
@@ -29,7 +33,7 @@ class SeriesOptions:
             each, NaN where nobody knows. An acquisition of infinite offset is left out.
         year: calendar year to composite. Without it and `season`, the twelve months with the most observed ones; on a
             tie a calendar year, then the later.
-        season: "2019-07", the month in which twelve months begin, in place of a year.
+        season: "2019-07", the month in which twelve months begin, in place of a year; "all" takes every date.
         minimum_months: a series with fewer clear calendar months than these counts as not observed.
         missing_bands: "fill" takes B8A from B08, or B08 from B8A, where one is missing; "estimate" also takes B05, B06
             and B07 from a regression on the other bands; "mask" gives the checkpoint 0 in place of any band, if it was
@@ -39,6 +43,8 @@ class SeriesOptions:
     bands: Sequence[str] | None = None
     dates: Sequence[Any] | np.ndarray | None = None
     months: Sequence[float] | np.ndarray | None = None
+    start: str | None = None
+    step: str | None = None
     scl: Any | None = None
     nodata: float | None = None
     units: str = "auto"
@@ -65,3 +71,8 @@ def complete_options(options: SeriesOptions | None, settings: Mapping[str, Any])
     if unknown:
         raise TypeError(f"Unknown option {unknown[0]!r} of a series: use {', '.join(SERIES_OPTIONS)}.")
     return replace(options or SeriesOptions(), **settings)
+
+
+def take_steps(options: SeriesOptions) -> tuple[Steps, SeriesOptions]:
+    """Return when numbered steps were, and the options without it, for series that get their dates from it."""
+    return Steps(options.start, options.step), replace(options, start=None, step=None)
