@@ -36,6 +36,7 @@ class Layer:
         offset: to subtract from digital numbers, or None where nothing tells it.
         scale: reflectance is `value * scale + shift` where it is not None.
         reason: what tells the offset, for the notes of a cube.
+        table: scene class of each value of a quality mask, or None.
         notes: sentences about how the file was read.
     """
 
@@ -51,6 +52,7 @@ class Layer:
     scale: float | None = None
     shift: float = 0.0
     reason: str = ""
+    table: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
@@ -161,7 +163,8 @@ class Stack:
         """Return the arguments of `_decoded`; plain numbers, because dask traverses objects."""
         foreign = layer.scale is not None or (layer.nodata != self.nodata and layer.band != SCENE_CLASSES)
         missing = layer.nodata if foreign else None
-        return {"scale": layer.scale, "shift": layer.shift, "missing": missing, "fill": self.fill, "kind": self.dtype}
+        decoding = {"scale": layer.scale, "shift": layer.shift, "missing": missing, "fill": self.fill}
+        return {**decoding, "kind": self.dtype, "table": layer.table}
 
 
 def dask_over(stack: Any, sides: tuple[int, int]) -> Any:
@@ -171,9 +174,17 @@ def dask_over(stack: Any, sides: tuple[int, int]) -> Any:
 
 
 def _decoded(
-    values: np.ndarray, scale: float | None, shift: float, missing: float | None, fill: float, kind: np.dtype[Any]
+    values: np.ndarray,
+    scale: float | None,
+    shift: float,
+    missing: float | None,
+    fill: float,
+    kind: np.dtype[Any],
+    table: np.ndarray | None,
 ) -> np.ndarray:
-    """Bring a layer's values into the cube's unit and type."""
+    """Bring a layer's values into the cube's unit and type, those of a quality mask into scene classes."""
+    if table is not None:
+        return table[np.nan_to_num(values).astype(np.int64) % len(table)].astype(kind, copy=False)
     absent = None if missing is None else values == missing
     if scale is not None:
         values = values * np.float32(scale) + np.float32(shift)

@@ -1,31 +1,26 @@
-"""Read the bands of GeoTIFF and JPEG 2000 files, of folders and SAFE products of them, and the products' offsets."""
+"""Read the bands of GeoTIFF and JPEG 2000 files, and of folders and products of them."""
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...gate.markup import parse_xml
 from ...gate.rasters import open_raster
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
-from ...models.timesenclip.offsets_timesenclip import baseline_offset
-from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ...names.reading import NameParts, read_names
 from .grids import Grid
 from .layers import Layer
 from .naming import Label, Naming, NoBandError, have_bands, name_layers, times_of_name
+from .products import Product, is_landsat, product_of
+from .quality import quality_table
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 # Folders of a SAFE product beside its images: masks, and the weather that the atmosphere was corrected with.
 NO_IMAGES = {"QI_DATA", "AUX_DATA"}
-METADATA, METADATA_L1C = "MTD_MSIL2A.xml", "MTD_MSIL1C.xml"
-# "No data" of ESA's products, which JPEG 2000 cannot tell.
-PRODUCT_NODATA = 0.0
-_PRODUCT = re.compile(r"MSIL2A.*_(N\d{4})(?!\d)")
+# MAJA's reflectance before the correction of slopes, where the corrected one, FRE, is there too.
+_UNCORRECTED = "_SRE_"
 
 
 @dataclass(frozen=True)
@@ -47,18 +42,22 @@ class RasterBand:
 
 @dataclass(frozen=True)
 class _Unnamed:
-    """Hold a layer whose band and time are not known yet, what it goes by, and the scale and shift of its file."""
+    """Hold a layer whose band and time are not known yet, what it goes by, its file's scale and shift, its product."""
 
     label: Label
     layer: Layer
     scale: float
     shift: float
+    product: Product | None
 
     def named(self, name: NameParts, notes: Sequence[str]) -> Layer:
         """Return the layer with its band and time."""
-        band = str(name.band)
+        band, times = str(name.band), times_of_name(name)
+        if self.product is not None and self.product.time is not None and times.dtype.kind == "M":
+            days = np.append(times, self.product.time).astype("datetime64[D]")
+            times = times if days[0] != days[1] else self.product.time.reshape(1)
         offset = None if band == SCENE_CLASSES else self.layer.offset
-        layer = replace(self.layer, band=band, times=times_of_name(name), offset=offset)
+        layer = replace(self.layer, band=band, times=times, offset=offset)
         layer = layer.scaled(self.scale, self.shift)
         return replace(layer, notes=(*notes, *layer.notes))
 
@@ -75,19 +74,25 @@ def raster_layers(paths: Sequence[Path], naming: Naming, folder: str | None = No
         NoBandError: a raster has no Sentinel-2 band, or none of a folder's has one.
         ValueError: a raster cannot be read or is rotated, or names cannot be told apart.
     """
+    others = [path for path in paths if is_landsat(path)]
+    paths = [path for path in paths if not is_landsat(path)]
+    if others and (folder is None or not paths):
+        raise ValueError(f"{others[0].name} is of Landsat, whose bands are others: give Sentinel-2 L2A.")
     read = [list(_bands_of(path, naming.bands)) for path in paths]
     parts, notes = name_layers([band.label for bands in read for band in bands], naming.steps)
+    if others:
+        notes = [*notes, f"{len(others)} rasters of Landsat are left aside, {others[0].name} among them."]
     names = iter(parts)
-    layers = []
+    layers: list[tuple[Layer, Product | None]] = []
     for bands in read:
         pairs = [(band, next(names)) for band in bands]
-        named = [band.named(name, notes) for band, name in pairs if name.band is not None]
+        named = [(band.named(name, notes), band.product) for band, name in pairs if name.band is not None]
         if not named and folder is None:
             raise _no_band(bands[0].layer.source)
         layers += named
     if not layers:
         raise _no_band(f"the {len(paths)} rasters in {folder}")
-    return layers if folder is None else _finest(layers)
+    return [layer for layer, _ in layers] if folder is None else _chosen(layers)
 
 
 def _no_band(subject: str) -> NoBandError:
@@ -97,14 +102,41 @@ def _no_band(subject: str) -> NoBandError:
     )
 
 
-def _finest(layers: Sequence[Layer]) -> list[Layer]:
-    """Keep of each band the finest resolution that it is there in."""
-    finest: dict[tuple[Any, ...], Layer] = {}
-    for layer in layers:
-        key = (layer.band, layer.times[0], layer.crs, *(layer.grid.transform @ (0, 0)))
-        if key not in finest or abs(layer.grid.across) < abs(finest[key].grid.across):
+def _chosen(layers: Sequence[tuple[Layer, Product | None]]) -> list[Layer]:
+    """Keep of each acquisition the newest processing, and of each of its bands the finest resolution.
+
+    Several products of one acquisition and one processing, which a station cut apart, become acquisitions a second
+    apart.
+    """
+    versions: dict[Any, dict[str, str]] = {}
+    for layer, product in layers:
+        held = versions.setdefault(_place(layer), {})
+        held |= {"": ""} if product is None else {product.name: product.version}
+    finest: dict[Any, Layer] = {}
+    aside: set[str] = set()
+    for layer, product in layers:
+        held, name = versions[_place(layer)], "" if product is None else product.name
+        newest = sorted(other for other, version in held.items() if version == max(held.values()))
+        if name not in newest:
+            aside.add(name or layer.source)
+            continue
+        key = (layer.band, newest.index(name), *_place(layer))
+        if layer.times.dtype.kind == "M":
+            layer = replace(layer, times=layer.times + np.timedelta64(newest.index(name), "s"))
+        if key not in finest or _rank(layer) < _rank(finest[key]):
             finest[key] = layer
-    return list(finest.values())
+    notes = [f"Left aside, as there is a newer processing: {', '.join(sorted(aside))}."] if aside else []
+    return [replace(layer, notes=(*layer.notes, *notes)) for layer in finest.values()]
+
+
+def _place(layer: Layer) -> tuple[Any, ...]:
+    """Return what layers of one acquisition and tile share."""
+    return (layer.times[0], layer.crs, *(layer.grid.transform @ (0, 0)))
+
+
+def _rank(layer: Layer) -> tuple[Any, ...]:
+    """Order layers of one band: scene classes before quality masks, corrected ones first, finer ones first."""
+    return (layer.table is not None, _UNCORRECTED in layer.source, abs(layer.grid.across))
 
 
 def find_rasters(folder: Path, *, required: bool = True) -> list[Path]:
@@ -128,7 +160,7 @@ def find_rasters(folder: Path, *, required: bool = True) -> list[Path]:
 
 
 def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
-    offset = _product_offset(path)
+    product, table = product_of(path), quality_table(path.stem)
     with open_raster(path) as raster:
         names = [description or "" for description in raster.descriptions]
         if bands is not None and not have_bands(names):
@@ -148,50 +180,12 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
                 grid=Grid(y, x, (transform.e, transform.a)),
                 crs=raster.crs,
                 dtype=dtype,
-                nodata=PRODUCT_NODATA if nodata is None and offset is not None else nodata,
+                nodata=product.nodata if nodata is None and product is not None else nodata,
                 array=RasterBand(path, index + 1, raster.shape, dtype),
                 source=path.name,
-                offset=None if offset is None or np.isnan(offset) else offset,
+                offset=None if product is None or np.isnan(product.offset) else product.offset,
+                reason="" if product is None else product.reason,
+                table=table,
             )
-            label = Label(name, path.stem, raster.count == 1)
-            yield _Unnamed(label, layer, raster.scales[index], raster.offsets[index])
-
-
-def _product_offset(path: Path) -> float | None:
-    """Read what to subtract from the digital numbers of a raster inside a product.
-
-    The metadata tell it (BOA_ADD_OFFSET); without them, the processing baseline in the name of the product. NaN where
-    the product does not tell it, None where no product is around the raster.
-    """
-    for folder in path.absolute().parents:
-        if (folder / METADATA).is_file():
-            return _metadata_offset(folder / METADATA, (folder / METADATA).stat().st_mtime_ns)
-        if (folder / METADATA_L1C).is_file() or "MSIL1C" in folder.name.upper():
-            raise ValueError(f"{folder.name} is reflectance at the top of the atmosphere (L1C): give the L2A product.")
-        if match := _PRODUCT.search(folder.name):
-            return baseline_offset(match[1])
-    match = _PRODUCT.search(path.name)
-    return baseline_offset(match[1]) if match else None
-
-
-@lru_cache(maxsize=1024)
-def _metadata_offset(path: Path, changed: int) -> float:
-    """Read the metadata once for all rasters of a product, and again when the file was `changed`."""
-    product, root = path.parent.name, parse_xml(path)
-    texts: dict[str, list[str]] = {}
-    for element in root.iter():
-        texts.setdefault(element.tag.rpartition("}")[2], []).append((element.text or "").strip())
-    scale = next((float(text) for text in texts.get("BOA_QUANTIFICATION_VALUE", [])), DN_PER_REFLECTANCE)
-    if scale != DN_PER_REFLECTANCE:
-        raise ValueError(f"{product} holds reflectance times {scale:g} instead of {DN_PER_REFLECTANCE:g}: rescale it.")
-    offset = one_offset((-float(text) for text in texts.get("BOA_ADD_OFFSET", [])), product)
-    return baseline_offset(next(iter(texts.get("PROCESSING_BASELINE", [])), None)) if offset is None else offset
-
-
-def one_offset(offsets: Iterable[float], source: str) -> float | None:
-    """Return the offset that all bands of a product share, None without any; raise ValueError for several."""
-    different = sorted(set(offsets))
-    if len(different) > 1:
-        listed = ", ".join(f"{offset:g}" for offset in different)
-        raise ValueError(f"The bands of {source} have different offsets ({listed}): subtract them first.")
-    return different[0] if different else None
+            label = Label(name if table is None else SCENE_CLASSES, path.stem, raster.count == 1)
+            yield _Unnamed(label, layer, raster.scales[index], raster.offsets[index], product)

@@ -14,7 +14,7 @@ from ...gate.crs import read_crs
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_bands
 from ...models.timesenclip.offsets_timesenclip import baseline_offset
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
-from .rasters import one_offset
+from .products import one_offset
 from .stac_storage import described_storage
 
 with needs_extra("map"):
