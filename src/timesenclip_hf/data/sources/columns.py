@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...names.reading import read_names
 from .frames import find_column, list_names, name_of, number_cells, text_cells
 
 # Columns that name a series, those first that are asked first; capitals, spaces and underscores do not matter. After
@@ -37,6 +38,8 @@ DATE_COLUMNS += ("sensing_date", "sensing_time", "observation_date", "obs_date",
 WEAK_DATE_COLUMNS = ("time", "t", "index", "day", "start_date", "from")
 IMAGE_COLUMNS = ("imageid", "image", "product_id", "product", "granule_id", "granule", "scene_id", "scene", "tile_id")
 IMAGE_COLUMNS += ("id", "system:index", "name", "title")
+# Added with the name of the file of each row, where files are read as one table.
+FILE_COLUMN = "file of the row"
 YEAR_COLUMNS, MONTH_COLUMNS, DAY_COLUMNS = ("year", "yr"), ("month", "mon"), ("day", "dom", "day_of_month")
 DOY_COLUMNS = ("doy", "day_of_year", "dayofyear", "julian_day", "yday")
 PLACE_COLUMNS = (("longitude", "lon", "x"), ("latitude", "lat", "y"))
@@ -115,6 +118,20 @@ def image_days(frame: Any, column: str) -> list[str] | None:
     """Return the days "20180115" in the ids of images of a column, or None where a cell has none."""
     matches = [_IMAGE_ID.search(text or "") for text in text_cells(frame, column)]
     return [match["day"] for match in matches if match] if all(matches) else None
+
+
+def file_days(frame: Any) -> list[np.datetime64] | None:
+    """Return the dates in the names of the files that the rows are from, or None where a name has none."""
+    if FILE_COLUMN not in frame.columns:
+        return None
+    files = frame[FILE_COLUMN].tolist()
+    names = sorted(set(files))
+    try:
+        parts = read_names([name.partition(".")[0] for name in names], noun="files", times_of="all").parts
+    except ValueError:  # numbered files have no dates
+        return None
+    dates = {name: part.date for name, part in zip(names, parts, strict=True) if part.date is not None}
+    return [dates[file] for file in files] if len(dates) == len(names) else None
 
 
 def numbers_of_months(frame: Any, column: str) -> np.ndarray | None:

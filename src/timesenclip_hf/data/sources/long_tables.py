@@ -13,11 +13,13 @@ from .clear_flags import FLAG_COLUMNS, find_clouds
 from .columns import (
     DAY_COLUMNS,
     DOY_COLUMNS,
+    FILE_COLUMN,
     IMAGE_COLUMNS,
     MONTH_COLUMNS,
     YEAR_COLUMNS,
     Naming,
     date_column,
+    file_days,
     image_days,
     name_rows,
     numbers_of_months,
@@ -45,8 +47,12 @@ class TableTimes(NamedTuple):
 def has_times(frame: Any) -> bool:
     """Tell whether a table has a column for the time of each row."""
     is_timed = find_column(frame, (*MONTH_COLUMNS, *DOY_COLUMNS)) or date_column(frame)
-    return is_timed is not None or any(
-        image_days(frame, column) is not None for name in IMAGE_COLUMNS if (column := find_column(frame, [name]))
+    return (
+        is_timed is not None
+        or file_days(frame) is not None
+        or any(
+            image_days(frame, column) is not None for name in IMAGE_COLUMNS if (column := find_column(frame, [name]))
+        )
     )
 
 
@@ -133,6 +139,8 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         if (days := image_days(frame, column)) is not None:
             times = _dated(list(days), column, empty, name)
             return times._replace(columns=(), notes=[f"The dates are those of the images in {column}.", *times.notes])
+    if (days := file_days(frame)) is not None:
+        return TableTimes("dates", np.asarray(days), (FILE_COLUMN,), ["The dates are those in the names of the files."])
     raise ValueError(
         f"{name} has bands but no column 'date': one row a time step needs id, date, B02, ...; one row a series needs "
         f"the date in each column, B02_2018-05-14. Its columns are {list_names(frame.columns)}."

@@ -1,6 +1,7 @@
 """Read tables that keep a series in a cell, and NPZ files."""
 
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...files import first_line
+from ...gate import admit
+from ...gate.kinds import NPZ
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.options_timesenclip import SERIES_KEYS
 from .columns import ID_COLUMNS
@@ -47,11 +50,13 @@ def read_npz(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     Raises:
         ValueError: the file is damaged, or its arrays do not fit together.
     """
+    if (kind := admit(path)) != NPZ:
+        raise ValueError(f"{path.name} cannot be read as NPZ, it is {kind}: save it with numpy.savez.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path.name} cannot be read as NPZ: {first_line(error)}") from None
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path.name} cannot be read as NPZ: {first_line(error)}.") from None
     name = next((name for name in ("series", "X") if name in arrays), None)
     if name is None:
         raise ValueError(f"{path.name} has no array 'series' or 'X': its arrays are {list_names(arrays)}.")

@@ -138,7 +138,7 @@ def import_patches(
             picture.
     """
     reading = reading or SeriesOptions()
-    cube = open_cube(sources, bands=reading.bands, crs=crs)
+    cube = open_cube(sources, bands=reading.bands, crs=crs, start=reading.start, step=reading.step)
     problems: list[Problem] = []
     dataset = patches_from_cube(cube, points, options, reading, problems=problems)
     identity = {"kind": "patches", "shape": list(cube["reflectance"].shape), "points": os.path.basename(points)}

@@ -28,14 +28,13 @@ import numpy as np
 
 from ...files import whole_file
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_band_name, read_bands
-from .columns import name_rows
+from ...models.timesenclip.steps_timesenclip import Steps
+from ...names.reading import read_names
+from .columns import FILE_COLUMN, name_rows
 from .frames import TableSource, find_column, list_names, name_of, read_frame, text_cells
 from .long_tables import BAND_COLUMNS, has_times, is_tidy, read_long, spread_bands
 from .nested_tables import read_nested, read_npz
 from .wide_tables import read_wide
-
-# The file of each row, where several are read as one table.
-FILE_COLUMN = "file of the row"
 
 
 @dataclass(frozen=True)
@@ -56,13 +55,14 @@ class SeriesTable:
         return len(self.ids)
 
 
-def read_table(path: TableSource, *, id_column: str | None = None) -> SeriesTable:
+def read_table(path: TableSource, *, id_column: str | None = None, steps: Steps | None = None) -> SeriesTable:
     """Read a table in any of the layouts above.
 
     Args:
         path: a file, or several with the same columns, as a list or a folder: one a date or a tile. Files without a
             column for the time are of the date in their names.
         id_column: column that names the series, where it is none of the usual ones.
+        steps: when numbered steps were.
 
     Raises:
         FileNotFoundError: no such file.
@@ -72,16 +72,18 @@ def read_table(path: TableSource, *, id_column: str | None = None) -> SeriesTabl
     if isinstance(path, (str, os.PathLike)) and Path(path).suffix.lower() == ".npz":
         if not Path(path).exists():
             raise FileNotFoundError(f"No such file: {path}.")
-        return SeriesTable(*read_npz(Path(path)))
-    return table_from_frame(read_frame(path, file_column=FILE_COLUMN), id_column=id_column)
+        ids, items = read_npz(Path(path))
+        return SeriesTable(ids, _dated(items, steps, Path(path).name))
+    return table_from_frame(read_frame(path, file_column=FILE_COLUMN), id_column=id_column, steps=steps)
 
 
-def table_from_frame(frame: Any, *, id_column: str | None = None) -> SeriesTable:
+def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps | None = None) -> SeriesTable:
     """Read a `pandas.DataFrame` in any of the layouts above; an index with a name is a column, too.
 
     Args:
         frame: is left as it is.
         id_column: column that names the series, where it is none of the usual ones.
+        steps: when numbered steps were.
 
     Raises:
         ValueError: the frame has no rows or none of the layouts.
@@ -90,7 +92,8 @@ def table_from_frame(frame: Any, *, id_column: str | None = None) -> SeriesTable
     name = name_of(frame)
     if "series" in frame.columns and all(np.ndim(cell) for cell in frame["series"].tolist()[:1]):
         naming = name_rows(frame, id_column)
-        return SeriesTable(naming.ids or _counted(frame), read_nested(frame), notes + naming.notes)
+        items = _dated(read_nested(frame), steps, name)
+        return SeriesTable(naming.ids or _counted(frame), items, notes + naming.notes)
     if is_tidy(frame) and any(read_bands(_values(frame, BAND_COLUMNS))):
         frame = spread_bands(frame, id_column)
         notes.append("A row is a band of a time step.")
@@ -101,9 +104,10 @@ def table_from_frame(frame: Any, *, id_column: str | None = None) -> SeriesTable
         raise ValueError(f"{name} has the scene classification only: add the reflectance of the bands.")
     counted = any(reading[0].band is not None and reading[0].numbers for reading in map(read_band_name, names))
     if bands and has_times(frame) and not counted:
+        _refuse_steps(steps, name)
         return _from_long(frame, bands, id_column, notes)
     naming = name_rows(frame, id_column, taken=bands)
-    wide = read_wide(frame[[column for column in names if column != naming.column]])
+    wide = read_wide(frame[[column for column in names if column != naming.column]], steps)
     if wide is not None:
         return SeriesTable(naming.ids or _counted(frame), wide.items, [*notes, *naming.notes, *wide.notes])
     if bands:
@@ -112,6 +116,20 @@ def table_from_frame(frame: Any, *, id_column: str | None = None) -> SeriesTable
         f"{name} has no column for a band: name them B02_2018-05-14 (wide), or id, date, B02, ... (long); its columns "
         f"are {list_names(frame.columns)}."
     )
+
+
+def _dated(items: list[dict[str, Any]], steps: Steps | None, name: str) -> list[dict[str, Any]]:
+    """Give series without a time their dates from the first step and the next."""
+    if steps is None or steps == Steps():
+        return items
+    if any(key in item for item in items for key in ("dates", "months")):
+        _refuse_steps(steps, name)
+    return [{**item, "dates": steps.dates(np.arange(len(item["series"])))} for item in items]
+
+
+def _refuse_steps(steps: Steps | None, name: str) -> None:
+    if steps is not None and steps != Steps():
+        raise ValueError(f"{name} has times already: leave the start and the step out.")
 
 
 def write_scores(
@@ -158,7 +176,7 @@ def _from_long(frame: Any, bands: dict[str, str], id_column: str | None, notes: 
     if len(set(bands.values())) < len(bands):
         raise ValueError(f"{name_of(frame)} names a band twice: {', '.join(bands)}.")
     ids, items, more = read_long(frame, bands, id_column)
-    return SeriesTable(ids, items, notes + more)
+    return SeriesTable(ids, items, [*notes, *read_names(list(bands), times_of="none").notes, *more])
 
 
 def _plain(frame: Any) -> Any:

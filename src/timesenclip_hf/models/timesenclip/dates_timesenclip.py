@@ -81,7 +81,7 @@ def read_times(dates: Sequence[Any] | np.ndarray) -> Times:
     """
     values = np.asarray(dates)
     if values.dtype.kind == "M":
-        times, notes = values.astype("datetime64[ns]"), []
+        times, notes = values.astype("datetime64[ns]"), list[str]()
     elif values.dtype.kind in "iuf":
         times, notes = _from_numbers(values)
     else:
@@ -256,7 +256,8 @@ def _with_time(day: np.datetime64, match: re.Match[str]) -> np.datetime64 | None
     hour, minute, second = (int(part or 0) for part in match.groups()[_HOURS])
     if hour > 24 or minute > 59 or second > 60:
         return None
-    return day.astype("datetime64[ns]") + np.timedelta64((hour * 60 + minute) * 60 + second, "s")
+    seconds = np.timedelta64((hour * 60 + minute) * 60 + second, "s")
+    return np.datetime64(day, "ns") + seconds
 
 
 def _without_local_midnight(times: np.ndarray) -> tuple[np.ndarray, list[str]]:

@@ -45,12 +45,12 @@ class Steps(NamedTuple):
             raise ValueError(f"A {named} without a {missing} dates no step: give both, {ask_for_steps(len(numbers))}.")
         first, step = read_start(self.start), read_step(self.step)
         if isinstance(step, int):
-            return first + np.asarray(numbers) * np.timedelta64(step, "D")
+            return np.asarray(first + np.asarray(numbers) * np.timedelta64(step, "D"))
         days = np.asarray(_FIRST_DAYS[step])
         month = first.astype("datetime64[M]")
         within = np.searchsorted(days, (first - month.astype("datetime64[D]")).astype(np.int64) + 1, side="right") - 1
         months, parts = np.divmod(within + np.asarray(numbers), len(days))
-        return (month + months).astype("datetime64[D]") + (days[parts] - 1)
+        return np.asarray((month + months).astype("datetime64[D]") + (days[parts] - 1))
 
 
 def read_start(start: str) -> np.datetime64:
