@@ -18,6 +18,7 @@ from hub.filling import CARDS, ROOT, citation, fill, table
 from hub.model_card import Licences, carbon, describe_timesenclip, head, headlines, results_of, results_table, usage
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.report.reading import words
+from timesenclip_hf.files import whole_file
 
 RESULTS = ROOT / "training" / "results"
 EVIDENCE_PAGE = ROOT / "docs" / "evidence.md"
@@ -145,7 +146,8 @@ def main() -> None:
     for path, text in stale:
         print(path.name)
         if "--check" not in sys.argv:
-            path.write_text(text, encoding="utf-8")
+            with whole_file(path, overwrite=True) as partial:
+                partial.write_text(text, encoding="utf-8")
     raise SystemExit(1 if stale and "--check" in sys.argv else 0)
 
 

@@ -20,6 +20,7 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 
 from hub.vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.files import first_line
+from timesenclip_hf.outputs import OwnFiles, check_run_folder, is_empty
 
 STAGING = Path("runs") / "push"
 # In a folder that a script staged, and may empty again.
@@ -90,12 +91,23 @@ def new_folder(staging: Path | None, repo_id: str) -> Path:
         repo_id: where it goes, user/name.
 
     Raises:
-        ValueError: it holds files that were not staged.
+        OSError: it cannot be written.
+        ValueError: it holds files that were not staged, or that were changed since.
     """
-    folder = staging or STAGING / repo_id.split("/")[-1]
-    if folder.is_dir() and any(folder.iterdir()):
+    folder = (staging or STAGING / repo_id.split("/")[-1]).resolve()
+    check_run_folder(folder)
+    if folder.is_dir() and not is_empty(folder):
         if not (folder / MARK).exists():
             raise ValueError(f"{folder} holds files that are not of an earlier push: name another folder to stage in.")
+        # Nothing is noted where the staging itself was ended; then all is of that.
+        if (folder / MARK).stat().st_size:
+            own = OwnFiles(folder / MARK)
+            strange = [name for name in Staged(folder).files() if folder / name not in own]
+            if strange:
+                raise ValueError(
+                    f"{folder} holds {strange[0]}, which was put or changed there since the last push: move it away, "
+                    "or name another folder to stage in."
+                )
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
@@ -189,6 +201,8 @@ def deliver(
             raise ValueError(f"The place on the Hub must be user/name, got {repo_id!r}.")
     destinations = [find_destination(repo_id, kind) for repo_id in stages] if options.really_push else []
     ready = [stage() for stage in stages.values()]
+    for staged in ready:
+        OwnFiles(staged.folder / MARK).note({staged.folder / name: staged.folder / name for name in staged.files()})
     for staged in ready:
         check(staged, options.limit)
         sizes = [(name, (staged.folder / name).stat().st_size) for name in staged.files()]

@@ -124,13 +124,18 @@ def _chance(stage: str, arguments: Mapping[str, Any]) -> float | None:
     return math.log(candidates) if candidates and not arguments.get("soft_positives") else None
 
 
+def parser() -> argparse.ArgumentParser:
+    """Define the command line."""
+    options = argparse.ArgumentParser(description="Draws the curves of a training run.")
+    options.add_argument("results", type=Path, help="JSON that training.train wrote")
+    options.add_argument("--output", type=Path, help="folder of the pictures; that of the results when left out")
+    options.add_argument("--overwrite", action="store_true", help="replace pictures that are there")
+    return options
+
+
 def main() -> None:
     """Read a results file and draw it."""
-    parser = argparse.ArgumentParser(description="Draws the curves of a training run.")
-    parser.add_argument("results", type=Path, help="JSON that training.train wrote")
-    parser.add_argument("--output", type=Path, help="folder of the pictures; that of the results when left out")
-    parser.add_argument("--overwrite", action="store_true", help="replace pictures that are there")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     try:
         results = json.loads(arguments.results.read_text(encoding="utf-8"))
         if not isinstance(results, dict) or not results.get("curves"):

@@ -1,3 +1,4 @@
+import pytest
 from matplotlib import pyplot
 
 from timesenclip_hf.app.__main__ import main
@@ -11,3 +12,5 @@ def test_the_demo_prints_labels_with_scores_and_leaves_a_picture(tmp_path, capsy
     assert [line.split()[0] for line in lines[4:7]] == ["wheat", "maize", "rapeseed"]
     height, width, _ = pyplot.imread(tmp_path / "demo.png").shape
     assert (width, height) == (1870, 682)
+    with pytest.raises(FileExistsError, match=r"demo\.png is there already"):
+        main(str(tmp_path / "demo.png"))

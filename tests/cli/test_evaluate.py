@@ -86,9 +86,27 @@ def test_any_column_is_a_task_with_its_own_names_or_a_label_set_of_a_file(
         ((), ["clay", "sand"]),
         (("--taxonomy", f"soil={tmp_path / 'soils.json'}"), ["clayy soil", "sandy soil"]),
     ):
-        run(*shared, "--task", "soil", "--output", str(tmp_path / "out"), *given)
+        report = ("--output", str(tmp_path / "out"), "--overwrite")
+        run(*shared, "--task", "soil", *report, *given)
         entries = json.loads((tmp_path / "out" / "results.json").read_text())["runs"][0]["tasks"]
         assert {tuple(entry["labels"]) for entry in entries} == {tuple(names)}
+
+
+def test_the_same_command_replaces_its_report_and_another_is_refused_before_the_work(
+    places: Path, tiny_checkpoint: Path, tmp_path: Path
+):
+    record = tmp_path / "record.json"
+    shared = ("--dataset", str(places), "--split", "train", "--model", str(tiny_checkpoint), "--composites", "1")
+    call = (*shared, "--task", "soil", "--output", str(tmp_path / "out"), "--record", str(record))
+    run(*call)
+    run(*call)
+    assert "results.json is there already: give another name, or overwrite it" in fails(*call, "--seed", "1")
+    (tmp_path / "new").write_text("mine")
+    elsewhere = (*shared, "--task", "soil", "--output", str(tmp_path / "other"))
+    assert "new is there already" in fails(*elsewhere, "--record", str(tmp_path / "new"))
+    assert "new is there already and is no folder" in fails(*shared, "--output", str(tmp_path / "new"))
+    assert not (tmp_path / "other").exists()
+    assert (tmp_path / "new").read_text() == "mine"
 
 
 def test_two_checkpoints_are_averaged(places: Path, tiny_checkpoint: Path, tmp_path: Path):

@@ -121,7 +121,7 @@ def test_points_are_joined_with_the_embeddings_of_their_photos_and_split(tmp_pat
             ["join", "nowhere", "--embeddings", "e", "--output", "out", "--shares", "0.8,0.2"],
             '--shares must be such as "train=0.8,validation=0.1,test=0.1", got',
         ),
-        (["join", "nowhere", "--embeddings", "e", "--output", "."], ". is there already: give another folder"),
+        (["join", "nowhere", "--embeddings", "e", "--output", "."], ". is there already: give another name"),
     ],
 )
 def test_bad_input_ends_in_one_line(tmp_path, table, cube, monkeypatch, arguments, sentence):

@@ -191,3 +191,14 @@ def test_a_folder_with_files_of_ones_own_is_never_emptied(publishing, tmp_path):
     with pytest.raises(ValueError, match="holds files that are not of an earlier push"):
         publishing.new_folder(tmp_path, REPO)
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_what_was_added_to_a_staged_folder_or_changed_in_it_is_not_thrown_away(publishing, staged):
+    publishing.deliver({REPO: staged}, "model", publishing.PushOptions())
+    publishing.deliver({REPO: staged}, "model", publishing.PushOptions())
+    folder = staged().folder
+    publishing.deliver({REPO: staged}, "model", publishing.PushOptions())
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"holds notes\.txt, which was put or changed there since the last push"):
+        staged()
+    assert (folder / "notes.txt").read_text() == "mine"

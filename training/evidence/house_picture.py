@@ -1,13 +1,14 @@
 """Draw the package's layers from CONTRIBUTING's table: `python -m training.evidence.house_picture docs/house.png`."""
 
+import argparse
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from timesenclip_hf.files import whole_file
 from training.evidence.house_structure import layers
 
 WIDTH, HEIGHT, FLOOR = 2.1, 0.5, 1.0
@@ -27,11 +28,12 @@ def floors(allowed: Mapping[str, list[str]]) -> dict[str, int]:
     return heights
 
 
-def draw(path: Path) -> None:
+def draw(path: Path, *, overwrite: bool = False) -> None:
     """Draw layers as boxes on floors, with an arrow to what each may import and reaches by no longer way.
 
     Args:
         path: PNG to write.
+        overwrite: replace a file that is there.
     """
     allowed = {name: others for names, others in layers().items() for name in re.findall(r"\w+", names)}
     heights = floors(allowed)
@@ -62,7 +64,8 @@ def draw(path: Path) -> None:
     axes.set_xlim(-WIDTH / 2 - 0.15, (widest - 1) * (WIDTH + 0.35) + WIDTH / 2 + 0.15)
     axes.set_ylim(-HEIGHT / 2 - 0.1, (len(rows) - 1) * FLOOR + HEIGHT / 2 + 0.1)
     axes.set_axis_off()
-    figure.savefig(path)
+    with whole_file(path, overwrite=overwrite) as partial:
+        figure.savefig(partial)
 
 
 def _reach(name: str, allowed: Mapping[str, list[str]]) -> set[str]:
@@ -71,5 +74,16 @@ def _reach(name: str, allowed: Mapping[str, list[str]]) -> set[str]:
     return below.union(*(_reach(other, allowed) for other in below)) if below else below
 
 
+def parser() -> argparse.ArgumentParser:
+    """Define the command line."""
+    options = argparse.ArgumentParser(prog="python -m training.evidence.house_picture", description=__doc__)
+    options.add_argument("path", type=Path, help="picture to write")
+    options.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    return options
+
+
 if __name__ == "__main__":
-    draw(Path(sys.argv[1]))
+    try:
+        draw(**vars(parser().parse_args()))
+    except OSError as wrong:
+        raise SystemExit(f"error: {wrong}") from None

@@ -1,6 +1,8 @@
 """Classify simulated pixels from words, print labels with scores, and leave a picture of them."""
 
-import sys
+import argparse
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +10,9 @@ from transformers import pipeline
 from transformers.utils import logging
 
 from ..extras import needs_extra
+from ..files import whole_file
 from ..models.timesenclip.pipeline_timesenclip import TASK
+from ..outputs import check_file
 from ..simulator.photos.drawing import draw_photos, visit_states
 from .example_points import SEED, example_points
 
@@ -40,8 +44,17 @@ def draw(axes: Axes, series: np.ndarray, photo: np.ndarray, truth: str, result: 
     axes.text(0.98, 0.97, "\n".join(lines), transform=axes.transAxes, ha="right", va="top", fontsize=9)
 
 
-def main(picture: str = "demo.png") -> None:
+def parser() -> argparse.ArgumentParser:
+    """Define the command line."""
+    options = argparse.ArgumentParser(prog="python -m timesenclip_hf.app", description=__doc__)
+    options.add_argument("picture", type=Path, nargs="?", default=Path("demo.png"), help="to write; demo.png if none")
+    options.add_argument("--overwrite", action="store_true", help="replace a file that is there already")
+    return options
+
+
+def main(picture: str | PathLike[str] = "demo.png", *, overwrite: bool = False) -> None:
     """Run the demonstration and write its picture to a file."""
+    check_file(picture, overwrite=overwrite)
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # transformers advises against a default model, which is what is shown here
     points, labels, rows = example_points()
@@ -63,9 +76,13 @@ def main(picture: str = "demo.png") -> None:
     for axes in panels[:, 0]:
         axes.set_ylabel("reflectance")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    figure.savefig(picture, dpi=110)
+    with whole_file(picture, overwrite=overwrite) as partial:
+        figure.savefig(partial, dpi=110)
     print(f"\nPicture: {picture}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    try:
+        main(**vars(parser().parse_args()))
+    except OSError as wrong:
+        raise SystemExit(f"error: {wrong}") from None

@@ -3,7 +3,7 @@
 The tests and `make evidence-hub` keep theirs in `runs/browser`, which git ignores, for people to see.
 """
 
-import sys
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +13,8 @@ from playwright.sync_api import Page, expect
 from tests.support.browser.chromium import chromium, visit
 from tests.support.browser.views import SENTENCE, choose, field, open_view, source, unfold, upload, write
 from tests.support.space_process import ROOT, running_space
+from timesenclip_hf.files import whole_file
+from timesenclip_hf.outputs import check_file
 
 SCREENSHOTS = ROOT / "runs" / "browser"
 DOCUMENTED = ("series", "map", "search")
@@ -57,20 +59,33 @@ def keep(page: Page, path: Path) -> list[str]:
     # Neither a hovered button nor a blinking cursor, and nothing that is still fading in.
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=path, full_page=True, animations="disabled")
+    with whole_file(path, overwrite=True) as partial:
+        page.screenshot(path=partial, full_page=True, animations="disabled")
     overhanging: list[str] = page.evaluate(_OVERHANGING)
     scrolled = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     return [*overhanging, f"the page, {scrolled} pixels"] if scrolled > 0 else overhanging
 
 
-def main(folder: str) -> None:
+def parser() -> argparse.ArgumentParser:
+    """Define the command line."""
+    options = argparse.ArgumentParser(prog="python -m tests.support.browser.screenshots", description=__doc__)
+    options.add_argument("folder", type=Path, help="for the pictures")
+    options.add_argument("--overwrite", action="store_true", help="replace pictures that are there already")
+    return options
+
+
+def main(folder: Path, *, overwrite: bool = False) -> None:
     """Draw the pictures of the documentation."""
+    for name in DOCUMENTED:
+        check_file(folder / f"space_{name}.png", overwrite=overwrite)
     with running_space() as space, chromium() as browser, visit(browser, space.url) as page:
         for name in views(page):
             if name in DOCUMENTED:
-                keep(page, Path(folder) / f"space_{name}.png")
+                keep(page, folder / f"space_{name}.png")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    try:
+        main(**vars(parser().parse_args()))
+    except OSError as wrong:
+        raise SystemExit(f"error: {wrong}") from None
