@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
+from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from .grids import Grid
@@ -56,8 +57,17 @@ class Layer:
     notes: tuple[str, ...] = ()
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
-        """Read the values of a window, (time, y, x)."""
-        values = np.asarray(self.array[..., rows, columns]).view(self.dtype)
+        """Read the values of a window, (time, y, x).
+
+        Raises:
+            ValueError: the file is damaged there.
+        """
+        try:
+            values = np.asarray(self.array[..., rows, columns]).view(self.dtype)
+        except OSError:
+            raise
+        except Exception as error:  # what unpacks chunks meets damage with almost any built-in error
+            raise ValueError(f"{self.source} is damaged ({first_line(error)}): fetch it again.") from None
         return values if values.ndim == 3 else values[None]
 
     def at(self, kept: np.ndarray) -> "Layer":
