@@ -8,10 +8,10 @@ from hypothesis.extra import numpy as hnp
 
 from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
     choose_window,
+    composite,
     count_months,
     describe_window,
     in_window,
-    composite,
     month_of,
     place_in_year,
     year_of,

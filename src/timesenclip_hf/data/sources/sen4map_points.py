@@ -7,6 +7,7 @@ Raw entries are a group of datasets or one dataset of compound type, with the fi
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -14,15 +15,14 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
+from ...gate import PLAIN
+from ...gate.watching import check_entries
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES, canonical_band
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, composite, month_of, place_in_year, year_of
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
-from ...models.timesenclip.radiometry_timesenclip import (
-    DN_PER_REFLECTANCE,
-    NO_DATA_VALUES,
-    PLAUSIBLE_REFLECTANCE,
-    judge_units,
-)
+from ...models.timesenclip.options_timesenclip import SeriesOptions
+from ...models.timesenclip.radiometry_timesenclip import NO_DATA_VALUES, NumberStack
+from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE, tell_unit
 from ..engine.reports import Problem, UnusableError
 from ..engine.shards import Row
 from ..schema import UNKNOWN, class_index, classes_of_codes, code_of, is_code, month_places, pack_series
@@ -57,15 +57,17 @@ def read_points(settings: PointSettings, task: tuple[str, np.ndarray, np.ndarray
     The task is the path, the keys, and which of them are points that an earlier entry holds.
     """
     path, keys, repeated = task
-    source = Path(path).name
-    with h5py.File(path, "r") as file:
-        for key, again in zip(keys, repeated, strict=True):
-            name = key.decode()
+    source, names = Path(path).name, [key.decode() for key in keys]
+    faults = check_entries(Path(path), names, PLAIN)
+    with h5py.File(path, "r") if len(faults) < len(names) else nullcontext() as file:
+        for name, again in zip(names, repeated, strict=True):
             point_id = point_id_of(name)
             remarks: list[_Remark] = []
             try:
                 if again:
                     raise UnusableError("duplicate point id", name)
+                if name in faults:
+                    raise UnusableError("unreadable point", faults[name].rstrip("."))
                 row = _read_point(file, name, settings, remarks)
             except UnusableError as error:
                 yield Problem(error.reason, point_id, source, error.detail)
@@ -135,8 +137,11 @@ def _is_reflectance(values: np.ndarray) -> bool:
     present = values[np.isfinite(values)]
     if (present == np.rint(present)).all() and (present > PLAUSIBLE_REFLECTANCE[1]).any():
         return False  # whole numbers, whatever type they are kept in
+    stack = NumberStack.read(values[None], None, SeriesOptions())
+    if np.isnan(stack.values).all():
+        return False
     try:
-        return judge_units(values[None], None, None) == "reflectance"
+        return tell_unit(stack.values, "auto", stack.integers, BANDS)[0] == "reflectance"
     except ValueError as error:
         raise UnusableError("no reflectance", first_line(error)) from None
 
