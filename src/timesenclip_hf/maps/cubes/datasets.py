@@ -11,12 +11,14 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...gate import admit
 from ...gate.kinds import HDF5, NETCDF, ZARR
+from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
 from ...models.timesenclip.steps_timesenclip import Steps
 from ...models.timesenclip.units_timesenclip import PLAUSIBLE_REFLECTANCE
 from ...names.reading import NameParts, read_names
 from .grids import at_pixel_centres, dataset_crs, grid_of, tolerance_of
 from .layers import Layer
 from .naming import Label, Naming, NoBandError, have_bands, name_layers, read_time_axis, times_of_name
+from .quality import quality_table
 from .rasters import RASTER_SUFFIXES
 
 with needs_extra("map"):
@@ -85,18 +87,22 @@ def dataset_layers(dataset: xr.Dataset, naming: Naming, source: str) -> list[Lay
         if {"y", "x"} <= set(variable.dims)
         for label, part in _bands_of(str(name), variable, naming.bands, source)
     ]
-    labels, crs, layers = [label for label, _ in labelled], dataset_crs(dataset), []
+    tables = {label: table for label, _ in labelled if (table := quality_table(label)) is not None}
+    if any(label.upper() == SCENE_CLASSES for label, _ in labelled):
+        tables = {}  # scene classes tell more
+    labels = [SCENE_CLASSES if label in tables else label for label, _ in labelled]
+    crs, layers = dataset_crs(dataset), []
     if any("time" in part.coords or "time" in part.dims for _, part in labelled):
         named = read_names(labels, noun="variables", times_of="none")
     else:
         stem = Path(source).stem
         named = name_layers([Label(label, stem, len(labels) == 1) for label in labels], naming.steps)
-    aside = [label for label, name in zip(labels, named.parts, strict=True) if name.band is None]
+    aside = [label for (label, _), name in zip(labelled, named.parts, strict=True) if name.band is None]
     for name, (label, part) in zip(named.parts, labelled, strict=True):
         if name.band is not None:
             times, told = _times(name, part, naming.steps, source)
             layer = _layer(name.band, times, label, part, dataset, crs, source)
-            layers.append(replace(layer, notes=(*told, *layer.notes)))
+            layers.append(replace(layer, notes=(*told, *layer.notes), table=tables.get(label)))
     notes += named.notes
     if not layers:
         names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)

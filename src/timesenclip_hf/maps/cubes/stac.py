@@ -16,6 +16,7 @@ from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
 from .grids import Grid, grid_of
 from .layers import StackWindow, dask_over
 from .notes import with_notes
+from .quality import quality_table
 from .reading import assemble_cube, merge_layers
 from .selection import Chunks, read_chunks
 from .stac_items import UNKNOWN_SIZE, Scene, is_landsat, pixel_size, read_scene
@@ -179,11 +180,19 @@ def _cube_of(
         stack = AcquisitionStack(scenes, indices, shifts, names, shape, dtype, nodata, geobox, patch_url)
         return dask_over(stack, sides)
 
-    classified = any(SCENE_CLASSES in scene.bands for scene in scenes)
+    def read_classes() -> Any | None:
+        masks = {scene.mask for scene in scenes if SCENE_CLASSES in scene.bands}
+        if len(masks) > 1:
+            raise ValueError("Some items have scene classes and others a mask: give items of one collection.")
+        table = quality_table("".join(masks))
+        fill = 0.0 if table is None else float(np.iinfo(np.uint8).max)  # a mask may say "clear" by 0
+        classes = read([SCENE_CLASSES], np.dtype(np.uint8), fill, np.zeros(len(scenes)))[:, 0]
+        return None if not masks else classes if table is None else classes.map_blocks(table.__getitem__, dtype="u1")
+
     y, x = (geobox.coordinates[name].values for name in geobox.dimensions)
     cube = assemble_cube(
         read(bands, dtype, nodata, shifts),
-        read([SCENE_CLASSES], np.dtype(np.uint8), 0.0, np.zeros(len(scenes)))[:, 0] if classified else None,
+        read_classes(),
         {"time": np.asarray(first), "band": bands, "y": y, "x": x},
         offsets,
         nodata,

@@ -15,6 +15,7 @@ from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_bands
 from ...models.timesenclip.offsets_timesenclip import baseline_offset
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from .products import one_offset
+from .quality import quality_table
 from .stac_storage import described_storage
 
 with needs_extra("map"):
@@ -48,6 +49,7 @@ class Scene:
         nodata: value that means "missing", None where the item does not tell it.
         kind: data type of the reflectance, None where the item does not tell it.
         collection: of the item.
+        mask: name of the quality mask that stands for the scene classes, "" where they are there.
     """
 
     item: pystac.Item
@@ -58,6 +60,7 @@ class Scene:
     nodata: float | None
     kind: str | None
     collection: str | None
+    mask: str
 
     @property
     def bands(self) -> set[str]:
@@ -105,6 +108,7 @@ def read_scene(item: pystac.Item, base: Path | str | None) -> Scene:
         nodata=described.nodata,
         kind=described.kind,
         collection=item.collection_id,
+        mask=_mask_of(item) if assets.get(SCENE_CLASSES) is item.assets.get(_mask_of(item)) else "",
     )
 
 
@@ -131,7 +135,15 @@ def _assets_by_band(item: pystac.Item) -> dict[str, pystac.Asset]:
         rank = (named is None, pixel_size(key, asset))
         if band is not None and (band not in ranked or rank < ranked[band][0]):
             ranked[band] = rank, asset
-    return {band: asset for band, (_, asset) in ranked.items()}
+    assets = {band: asset for band, (_, asset) in ranked.items()}
+    if SCENE_CLASSES not in assets and (mask := _mask_of(item)):
+        assets[SCENE_CLASSES] = item.assets[mask]
+    return assets
+
+
+def _mask_of(item: pystac.Item) -> str:
+    """Return the name of the asset that is a quality mask, "" where there is none."""
+    return next((key for key in item.assets if quality_table(key) is not None), "")
 
 
 def _described_band(asset: pystac.Asset) -> str | None:

@@ -1,0 +1,121 @@
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from tests.support.eopf_stores import write_eopf, write_geozarr, write_zarr_item
+from tests.support.safe_places import write_safe
+from tests.support.small_cubes import MONTHS, small_cube
+from timesenclip_hf.maps import map_cube
+from timesenclip_hf.maps.cubes import open_cube
+from timesenclip_hf.maps.cubes.stac import open_stac
+from timesenclip_hf.maps.cubes.stac_search import StacQuery
+
+
+@pytest.fixture(scope="module")
+def cube():
+    random = np.random.default_rng(5)
+    made = small_cube(12, 12, MONTHS[3:6])
+    made["B02"][0, 5, 5] = 0
+    for band in made.data_vars:
+        made[band][1, :2] = 0
+    return open_cube(made.assign(SCL=(("time", "y", "x"), random.choice(np.array([4, 5, 9], np.uint8), (3, 12, 12)))))
+
+
+def products(folder, cube, write, **options):
+    for index in range(3):
+        write(folder, cube, index, **options)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def safe(tmp_path_factory, cube):
+    return products(tmp_path_factory.mktemp("safe"), cube, write_safe, baseline="05.11", offset=1000)
+
+
+FORMS = {
+    "eopf": (write_eopf, {}),
+    "eopf, its scale in _eopf_attrs": (write_eopf, {"nested_scale": True}),
+    "geozarr": (write_geozarr, {}),
+    "geozarr, computed in 32 bits": (write_geozarr, {"dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_products_in_zarr_give_the_same_map_as_in_safe_bit_for_bit(tmp_path, cube, safe, form, tiny_pipeline):
+    write, options = FORMS[form]
+    folder = products(tmp_path / "products", cube, write, **options)
+    maps = [map_cube(path, "maize,water,houses", tiny_pipeline, progress=False) for path in (safe, folder)]
+    xr.testing.assert_identical(*(mapped.drop_attrs(deep=False) for mapped in maps))
+    assert (maps[0]["class"] > 0).any()
+
+
+def test_numbers_offset_and_no_data_are_those_of_safe(tmp_path, cube, safe):
+    opened, expected = open_cube(products(tmp_path, cube, write_eopf)), open_cube(safe)
+    assert opened["reflectance"].dtype == np.uint16
+    for name in ("reflectance", "scl", "offset"):
+        np.testing.assert_array_equal(opened[name], expected[name])
+    assert opened.attrs["nodata"] == 0
+    assert opened.rio.crs == expected.rio.crs
+    note = "Offset: 1000 is subtracted on every date (add_offset of the product, processing baseline 05.11)."
+    assert note in opened.attrs["notes"]
+    assert str(opened["time"].values[0])[:19] == "2018-04-15T10:50:31"
+
+
+def test_a_product_before_the_offset_has_none(tmp_path, cube):
+    opened = open_cube(write_eopf(tmp_path, cube, 0, baseline="02.07"))
+    assert opened["offset"].values.tolist() == [0]
+    fine = opened["reflectance"].sel(band="B02")[0]
+    np.testing.assert_array_equal(fine, cube["reflectance"].sel(band="B02")[0])
+
+
+@pytest.mark.parametrize("decoded", [True, False])
+def test_a_tree_is_read_decoded_or_not_and_its_offset_subtracted_once(tmp_path, cube, decoded):
+    path = write_eopf(tmp_path, cube, 0)
+    opened = open_cube(xr.open_datatree(path, engine="zarr", mask_and_scale=decoded))
+    expected = open_cube(path)
+    if decoded:
+        assert "offset" not in opened.coords
+        numbers = np.rint(opened["reflectance"].values.astype(np.float64) * 10_000) + 1000
+        np.testing.assert_array_equal(np.nan_to_num(numbers), expected["reflectance"])
+    else:
+        np.testing.assert_array_equal(opened["reflectance"], expected["reflectance"])
+        assert opened["offset"].values.tolist() == [1000]
+
+
+def test_a_group_of_a_product_stands_for_the_product(tmp_path, cube):
+    path = write_eopf(tmp_path, cube, 0)
+    group = path / "measurements" / "reflectance" / "r10m"
+    xr.testing.assert_identical(open_cube(group), open_cube(path))
+
+
+def test_items_whose_assets_are_groups_of_stores_are_the_products(tmp_path, cube):
+    paths = [write_eopf(tmp_path, cube, index) for index in range(3)]
+    items = [write_zarr_item(tmp_path, cube, index, path) for index, path in enumerate(paths)]
+    saved = tmp_path / "items.json"
+    saved.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    xr.testing.assert_identical(open_stac(saved), open_cube(paths))
+    assert open_stac(saved, StacQuery(dates="2018-05"), chunks=5).sizes["time"] == 1
+    with pytest.raises(ValueError, match=r"own grid, of 10: leave `resolution` out"):
+        open_stac(saved, StacQuery(resolution=20))
+    for item in items:
+        for asset in item["assets"].values():
+            asset["href"] = asset["href"].replace("./", "https://example.com/")
+    saved.write_text(json.dumps({"type": "FeatureCollection", "features": items}))
+    with pytest.raises(ValueError, match=r"bands in a Zarr store at https://example.com/.*: fetch the products"):
+        open_stac(saved)
+
+
+def test_what_is_no_product_of_the_surface_is_refused_in_one_sentence(tmp_path, cube):
+    with pytest.raises(ValueError, match=r"top of the atmosphere \(L1C\): give the L2A product"):
+        open_cube(write_eopf(tmp_path, cube, 0, level="L1C"))
+    packed = tmp_path / "S2A_MSIL2A_20180415T105031.zarr.zip"
+    packed.write_bytes(b"PK\x03\x04")
+    with pytest.raises(ValueError, match=r"\.zarr\.zip is zipped: unpack it"):
+        open_cube(packed)
+    undated = write_eopf(tmp_path, cube, 1).rename(tmp_path / "product.zarr")
+    zarr.open_group(undated, mode="a").attrs["stac_discovery"] = {}
+    with pytest.raises(ValueError, match=r"product\.zarr does not tell its date"):
+        open_cube(undated)
