@@ -20,6 +20,7 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 
 from hub.vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.files import first_line
+from timesenclip_hf.locks import FULL, is_full
 from timesenclip_hf.outputs import OwnFiles, check_run_folder, is_empty
 
 STAGING = Path("runs") / "push"
@@ -221,7 +222,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"error: {' '.join((FULL if is_full(error) else str(error)).split())}", err=True)
         raise typer.Exit(1) from None
 
 

@@ -67,12 +67,15 @@ def _put(finished: Path, real: Path, *, overwrite: bool) -> None:
 
 
 @contextmanager
-def whole_files(folder: str | PathLike[str], *, overwrite: bool | Callable[[Path], bool] = False) -> Iterator[Path]:
+def whole_files(
+    folder: str | PathLike[str], *, overwrite: bool | Callable[[Path], bool] = False, first: str = ""
+) -> Iterator[Path]:
     """Write several files into a folder that may hold others, each whole, and none where one is in the way.
 
     Args:
         folder: made where it is absent.
         overwrite: replace files that are there; or tell it of each path.
+        first: name of the file that is put there before the others.
 
     Yields:
         An empty folder to write to, whose files go into `folder` when the block ends.
@@ -87,6 +90,7 @@ def whole_files(folder: str | PathLike[str], *, overwrite: bool | Callable[[Path
         work.mkdir()
         yield work
         targets = {path: folder / path.relative_to(work) for path in sorted(work.rglob("*")) if path.is_file()}
+        targets = dict(sorted(targets.items(), key=lambda item: item[0].name != first))
         allowed = {path: overwrite(path) if callable(overwrite) else overwrite for path in targets.values()}
         real = {path: check_file(target, overwrite=allowed[target]) for path, target in targets.items()}
         for path, target in targets.items():

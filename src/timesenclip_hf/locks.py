@@ -32,6 +32,7 @@ MOMENT, PATIENCE = 0.3, 10.0
 # What the note of a lock says beside the process.
 _TEXTS = ("host", "since", "command")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = "There is no space left on the disk: make room and give the same command again."
 # What libraries say that leave out the number.
 _FULL_TEXT = re.compile(r"no space left|quota exceeded|os error (28|122|27)\b|file too large", re.IGNORECASE)
 # Locks of this process by their file, with the process and the thread, and how often it took it.
@@ -111,6 +112,19 @@ class Hold:
             time.sleep(0.05)
 
 
+def check_free(folder: Path) -> None:
+    """Refuse a folder that another process holds, whether it writes into it or puts one in its place.
+
+    Raises:
+        HeldError: another process is writing to it.
+    """
+    folder = folder.absolute()
+    for file in (folder / LOCK_FILE, folder.parent / f".{folder.name}{LOCK_FILE}"):
+        if file.exists():
+            with Hold(folder, file):
+                pass
+
+
 def _describe_process() -> dict[str, Any]:
     command = " ".join([Path(sys.argv[0] or "python").name, *sys.argv[1:]])
     since = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -163,10 +177,9 @@ def unfinished(folder: Path) -> Iterator[Path]:
         yield path
     except Exception as error:
         if is_full(error):
-            free = shutil.disk_usage(folder).free / 1e6
             raise OSError(
-                f"There is no space left on the disk of {folder} ({free:,.0f} MB free): make room and give the same "
-                "command again; what was there is unchanged."
+                f"There is no space left on the disk of {folder} ({shutil.disk_usage(folder).free / 1e6:,.0f} MB "
+                "free): make room and give the same command again; what was there is unchanged."
             ) from None
         raise
     finally:

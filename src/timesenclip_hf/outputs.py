@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from .locks import LOCK_FILE, UNFINISHED, unfinished
+from .locks import LOCK_FILE, UNFINISHED, check_free, unfinished
 
 # Files that `save_pretrained` writes: a folder that holds nothing else may be replaced by another checkpoint.
 CHECKPOINT_FILES = (
@@ -66,18 +66,20 @@ def check_folder(path: str | PathLike[str], *, overwrite: bool = False, names: S
         FileExistsError: the path is a file, or a folder with content that is not to be replaced.
         NotADirectoryError: a file lies where one of the path's folders should.
         PermissionError: the folder may not be written to.
+        HeldError: another process is writing to it.
         OSError: the path is a link that leads nowhere.
     """
     path = Path(path)
     _check_way(path)
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is there already and is no folder: give another name.")
+    real = path.resolve()
+    _check_writable(swap_folder(real))
+    check_free(real)
     if path.exists():
-        if not path.is_dir():
-            raise FileExistsError(f"{path} is there already and is no folder: give another name.")
         if not overwrite and not is_empty(path):
             raise FileExistsError(f"{path} is there already: {_OVERWRITE}.")
         check_content(path, names)
-    real = path.resolve()
-    _check_writable(swap_folder(real))
     return real
 
 
@@ -114,6 +116,7 @@ def check_run_folder(path: str | PathLike[str]) -> None:
         FileExistsError: the path is a file.
         NotADirectoryError: a file lies where one of the path's folders should.
         PermissionError: the folder may not be written to.
+        HeldError: another process is writing to it.
         OSError: the path is a link that leads nowhere.
     """
     path = Path(path)
@@ -121,6 +124,7 @@ def check_run_folder(path: str | PathLike[str]) -> None:
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is there already and is no folder: give another name.")
     _check_writable(path if path.is_dir() else path.parent)
+    check_free(path.resolve())
 
 
 def is_empty(folder: Path) -> bool:

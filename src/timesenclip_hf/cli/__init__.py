@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from ..locks import FULL, is_full
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_
 from .imports import import_app
@@ -24,7 +25,9 @@ class _OneLineErrors(TyperGroup):
         except (ValueError, OSError, ImportError) as error:
             if ctx.params.get("debug"):
                 raise
-            typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+            is_bare = isinstance(error, OSError) and error.errno is not None
+            told = FULL if is_bare and is_full(error) else str(error)
+            typer.echo(f"error: {' '.join(told.split())}", err=True)
             raise typer.Exit(1) from None
 
 

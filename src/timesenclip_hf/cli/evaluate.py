@@ -47,6 +47,12 @@ class ReportGroup:
         with Hold(self.output) if is_main_process() else nullcontext():
             yield asked
 
+    def overwrites(self, asked: str) -> bool:
+        """Tell whether files are replaced: where that was said, or the report there answers the same."""
+        from ..evaluation.report.writing import FILES, answers
+
+        return self.overwrite or answers(self.output / FILES[0], asked)
+
     def write(self, results: dict[str, Any], pictured: Sequence[Any] = ()) -> None:
         """Write the report and the record, and print a summary."""
         from ..evaluation.harness import summarise, write_record
@@ -169,9 +175,10 @@ def run_evaluation(
     several = len(data.dataset) > 1 or len(data.model or ()) > 1
     if scoring.calibrated is not None and ("calibration" not in protocol.suites or several):
         raise ValueError('--calibrated needs the suite "calibration", one dataset and one model.')
-    if scoring.calibrated is not None:
-        check_folder(scoring.calibrated, overwrite=report.overwrite, names=CHECKPOINT_FILES)
     with report.held(replace(data, device=None), scoring) as asked:
+        overwrite = report.overwrites(asked)
+        if scoring.calibrated is not None:
+            check_folder(scoring.calibrated, overwrite=overwrite, names=CHECKPOINT_FILES)
         sets = open_sets(data.dataset, data.to_options(images=bool(protocol.image_models)))
         checkpoints = [Checkpoint.load(name, data.device or own_device()) for name in data.model or [model_of(None)]]
         evaluation = harness.evaluate(checkpoints, sets, protocol, encode=encode_together)
@@ -180,7 +187,7 @@ def run_evaluation(
         evaluation.results |= {"left_out": dict(left_out or {}), "asked": asked}
         report.write(evaluation.results, evaluation.pictured)
         if scoring.calibrated is not None:
-            harness.save_calibrated(checkpoints[0], evaluation, scoring.calibrated, overwrite=report.overwrite)
+            harness.save_calibrated(checkpoints[0], evaluation, scoring.calibrated, overwrite=overwrite)
 
 
 @with_groups

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, C
 
 from ..files import first_line, whole_folder
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from ..outputs import CHECKPOINT_FILES, check_folder
+from ..outputs import CHECKPOINT_FILES
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 KEY_TABLE = KeyTable("senclip")
@@ -43,22 +43,21 @@ def convert_senclip(
         ValueError: not a state dict of tensors, a damaged file, a ResNet, an unknown or missing key, shapes that do not
             fit, or a CLIP checkpoint that cannot be read or is of another joint space.
     """
-    check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
-    file = read_upstream(checkpoint)
-    upstream = _find_clip(file)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(clip))
-        donor = None if upstream.has_text else CLIPModel.from_pretrained(str(clip), dtype=torch.float32)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
-    model = _build_clip(upstream, donor, str(clip))
-    tokens = model.config.text_config.vocab_size
-    if len(tokenizer) != tokens:
-        raise ValueError(
-            f"The tokenizer of {clip} has {len(tokenizer)} tokens, the text tower {tokens}: give the CLIP checkpoint "
-            "that SenCLIP started from (ViT-B/32)."
-        )
     with whole_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES) as partial:
+        file = read_upstream(checkpoint)
+        upstream = _find_clip(file)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(clip))
+            donor = None if upstream.has_text else CLIPModel.from_pretrained(str(clip), dtype=torch.float32)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
+        model = _build_clip(upstream, donor, str(clip))
+        tokens = model.config.text_config.vocab_size
+        if len(tokenizer) != tokens:
+            raise ValueError(
+                f"The tokenizer of {clip} has {len(tokenizer)} tokens, the text tower {tokens}: give the CLIP "
+                "checkpoint that SenCLIP started from (ViT-B/32)."
+            )
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         SenCLIPImageProcessor.for_clip(model).to_clip().save_pretrained(partial)

@@ -20,7 +20,7 @@ from ..models.timesenclip.feature_extraction_timesenclip import (
 from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from ..outputs import CHECKPOINT_FILES, check_folder
+from ..outputs import CHECKPOINT_FILES
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 # Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for
@@ -68,18 +68,17 @@ def convert_timesenclip(
         ValueError: not a state dict of tensors, a damaged file, an unknown or missing key, sizes that do not fit, or a
             CLIP checkpoint that cannot be read.
     """
-    check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
-    bands = tuple(map(canonical_band, band_order or BANDS))
-    if len(set(bands)) < len(bands):
-        raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
-    file = read_upstream(checkpoint)
-    upstream = read_upstream_encoder(file, num_bands=len(bands), num_attention_heads=num_attention_heads)
-    try:
-        model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
-        processor = _build_processor(str(clip), bands)
-    except OSError as error:
-        raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
     with whole_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES) as partial:
+        bands = tuple(map(canonical_band, band_order or BANDS))
+        if len(set(bands)) < len(bands):
+            raise ValueError(f"`band_order` must name each band once, got {' '.join(bands)}.")
+        file = read_upstream(checkpoint)
+        upstream = read_upstream_encoder(file, num_bands=len(bands), num_attention_heads=num_attention_heads)
+        try:
+            model = TimeSenCLIPModel.from_clip(upstream.pixel_model, str(clip), vision_tower=vision_tower)
+            processor = _build_processor(str(clip), bands)
+        except OSError as error:
+            raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
     return ConversionReport(

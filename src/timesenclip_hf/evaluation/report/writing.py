@@ -76,7 +76,8 @@ def write_report(
     }
     markdown = _environment().get_template("report.j2").render(content, syntax="markdown.j2")
     page = _environment().get_template("page.html").render(content, syntax="html.j2")
-    with whole_files(folder, overwrite=replaced) as target:
+    # By the results a report is known again that was ended while its files got their names.
+    with whole_files(folder, overwrite=replaced, first=FILES[0]) as target:
         (target / PICTURES).mkdir()
         for chapter in chapters:
             for drawn in (*(drawn for _, drawn in chapter["tasks"]), *chapter["drawn"].values()):
