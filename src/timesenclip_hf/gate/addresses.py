@@ -12,7 +12,7 @@ from .limits import PLAIN
 
 # What GDAL reads without being told how: the web, and buckets of Amazon, Google and Azure.
 SCHEMES = ("http", "https", "s3", "gs", "az")
-RASTERS = (TIFF, JPEG2000)
+RASTERS, SUFFIXES = (TIFF, JPEG2000), (".tif", ".tiff", ".jp2")
 # Names that never leave a network (RFC 6761, RFC 6762, ICANN 2024).
 _INNER_NAMES = ("localhost", "local", "internal", "home.arpa")
 
@@ -69,6 +69,8 @@ def _admit_file(name: str, item: str, base: Path | str | None) -> str:
     if name.startswith("/vsi"):
         raise ValueError(f"The item {item} names {name[:60]!r}, which is GDAL's and no file: give the file or address.")
     path = base / name
+    if path.resolve().suffix.lower() not in SUFFIXES:  # nothing else is even opened
+        raise ValueError(f"The item {item} names {path.name}, which is no raster: give GeoTIFF or JPEG 2000.")
     if not path.is_file():
         raise FileNotFoundError(f"An asset of the item {item} is missing, there is no file {path}: fetch it again.")
     if (kind := admit(path, PLAIN)) not in RASTERS:
@@ -86,7 +88,7 @@ def _is_inside(host: str) -> bool:
     try:
         numbers = [ipaddress.ip_address(host)]
     except ValueError:
-        try:  # numbers that only look like names: 2130706433, 0x7f.1, 127.1
+        try:  # numbers in disguise: 2130706433, 0x7f.1, 127.1
             numbers = [ipaddress.ip_address(socket.inet_aton(host))]
         except OSError:
             return any(each.is_loopback or each.is_link_local or each.is_unspecified for each in _resolved(host))

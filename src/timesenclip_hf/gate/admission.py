@@ -5,11 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import kinds
+from .archives import check_excel, check_gzip, check_npz
 from .hdf5 import check_hdf5
 from .images import check_jpeg2000, check_tiff
 from .limits import PLAIN, Limits, check_count
 from .netcdf import check_netcdf
-from .tables import check_npz, check_parquet, check_text
+from .tables import check_parquet, check_text
+from .vectors import check_geopackage, check_json
 from .virtual import check_vrt
 from .zarr import check_zarr
 
@@ -22,8 +24,15 @@ _CHECKS: dict[str, Callable[[Path, Limits], None]] = {
     kinds.PARQUET: check_parquet,
     kinds.NPZ: check_npz,
     kinds.TEXT: check_text,
+    kinds.GZIP: check_gzip,
+    kinds.EXCEL: check_excel,
+    kinds.GEOPACKAGE: check_geopackage,
+    kinds.JSON: check_json,
     kinds.ZARR: check_zarr,
 }
+# Kinds that describe data elsewhere, in a sentence that refuses them.
+_DESCRIBED = {kinds.VRT: "a virtual raster (VRT), which names other files", kinds.FOLDER: "a folder"}
+_REMEDY = "give the data themselves, as NetCDF, GeoTIFF, CSV, NPZ or Parquet"
 
 
 def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
@@ -37,8 +46,8 @@ def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
         limits: `STRICT` for the page, `PLAIN` for the command line and Python.
 
     Returns:
-        The kind, told by the content: "HDF5", "NetCDF", "TIFF", "JPEG 2000", "Parquet", "NPZ", "text", "PNG", "JPEG",
-        "VRT", "Zarr" or "folder", whose files are not checked.
+        The kind, told by the content: one of the constants of `kinds`. Of a folder that is no Zarr store, of
+        Shapefiles, FlatGeobuf and pictures, whose readers follow nothing, only the size is checked.
 
     Raises:
         FileNotFoundError: no such file.
@@ -46,6 +55,8 @@ def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
     """
     file = Path(path)
     kind = kinds.kind_of(file)
+    if kind not in limits.kinds:
+        raise ValueError(f"{file.name} is {_DESCRIBED.get(kind, kind)}, which is not read here: {_REMEDY}.")
     if file.is_file():
         check_count(file.name, file.stat().st_size, limits.file_bytes, "bytes")
     if kind in _CHECKS:

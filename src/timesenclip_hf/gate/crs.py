@@ -1,10 +1,10 @@
 """Read coordinate reference systems from what files and people write: never from an address or another file."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from ..extras import needs_extra
+from .crs_files import file_named
 
 with needs_extra("map"):
     from rasterio.crs import CRS
@@ -23,12 +23,6 @@ _WKT = re.compile(
     r"|COMPOUNDCRS|BOUNDCRS|ENGCRS|ENGINEERINGCRS|DERIVEDPROJCRS)\s*[\[(]",
     re.IGNORECASE,
 )
-# Where systems name files of shifts between them: in PROJ strings, in WKT and in PROJJSON.
-_GRIDS = re.compile(
-    r"(?:nadgrids|geoidgrids|grids|catalog|init|file|xy_grids|z_grids|tinshift|deformation)\s*=\s*([^\s\"']*)"
-)
-_QUOTED = re.compile(r"\"([^\"]*)\"")
-_ELSEWHERE = re.compile(r"[/\\]|:/|^\.|^~|^file:", re.IGNORECASE)
 
 
 def read_crs(text: Any) -> CRS:
@@ -54,7 +48,7 @@ def read_crs(text: Any) -> CRS:
 
 def check_crs(crs: CRS | None) -> CRS | None:
     """Return a system that a raster brings; raise `ValueError` where it names a file or an address."""
-    if crs is not None and (text := next(_elsewhere(crs.to_wkt()), None)) is not None:
+    if crs is not None and (text := file_named(crs.to_wkt())) is not None:
         raise ValueError(f"The coordinate reference system names the file {text[:60]!r}: write for example EPSG:32631.")
     return crs
 
@@ -65,24 +59,10 @@ def _parsed(spelling: str) -> CRS:
         return CRS.from_epsg(int(spelling))
     if match := _CODE.fullmatch(spelling) or _URN.fullmatch(spelling):
         return CRS.from_string(f"{match[1].upper()}:{match[2]}")
-    if next(_elsewhere(spelling), None) is not None:
+    if file_named(spelling) is not None:
         raise CRSError
     if _WKT.match(spelling):
         return CRS.from_wkt(spelling)
     if spelling.startswith(("+proj=", "{")):  # a PROJ string, or PROJ's JSON
         return CRS.from_string(spelling)
     raise CRSError
-
-
-def _elsewhere(text: str) -> Iterator[str]:
-    """Give the files and addresses that a description of a system names; `@null` is none."""
-    for match in _GRIDS.finditer(text):
-        names = [name.removeprefix("@") for name in match[1].split(",")]
-        yield from (name for name in names if name != "null" and _ELSEWHERE.search(name))
-    # Quoted texts of WKT and JSON: names of systems may hold a slash ("WGS 84 / UTM zone 31N"), files have no blanks
-    # around it.
-    for match in _QUOTED.finditer(text):
-        if re.search(r"^(?:[/\\~.]|[a-z]+:/)|\w[/\\]\w.*\.\w+$|\.\.", match[1], re.IGNORECASE) and not re.match(
-            r"https?://(?:proj\.org|www\.opengis\.net|epsg\.org)/", match[1]
-        ):
-            yield match[1]

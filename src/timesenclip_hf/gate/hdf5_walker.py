@@ -9,8 +9,7 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -192,12 +191,12 @@ def serve() -> None:
 
 
 def _answers(
-    limits: Limits, path: Path, entries: list[str] | None, beat: Callable[[], None]
+    limits: Limits, path: Path, entries: Sequence[str] | None, beat: Callable[[], None]
 ) -> Iterator[dict[str, Any]]:
     """Check entries of a file, or list them where none are named, and say before each what it is about."""
     yield {"at": ROOT}
     try:
-        with h5py.File(path, "r", locking=False) as file, _no_more_files():
+        with h5py.File(path, "r", locking=False) as file:
             walk = Walk(file, path, limits, beat)
             if entries is None:
                 yield {"names": walk.names()}
@@ -209,24 +208,6 @@ def _answers(
     except Exception as error:  # HDF5 meets damage with almost any built-in error
         yield {"failed": _sentence(error, path.name)}
     yield {"end": True}
-
-
-@contextmanager
-def _no_more_files() -> Iterator[None]:
-    """Let nothing else be opened: HDF5 may seek the files of a virtual dataset before its layout can be asked for."""
-    if sys.platform == "win32":
-        yield
-        return
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _fault(walk: Walk, name: str) -> str | None:

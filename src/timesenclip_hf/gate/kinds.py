@@ -1,11 +1,17 @@
 """Tell what a file is by its content, never by its name."""
 
 import re
+import zipfile
 from pathlib import Path
 
 HDF5, NETCDF, TIFF, JPEG2000 = "HDF5", "NetCDF", "TIFF", "JPEG 2000"
-PARQUET, NPZ, TEXT, ZARR, FOLDER = "Parquet", "NPZ", "text", "Zarr", "folder"
-PNG, JPEG, VRT = "PNG", "JPEG", "VRT"
+PARQUET, NPZ, TEXT, GZIP, EXCEL = "Parquet", "NPZ", "text", "gzip", "Excel"
+GEOPACKAGE, SHAPEFILE, FLATGEOBUF, JSON = "GeoPackage", "Shapefile", "FlatGeobuf", "JSON"
+PNG, JPEG, VRT, ZARR, FOLDER = "PNG", "JPEG", "VRT", "Zarr", "folder"
+ALL = (
+    *(HDF5, NETCDF, TIFF, JPEG2000, PARQUET, NPZ, TEXT, GZIP, EXCEL, GEOPACKAGE, SHAPEFILE, FLATGEOBUF, JSON),
+    *(PNG, JPEG, VRT, ZARR, FOLDER),
+)
 # What files begin with, of the formats that are read ...
 _READ: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     (HDF5, (b"\x89HDF\r\n\x1a\n",)),
@@ -14,12 +20,15 @@ _READ: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     (JPEG2000, (b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51")),
     (PARQUET, (b"PAR1",)),
     (NPZ, (b"PK\x03\x04", b"PK\x05\x06")),
+    (GZIP, (b"\x1f\x8b",)),
+    (GEOPACKAGE, (b"SQLite format 3\0",)),
+    (SHAPEFILE, (b"\0\0\x27\x0a",)),
+    (FLATGEOBUF, (b"fgb\x03",)),
     (PNG, (b"\x89PNG\r\n\x1a\n",)),
     (JPEG, (b"\xff\xd8\xff",)),
 )
 # ... and of others, so that the sentence can name them.
 _OTHERS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
-    ("a gzip archive: unpack it first", (b"\x1f\x8b",)),
     ("a bzip2 archive: unpack it first", (b"BZh",)),
     ("an xz archive: unpack it first", (b"\xfd7zXZ",)),
     ("a zstd archive: unpack it first", (b"\x28\xb5\x2f\xfd",)),
@@ -30,10 +39,10 @@ _OTHERS: tuple[tuple[str, tuple[bytes, ...]], ...] = (
     ),
     ("HDF4: convert it to NetCDF-4", (b"\x0e\x03\x13\x01",)),
     ("a PDF: give the data", (b"%PDF",)),
+    ("a file of an old Excel: save it as .xlsx or CSV", (b"\xd0\xcf\x11\xe0",)),
 )
 _VIRTUAL = re.compile(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<VRTDataset[\s>]", re.DOTALL)
 _XML = "XML, which GDAL would read as a description of other files or addresses: give the raster itself"
-_JSON = "JSON, which describes data elsewhere: give the data itself"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # Files that a Zarr store of either format has at its root.
 ZARR_FILES = (".zgroup", ".zmetadata", ".zattrs", ".zarray", "zarr.json")
@@ -58,15 +67,17 @@ def kind_of(path: Path) -> str:
         raise ValueError(f"{path.name} is empty: fetch or save it again.")
     for kind, beginnings in _READ:
         if start.startswith(beginnings):
-            return kind
+            return EXCEL if kind == NPZ and _is_excel(path) else kind
     for description, beginnings in _OTHERS:
         if start.startswith(beginnings):
             raise ValueError(f"{path.name} is {description}.")
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if _VIRTUAL.match(text):
         return VRT
-    if (described := _described(text)) is not None:
-        raise ValueError(f"{path.name} is {described}.")
+    if re.match(rb"<[?!A-Za-z]", text):
+        raise ValueError(f"{path.name} is {_XML}.")
+    if re.match(rb"[{\[]\s*[\"\]{}\[]", text):
+        return JSON
     if b"\0" in start and not start.startswith(_UTF16):
         raise ValueError(
             f"{path.name} is none of the formats that are read: give NetCDF, GeoTIFF, JPEG 2000, Parquet, NPZ or CSV."
@@ -79,8 +90,10 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and kind_of(path) == ZARR
 
 
-def _described(text: bytes) -> str | None:
-    """Say what text describes data elsewhere: XML and JSON; None for other text."""
-    if re.match(rb"<[?!A-Za-z]", text):
-        return _XML
-    return _JSON if re.match(rb"[{\[]\s*[\"\]{}\[]", text) else None
+def _is_excel(path: Path) -> bool:
+    """Tell whether a ZIP holds a workbook."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "[Content_Types].xml" in archive.NameToInfo
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return False  # whoever reads it says so

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from . import kinds
+
 MEBIBYTE = 2**20
 GIBIBYTE = 2**30
 
@@ -26,7 +28,7 @@ class Limits:
         piece_bytes: that are unpacked at once to read a value: a chunk, a tile or a strip.
         pieces: chunks, tiles or strips of a variable.
         seconds: without progress in an HDF5 file.
-        virtual: whether a raster may be made of others below its folder (VRT).
+        kinds: of files that are read at all, constants of `kinds`.
     """
 
     file_bytes: int
@@ -44,7 +46,7 @@ class Limits:
     piece_bytes: int
     pieces: int
     seconds: float
-    virtual: bool
+    kinds: tuple[str, ...]
 
 
 # All of these are our own choice. The page: two years of acquisitions of the most pixels that it maps, 40 million
@@ -65,7 +67,7 @@ STRICT = Limits(
     piece_bytes=128 * MEBIBYTE,
     pieces=100_000,
     seconds=5.0,
-    virtual=False,
+    kinds=(kinds.HDF5, kinds.NETCDF, kinds.TIFF, kinds.JPEG2000, kinds.NPZ, kinds.PARQUET, kinds.TEXT),
 )
 # The command line and Python: years of Sentinel-2 tiles, 10,980 x 10,980 pixels each, in one file.
 PLAIN = Limits(
@@ -84,7 +86,7 @@ PLAIN = Limits(
     piece_bytes=2 * GIBIBYTE,
     pieces=20_000_000,
     seconds=10.0,
-    virtual=True,
+    kinds=kinds.ALL,
 )
 
 

@@ -40,4 +40,4 @@ def parse_xml(path: Path) -> ElementTree.Element:
         guard.Parse(content, True)
         return ElementTree.fromstring(content)
     except (expat.ExpatError, ElementTree.ParseError, LookupError) as error:
-        raise ValueError(f"{name} cannot be read ({error}): fetch or unpack it again.") from None
+        raise ValueError(f"The metadata {name} cannot be read ({error}): fetch or unpack it again.") from None

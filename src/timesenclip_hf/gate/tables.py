@@ -1,30 +1,32 @@
-"""Check tables, CSV, Parquet and NPZ, by their headers before they are read."""
+"""Check tables, CSV and Parquet, by their headers before they are read."""
 
-import math
-import zipfile
 from pathlib import Path
-
-import numpy as np
+from typing import IO
 
 from ..extras import needs_extra
 from .limits import Limits, check_count, check_declared
 
 # Separators of the tables that people save; the most frequent of a header is taken for its own.
 SEPARATORS = (b",", b";", b"\t", b"|")
-CELL_BYTES = 4096
 MAGIC = b"PAR1"
-ARRAY_HEADER = 10_000  # bytes, as NumPy itself has it
+# Names of columns are shorter on average: those of bands and dates have some 20 letters, in UTF-16 twice the bytes.
+COLUMN_BYTES = 128
 
 
 def check_text(path: Path, limits: Limits) -> None:
     """Check the header of a CSV; raise `ValueError` where it has more columns than are read."""
     with path.open("rb") as file:
-        header = file.readline(limits.columns * 2 * 64)  # names of bands and dates have some 20 letters
-        more = file.read(1)
-    if more and not header.endswith((b"\n", b"\r")) and b"\r" not in header:
-        raise ValueError(f"The first line of {path.name} does not end, it is no table: save it as CSV with a header.")
+        check_header(file, path.name, limits)
+
+
+def check_header(file: IO[bytes], name: str, limits: Limits) -> None:
+    """Check the first line of an opened CSV as [`check_text`] does."""
+    most = limits.columns * COLUMN_BYTES
+    header = file.readline(most)
     columns = max(header.count(separator) for separator in SEPARATORS) + 1
-    check_count(path.name, columns, limits.columns, "columns")
+    check_count(name, columns, limits.columns, "columns")
+    if len(header) == most and b"\r" not in header:
+        raise ValueError(f"The first line of {name} does not end, it is no table: save it as CSV with a header.")
 
 
 def check_parquet(path: Path, limits: Limits) -> None:
@@ -59,55 +61,3 @@ def check_parquet(path: Path, limits: Limits) -> None:
     values = max(values, metadata.num_rows * metadata.num_columns)
     check_count(path.name, values, limits.values, "values")
     check_declared(path.name, declared, size, limits)
-
-
-def check_npz(path: Path, limits: Limits) -> None:
-    """Check the arrays of an NPZ: plain ones of numbers or text, of the sizes that they declare.
-
-    Raises:
-        ValueError: it is another archive, damaged, holds pickles, or declares more than is read.
-    """
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            check_count(path.name, len(entries), limits.variables, "arrays")
-            if strangers := [entry.filename for entry in entries if not entry.filename.endswith(".npy")]:
-                raise ValueError(
-                    f"{path.name} is an archive with {strangers[0][:60]!r} inside, no NPZ of arrays: unpack it and "
-                    "give its files, or save the arrays with numpy.savez."
-                )
-            if sum(entry.compress_size for entry in entries) > size:
-                raise zipfile.BadZipFile("its entries overlap")
-            check_declared(path.name, sum(entry.file_size for entry in entries), size, limits)
-            values = sum(_check_array(archive, entry, path, limits) for entry in entries)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
-        raise ValueError(f"{path.name} cannot be read as NPZ ({reason}): fetch or save it again.") from None
-    check_count(path.name, values, limits.values, "values")
-
-
-def _check_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path, limits: Limits) -> int:
-    """Check the header of an array; return the number of its values."""
-    name = entry.filename.removesuffix(".npy")
-    try:
-        with archive.open(entry) as file:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file, max_header_size=ARRAY_HEADER)
-            start = file.tell()
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError, UnicodeDecodeError) as error:
-        reason = (str(error).splitlines() or [""])[0][:100].rstrip(".")
-        raise ValueError(f"{path.name} cannot be read as NPZ ({name}: {reason}): save it again.") from None
-    if dtype.hasobject:
-        raise ValueError(
-            f"{path.name} cannot be read as NPZ: {name!r} holds Python objects, save plain numbers or text."
-        )
-    check_count(f"{name!r} of {path.name}", len(shape), limits.dimensions, "axes")
-    count = math.prod(shape)
-    if count < 0 or start + count * dtype.itemsize != entry.file_size:
-        raise ValueError(
-            f"{name!r} of {path.name} declares {shape} values of {dtype}, but holds {entry.file_size - start:,} bytes: "
-            "save it again."
-        )
-    return count

@@ -34,10 +34,6 @@ def check_vrt(path: Path, limits: Limits) -> None:
     Raises:
         ValueError: it is more than a mosaic or stack, or names anything but rasters below its folder.
     """
-    if not limits.virtual:
-        raise ValueError(
-            f"{path.name} is a virtual raster (VRT), which names other files: upload the rasters themselves."
-        )
     root = parse_xml(path)
     for element in root.iter():
         if element.tag not in ELEMENTS or "subClass" in element.attrib:

@@ -168,9 +168,9 @@ def test_saturated_numbers_are_not_raised_beyond_their_type(tmp_path, cube):
 
 
 def test_an_api_is_searched_page_by_page(tmp_path, cube):
-    items = with_addresses(tmp_path, mixed_items(tmp_path, cube))
-    items.append({**items[0], "collection": "another"})
-    with stac_api(items) as address:
+    local = mixed_items(tmp_path, cube)
+    with file_server(tmp_path) as (root, _), stac_api(items := with_addresses(root, local)) as address:
+        items.append({**items[0], "collection": "another"})
         opened = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018"))
         fewer = open_stac(address, StacQuery(bbox=items[0]["bbox"], dates="2018-05/2018-06"))
         assert opened.sizes["time"], fewer.sizes["time"] == (3, 2)

@@ -16,6 +16,7 @@ import os
 import re
 import zipfile
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
+from ...gate import admit
 from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited
 from .geometries import read_geometries, read_vector, to_frame
 
@@ -134,6 +136,7 @@ def find_column(frame: pandas.DataFrame, spellings: Iterable[str]) -> str | None
     return next((compact[_compact(name)] for name in spellings if _compact(name) in compact), None)
 
 
+@lru_cache(maxsize=2**17)  # tables may have very many columns
 def _compact(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
@@ -171,6 +174,7 @@ def _suffix(path: Path) -> str:
 def _read_file(path: Path, decimal: str | None) -> pandas.DataFrame:
     """Read one file by what its content says it is."""
     path, part = _split_part(path)
+    admit(path)
     with path.open("rb") as file:
         beginning = file.read(64)
     kind = next((known for mark, known in _BEGINNINGS.items() if beginning.startswith(mark)), "text")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import first_line
+from ...gate.crs_files import file_named
 
 with needs_extra("data"):
     import pandas
@@ -123,6 +124,8 @@ def _geometry_type(field: pa.Field) -> Any:
 
 def _known_crs(crs: Any) -> Any:
     """Read a reference system that is written out, or a code of an authority; never one that has to be fetched."""
+    if file_named(json.dumps(crs) if isinstance(crs, dict) else str(crs or "")) is not None:
+        return None
     try:
         if isinstance(crs, dict):
             return pyproj.CRS.from_json_dict(crs)

@@ -12,16 +12,14 @@ from pathlib import Path
 import numpy as np
 from transformers.utils import logging
 
-from ...extras import needs_extra
 from ...files import first_line
+from ...gate import PLAIN
+from ...gate.hdf5 import list_entries
 from ...models.timesenclip.compositing_timesenclip import RECIPES
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
 from ..schema import build_features
 from .sen4map_points import PointSettings, point_id_of, read_points
-
-with needs_extra("data"):
-    import h5py
 
 logger = logging.get_logger(__name__)
 
@@ -105,13 +103,12 @@ def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Probl
     problems = []
     for index, file in enumerate(files):
         try:
-            with h5py.File(file, "r") as opened:
-                keys[index] = np.asarray([key.encode() for key in opened], dtype="S")
-        except OSError as error:
+            keys[index] = np.asarray([key.encode() for key in list_entries(file, PLAIN)], dtype="S")
+        except ValueError as error:
             problems.append(Problem("unusable file", source=file.name, detail=first_line(error)))
-            logger.warning(f"{file.name} cannot be read as HDF5 ({first_line(error)}): fetch it again.")
+            logger.warning(f"{file.name} is left out: {error}")
     if not keys:
-        raise ValueError(f"{problems[0].source} cannot be read as HDF5 ({problems[0].detail}): fetch it again.")
+        raise ValueError(f"{problems[0].detail}.")
     ids = (point_id_of(key.decode()).encode() for names in keys.values() for key in names)
     digests = b"".join(hashlib.blake2b(point_id, digest_size=8).digest() for point_id in ids)
     hashes = np.frombuffer(digests, dtype=np.uint64)
