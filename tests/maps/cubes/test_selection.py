@@ -1,6 +1,6 @@
 import pytest
 
-from timesenclip_hf.maps.cubes.selection import read_box, read_chunks, read_period
+from timesenclip_hf.maps.cubes.selection import boxes_touch, read_box, read_chunks, read_period
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,16 @@ def test_a_box_is_four_numbers_in_order():
         with pytest.raises(ValueError, match="A box is west, south, east and north") as caught:
             read_box(bad)
         assert "\n" not in str(caught.value)
+
+
+def test_a_box_across_180_degrees_has_its_west_above_its_east():
+    assert read_box("179.9,-17,-179.9,-16") == (179.9, -17, -179.9, -16)
+    fiji, world = (179.9, -17, -179.9, -16), (-180, -90, 180, 90)
+    assert boxes_touch(fiji, world)
+    assert boxes_touch((-179.95, -16.5, -179.92, -16.4), fiji)
+    assert boxes_touch(fiji, (179.95, -16.5, 180, -16.4))
+    assert not boxes_touch(fiji, (-179.5, -16.5, -179, -16.4))
+    assert not boxes_touch(fiji, (-179.95, 16, -179.92, 17))
 
 
 def test_chunks_are_a_side_or_two():
