@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from transformers import pipeline
 
+from timesenclip_hf import classification
 from timesenclip_hf.classification import PixelClassifier
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
-from timesenclip_hf.runtimes.options import ComputeOptions
 
 LABELS = ["maize", "woodland", "water"]
 
@@ -49,13 +49,33 @@ def test_months_are_counted_once_however_often_they_were_seen(classifier, series
     assert classifier.probabilities(series, SeriesOptions(dates=dates))[1].tolist() == [3] * 9
 
 
-def test_a_list_is_classified_alike_in_chunks_of_any_size(classifier, series, tiny_checkpoint):
-    items = [{"series": values} for values in series]
+@pytest.mark.parametrize("together", [2, 5, 9])
+def test_a_list_is_classified_alike_in_parts_of_any_size(classifier, series, monkeypatch, together):
+    items = [{"series": values / 10_000} for values in series]
+    items[3] = {"series": np.full((12, 10), np.nan)}
     complete = classifier.probabilities_of_items(items)
     assert complete.shape == (9, 3)
-    small = PixelClassifier(LABELS, tiny_checkpoint, compute=ComputeOptions(chunk_size=2))
-    np.testing.assert_allclose(small.probabilities_of_items(items), complete, atol=1e-6)
+    monkeypatch.setattr(classification, "JUDGED_TOGETHER", together)
+    np.testing.assert_allclose(classifier.probabilities_of_items(items), complete, atol=1e-6)
     assert classifier.probabilities_of_items([]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("strange", [-25.0, 27_500.0, 0.2, 65535.0])
+def test_one_strange_series_of_a_list_stops_no_other_and_changes_none(classifier, series, strange):
+    items = [{"series": values.astype(float)} for values in series]
+    expected = classifier.probabilities_of_items(items)
+    items[5] = {"series": np.full((3, 10), strange), "months": [4, 5, 6]}
+    got = classifier.probabilities_of_items(items)
+    np.testing.assert_allclose(np.delete(got, 5, axis=0), np.delete(expected, 5, axis=0), atol=1e-6)
+    assert np.isnan(got[5]).all() == (strange != -25.0)
+
+
+def test_series_of_a_list_share_a_year_so_that_they_can_be_compared(classifier, series):
+    dates = [f"{year}-{month:02d}-15" for year in (2018, 2019) for month in range(1, 13)]
+    items = [{"series": np.concatenate([values, values[::-1]]), "dates": dates} for values in series]
+    items[0]["series"][14:17] = 65535  # less of 2019 in this one
+    got = classifier.probabilities_of_items(items)
+    np.testing.assert_array_equal(got, classifier.probabilities_of_items(items, SeriesOptions(year=2018)))
 
 
 def test_bad_labels_are_refused_before_the_checkpoint_is_read():

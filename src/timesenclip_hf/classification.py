@@ -15,12 +15,13 @@ from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
+from .models.timesenclip.windows_timesenclip import share_window
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 from .runtimes.exported import load_tower
 from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 
-# Series of a longer list that tell its unit.
-SAMPLE_SIZE = 2048
+# Series that are judged together, 0.4 GB of 150 acquisitions each; of more, so many from everywhere tell the unit.
+JUDGED_TOGETHER, SAMPLE_SIZE = 65_536, 2048
 
 
 class Embedded(NamedTuple):
@@ -139,7 +140,7 @@ class PixelClassifier(PixelEncoder):
     def probabilities_of_items(
         self, items: Sequence[Any], reading: SeriesOptions | None = None, *, progress: bool = False
     ) -> np.ndarray:
-        """Return probabilities (series, classes) float32, NaN where nothing is observed, of a list a chunk at a time.
+        """Return probabilities (series, classes) float32, NaN where nothing is observed, of a list of any length.
 
         Args:
             items: arrays (time, band[, height, width]), or dictionaries with "series" and any field of
@@ -150,15 +151,16 @@ class PixelClassifier(PixelEncoder):
         Raises:
             ValueError: what is wrong with the series, in one sentence.
         """
-        chunk_size, reading = self.compute.chunk_size, reading or SeriesOptions()
-        if len(items) > chunk_size and reading.units == "auto":
-            # A chunk may be all water, or all cloud: the unit is that of series from everywhere.
+        extractor = self.processor.feature_extractor
+        items, reading = share_window(extractor, items, reading or SeriesOptions())
+        if len(items) > JUDGED_TOGETHER and reading.units == "auto":
+            # A part may be all water, or all cloud: the unit is that of series from everywhere.
             sample = [items[index] for index in np.linspace(0, len(items) - 1, SAMPLE_SIZE).astype(int).tolist()]
-            reading = replace(reading, units=self.processor.feature_extractor.settle(sample, reading)[0].units)
+            reading = replace(reading, units=extractor.settle(sample, reading)[0].units)
         parts = [np.empty((0, len(self.labels)), dtype=np.float32)]
         with tqdm(total=len(items), unit=" series", disable=not progress) as bar:
-            for start in range(0, len(items), chunk_size):
-                embeds, observed, _ = self.embed(list(items[start : start + chunk_size]), reading, first=start)
+            for start in range(0, len(items), JUDGED_TOGETHER):
+                embeds, observed, _ = self.embed(list(items[start : start + JUDGED_TOGETHER]), reading, first=start)
                 parts.append(class_probabilities(embeds, observed, self.class_embeds, self.score_scale))
                 bar.update(len(parts[-1]))
         return np.concatenate(parts)

@@ -60,7 +60,9 @@ def _summary(ids: list[str], labels: list[str], scores: Any) -> str:
     best, empty = scores.argmax(axis=1), np.isnan(scores).any(axis=1)
     counts = [f"{label} {int(((best == index) & ~empty).sum())}" for index, label in enumerate(labels)]
     if empty.any():
-        counts.append(f"no observation {int(empty.sum())}")
+        without = [name for name, missing in zip(ids, empty, strict=True) if missing]
+        more = ", ..." if len(without) > 5 else ""
+        counts.append(f"no observation {len(without)} ({', '.join(without[:5])}{more})")
     rows = [
         f"{name}  " + ("no observation" if missing else f"{labels[index]}  {row[index]:.3f}")
         for name, index, row, missing in zip(ids[:5], best, scores, empty, strict=False)

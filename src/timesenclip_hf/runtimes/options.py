@@ -8,7 +8,7 @@ import torch
 RUNTIMES = ("torch", "onnx", "openvino")
 # Those that read what `timesenclip export` writes.
 EXPORT_RUNTIMES = RUNTIMES[1:]
-# Series a chunk: some tens of megabytes of reflectance for a year of native dates.
+# Pixels a chunk: some tens of megabytes of reflectance for a year of native dates.
 DEFAULT_CHUNK_SIZE = 8192
 
 
@@ -24,7 +24,7 @@ class ComputeOptions:
         runtime: what computes the embeddings: "torch", "onnx" or "openvino".
         exported: file of `timesenclip export` for the runtime; float32, made in memory, when left out.
         batch_size: series that the encoder takes at once; what suits it and the machine when left out.
-        chunk_size: series whose features are made at once.
+        chunk_size: pixels of a map whose features are made at once.
         threads: of torch, or of the runtime, in each process; torch's number when left out.
         deduplicate: encode series whose features are equal to the last bit once.
 
