@@ -1,7 +1,9 @@
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from tests.support.small_cubes import MONTHS, small_cube
 from timesenclip_hf.maps import MapOptions, map_cube, map_label_sets, open_cube
@@ -183,3 +185,28 @@ def test_real_cubes_map_end_to_end_alike_in_any_chunks(tiny_pipeline, real_data)
     assert (mapped.attrs["year"], mapped.attrs["season"]) == (2021, "2020-11")
     assert mapped["clear_months"].max() == 10
     assert mapped.attrs["pixels_without_data"] == 0
+
+
+def test_a_cube_of_dask_arrays_is_mapped_lazily_a_chunk_at_a_time(tiny_pipeline):
+    whole = small_cube(320, 320, MONTHS[3:6])
+    read: list[tuple[int, ...]] = []
+
+    def counting(block: np.ndarray, block_info: Any = None) -> np.ndarray:
+        if block.size:  # dask asks for the type of nothing
+            read.append(block_info[0]["chunk-location"])
+        return block
+
+    lazy = whole.chunk({"time": 1, "y": 32, "x": 32})
+    for band in BANDS:
+        lazy[band].data = lazy[band].data.map_blocks(counting, dtype=np.uint16)
+    mapped = map_cube(lazy, "maize,water", tiny_pipeline, progress=False)
+    assert mapped["class"].chunks == ((32,) * 10,) * 2
+    # The sample is of sixteen squares, each in one of the 100 chunks.
+    assert len(read) == 16 * 3 * len(BANDS)
+    read.clear()
+    corner = slice(0, 32)
+    piece = mapped.isel(y=corner, x=corner).compute(scheduler="synchronous")
+    assert {location[1:] for location in read} == {(0, 0)}
+    assert len(read) == 3 * len(BANDS)  # all layers of it from one reading
+    at_once = map_cube(whole.isel(y=corner, x=corner), "maize,water", tiny_pipeline, progress=False)
+    xr.testing.assert_identical(piece.drop_attrs(), at_once.drop_attrs())

@@ -128,7 +128,8 @@ def class_layers(probabilities: np.ndarray, majority_size: int | None = None) ->
     logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     entropy = -(probabilities * logs).sum(axis=-1) / np.log(max(probabilities.shape[-1], 2))
     margin = np.maximum(best - others.max(axis=-1), 0)
-    return {"class": codes, "probability": best, "entropy": np.clip(entropy, 0, 1), "margin": margin}
+    entropy = np.clip(entropy, 0, 1).astype(best.dtype)  # a logarithm has 64 bits
+    return {"class": codes, "probability": best, "entropy": entropy, "margin": margin}
 
 
 def embeddings_to_int8(embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
