@@ -11,6 +11,7 @@ from .limits import Limits, check_count
 def check_hdf5(path: Path, limits: Limits) -> None:
     """Check all of a file; raise `ValueError` of the first entry that must not be read."""
     names = list_entries(path, limits)
+    check_count(path.name, len(names), limits.variables, "variables")
     if faults := watching.check_entries(path, [watching.ROOT, *names], limits):
         raise ValueError(next(iter(faults.values())))
 

@@ -17,11 +17,28 @@ class GatedReader(RioReader):  # type: ignore[misc, unused-ignore]
 
         Raises:
             rasterio.errors.RasterioIOError: the raster cannot be reached, or is no GeoTIFF or JPEG 2000.
-            ValueError: a file of this machine is none.
+            ValueError: a file of this machine is none, has no CRS, or lies elsewhere than its item says.
         """
         address = self._src.uri
-        with open_address(address) if "://" in address else open_raster(address):
+        with open_address(address) if "://" in address else open_raster(address) as raster:
+            _check_place(raster, self._src.geobox)
             return super().read(*arguments, **options)
+
+
+def _check_place(raster: Any, told: Any) -> None:
+    """Refuse a raster that is not where its item says: it would be read as if there were no data."""
+    if raster.crs is None:
+        raise ValueError(f"{raster.name} has no CRS: it is damaged, fetch it again.")
+    if told is None or told.crs is None or not told.crs.epsg or raster.crs.to_epsg() != told.crs.epsg:
+        return
+    box, bounds = told.boundingbox, raster.bounds
+    if min(bounds.right, box.right) <= max(bounds.left, box.left) or min(max(bounds.top, bounds.bottom), box.top) <= max(
+        min(bounds.top, bounds.bottom), box.bottom
+    ):
+        raise ValueError(
+            f"{raster.name} begins at {bounds.left:g}, {bounds.top:g}, outside of what its item says: it is damaged, "
+            "fetch it again."
+        )
 
 
 class GatedDriver(RioDriver):  # type: ignore[misc, unused-ignore]

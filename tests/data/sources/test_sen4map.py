@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -5,11 +6,14 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 
+from tests.support.hostile_files.damaged import damage_heap, damage_root
 from tests.support.sen4map_files import FIRST_ID, write_derived, write_raw
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.schema import MISSING, as_series
+from timesenclip_hf.data.sources import sen4map_points
 from timesenclip_hf.data.sources.countries import BOXES
 from timesenclip_hf.data.sources.sen4map import import_sen4map
+from timesenclip_hf.gate import PLAIN
 
 POINT = f"Lucas_Point_{FIRST_ID}"
 
@@ -280,7 +284,7 @@ def test_of_two_entries_of_one_point_the_first_is_kept(raw, tmp_path):
 def test_a_truncated_file_is_a_one_line_error_alone_and_counted_beside_others(raw, tmp_path):
     broken = tmp_path / "broken.h5"
     broken.write_bytes(raw.read_bytes()[:20_000])
-    with pytest.raises(ValueError, match=r"broken.h5 cannot be read as HDF5 \(.*truncated.*\): fetch it again"):
+    with pytest.raises(ValueError, match=r"broken.h5 is damaged, HDF5 cannot read it \(.*truncated.*\): fetch"):
         import_quietly(broken, tmp_path / "none")
     report = import_quietly([broken, raw], tmp_path / "out")
     assert report.rows == 6
@@ -290,8 +294,33 @@ def test_a_truncated_file_is_a_one_line_error_alone_and_counted_beside_others(ra
 
 def test_what_is_no_hdf5_is_a_one_line_error(tmp_path):
     (tmp_path / "text.h5").write_text("no")
-    with pytest.raises(ValueError, match=r"text.h5 cannot be read as HDF5"):
+    with pytest.raises(ValueError, match=r"text.h5 is no HDF5 file but text"):
         import_quietly(tmp_path / "text.h5", tmp_path / "out")
+
+
+def test_points_in_which_hdf5_comes_to_no_end_are_left_out(copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(sen4map_points, "PLAIN", replace(PLAIN, seconds=0.5))
+    report = import_quietly(damage_heap(copy), tmp_path / "out")
+    assert report.counts.keys() == {"unreadable point"}
+    assert 0 < len(report.skipped) == report.points - report.rows < report.points
+    assert "comes to no end in it: fetch it again" in report.skipped[0].detail
+
+
+def test_a_file_whose_root_is_damaged_is_a_one_line_error(copy, tmp_path):
+    with pytest.raises(ValueError, match=r"copy.h5 is damaged, HDF5 cannot read it \(.*cache type\)\): fetch it again"):
+        import_quietly(damage_root(copy), tmp_path / "out")
+
+
+def test_points_whose_values_are_in_another_file_are_left_out(copy, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_bytes(bytes(100_000))
+    with h5py.File(copy, "r+") as file:
+        shape = file[POINT]["B2"].shape
+        del file[POINT]["B2"]
+        file[POINT].create_dataset("B2", shape, "<u2", external=[(str(secret), 0, 2 * int(np.prod(shape)))])
+    report = import_quietly(copy, tmp_path / "out")
+    assert report.counts == {"unreadable point": 1}
+    assert "keeps its values in another file" in report.skipped[0].detail
 
 
 def test_a_damaged_chunk_loses_its_point_only(tmp_path):

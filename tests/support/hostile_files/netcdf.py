@@ -66,7 +66,7 @@ def _virtual(source: str) -> Callable[[Any], None]:
     return make
 
 
-def _numbered(source: str) -> Callable[[Any], None]:
+def _numbered(source: Path) -> Callable[[Any], None]:
     """Map files that are numbered, block by block: HDF5 seeks them as soon as the dataset is opened."""
 
     def make(file: Any) -> None:
@@ -75,7 +75,8 @@ def _numbered(source: str) -> Callable[[Any], None]:
         plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         space = h5py.h5s.create_simple((MONTHS, SIDE, SIDE), (h5py.h5s.UNLIMITED, SIDE, SIDE))
         space.select_hyperslab((0, 0, 0), (h5py.h5s.UNLIMITED, 1, 1), (1, 1, 1), (1, SIDE, SIDE))
-        plist.set_virtual(space, source.encode(), b"B08", h5py.h5s.create_simple((1, SIDE, SIDE)))
+        name = str(source.with_name(f"{source.stem}%b.h5")).encode()
+        plist.set_virtual(space, name, b"B08", h5py.h5s.create_simple((1, SIDE, SIDE)))
         whole = h5py.h5s.create_simple((MONTHS, SIDE, SIDE), (h5py.h5s.UNLIMITED, SIDE, SIDE))
         h5py.h5d.create(file.id, b"B08", h5py.h5t.STD_U16LE, whole, plist)
 
@@ -173,7 +174,7 @@ HDF5_FILES = [
     Hostile(
         "HDF5 virtual dataset of numbered files",
         "cube",
-        _netcdf(lambda aim: _numbered(str(_secret_hdf5(aim)).replace(".h5", "%b.h5"))),
+        _netcdf(lambda aim: _numbered(_secret_hdf5(aim))),
     ),
     Hostile("HDF5 external link", "cube", _link("external")),
     Hostile("HDF5 soft link", "cube", _link("soft")),

@@ -106,7 +106,7 @@ def _cut(files: Sequence[Path], size: int) -> tuple[list[ImportPart], list[Probl
             keys[index] = np.asarray([key.encode() for key in list_entries(file, PLAIN)], dtype="S")
         except ValueError as error:
             problems.append(Problem("unusable file", source=file.name, detail=first_line(error)))
-            logger.warning(f"{file.name} is left out: {error}")
+            logger.warning(f"{error} It is left out.")
     if not keys:
         raise ValueError(f"{problems[0].detail}.")
     ids = (point_id_of(key.decode()).encode() for names in keys.values() for key in names)
