@@ -28,7 +28,7 @@ def log(caplog):
     caplog.set_level(logging.WARNING)
     logger = logging.getLogger("transformers")
     logger.addHandler(caplog.handler)
-    for name in ("radiometry", "compositing"):
+    for name in ("radiometry", "compositing", "feature_extraction"):
         module = __import__(f"timesenclip_hf.models.timesenclip.{name}_timesenclip", fromlist=["logger"])
         type(module.logger).warning_once.cache_clear()
     yield caplog
@@ -300,6 +300,86 @@ def test_of_several_years_the_fullest_is_taken_and_said_or_the_one_asked_for(log
     assert EXTRACT(series, dates=dates, year=2017)["series_mask"].sum() == 2
 
 
+@pytest.mark.parametrize("year", [2019, 2020])
+def test_a_season_is_the_calendar_years_control_with_its_months_in_their_places(year):
+    series = reflectance(3, 24, 10)
+    dates = (np.datetime64("2019-01") + np.arange(24)).astype("datetime64[D]") + 14
+    season = EXTRACT(series, dates=dates, season=f"{year - 1}-07" if year == 2020 else "2019-01")
+    control = np.concatenate([series[:, 12:18], series[:, 6:12]], axis=1) if year == 2020 else series[:, :12]
+    np.testing.assert_array_equal(season["pixel_series"], EXTRACT(control)["pixel_series"])
+    np.testing.assert_array_equal(season["months"], np.tile(np.arange(12), (3, 1)))
+
+
+def test_a_series_across_new_year_keeps_all_of_its_months_and_says_so(log):
+    series = reflectance(2, 12, 10)
+    dates = (np.datetime64("2019-07") + np.arange(12)).astype("datetime64[D]") + 9
+    features = EXTRACT(series, dates=dates)
+    assert features["series_mask"].all()
+    np.testing.assert_array_equal(features["pixel_series"], EXTRACT(np.roll(series, 6, axis=1))["pixel_series"])
+    assert "the year with the most observed months is used (2019-07 to 2020-06)" in log.text
+    kept = EXTRACT(series, dates=dates, season="all", composite="none")
+    np.testing.assert_array_equal(kept["pixel_series"], EXTRACT(series)["pixel_series"])
+
+
+def test_series_with_too_few_clear_months_count_as_not_observed(log):
+    series = reflectance(3, 12, 10)
+    series[0, 1:] = np.nan
+    series[1, 3:] = np.nan
+    assert EXTRACT(series)["series_mask"].sum(axis=1).tolist() == [1, 3, 12]
+    assert "clear months" not in log.text
+    features = EXTRACT(series, minimum_months=3, allow_empty=True)
+    assert features["series_mask"].sum(axis=1).tolist() == [0, 3, 12]
+    assert not features["pixel_series"][0].any()
+    items = [{"series": values, "minimum_months": least} for values, least in zip(series, (1, 4, 12), strict=True)]
+    assert EXTRACT(items, allow_empty=True)["series_mask"].sum(axis=1).tolist() == [1, 0, 12]
+    with pytest.raises(ValueError, match="1 of 3 series have no observed month, the first is number 100"):
+        EXTRACT(series, minimum_months=2, first=100)
+    EXTRACT(series[:1])
+    assert "1 of 1 series have fewer than 3 clear months of the year" in log.text
+
+
+def test_a_strange_series_stops_no_other_and_is_named_by_its_number(log):
+    items = [
+        {"series": np.rint(reflectance(12 - index % 3, 10, seed=index) * 10_000).astype(np.int32)}
+        for index in range(20)
+    ]
+    for index, item in enumerate(items):
+        item["months"] = range(12 - index % 3)
+    items[7] = {"series": np.tile([40, 25, 5, -10, -25, -30, -35, -40, -20, -15], (5, 1)), "months": range(3, 8)}
+    items[9] = {"series": np.full((3, 10), 27_500), "months": [4, 5, 6]}
+    items[11]["series"][4] = 27_500
+    features = EXTRACT(items, allow_empty=True)
+    assert features["series_mask"][7].sum() == 5
+    assert not features["series_mask"][9].any()
+    assert features["series_mask"][11].sum() == len(items[11]["series"]) - 1
+    assert "1 series (number 9, counted from 0)" in log.text
+    with pytest.raises(ValueError, match="1 of 20 series have no observed month, the first is number 9"):
+        EXTRACT(items)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    order=st.permutations(range(6)),
+    bands=st.permutations(range(10)),
+    times=st.permutations(range(12)),
+    kind=st.sampled_from([np.uint16, np.int16, np.int32, np.float32, np.float64]),
+)
+def test_no_permutation_of_series_bands_or_dates_and_no_type_changes_a_result(order, bands, times, kind):
+    values = np.rint(reflectance(6, 12, 10) * 10_000)
+    values[2, 5] = np.nan
+    offsets = np.array([0, 1000] * 6)
+    given_as = np.where(np.isnan(values), -9999 if kind in (np.int16, np.int32) else 65535, values + offsets[:, None])
+    expected = EXTRACT(values, dates=DATES_2018, units="dn", offset=0)
+    features = EXTRACT(
+        given_as[np.ix_(order, times, bands)].astype(kind),
+        dates=np.array(DATES_2018)[times],
+        bands=[BANDS[band] for band in bands],
+        offset=offsets[times],
+    )
+    for name, array in expected.items():
+        np.testing.assert_array_equal(features[name], array[order])
+
+
 def test_a_series_among_others_is_read_as_it_is_alone():
     items = [
         {"series": reflectance(14, 10, seed=1), "dates": ["2017-11-01", "2017-12-01", *DATES_2018]},
@@ -396,6 +476,19 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
             "No acquisition is of 2020: the dates are of 2018",
         ),
         (reflectance(12, 10), {"year": 2020}, "`year` chooses among `dates`"),
+        (reflectance(12, 10), {"season": "2020-07"}, "`season` chooses among `dates`"),
+        (reflectance(12, 10), {"dates": DATES_2018, "season": "2018-07", "year": 2018}, "`year` or `season`, not both"),
+        (
+            reflectance(12, 10),
+            {"dates": DATES_2018, "season": "July"},
+            "`season` must be the month it begins in, such as",
+        ),
+        (
+            reflectance(12, 10),
+            {"dates": DATES_2018, "season": "2019-07"},
+            "No acquisition is of 2019-07 to 2020-06: the dates are of 2018-01 to 2018-12",
+        ),
+        (reflectance(12, 10), {"minimum_months": 13}, "`minimum_months` must be 1 to 12, got 13"),
         (reflectance(12, 10), {"months": range(1, 13)}, "subtract 1 if your January is 1"),
         (reflectance(7, 10), {}, "A series of 7 time steps needs `dates`, or `months`"),
         (reflectance(12, 10), {"scl": [4] * 5}, "`scl` must have one value for each of the 12 acquisitions"),

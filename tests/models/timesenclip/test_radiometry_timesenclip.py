@@ -87,6 +87,59 @@ def test_two_saturated_acquisitions_of_a_single_series_are_masked():
     assert np.isnan(read(series)).all(axis=2)[0].tolist() == [month in (3, 4) for month in range(12)]
 
 
+def test_whole_per_cent_is_read_where_the_user_says_so():
+    percent = np.rint(maize() * 100)
+    expected = read(percent.astype(np.float32) / 100)
+    for kind in (np.uint16, np.int32, np.float64):
+        np.testing.assert_allclose(read(percent.astype(kind), units="percent"), expected, atol=0.01)
+
+
+LAKE = np.array([40, 25, 5, -10, -25, -30, -35, -40, -20, -15])
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.float32, np.float64])
+def test_slightly_negative_water_is_kept_alone_and_among_others(kind, log):
+    lake = np.tile(LAKE, (1, 12, 1)).astype(kind)
+    np.testing.assert_array_equal(read(lake), lake)
+    among = np.concatenate([np.rint(maize() * 10_000).astype(kind), lake])
+    np.testing.assert_array_equal(read(among)[-1], lake[0])
+    np.testing.assert_allclose(read(np.float32(lake) / 10_000), lake, atol=0.02)
+    assert "masked" not in log.text
+
+
+def test_deep_water_alone_is_no_per_cent():
+    sea = np.tile([140, 120, 80, 60, 50, 45, 40, 40, 20, 15], (4, 12, 1)).astype(np.uint16)
+    np.testing.assert_array_equal(read(sea), sea)
+
+
+def test_series_in_another_unit_than_the_others_are_masked_and_named(log):
+    mixed = maize(30) * 10_000
+    mixed[[3, 17]] /= 10_000
+    dn = read(mixed)
+    assert np.flatnonzero(np.isnan(dn).all(axis=(1, 2))).tolist() == [3, 17]
+    assert "2 series (number 3, 17, counted from 0) cannot be reflectance in the unit of the others" in log.text
+    other = maize(30)
+    other[5] *= 10_000
+    assert np.flatnonzero(np.isnan(read(other)).all(axis=(1, 2))).tolist() == [5]
+    assert "1 series (number 5, counted from 0)" in log.text
+    half = maize(30)
+    half[:20] *= 10_000
+    with pytest.raises(ValueError, match="33% of the acquisitions cannot be reflectance"):
+        read(half)
+
+
+def test_one_acquisition_in_another_unit_is_masked():
+    series = maize(2)
+    series[0, 4] *= 10_000
+    assert np.isnan(read(series)).all(axis=2).sum(axis=1).tolist() == [1, 0]
+
+
+def test_a_bright_cloud_among_three_acquisitions_is_masked_and_the_rest_used():
+    series = np.rint(maize(1)[:, :3] * 10_000).astype(np.int32)
+    series[0, 1] = 27_500
+    assert np.isnan(read(series)).all(axis=2)[0].tolist() == [False, True, False]
+
+
 def test_fractional_digital_numbers_are_read_and_said_to_be(log):
     np.testing.assert_allclose(read(maize() * 10_000), read(maize()), rtol=1e-5)
     assert 'pass `units="dn"` if that is right' in log.text

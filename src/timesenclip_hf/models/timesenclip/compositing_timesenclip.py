@@ -155,8 +155,8 @@ def _check_months(months: Any, shape: tuple[int, ...]) -> np.ndarray:
     if months is None:
         if shape[1] != MONTHS_PER_YEAR:
             raise ValueError(
-                f"A series of {shape[1]} time steps needs `dates`, or `months` (0 = January), or `start` and `step`: only "
-                "twelve are taken to be January to December."
+                f"A series of {shape[1]} time steps needs `dates`, or `months` (0 = January), or `start` and `step`: "
+                "only twelve are taken to be January to December."
             )
         months = np.arange(MONTHS_PER_YEAR)
     values = np.asarray(months, dtype=np.float32)

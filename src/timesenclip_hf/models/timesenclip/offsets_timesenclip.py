@@ -14,11 +14,12 @@ USER_BASELINE = 99.99
 MANY_SERIES = 20
 # Series of a stack that are judged.
 MOST_SERIES = 1000
-# A whole offset lies on a date where in every band its step from the neighbouring dates is within this share of the
-# offset, the median band's within the second. Measured on the real sets: no date of 240 meets all by chance.
-STEP_OF_BANDS, STEP_OF_DATE = 0.5, 0.3
-# Digital numbers: spread of that step over the series in a visible band (clouds: 350 and more, clear dates: 12 to 130).
-SPREAD_OF_STEP = 150.0
+# An offset lies on a date where its step from the neighbouring dates is off the offset by no more than such a share, in
+# every band and in the middle one: where metadata tells the date apart, where many series do, and where few do.
+TOLD_APART, SHOWN_BY_MANY, SHOWN_BY_FEW = (0.9, 0.5), (0.5, 0.3), (0.3, 0.15)
+# Digital numbers: how far that step may spread over many series in the visible bands, and where all bands step alike.
+# Clouds that seem an offset spread by 170 to 850, clear dates by 12 to 180.
+SPREAD, SPREAD_IF_ALIKE, ALIKE = 150.0, 200.0, 0.15
 # The darkest band is at least this bright in 19 of 20 series with an offset left in, and darker than the second in half
 # of them where it was subtracted twice.
 FLOOR_WITH_OFFSET, FLOOR_BELOW_ZERO = 900.0, -100.0
@@ -180,11 +181,15 @@ def _judged(time: float, sign: int, steps: np.ndarray, jumps: np.ndarray, visibl
     visible = [index for index in visible if present[index]]
     step = np.full(steps.shape[1], np.nan)
     step[present] = np.nanmedian(steps[:, present], axis=0)
-    apart = np.abs(sign * step[present] - BASELINE_OFFSET)
-    if apart.max() > STEP_OF_BANDS * BASELINE_OFFSET or np.median(apart) > STEP_OF_DATE * BASELINE_OFFSET:
-        return None
+    apart = np.abs(sign * step[present] / BASELINE_OFFSET - 1)
     spread = np.nanmedian(np.abs(steps - step)[:, visible or present])
+
+    def shown(by: tuple[float, float]) -> bool:
+        return bool(apart.max() <= by[0] and np.median(apart) <= by[1])
+
     # An offset that was not subtracted raises the values: metadata made the step where the two are opposite.
-    by_metadata = bool(np.median(jumps) * sign < -BASELINE_OFFSET / 2)
-    many = len(steps) >= MANY_SERIES and bool(spread <= SPREAD_OF_STEP)
-    return Stray(time, sign, many or by_metadata)
+    told_apart = bool(np.median(jumps) * sign < -BASELINE_OFFSET / 2) and shown(TOLD_APART)
+    is_tight = bool(spread <= (SPREAD_IF_ALIKE if apart.max() <= ALIKE else SPREAD))
+    if told_apart or (len(steps) >= MANY_SERIES and is_tight and shown(SHOWN_BY_MANY)):
+        return Stray(time, sign, certain=True)
+    return Stray(time, sign, certain=False) if shown(SHOWN_BY_FEW) else None
