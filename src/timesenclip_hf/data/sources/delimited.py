@@ -120,7 +120,10 @@ def _separators_of(text: str) -> list[str]:
 
 
 def _header(text: str, separator: str) -> list[str]:
-    return next(csv.reader(io.StringIO(text[:10_000_000], newline=""), delimiter=separator), [])
+    try:
+        return next(csv.reader(io.StringIO(text[:10_000_000], newline=""), delimiter=separator), [])
+    except csv.Error:  # a cell beyond csv's limit: the header of very many columns, by a wrong separator
+        return [text]
 
 
 def _parse(text: str, separator: str) -> pa.Table | None:

@@ -14,7 +14,6 @@ them with [`number_cells`], and for names, ids and codes with [`text_cells`].
 import gzip
 import os
 import re
-import zipfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +24,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import first_line
 from ...gate import admit
+from ...words import damage_told
 from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited
 from .geometries import read_geometries, read_vector, to_frame
 
@@ -236,7 +236,8 @@ def _read_text(path: Path, packed: bool) -> pandas.DataFrame:
 
 def _read_parquet(path: Path) -> pandas.DataFrame:
     try:
-        table = pq.ParquetFile(path).read()
+        # Where pages have checksums, damage in them is told.
+        table = pq.ParquetFile(path, page_checksum_verification=True).read()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path.name} is no Parquet file that can be read: {first_line(error)}.") from None
     # The index of a frame without a name only counts its rows.
@@ -248,15 +249,14 @@ def _read_excel(path: Path, sheet: str | None) -> pandas.DataFrame:
     """Read the first sheet of an Excel file, or the one named, as text."""
     with needs_extra("data"):
         import openpyxl
-    try:
+    with damage_told(path.name):
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{path.name} is no Excel file that can be read: {first_line(error)}.") from None
     names = book.sheetnames
     if sheet is not None and sheet not in names:
         raise ValueError(f"{path.name} has no sheet {sheet!r}: its sheets are {', '.join(names)}.")
     chosen = names[0] if sheet is None else sheet
-    rows = [[_excel_text(cell) for cell in row] for row in book[chosen].iter_rows()]
+    with damage_told(path.name):
+        rows = [[_excel_text(cell) for cell in row] for row in book[chosen].iter_rows()]
     book.close()
     rows = [row for row in rows if any(cell is not None for cell in row)]
     if not rows:

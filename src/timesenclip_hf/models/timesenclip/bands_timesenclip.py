@@ -82,7 +82,7 @@ class BandName(NamedTuple):
     other: str | None = None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=2**17)
 def read_band_name(text: str) -> tuple[BandName, ...]:
     """Read a name without its time; two readings where a number may belong to the band or not ("nir_1")."""
     words = re.findall(r"[A-Z0-9]+", _VERSION.sub(r"V\1", _NANOMETRES.sub(r"\1NM", text.upper())))
