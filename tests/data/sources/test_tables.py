@@ -218,10 +218,23 @@ def test_a_bad_npz_is_refused_in_one_sentence(tmp_path, arrays, sentence):
         read_table(path)
 
 
-def test_ragged_series_in_one_cell_are_named_by_row(tmp_path):
+def test_a_cell_that_is_no_series_is_named_by_its_row_and_stops_no_other(tmp_path):
     path = tmp_path / "table.parquet"
+    values = digital_numbers(4).astype(float)
+    cells = [values[0].tolist(), None, [[1.0, 2.0], [3.0]], values[3].tolist()]
+    dates = [DATES, DATES, DATES, DATES]
+    pd.DataFrame({"id": list("abcd"), "series": cells, "dates": dates}).to_parquet(path)
+    table = read_table(path)
+    assert table.ids == list("abcd")
+    features = TimeSenCLIPFeatureExtractor()(table.series, allow_empty=True)
+    assert features["series_mask"].any(axis=1).tolist() == [True, False, False, True]
+    assert "Row 2 of table.parquet has no series, as have 1 others: left without an observation." in table.notes
+    pd.DataFrame({"series": [values[0].tolist()] * 2, "dates": [DATES, DATES[:5]]}).to_parquet(path)
+    assert read_table(path).notes == [
+        "Row 2 of table.parquet has 5 dates for 12 time steps: left without an observation."
+    ]
     pd.DataFrame({"series": [[[1.0, 2.0], [3.0]]]}).to_parquet(path)
-    with pytest.raises(ValueError, match=r"row 1 of table\.parquet is not"):
+    with pytest.raises(ValueError, match=r"Row 1 of table\.parquet has a series that is not"):
         read_table(path)
 
 

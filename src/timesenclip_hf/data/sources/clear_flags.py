@@ -8,8 +8,18 @@ from .frames import find_column, list_names, name_of, number_cells, text_cells
 
 CLEAR_COLUMNS = ("clear", "is_clear", "valid", "is_valid", "usable", "cloud_free", "cloudfree")
 CLOUD_COLUMNS = ("cloud", "clouds", "cloudy", "is_cloud", "is_cloudy", "cloud_mask", "cloudmask", "cloud_flag")
-PROBABILITY_COLUMNS = ("cloud_probability", "cloud_prob", "cloudprobability", "cld_prb", "cldprb", "msk_cldprb", "cld")
-PROBABILITY_COLUMNS += ("clp", "s2cloudless", "probability")
+PROBABILITY_COLUMNS = (
+    "cloud_probability",
+    "cloud_prob",
+    "cloudprobability",
+    "cld_prb",
+    "cldprb",
+    "msk_cldprb",
+    "cld",
+    "clp",
+    "s2cloudless",
+    "probability",
+)
 SCORE_COLUMNS = ("cs_cdf", "cs")
 BIT_COLUMNS = ("qa60",)
 FLAG_COLUMNS = (*CLEAR_COLUMNS, *CLOUD_COLUMNS, *PROBABILITY_COLUMNS, *SCORE_COLUMNS, *BIT_COLUMNS)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...names.reading import read_names
+from ...words import from_cell
 from .frames import find_column, list_names, name_of, number_cells, text_cells
 
 # Columns that name a series, those first that are asked first; capitals, spaces and underscores do not matter. After
@@ -32,12 +33,38 @@ ID_COLUMNS = (
     "objectid",
     "system:index",
 )
-DATE_COLUMNS = ("date", "datetime", "timestamp", "acquisition_date", "acquisition_time", "acquisition", "acquired")
-DATE_COLUMNS += ("sensing_date", "sensing_time", "observation_date", "obs_date", "image_date", "system:time_start")
+DATE_COLUMNS = (
+    "date",
+    "datetime",
+    "timestamp",
+    "acquisition_date",
+    "acquisition_time",
+    "acquisition",
+    "acquired",
+    "sensing_date",
+    "sensing_time",
+    "observation_date",
+    "obs_date",
+    "image_date",
+    "system:time_start",
+)
 # Columns that may hold a date, or something else: sits' Index, the hours of a day, numbers of rows.
 WEAK_DATE_COLUMNS = ("time", "t", "index", "day", "start_date", "from")
-IMAGE_COLUMNS = ("imageid", "image", "product_id", "product", "granule_id", "granule", "scene_id", "scene", "tile_id")
-IMAGE_COLUMNS += ("id", "system:index", "name", "title")
+IMAGE_COLUMNS = (
+    "imageid",
+    "image",
+    "product_id",
+    "product",
+    "granule_id",
+    "granule",
+    "scene_id",
+    "scene",
+    "tile_id",
+    "id",
+    "system:index",
+    "name",
+    "title",
+)
 # Added with the name of the file of each row, where files are read as one table.
 FILE_COLUMN = "file of the row"
 YEAR_COLUMNS, MONTH_COLUMNS, DAY_COLUMNS = ("year", "yr"), ("month", "mon"), ("day", "dom", "day_of_month")
@@ -159,8 +186,8 @@ def _candidates(frame: Any, taken: Collection[str]) -> list[str]:
 
 
 def _places(frame: Any) -> list[str] | None:
-    columns = [find_column(frame, spellings) for spellings in PLACE_COLUMNS]
-    if None in columns:
+    columns = [column for spellings in PLACE_COLUMNS if (column := find_column(frame, spellings)) is not None]
+    if len(columns) < len(PLACE_COLUMNS):
         return None
     east, north = (text_cells(frame, column) for column in columns)
     return None if None in east or None in north else [f"{x}_{y}" for x, y in zip(east, north, strict=True)]
@@ -170,4 +197,4 @@ def _all_named(texts: Sequence[str | None], column: str, name: str) -> list[str]
     row = next((index for index, text in enumerate(texts) if not text), None)
     if row is not None:
         raise ValueError(f"Row {row + 1} of {name} has nothing in the column {column!r}: write its id in every row.")
-    return [str(text) for text in texts]
+    return [from_cell(str(text)) for text in texts]

@@ -117,7 +117,8 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
     if date is not None:
         days = image_days(frame, date)
         return _dated(text_cells(frame, date) if days is None else list(days), date, empty, name)
-    if month is not None and (months := numbers_of_months(frame, month)) is None:
+    months = None if month is None else numbers_of_months(frame, month)
+    if month is not None and months is None:
         return _dated(text_cells(frame, month), month, empty, name)
     if year is not None and (month is not None or doy is not None):
         parts = [column for column in (year, month, day if month else None, None if month else doy) if column]
@@ -129,7 +130,7 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         dates = np.full(len(frame), np.datetime64("NaT", "D"))
         dates[known] = combine_dates(of[year], *by_month, days_of_year=None if month else of[str(doy)])
         return TableTimes("dates", _filled(dates), tuple(parts), [f"The dates are from {', '.join(parts)}."])
-    if month is not None:
+    if month is not None and months is not None:
         _check_known(~np.isnan(months) | empty, [month], name)
         notes = [f"The column {month} gives months of one year, 1 is January."]
         return TableTimes("months", np.nan_to_num(months, nan=1.0) - 1, (month,), notes)
@@ -139,8 +140,10 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         if (days := image_days(frame, column)) is not None:
             times = _dated(list(days), column, empty, name)
             return times._replace(columns=(), notes=[f"The dates are those of the images in {column}.", *times.notes])
-    if (days := file_days(frame)) is not None:
-        return TableTimes("dates", np.asarray(days), (FILE_COLUMN,), ["The dates are those in the names of the files."])
+    if (dates_of_files := file_days(frame)) is not None:
+        return TableTimes(
+            "dates", np.asarray(dates_of_files), (FILE_COLUMN,), ["The dates are those in the names of the files."]
+        )
     raise ValueError(
         f"{name} has bands but no column 'date': one row a time step needs id, date, B02, ...; one row a series needs "
         f"the date in each column, B02_2018-05-14. Its columns are {list_names(frame.columns)}."

@@ -17,31 +17,52 @@ from .columns import ID_COLUMNS
 from .frames import list_names, name_of
 
 
-def read_nested(frame: Any) -> list[dict[str, Any]]:
+def read_nested(frame: Any) -> tuple[list[dict[str, Any]], list[str]]:
     """Read a table with a series (time, band) in the column `series`, and any option of it beside it.
 
+    A row that cannot be read becomes a series without an observation, and is named in the notes.
+
+    Returns:
+        What the feature extractor takes, one for each row, and what was understood.
+
     Raises:
-        ValueError: a row has no series, or one whose time steps differ in length.
+        ValueError: no row can be read.
     """
     present = [name for name in SERIES_KEYS if name in frame.columns]
-    items = []
+    items: list[dict[str, Any]] = []
+    faults: list[str] = []
     for index, row in enumerate(frame[present].to_dict("records")):
-        # What is not equal to itself is NaN; an array has no single answer, and is there.
-        item = {name: value for name, value in row.items() if value is not None and (np.ndim(value) or value == value)}
-        if "series" not in item:
-            raise ValueError(f"Row {index + 1} of {name_of(frame)} has no series.")
         try:
-            series = np.stack([np.asarray(values) for values in item["series"]])
-            if series.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
-                series = series.reshape(-1, len(item.get("bands", BANDS)))
-        except ValueError:
-            where = f"row {index + 1} of {name_of(frame)}"
-            raise ValueError(f"The series in {where} is not (time, band): its time steps differ in length.") from None
-        arrays = {name: np.asarray(item[name]) for name in ("dates", "months", "scl") if name in item}
-        if "bands" in item:
-            item["bands"] = np.asarray(item["bands"]).tolist()
-        items.append({**item, "series": series, **arrays})
-    return items
+            items.append(_read_row(row))
+        except ValueError as error:
+            faults.append(f"Row {index + 1} of {name_of(frame)} {error}")
+            items.append({"series": np.full((1, len(BANDS)), np.nan), "months": np.zeros(1)})
+    if len(faults) == len(items):
+        raise ValueError(f"{faults[0]}.")
+    more = f", as have {len(faults) - 1} others" if len(faults) > 1 else ""
+    return items, [f"{faults[0]}{more}: left without an observation."] if faults else []
+
+
+def _read_row(row: dict[str, Any]) -> dict[str, Any]:
+    # What is not equal to itself is NaN; an array has no single answer, and is there.
+    item = {name: value for name, value in row.items() if value is not None and (np.ndim(value) or value == value)}
+    if "series" not in item:
+        raise ValueError("has no series")
+    try:
+        series = np.stack([np.asarray(values) for values in item["series"]])
+        if series.ndim == 1:  # flat, as fixed-length lists are kept; the ten bands unless others are named
+            series = series.reshape(-1, len(item.get("bands", BANDS)))
+        if series.dtype.kind not in "iufb":
+            series = series.astype(np.float64)  # None among the numbers
+    except (ValueError, TypeError):
+        raise ValueError("has a series that is not (time, band), as its time steps differ in length") from None
+    arrays = {name: np.asarray(item[name]) for name in ("dates", "months", "scl") if name in item}
+    for name, values in arrays.items():
+        if len(np.atleast_1d(values)) != len(series):
+            raise ValueError(f"has {len(np.atleast_1d(values))} {name} for {len(series)} time steps")
+    if "bands" in item:
+        item["bands"] = np.asarray(item["bands"]).tolist()
+    return {**item, "series": series, **arrays}
 
 
 def read_npz(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
@@ -73,7 +94,7 @@ def read_npz(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     ids = next((arrays[key] for key in (*ID_COLUMNS, "ids") if key in arrays), np.arange(len(items)))
     if ids.shape != (len(items),):
         raise ValueError(f"{path.name} has {ids.size} ids for {len(items)} series: give one for each.")
-    return [str(name) for name in ids], items
+    return [str(int(name) if isinstance(name, float) and name.is_integer() else name) for name in ids.tolist()], items
 
 
 def _for_each(value: np.ndarray, key: str, count: int) -> Sequence[Any]:

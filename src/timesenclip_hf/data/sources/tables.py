@@ -30,6 +30,7 @@ from ...files import whole_file
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_band_name, read_bands
 from ...models.timesenclip.steps_timesenclip import Steps
 from ...names.reading import read_names
+from ...words import as_cell
 from .columns import FILE_COLUMN, name_rows
 from .frames import TableSource, find_column, list_names, name_of, read_frame, text_cells
 from .long_tables import BAND_COLUMNS, has_times, is_tidy, read_long, spread_bands
@@ -92,8 +93,9 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     name = name_of(frame)
     if "series" in frame.columns and all(np.ndim(cell) for cell in frame["series"].tolist()[:1]):
         naming = name_rows(frame, id_column)
-        items = _dated(read_nested(frame), steps, name)
-        return SeriesTable(naming.ids or _counted(frame), items, notes + naming.notes)
+        items, more = read_nested(frame)
+        ids = naming.ids or _counted(frame)
+        return SeriesTable(ids, _dated(items, steps, name), [*notes, *naming.notes, *more])
     if is_tidy(frame) and any(read_bands(_values(frame, BAND_COLUMNS))):
         frame = spread_bands(frame, id_column)
         notes.append("A row is a band of a time step.")
@@ -143,6 +145,9 @@ def write_scores(
 ) -> None:
     """Write id, label and score of every series as CSV, and the scores of all labels.
 
+    Ids and labels that a spreadsheet would compute, such as "=1+1", get an apostrophe before them, which [`read_table`]
+    takes off ids again; numbers such as "-12" stay.
+
     Args:
         path: to write.
         ids: one for each series.
@@ -163,12 +168,13 @@ def write_scores(
     header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
     with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(header if top_k else [*header, *labels])
-        for name, best, scores in zip(ids, order[:, :count], probabilities, strict=True):
+        names = [as_cell(label) for label in labels]
+        writer.writerow(header if top_k else [*header, *names])
+        for name, best, scores in zip(map(as_cell, ids), order[:, :count], probabilities, strict=True):
             if np.isnan(scores).any():
                 writer.writerow([name])
                 continue
-            ranked = [cell for index in best for cell in (labels[index], f"{scores[index]:.4f}")]
+            ranked = [cell for index in best for cell in (names[index], f"{scores[index]:.4f}")]
             writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])
 
 

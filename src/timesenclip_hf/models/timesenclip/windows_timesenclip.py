@@ -56,7 +56,7 @@ def windows_of(
     if None not in asked:
         return [window for window in asked if window is not None]
     if len(years) == 1:
-        chosen = [np.datetime64(f"{years[0]:04d}-01", "M")] * len(asked)
+        chosen: list[Any] = [np.datetime64(f"{years[0]:04d}-01", "M")] * len(asked)
     else:
         chosen = _choose(dates, _observed(reader, items, dates, reading))
         distinct = sorted(set(chosen))
@@ -67,7 +67,7 @@ def windows_of(
             f"The dates span {years[0]} to {years[-1]}; {used}, with the most observed months: pass `year=2018` or "
             '`season="2018-07"` to choose.'
         )
-    return [own if window is None else window for own, window in zip(chosen, asked, strict=True)]
+    return [best if window is None else window for best, window in zip(chosen, asked, strict=True)]
 
 
 def share_window(
@@ -84,10 +84,11 @@ def share_window(
         The series and the options, of which one names the window; both as they are where dates are of one year, or
         where series have none.
     """
-    dates = [item.get("dates", reading.dates) if isinstance(item, Mapping) else reading.dates for item in items]
+    shared: Any = reading.dates
+    dates = [item.get("dates", shared) if isinstance(item, Mapping) else shared for item in items]
     if asked_window(reading) is not None or reading.season == ALL_SEASONS or any(days is None for days in dates):
         return items, reading
-    if not dates or np.ndim(reading.dates) > 1:
+    if not dates or np.ndim(shared) > 1:
         return items, reading
     parsed = [parse_dates(days) for days in dates]
     if len(np.unique(year_of(np.concatenate(parsed)))) == 1:
@@ -117,8 +118,8 @@ def _choose(dates: Sequence[np.ndarray], observed: Sequence[np.ndarray]) -> list
     common = len(span) - 1 - int((2 * counts.sum(axis=0) + january)[::-1].argmax())
     if (counts[:, common] >= SUITS * counts.max(axis=1)).all():
         return [span[common]] * len(months)
-    own = len(span) - 1 - (2 * counts + january)[:, ::-1].argmax(axis=1)
-    return list(span[own])
+    best = len(span) - 1 - (2 * counts + january)[:, ::-1].argmax(axis=1)
+    return list(span[best])
 
 
 def _asked_of(item: Any) -> np.datetime64 | None:
