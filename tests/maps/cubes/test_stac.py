@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import rasterio
 
 from tests.support.small_cubes import MONTHS, small_cube
 from tests.support.stac_places import (
@@ -16,6 +17,7 @@ from tests.support.stac_places import (
     save_items,
     stac_api,
     with_addresses,
+    write_cog,
     write_item,
 )
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
@@ -317,3 +319,85 @@ def test_a_bad_file_is_refused_in_one_sentence(tmp_path):
         with pytest.raises(ValueError, match="is no STAC item collection") as caught:
             open_stac(tmp_path / "bad.json")
         assert "\n" not in str(caught.value)
+
+
+def hls_items(folder, count=2, *, nodata=-9999, kind=np.int16):
+    """Write items without `raster:bands`, as those of HLS are: their files alone tell how they are stored."""
+    low = small_cube(4, 4, TIMES[:count])
+    made = open_cube(low.map(lambda band: (band - 150).astype(kind) if band.ndim else band)).assign_attrs(nodata=nodata)
+    names = {**PLANETARY_COMPUTER, "SCL": "Fmask"}
+    items = []
+    for index in range(count):
+        item = write_item(folder, made, index, names=names, name=f"HLS.S30.T31UDS.{index}")
+        for asset in item["assets"].values():
+            path = folder / asset["href"]
+            with rasterio.open(path) as raster:
+                values, y, x = raster.read(1), made["y"].values, made["x"].values
+            write_cog(path, values, y, x, made.rio.crs, nodata)
+        items.append({**item, "collection": "HLSS30_2.0"})
+    return made, items
+
+
+def test_signed_numbers_keep_what_is_negative_and_take_no_data_from_their_files(tmp_path):
+    made, items = hls_items(tmp_path)
+    opened = open_stac(save_items(tmp_path, items))
+    assert opened["reflectance"].dtype == np.int16
+    assert opened.attrs["nodata"] == -9999
+    np.testing.assert_array_equal(opened["reflectance"], made["reflectance"])
+    assert (opened["reflectance"] < 0).any()
+
+
+def test_no_data_of_signed_numbers_is_never_zero_unless_somebody_says_so(tmp_path):
+    _, items = hls_items(tmp_path, nodata=None)
+    assert open_stac(save_items(tmp_path, items)).attrs["nodata"] == -9999
+    for item in items:
+        for asset in item["assets"].values():
+            asset["bands"] = [{"data_type": "int16"}]  # STAC 1.1
+    assert open_stac(save_items(tmp_path, items)).attrs["nodata"] == -9999
+    floats, items = hls_items(tmp_path / "floats", nodata=None, kind=np.float32)
+    opened = open_stac(save_items(tmp_path / "floats", items))
+    assert np.isnan(opened.attrs["nodata"])
+    np.testing.assert_array_equal(opened["reflectance"], floats["reflectance"])
+
+
+def test_the_mask_of_hls_hides_its_clouds(tmp_path):
+    made, items = hls_items(tmp_path, 1)
+    mask = np.zeros((4, 4), np.uint8)
+    mask[1, :3] = 0b10, 0b1000, 255
+    write_cog(tmp_path / "mask.tif", mask, made["y"].values, made["x"].values, made.rio.crs, 255)
+    items[0]["assets"]["Fmask"] = {**items[0]["assets"]["B02"], "href": "./mask.tif"}
+    opened = open_stac(save_items(tmp_path, items), chunks=3)
+    assert opened["scl"].values[0, 1].tolist() == [9, 3, 0, 4]
+
+
+def test_items_of_landsat_are_left_aside_and_named(tmp_path):
+    _, items = hls_items(tmp_path)
+    items[1] |= {"id": "HLS.L30.T31UDS.2018105", "collection": "HLSL30_2.0"}
+    opened = open_stac(save_items(tmp_path, items))
+    assert opened.sizes["time"] == 1
+    assert "1 items of Landsat are left aside, HLS.L30.T31UDS.2018105 among them." in opened.attrs["notes"]
+    with pytest.raises(ValueError, match="All 1 items are of Landsat, whose bands are others"):
+        open_stac(save_items(tmp_path, items[1:]))
+
+
+def test_notes_say_what_tells_the_offset_of_each_date(tmp_path, cube):
+    items = mixed_items(tmp_path, cube)
+    items[0]["properties"]["earthsearch:boa_offset_applied"] = True
+    notes = open_stac(save_items(tmp_path, items)).attrs["notes"]
+    assert [note for note in notes if note.startswith("Offset")] == [
+        "Offset: 0 is subtracted on 2018-04-15 (earthsearch:boa_offset_applied is true, processing baseline 03.01).",
+        "Offset: 1000 is subtracted on 2018-05-15 (processing baseline 04.00).",
+        "Offset: 1000 is subtracted on 2018-06-15 (processing baseline 05.09).",
+    ]
+
+
+def test_a_box_across_180_degrees_finds_what_lies_on_both_sides(tmp_path):
+    made = small_cube(6, 8, TIMES[:1]).drop_vars("spatial_ref").rio.write_crs("EPSG:32760")
+    fiji = open_cube(made.assign_coords(x=made["x"] + 319_660, y=made["y"] + 2_534_600))
+    item = write_item(tmp_path, fiji, 0)
+    west, south, _, north = item["bbox"]
+    assert west > 179
+    found = open_stac(save_items(tmp_path, [item]), StacQuery(bbox=(west, south, -179.9, north)))
+    assert {"y", "x"} <= set(found.sizes)
+    assert np.isin(fiji["reflectance"], found["reflectance"]).all()
+    assert open_cube(fiji, bbox=(west - 0.001, south - 0.001, -179.9, north + 0.001)).sizes == fiji.sizes
