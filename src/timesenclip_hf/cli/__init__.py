@@ -1,15 +1,20 @@
 """Run `timesenclip ...`: each command is a few lines over a public function."""
 
 import os
+import sys
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from logging import getLogger
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..locks import FULL, is_full
+from ..words import PrintableLog, PrintableStream, on_one_line
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_
 from .imports import import_app
+from .inspection import inspect_
 from .map import map_
 from .options import show_progress
 from .search import demo_app, index_, search
@@ -21,13 +26,18 @@ class _OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with ExitStack() as streams:
+                # Pages of help are our own words, in colours where there are any.
+                if not set(ctx.help_option_names) & {*ctx.args, *ctx._protected_args}:
+                    streams.enter_context(redirect_stdout(PrintableStream(sys.stdout)))
+                    streams.enter_context(redirect_stderr(PrintableStream(sys.stderr)))
+                return super().invoke(ctx)
         except (ValueError, OSError, ImportError) as error:
             if ctx.params.get("debug"):
                 raise
             is_bare = isinstance(error, OSError) and error.errno is not None
             told = FULL if is_bare and is_full(error) else str(error)
-            typer.echo(f"error: {' '.join(told.split())}", err=True)
+            typer.echo(f"error: {on_one_line(told)}", err=True)
             raise typer.Exit(1) from None
 
 
@@ -40,6 +50,7 @@ app = typer.Typer(
 )
 app.command()(classify)
 app.command("map")(map_)
+app.command("inspect")(inspect_)
 app.add_typer(import_app, name="import")
 app.command("index")(index_)
 app.command()(search)
@@ -55,6 +66,8 @@ def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback
     """Set up what every command needs."""
     from transformers.utils import logging
 
+    for handler in getLogger("transformers").handlers:  # ours write there
+        handler.addFilter(PrintableLog())
     if not show_progress():
         logging.disable_progress_bar()
         os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")

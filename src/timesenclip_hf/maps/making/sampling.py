@@ -67,7 +67,7 @@ def settle(
         **{"dates" if dated else "months": times},
     )
     for squares in SQUARES:
-        series, scl = _sample(cube, squares)
+        series, scl = sample_pixels(cube, squares)
         judged, notes = extractor.settle(series, settled, scl=scl)
         # Every acquisition by itself: what is clear comes before any choice of a year.
         each = replace(judged, year=None, season=ALL_SEASONS if dated else None)
@@ -110,8 +110,12 @@ def _with_window(settled: SeriesOptions, times: np.ndarray, observed: np.ndarray
     return replace(settled, season=str(start))
 
 
-def _sample(cube: xr.Dataset, squares: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Read series (pixel, time, band) and their scene classes (pixel, time)."""
+def sample_pixels(cube: xr.Dataset, squares: int = SQUARES[0]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Read series (pixel, time, band) and their scene classes (pixel, time), of so many squares along each axis.
+
+    Raises:
+        OSError: nothing of the sample can be read.
+    """
     parts: list[tuple[np.ndarray, np.ndarray | None]] = []
     problem: Exception | None = None
     for rows, columns in product(_spread(cube.sizes["y"], squares), _spread(cube.sizes["x"], squares)):
