@@ -120,7 +120,7 @@ def test_two_checkpoints_are_averaged(places: Path, tiny_checkpoint: Path, tmp_p
 def test_bad_input_is_one_line(places: Path, tiny_checkpoint: Path, tmp_path: Path):
     shared = ("--dataset", str(places), "--model", str(tiny_checkpoint), "--output", str(tmp_path))
     train = (*shared, "--split", "train")
-    assert "has no split 'test': its splits are train" in fails(*shared)
+    assert "has no split 'test': its splits are train" in fails(*shared, "--split", "test")
     assert "no label column 'cover': its label columns are" in fails(*train, "--task", "cover")
     assert "is no class of 'LUCAS land cover'" in fails(*train, "--taxonomy", "land_use=lucas_lc")
     assert "must be COLUMN=LABEL_SET" in fails(*train, "--taxonomy", "lucas_lc")

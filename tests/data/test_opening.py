@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 
-from timesenclip_hf.data.opening import read_dataset
+from timesenclip_hf.data.opening import default_split, read_dataset
 from timesenclip_hf.data.sources.arrays import dataset_from_series, write_dataset
 from timesenclip_hf.simulator import simulate
 
@@ -29,6 +29,16 @@ def test_what_save_to_disk_wrote_is_read_whole_and_by_split(dataset: Dataset, tm
     assert read_dataset(tmp_path / "two")["point_id"][:] == dataset["point_id"][:]
     with pytest.raises(ValueError, match="no split 'validation': its splits are train, test"):
         read_dataset(tmp_path / "two", "validation")
+
+
+def test_an_evaluation_takes_the_split_test_or_the_only_one(dataset: Dataset, tmp_path: Path):
+    write_dataset(dataset, tmp_path / "import", identity={"kind": "test"})
+    dataset.save_to_disk(tmp_path / "one")
+    for name, splits in (("two", ("train", "test")), ("untested", ("train", "validation"))):
+        DatasetDict(dict.fromkeys(splits, dataset)).save_to_disk(tmp_path / name)
+    assert [default_split(tmp_path / name) for name in ("import", "one", "two")] == ["train", "all", "test"]
+    with pytest.raises(ValueError, match="no split 'test': its splits are train, validation; name one, or all"):
+        default_split(tmp_path / "untested")
 
 
 def test_a_folder_without_a_dataset_is_named(tmp_path: Path):

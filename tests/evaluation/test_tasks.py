@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -105,6 +106,14 @@ def test_every_class_column_with_a_known_label_is_a_task_and_codes_are_not():
 def test_samples_without_any_known_label_are_an_error():
     with pytest.raises(ValueError, match="No label of places is known in the split 'test'"):
         tasks_of(labelled(land_cover=(["Cropland"], [-1])))
+
+
+def test_columns_that_might_be_labels_are_listed_where_no_label_is_known():
+    samples = replace(labelled(land_cover=(["Cropland"], [-1])), other_columns=["crop", "plot"])
+    with pytest.raises(ValueError, match="name the one with labels, of crop, plot, by --task"):
+        tasks_of(samples)
+    with pytest.raises(ValueError, match=r"no label column 'soil'.*of crop, plot"):
+        tasks_of(samples, ["soil"])
 
 
 def test_an_unknown_label_set_is_an_error():

@@ -70,7 +70,10 @@ class DataGroup:
     """Say which checkpoints are evaluated on which series, and where to compute."""
 
     dataset: Annotated[list[str], typer.Option(help="simulated, or folder or Hub id of a dataset; may be repeated.")]
-    split: Annotated[str, typer.Option(help='Of a folder or Hub id; "all" for every split.')] = "test"
+    split: Annotated[
+        str | None,
+        typer.Option(help='Of a folder or Hub id; "all" for every split; test, or the only one, if left out.'),
+    ] = None
     task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None
     taxonomy: Annotated[Texts, typer.Option(help="COLUMN=LABEL_SET, name or JSON file, if not the schema's.")] = None
     points: Annotated[int | None, typer.Option(help="Points to simulate, or rows of a dataset, the first.")] = None

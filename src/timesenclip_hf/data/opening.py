@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from ..extras import needs_extra
 from ..files import first_line
@@ -9,7 +10,7 @@ from ..files import first_line
 with needs_extra("data"):
     from datasets import Dataset, concatenate_datasets, get_dataset_split_names, load_dataset, load_from_disk
 
-ALL = "all"
+ALL, TEST = "all", "test"
 
 
 def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
@@ -23,23 +24,41 @@ def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
         FileNotFoundError: no such dataset.
         ValueError: no such split.
     """
-    folder = Path(name)
-    if (folder / "state.json").exists():  # one split of `save_to_disk`, without a name
-        return load_from_disk(str(folder))
-    if (folder / "dataset_dict.json").exists():
-        saved = load_from_disk(str(folder))
-        names = list(saved)
-    elif folder.is_dir() and not any((*folder.glob("*.parquet"), *folder.glob("*/*.parquet"))):
-        raise FileNotFoundError(f"No dataset in {folder}: make one with `timesenclip import`.")
-    else:
-        saved = None
-        try:
-            names = get_dataset_split_names(str(name))
-        except (OSError, ValueError) as error:
-            reason = f"there is no such folder, and the Hub gives none ({first_line(error)})"
-            raise FileNotFoundError(f"No dataset {name}: {reason}.") from None
+    names, saved = _open(name)
+    if not names:
+        return saved
     if split not in (ALL, *names):
         raise ValueError(f"{name} has no split {split!r}: its splits are {', '.join(names)}.")
     wanted = names if split == ALL else [split]
-    parts = [load_dataset(str(name), split=part) if saved is None else saved[part] for part in wanted]
+    parts: list[Dataset] = [load_dataset(str(name), split=part) if saved is None else saved[part] for part in wanted]
     return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+
+
+def default_split(name: str | os.PathLike[str]) -> str:
+    """Return the split that a dataset is evaluated on: "test", or its only one.
+
+    Raises:
+        FileNotFoundError: no such dataset.
+        ValueError: it has several splits, and none of this name.
+    """
+    names, _ = _open(name)
+    if TEST in names or len(names) < 2:
+        return TEST if TEST in names else next(iter(names), ALL)
+    raise ValueError(f"{name} has no split {TEST!r}: its splits are {', '.join(names)}; name one, or all.")
+
+
+def _open(name: str | os.PathLike[str]) -> tuple[list[str], Any]:
+    """Return the names of the splits, none for the only one of `save_to_disk`, and what was saved so, or None."""
+    folder = Path(name)
+    if (folder / "state.json").exists():
+        return [], load_from_disk(str(folder))
+    if (folder / "dataset_dict.json").exists():
+        saved = load_from_disk(str(folder))
+        return list(saved), saved
+    if folder.is_dir() and not any((*folder.glob("*.parquet"), *folder.glob("*/*.parquet"))):
+        raise FileNotFoundError(f"No dataset in {folder}: make one with `timesenclip import`.")
+    try:
+        return get_dataset_split_names(str(name)), None
+    except (OSError, ValueError) as error:
+        reason = f"there is no such folder, and the Hub gives none ({first_line(error)})"
+        raise FileNotFoundError(f"No dataset {name}: {reason}.") from None

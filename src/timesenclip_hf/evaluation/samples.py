@@ -43,6 +43,7 @@ class Samples:
         longitude: WGS84 degrees (samples,), NaN where not known.
         latitude: as the longitude.
         photo_embeds: mean embedding of each sample's ground photos, (samples, projection_dim), NaN where it has none.
+        other_columns: of the data set that might be labels, too, but were not asked for.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Samples:
     longitude: np.ndarray | None = None
     latitude: np.ndarray | None = None
     photo_embeds: torch.Tensor | None = None
+    other_columns: Sequence[str] = ()
 
     @classmethod
     def from_dataset(cls, dataset: Any, *, name: str, split: str = "all", texts: Collection[str] = TEXTS) -> "Samples":
@@ -87,7 +89,10 @@ class Samples:
             for column in ("longitude", "latitude")
         )
         months, embeds = _rows(table, "months").reshape(-1, num_times), _photo_embeds(dataset)
-        return cls(name, split, series, months, list(map(str, ids)), labels, class_names, longitude, latitude, embeds)
+        others = [column for column, feature in dataset.features.items() if getattr(feature, "dtype", "") == "string"]
+        others = [column for column in others if column not in (*labels, "point_id")]
+        read = series, months, list(map(str, ids)), labels, class_names, longitude, latitude, embeds, others
+        return cls(name, split, *read)
 
     def __len__(self) -> int:
         return len(self.series)

@@ -110,7 +110,10 @@ def tasks_of(
         columns = [column for column in known if column in named or column not in _DETAILS]
         columns.sort(key=lambda column: column == "country")  # the other suites take the first, which a country is not
     if not columns:
-        raise ValueError(f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate.")
+        raise ValueError(
+            f"No label of {samples.name} is known in the split {samples.split!r}: nothing to evaluate; "
+            f"{_others(samples)}."
+        )
     label_sets, tasks = _DEFAULT_TAXONOMIES | named, []
     for column in columns:
         title, names = f"the column {column!r}", samples.class_names[column]
@@ -129,5 +132,11 @@ def _check_column(column: str, samples: Samples) -> None:
     if column not in samples.labels:
         raise ValueError(
             f"{samples.name} has no label column {column!r}: its label columns are "
-            f"{', '.join(samples.labels) or 'none'}."
+            f"{', '.join(samples.labels) or 'none'}; {_others(samples)}."
         )
+
+
+def _others(samples: Samples) -> str:
+    """Say which columns might be labels."""
+    listed = ", ".join(samples.other_columns)
+    return f"name the one with labels, of {listed}, by --task (`columns`)" if listed else "no other column is of text"

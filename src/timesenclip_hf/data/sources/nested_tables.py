@@ -56,7 +56,7 @@ def _read_row(row: dict[str, Any]) -> dict[str, Any]:
             series = series.astype(np.float64)  # None among the numbers
     except (ValueError, TypeError):
         raise ValueError("has a series that is not (time, band), as its time steps differ in length") from None
-    arrays = {name: np.asarray(item[name]) for name in ("dates", "months", "scl") if name in item}
+    arrays: dict[str, Any] = {name: np.asarray(item[name]) for name in ("dates", "months", "scl") if name in item}
     for name, values in arrays.items():
         if len(np.atleast_1d(values)) != len(series):
             raise ValueError(f"has {len(np.atleast_1d(values))} {name} for {len(series)} time steps")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...data.opening import read_dataset
+from ...data.opening import default_split, read_dataset
 from ...data.sources.arrays import dataset_from_series
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import composite
@@ -35,11 +35,12 @@ NOTES = (
 class SetOptions:
     """Say what is read of the data sets: of a folder or Hub id the split, or "all", and label columns.
 
-    Nothing is trained on "test", by the usual name. Columns are all that have a label set when none is named, and label
-    sets are the schema's. So many points are simulated, or rows read, the first; with `images`, points have a patch.
+    Where no split is named, it is "test", on which nothing is trained by the usual name, or the only one. Columns are
+    all that have a label set when none is named, and label sets are the schema's. So many points are simulated, or rows
+    read, the first; with `images`, points have a patch.
     """
 
-    split: str = "test"
+    split: str | None = None
     columns: Sequence[str] | None = None
     taxonomies: Mapping[str, str] | None = None
     num_points: int | None = None
@@ -61,10 +62,11 @@ def open_sets(datasets: Sequence[str], options: SetOptions = SetOptions()) -> It
 
 
 def _dataset_set(name: str, options: SetOptions) -> EvaluationSet:
-    rows = first_rows(read_dataset(name, options.split), options.num_points)
+    split = default_split(name) if options.split is None else options.split
+    rows = first_rows(read_dataset(name, split), options.num_points)
     texts = (*TEXTS, *(options.columns or ()), *(options.taxonomies or {}))
     shown = Path(name).resolve().name if Path(name).is_dir() else name
-    samples = Samples.from_dataset(rows, name=shown, split=options.split, texts=texts)
+    samples = Samples.from_dataset(rows, name=shown, split=split, texts=texts)
     images = _rgb(samples.series) if samples.series.ndim == 5 else None
     return EvaluationSet(samples, tasks_of(samples, options.columns, options.taxonomies), images=images)
 
