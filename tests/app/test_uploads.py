@@ -39,6 +39,13 @@ def test_a_cube_comes_back_as_it_is_read_in_this_process(tmp_path, uploads, page
     assert reading.series.bands == expected.series.bands
 
 
+def test_a_pixel_of_a_cube_comes_back_as_that_of_the_cube(tmp_path, uploads):
+    small_cube(2, 3).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
+    cube, pixel = uploads.read_cube([str(tmp_path / "cube.nc")]), uploads.read_series(str(tmp_path / "cube.nc"), 5)
+    assert (pixel.name, pixel.count) == ("row 1, column 1", 6)
+    np.testing.assert_array_equal(pixel.series.reflectance, cube.series.reflectance[4:5])
+
+
 def test_a_series_comes_back_with_its_name_and_the_offset_asked_for_unless_it_says_its_own(tmp_path, uploads):
     raw = {"series": np.full((3, 12, 10), 3000, dtype=np.uint16), "id": np.array(["a", "b", "c"])}
     np.savez(tmp_path / "raw.npz", **raw)
@@ -93,12 +100,13 @@ def test_a_reader_can_write_nothing(tmp_path, bad):
 def test_a_reader_sees_no_other_file_and_no_network(tmp_path, bad):
     if confinement.landlock() < 4:
         pytest.skip("the kernel has no Landlock that knows TCP")
+    (tmp_path / "upload").mkdir()
     secret = tmp_path / "secret.txt"
     secret.write_text("a secret")
     with pytest.raises(ValueError, match="Permission denied"):
-        bad.read_series(wish(tmp_path, str(secret)), 1)
+        bad.read_series(wish(tmp_path / "upload", str(secret)), 1)
     with pytest.raises(ValueError, match=r"Permission denied|unreachable"):
-        bad.read_series(wish(tmp_path, "connect"), 1)
+        bad.read_series(wish(tmp_path / "upload", "connect"), 1)
 
 
 def test_an_answer_that_was_forged_is_none(uploads):

@@ -101,7 +101,7 @@ def pass_through(space: Space, files: Uploads, count: int, *, together: int) -> 
     def pass_one(number: int) -> list[str]:
         with TemporaryDirectory() as folder:
             try:
-                client = _arrive(space.url, folder)
+                client = arrive(space.url, folder)
                 _own_cube(client, random.Random(number), files.cubes[number % len(files.cubes)])
                 client.close()
             except Exception as error:  # as in `_stay`
@@ -128,7 +128,7 @@ def _stay(url: str, files: Uploads, until: float, visits: Visits, number: int, s
         while time.monotonic() < until:
             started = time.monotonic()
             try:
-                client = client or _arrive(url, folder)
+                client = client or arrive(url, folder)
                 chance.choice(actions)(client, chance)
             except Exception as error:  # whatever it is, it is what a visitor must not see
                 visits.errors.append(f"{type(error).__name__}: {error}")
@@ -138,7 +138,8 @@ def _stay(url: str, files: Uploads, until: float, visits: Visits, number: int, s
             client.close()
 
 
-def _arrive(url: str, folder: str) -> Client:
+def arrive(url: str, folder: str) -> Client:
+    """Open a session, with what is downloaded in a folder."""
     # Seconds as a browser waits, not as the client does: it gives up after five.
     options = {"timeout": BROWSERS_PATIENCE}
     return Client(url, verbose=False, analytics_enabled=False, download_files=folder, httpx_kwargs=options)

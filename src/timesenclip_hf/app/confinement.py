@@ -64,8 +64,8 @@ def landlock() -> int:
     return int(_C.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), RULESET_VERSION))
 
 
-def see_only(files: Iterable[str | os.PathLike[str]]) -> bool:
-    """Let this process read these files and installed libraries and nothing else; return whether that was allowed."""
+def see_only(folders: Iterable[str]) -> bool:
+    """Let this process read these folders and installed libraries and nothing else; return whether that was allowed."""
     if (version := landlock()) < 1:
         return False
     handled = [FILES_THIRD if version >= 3 else FILES_FIRST]
@@ -75,7 +75,7 @@ def see_only(files: Iterable[str | os.PathLike[str]]) -> bool:
     ruleset = _C.syscall(CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
     if ruleset < 0:
         return False
-    seen = [os.fspath(file) for file in files]
+    seen = [*folders]
     seen += [path for name in ("stdlib", "platstdlib", "purelib", "platlib") if (path := sysconfig.get_path(name))]
     seen += [path for path in sys.path if path.endswith("-packages")]  # site-packages, and Debian's dist-packages
     for path in (*seen, str(Path(__file__).parents[1]), *SYSTEM):

@@ -15,8 +15,8 @@ MOST_PIXELS = 128 * 128
 MOST_STEPS = 120
 MOST_SECONDS = 30.0
 # Of a process that reads an upload: wall and processor time, memory beyond what it starts with, and open files.
-READING_SECONDS = 10.0
-READING_MB = 400
+READING_SECONDS = 8.0
+READING_MB = 500
 READING_FILES = 64
 # Calls that compute at once, and uploads that are read at once beside them; calls of either kind that wait.
 AT_ONCE = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

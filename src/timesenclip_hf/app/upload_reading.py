@@ -124,9 +124,11 @@ def _read_netcdf(file: Path) -> SeriesTable:
     """Read the pixels of a small cube as series; a file without axes in space is one series."""
     with open_dataset(file) as opened:
         dataset = named_axes(opened)
-        absent = {axis: [0.0] for axis in ("y", "x") if axis not in dataset.sizes}
-        # Where a series lies makes no difference to its answer, so any reference system does.
-        cube = open_cube(dataset.expand_dims(absent), crs="EPSG:4326") if absent else open_cube(file)
+        if absent := {axis: [0.0] for axis in ("y", "x") if axis not in dataset.sizes}:
+            # Where a series lies makes no difference to its answer, so any reference system does.
+            cube = open_cube(dataset.expand_dims(absent), crs="EPSG:4326")
+    if not absent:
+        cube = open_cube(file)
     series, classes, options = pixel_series(cube)
     items = [{"series": pixel, **options} for pixel in series]
     if classes is not None:
