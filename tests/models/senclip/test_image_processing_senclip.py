@@ -137,7 +137,7 @@ def test_blue_handed_as_red_is_warned_of_unless_the_bands_are_named(warnings):
         (np.zeros((8, 8, 3), dtype=bool), {}, "its values are bool"),
         (Image.fromarray(np.zeros((8, 8), dtype=np.uint16)), {}, "its mode is I;16, of more than 8 bits"),
         ([land(), land() * 100], {"units": "reflectance"}, r"Image 1: .*seem to be per cent"),
-        (land(), {"units": "percent"}, "`units` must be one of"),
+        (land(), {"units": "per cent"}, "`units` must be one of"),
     ],
 )
 def test_what_is_no_image_is_refused_in_one_sentence(images, options, message):

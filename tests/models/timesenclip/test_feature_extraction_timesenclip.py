@@ -468,7 +468,7 @@ def test_a_hidden_pixel_of_a_patch_takes_the_median_of_the_clear_ones():
         (
             reflectance(12, 10),
             {"dates": DATES_2018, "months": range(12)},
-            "Give `dates` or `months`, not both",
+            "Give `dates`, or `months`, or `start` and `step`: one of the three",
         ),
         (
             reflectance(12, 10),

@@ -62,9 +62,10 @@ def settle(
         start=None,  # what dated the cube
         step=None,
         bands=cube["band"].values.tolist(),
+        dates=times if dated else None,
+        months=None if dated else times,
         nodata=cube.attrs.get("nodata"),
         offset=reading.offset if corrected else acquisition_offsets(cube),
-        **{"dates" if dated else "months": times},
     )
     for squares in SQUARES:
         series, scl = sample_pixels(cube, squares)

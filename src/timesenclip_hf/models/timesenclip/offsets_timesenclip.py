@@ -119,12 +119,12 @@ def find_strays(stacks: Sequence[DatedNumbers], visible: Sequence[int]) -> list[
         return []
     entries = [_steps(stack, np.isin(stack.times, list(suspects))) for stack in stacks]
     steps, jumps, when = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-    found = []
+    strays = []
     for time, sign in suspects.items():
         chosen = when == time
         if (stray := _judged(time, sign, steps[chosen], jumps[chosen], visible)) is not None:
-            found.append(stray)
-    return found
+            strays.append(stray)
+    return strays
 
 
 def _thinned(stack: DatedNumbers) -> DatedNumbers:

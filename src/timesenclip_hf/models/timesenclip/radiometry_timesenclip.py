@@ -84,9 +84,9 @@ class NumberStack:
         """Return the values in digital numbers without offset, those that no surface can have among them."""
         if not self.in_numbers:
             dn = self.values * np.float32(DN_PER_UNIT.get(self.options.units, DN_PER_REFLECTANCE))
-            whole = np.rint(dn)
+            nearest = np.rint(dn)
             with np.errstate(invalid="ignore"):
-                return np.where(np.abs(dn - whole) <= ROUNDING_OF_DN, whole, dn)
+                return np.where(np.abs(dn - nearest) <= ROUNDING_OF_DN, nearest, dn)
         subtracted = np.nan_to_num(self.offsets)
         return np.asarray(self.values - subtracted.reshape(*subtracted.shape, *(1,) * (self.values.ndim - 2)))
 
@@ -100,8 +100,8 @@ class NumberStack:
             outside = ((dn < low * DN_PER_REFLECTANCE) | (dn > high * DN_PER_REFLECTANCE)).any(axis=2)
             if self.in_numbers and not self.integers:
                 small = (self.values >= low) & (self.values <= high)
-                whole = self.values == np.rint(self.values)
-                outside |= (small | np.isnan(self.values)).all(axis=2) & (small & ~whole).any(axis=2)
+                fractional = small & (self.values != np.rint(self.values))
+                outside |= (small | np.isnan(self.values)).all(axis=2) & fractional.any(axis=2)
         return np.asarray(outside)
 
 
@@ -204,13 +204,13 @@ def _settle_offsets(stacks: list[NumberStack], band_names: Sequence[str]) -> lis
     for stray in find_strays(dated, visible):
         told, settled = set(), True
         for index, (stack, numbers) in enumerate(zip(stacks, dated, strict=True)):
-            there = numbers.times == stray.time
-            if not there.any():
+            strayed = numbers.times == stray.time
+            if not strayed.any():
                 continue
-            told |= set(np.unique(np.nan_to_num(np.broadcast_to(stack.offsets, there.shape)[there])).tolist())
+            told |= set(np.unique(np.nan_to_num(numbers.offsets[strayed])).tolist())
             settled &= stray.certain and _may_change(stack)
             if settled:
-                stacks[index] = _with_offset(stack, there, stray.sign, shared=np.ndim(stack.options.dates) < 2)
+                stacks[index] = _with_offset(stack, strayed, stray.sign)
         notes.append(_describe(stray, told, settled))
     return notes
 
@@ -234,16 +234,17 @@ def _may_change(stack: NumberStack) -> bool:
     return stack.in_numbers and (stack.options.offset is None or np.ndim(stack.options.offset) > 0)
 
 
-def _with_offset(stack: NumberStack, there: np.ndarray, sign: int, *, shared: bool) -> NumberStack:
+def _with_offset(stack: NumberStack, strayed: np.ndarray, sign: int) -> NumberStack:
     """Return the stack with an offset more (1) or less (-1) at some acquisitions.
 
     What lies below zero without any subtraction lost its dark values: an infinite offset leaves it out.
     """
-    offsets = np.broadcast_to(stack.offsets, there.shape).copy()
-    changed = np.nan_to_num(offsets[there]) + sign * BASELINE_OFFSET
-    offsets[there] = np.where(changed < 0, np.inf, changed)
-    options = replace(stack.options, processing_baseline=None, offset=offsets[0] if shared else offsets)
-    stack.values[there & np.isinf(offsets)] = np.nan
+    offsets = np.broadcast_to(stack.offsets, strayed.shape).copy()
+    changed = np.nan_to_num(offsets[strayed]) + sign * BASELINE_OFFSET
+    offsets[strayed] = np.where(changed < 0, np.inf, changed)
+    stack.values[strayed & np.isinf(offsets)] = np.nan
+    are_shared = (strayed == strayed[0]).all() and len(stack.offsets) == 1
+    options = replace(stack.options, processing_baseline=None, offset=offsets[0] if are_shared else offsets)
     return replace(stack, options=options)
 
 
@@ -283,7 +284,7 @@ def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: in
         numbers.append(dn)
         axes = tuple(range(1, known.ndim))
         gone = implausible.any(axis=axes) & ~(known & ~implausible).any(axis=axes)
-        lost += [stack.rows[index] + first for index in np.flatnonzero(gone)]
+        lost += [stack.rows[index] + first for index in np.flatnonzero(gone).tolist()]
     if not few:
         return []
     low, high = PLAUSIBLE_REFLECTANCE

@@ -67,16 +67,16 @@ def stack_items(
         settings = (bands, *(fields[name] for name in _PER_SERIES))
         groups.setdefault((array.shape, array.dtype.kind, *lengths, *settings), []).append(index)
     for indices in groups.values():
-        first = items[indices[0]][1]
+        shared = items[indices[0]][1]
         stacked: dict[str, Any] = {}
         for name in _PER_TIME:
-            if getattr(first, name) is not None:
+            if getattr(shared, name) is not None:
                 # A number that holds for all time steps is (series, 1) here.
                 stacked[name] = np.stack([np.atleast_1d(getattr(items[index][1], name)) for index in indices])
-        yield indices, np.stack([arrays[index] for index in indices]), replace(first, **stacked)
+        yield indices, np.stack([arrays[index] for index in indices]), replace(shared, **stacked)
 
 
-def merge_groups(groups: Sequence[tuple[list[int], dict[str, np.ndarray]]], total: int) -> dict[str, np.ndarray]:
+def merge_groups(groups: Sequence[tuple[Sequence[int], dict[str, np.ndarray]]], total: int) -> dict[str, np.ndarray]:
     """Put the features of stacks back in the order of all series; shorter series end in unobserved time steps.
 
     Args:
