@@ -17,7 +17,7 @@ DIRECTORIES = 256  # images in a file: overviews and masks
 ENTRIES = 4096
 SIDE_FILE_BYTES = 16 * 2**20
 # By this item GDAL takes overviews of a raster from any other file or address.
-_ELSEWHERE = re.compile(rb"OVERVIEW_FILE|MASK_OVERVIEW|<!DOCTYPE|<!ENTITY|/vsi", re.IGNORECASE)
+_ELSEWHERE = re.compile(rb"OVERVIEW_FILE|<!DOCTYPE|<!ENTITY", re.IGNORECASE)
 
 
 def check_tiff(path: Path, limits: Limits) -> None:

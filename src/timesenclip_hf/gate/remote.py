@@ -32,9 +32,8 @@ def _check_place(raster: Any, told: Any) -> None:
     if told is None or told.crs is None or not told.crs.epsg or raster.crs.to_epsg() != told.crs.epsg:
         return
     box, bounds = told.boundingbox, raster.bounds
-    if min(bounds.right, box.right) <= max(bounds.left, box.left) or min(max(bounds.top, bounds.bottom), box.top) <= max(
-        min(bounds.top, bounds.bottom), box.bottom
-    ):
+    low, high = sorted((bounds.bottom, bounds.top))
+    if bounds.right <= box.left or box.right <= bounds.left or high <= box.bottom or box.top <= low:
         raise ValueError(
             f"{raster.name} begins at {bounds.left:g}, {bounds.top:g}, outside of what its item says: it is damaged, "
             "fetch it again."

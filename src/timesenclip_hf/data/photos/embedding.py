@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ImageOps
 from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...files import first_line, weights_hash
+from ...gate.photos import open_photo
 from ...locks import Hold
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
@@ -227,11 +228,11 @@ class _PreparedPhotos:
     def __getitem__(self, index: int) -> torch.Tensor | str:
         file = self.folder / self.photos[index].path
         try:
-            with Image.open(file) as image:
+            with open_photo(file) as image:
                 # A camera that was turned says so in EXIF; CLIP's processor does not read it.
                 upright = ImageOps.exif_transpose(image).convert("RGB")
             values: torch.Tensor = self.processor(upright, return_tensors="pt")["pixel_values"][0]
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except (OSError, ValueError, SyntaxError):
             return photo_fault(file) or UNREADABLE
         return values
 

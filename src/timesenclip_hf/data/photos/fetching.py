@@ -1,15 +1,13 @@
 """Fetch one photo once: continue what is there of it, tell errors that pass from answers that last, and check it."""
 
 import os
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from PIL import Image
-
 from ...extras import needs_extra
+from ...gate.photos import open_photo
 
 with needs_extra("data"):
     from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry
@@ -98,10 +96,10 @@ def photo_fault(photo: str | os.PathLike[str] | bytes) -> str | None:
     try:
         if not (len(photo) if isinstance(photo, bytes) else os.path.getsize(photo)):
             return NO_BYTES
-        with Image.open(BytesIO(photo) if isinstance(photo, bytes) else photo) as image:
+        with open_photo(photo) as image:
             image.draft("RGB", (image.width // 8, image.height // 8))
             image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # Pillow's errors for damaged files
+    except (OSError, ValueError, SyntaxError):  # Pillow's errors for damaged files
         return UNREADABLE
     return None
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ...extras import needs_extra
 from ...files import first_line
 from ...gate import PLAIN
+from ...gate.photos import open_photo
 from ...models.senclip.image_processing_senclip import to_eight_bit
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..engine.reports import UnusableError
@@ -67,12 +68,14 @@ def check_picture(source: Path | bytes, side: int, owner: str) -> None:
     All pixels are read, for damage hides there. `owner` names who has pictures of that size.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+        with open_photo(source) as picture:
             check_size(*picture.size, side, owner)
             picture.load()
             if picture.mode != "RGB":
                 raise UnusableError("image is not RGB", f"its mode is {picture.mode}")
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+    except UnusableError:
+        raise
+    except (OSError, ValueError, SyntaxError) as error:
         raise UnusableError(UNREADABLE, first_line(error)) from None
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ...extras import needs_extra
+from ...gate.photos import open_photo
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..samples import Samples
@@ -170,6 +171,6 @@ def _metric_of(entries: Sequence[ResultEntry]) -> str:
 
 def _pixels(photo: Any) -> np.ndarray:
     if isinstance(photo, str | Path):
-        with Image.open(photo) as image:
+        with open_photo(photo) as image:
             return np.asarray(image.convert("RGB"))
     return np.asarray(photo.convert("RGB") if isinstance(photo, Image.Image) else photo)

@@ -9,11 +9,12 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import whole_file
+from ...gate.rasters import open_raster
+from ...words import in_figure
 from ..cubes.grids import Grid, grid_of, locate, north_up
 from .legend import NO_CLASS, legend_of, period_of
 
 with needs_extra("map"):
-    import rasterio
     import xarray as xr
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
@@ -40,10 +41,10 @@ def read_overview(classes: Path, scores: Path | None, mapped: xr.Dataset, counts
     height, width = mapped.sizes["y"], mapped.sizes["x"]
     factor = max(1, max(height, width) / LONGEST_SIDE)
     shape = max(1, round(height / factor)), max(1, round(width / factor))
-    with rasterio.open(classes) as raster:
+    with open_raster(classes) as raster:
         layers = {"class": (("y", "x"), raster.read(1, out_shape=shape))}
     if scores is not None:
-        with rasterio.open(scores) as raster:
+        with open_raster(scores) as raster:
             for band, name in enumerate(raster.descriptions, start=1):
                 stored = raster.read(band, out_shape=shape, masked=True).astype(np.float32)
                 values = stored * raster.scales[band - 1] + raster.offsets[band - 1]
@@ -138,7 +139,7 @@ def draw_map(mapped: xr.Dataset, title: str | None = None) -> Figure:
     (west, north), (east, south) = np.multiply(corners, 1.0 if geographic else 1e-3).tolist()
     drawing: Any = {"extent": (west, east, south, north), "interpolation": "nearest"}
     left.imshow(palette_of(mapped)[mapped["class"].values], **drawing)
-    left.set_title(title or title_of(mapped))
+    left.set_title(in_figure(title or title_of(mapped)))
     if "probability" in mapped:
         image = right.imshow(mapped["probability"].values, vmin=0, vmax=1, cmap="viridis", **drawing)
         right.set_title("Probability of that class")
@@ -162,7 +163,7 @@ def _patches(mapped: xr.Dataset) -> list[Patch]:
     if counts[NO_CLASS]:
         rows.append(("white", "no clear month", NO_CLASS))
     patches = [
-        Patch(facecolor=colour, edgecolor="0.3", label=f"{label} ({share_of(mapped, code)})")
+        Patch(facecolor=colour, edgecolor="0.3", label=in_figure(f"{label} ({share_of(mapped, code)})"))
         for colour, label, code in rows
     ]
     if len(shown) < len(entries):

@@ -1,0 +1,22 @@
+"""Open photos and pictures of strangers: of the formats that people take them in, and of a size that a camera has."""
+
+import io
+import os
+
+from PIL import Image
+
+# Pillow knows some forty formats, and runs another program for some of them (EPS).
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
+
+
+def open_photo(source: str | os.PathLike[str] | bytes) -> Image.Image:
+    """Open a photo, a file or its bytes, without decoding it.
+
+    Raises:
+        OSError: it has another format, or is damaged.
+        ValueError: it has more pixels than Pillow reads, 179 million.
+    """
+    try:
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError(str(error)) from None
