@@ -76,11 +76,8 @@ def read_delimited(content: bytes, name: str) -> Delimited:
 
 
 def _decode(content: bytes, name: str) -> tuple[str, list[str]]:
-    """Decode text by its byte order mark, its zero bytes, or else as UTF-8, and as Windows-1252 where it is not."""
+    """Decode text by its byte order mark, or else as UTF-8, and as Windows-1252 where it is not."""
     encoding = next((known for mark, known in _BYTE_ORDER_MARKS.items() if content.startswith(mark)), None)
-    if encoding is None and b"\0" in content[:1000]:
-        shares = [len(half) and half.count(0) / len(half) for half in (content[:1000:2], content[1:1000:2])]
-        encoding = "utf-16-le" if shares[1] > 0.5 > shares[0] else "utf-16-be" if shares[0] > 0.5 > shares[1] else None
     for candidate in [encoding] if encoding else ["utf-8", "cp1252", "latin-1"]:
         try:
             text = content.decode(candidate)
@@ -170,23 +167,39 @@ def clean_table(table: pa.Table, name: str) -> pa.Table:
         ValueError: a column with values has no name.
     """
     names = [column.strip() for column in table.column_names]
+    table = table.filter(pc.invert(_empty_rows(table)))
     columns = [_cells(column) for column in table.columns]
+    if not names[0] and not _counts_rows(columns[0]) and "id" not in map(str.lower, names):
+        names[0] = "id"  # names of rows, as R writes them
     # The numbers of the rows, as pandas and R write them; and what separators at the end of lines make.
     surplus = {
         index
         for index, (column, cells) in enumerate(zip(names, columns, strict=True))
-        if not column and (index == 0 or cells.null_count == len(cells))
+        if not column and (cells.null_count == len(cells) or (index == 0 and _counts_rows(cells)))
     }
     kept = [index for index in range(len(names)) if index not in surplus]
     if unnamed := [index for index in kept if not names[index]]:
         raise ValueError(f"Column {unnamed[0] + 1} of {name} has no name: give it one in the first line.")
     if not kept:
         raise ValueError(f"{name} has no column with a name: give the names of the columns in its first line.")
-    cleaned = pa.Table.from_arrays([columns[index] for index in kept], [names[index] for index in kept])
-    empty = cleaned.column(0).is_null()
-    for column in cleaned.columns[1:]:
-        empty = pc.and_(empty, column.is_null())
-    return cleaned.filter(pc.invert(empty))
+    return pa.Table.from_arrays([columns[index] for index in kept], [names[index] for index in kept])
+
+
+def _empty_rows(table: pa.Table) -> pa.ChunkedArray:
+    """Tell which rows have nothing but spaces in all cells."""
+    empty = None
+    for column in table.columns:
+        blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
+        empty = blank if empty is None else pc.and_(empty, blank)
+    return empty
+
+
+def _counts_rows(cells: pa.ChunkedArray) -> bool:
+    """Tell whether cells are whole numbers that grow, without zeros before them."""
+    if cells.null_count or not pc.all(pc.match_substring_regex(cells, r"^(?:0|[1-9]\d{0,15})$")).as_py():
+        return False
+    numbers = pc.cast(cells, pa.int64()).to_numpy()
+    return bool((numbers[1:] > numbers[:-1]).all())
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
