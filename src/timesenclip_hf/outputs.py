@@ -175,7 +175,7 @@ class OwnFiles:
             self._stamps = json.loads(record.read_text(encoding="utf-8"))
 
     def __contains__(self, path: Path) -> bool:
-        return path.exists() and _stamp(path) in self._stamps.get(self._name(path), ())
+        return _kept_file(path).exists() and _stamp(path) in self._stamps.get(self._name(path), ())
 
     def note(self, finished: Mapping[Path, Path]) -> None:
         """Note files before they get their names, so that a run that is killed in between knows the old and the new.
@@ -194,7 +194,11 @@ class OwnFiles:
         return os.path.relpath(path.resolve(), self.record.parent.resolve())
 
 
+def _kept_file(path: Path) -> Path:
+    """Return the file that tells a path from another one: its own, or that which says what a store is."""
+    return path / "zarr.json" if path.is_dir() else path
+
+
 def _stamp(path: Path) -> list[int]:
-    """Tell a file from another one at its path, and a folder by the file that says what it is."""
-    status = (path / "zarr.json" if path.is_dir() else path).stat()
+    status = _kept_file(path).stat()
     return [status.st_size, status.st_mtime_ns]

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from tests.support.small_cubes import small_cube
 from tests.support.stac_places import save_items, write_item
 from timesenclip_hf.cli import app
+from timesenclip_hf.locks import Hold
 from timesenclip_hf.maps import map_cube, open_cube, open_map
 
 LABELS = "maize,woodland,water"
@@ -148,3 +150,57 @@ def test_bad_calls_end_in_one_line(cube, output, tiny_checkpoint, options, sente
     assert result.exit_code == 1
     assert sentence in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_same_command_replaces_its_own_files_and_other_words_need_to_be_told(
+    tmp_path, cube, output, tiny_checkpoint
+):
+    common = (cube, "--model", tiny_checkpoint, "--output", output)
+    for words in (LABELS, LABELS):
+        assert run(*common, "--labels", words).exit_code == 0
+    other = run(*common, "--labels", "oak,sea")
+    assert "map.run holds a run with another labels" in other.stderr
+    replaced = run(*common, "--labels", "oak,sea", "--overwrite")
+    assert replaced.exit_code == 0, replaced.output
+    with rasterio.open(output) as raster:
+        assert raster.tags()["CLASS_2"] == "sea"
+    assert open_map(tmp_path / "map.run").attrs["labels"] == ["oak", "sea"]
+
+
+@pytest.mark.parametrize("side", ["map.tif", "map.html", "map_scores.tif", "map_stac.json", "map.tif.aux.xml"])
+def test_a_file_of_somebody_else_is_refused_before_the_work(tmp_path, cube, output, tiny_checkpoint, side):
+    (tmp_path / side).write_text("mine")
+    result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    assert (
+        result.stderr == f"error: {tmp_path / side} is there already: give another name, or overwrite it (--overwrite, "
+        "in Python `overwrite=True`).\n"
+    )
+    assert (tmp_path / side).read_text() == "mine"
+    assert not (tmp_path / "map.run").exists()
+
+
+def test_a_folder_named_as_the_picture_keeps_what_it_holds(tmp_path, cube, output, tiny_checkpoint):
+    """It was once deleted with everything in it."""
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "photo.txt").write_text("mine")
+    for options in ([], ["--overwrite"]):
+        common = (cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+        result = run(*common, "--png", tmp_path / "pictures", *options)
+        assert "pictures is a folder: give the name of a file to write" in result.stderr
+    assert (tmp_path / "pictures" / "photo.txt").read_text() == "mine"
+
+
+def test_neither_the_cube_nor_the_run_that_is_read_is_replaced(tmp_path, cube, output, tiny_checkpoint):
+    common = ("--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    assert run(cube, *common, "--embeddings", "int8").exit_code == 0
+    again = run("--relabel", tmp_path / "map.run", *common, "--overwrite")
+    assert "map.run is what --relabel reads: give another output" in again.stderr
+    picture = run(cube, "--png", cube, *common, "--overwrite")
+    assert "cube.nc is read by the same command: give another name" in picture.stderr
+
+
+def test_a_map_that_another_process_makes_is_left_to_it(tmp_path, cube, output, tiny_checkpoint):
+    with Hold(tmp_path / "map.run"), ThreadPoolExecutor(1) as other:
+        call = (cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+        result = other.submit(run, *call).result()
+    assert "map.run is being written to by process" in result.stderr

@@ -50,7 +50,7 @@ WRITTEN: dict[str, dict[str, str]] = {
 # What is read, by its name; photos are read, and fetched into their folder where that is asked for.
 READ = frozenset(
     {
-        *("cube", "table", "sources", "folder", "checkpoint", "dataset", "results"),
+        *("cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
         *("--index", "--calibration", "--exported", "--relabel", "--hierarchy", "--reference", "--results"),
         *("--training-results", "--clip"),
