@@ -134,6 +134,8 @@ def test_a_stream_is_read_no_further_than_its_results_are(classify, series):
 def test_centring_sees_all_series_whatever_the_chunks_and_refuses_what_it_cannot_see(classify, series, centring):
     at_once = classify(series, LABELS, centring=centring)
     assert same(classify(list(series), LABELS, centring=centring, batch_size=2), at_once)
+    assert {entry["centring"] for ranked in at_once for entry in ranked} == {centring}
+    assert all(set(entry) == {"score", "label"} for ranked in classify(series, LABELS) for entry in ranked)
     with pytest.raises(ValueError, match="give a list or an array, not a stream"):
         classify(iter(series), LABELS, centring=centring)
     with pytest.raises(ValueError, match="give at least two, got 1"):

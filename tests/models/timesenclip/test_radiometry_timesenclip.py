@@ -151,6 +151,9 @@ def test_an_offset_left_in_is_warned_of_and_one_taken_out_is_not(log):
     assert not log.records
     read(shifted)
     assert "pass `offset=1000`" in log.text
+    read(maize() + np.float32(0.1))
+    assert "Hardly any visible value lies below 0.1" in log.text
+    assert "subtract 0.1 from the reflectance" in log.text
 
 
 def test_swapped_red_and_blue_are_warned_of(log):

@@ -119,8 +119,8 @@ class SenCLIPImageProcessor(CLIPImageProcessorPil):
             images: one, several in a list, or an array (images, height, width, bands): pictures of PIL, or arrays
                 (height, width, bands) or (bands, height, width); 8-bit pictures, or reflectance or digital numbers.
             bands: names of an array's bands, in any order and spelling; red, green and blue when left out.
-            units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), or "auto"; of no effect on
-                8-bit pictures, as are the three below.
+            units: "dn" (reflectance times 10,000, plus the offset), "reflectance" (0 to 1), "percent", or "auto"; of no
+                effect on 8-bit pictures, as are the three below.
             nodata: value that means "missing". Always missing: what is not finite, 65535, -9999, -32768, and a pixel
                 that is 0 in every band.
             processing_baseline: of the product, such as "04.00" or "N0400"; from 04.00 on 1000 is subtracted.

@@ -143,6 +143,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     ) -> list[list[dict[str, Any]]]:
         """Turn embeddings into a list of `{"score", "label"}` for each series, highest first.
 
+        A centring other than "none" stands in each of them as "centring": the scores are not of the series alone.
+
         Args:
             model_outputs: with `series_embeds`, unit embeddings (observed series, projection_dim), and `observed`, bool
                 (series,), False for a series without an observation.
@@ -160,11 +162,12 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         scale = self.model.score_scale.detach().float().cpu()
         logits = score(model_outputs["series_embeds"], class_embeds, logit_scale=scale, centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+        how = {} if centring == "none" else {"centring": centring}
         ranked = (
-            [{"score": value, "label": names[index]} for value, index in zip(row, indices, strict=True)]
+            [{"score": value, "label": names[index], **how} for value, index in zip(row, indices, strict=True)]
             for row, indices in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
         )
-        empty = {"score": float("nan"), "label": None}
+        empty = {"score": float("nan"), "label": None, **how}
         return [next(ranked) if seen else [dict(empty)] for seen in model_outputs["observed"].tolist()]
 
     def _labels_and_embeds(

@@ -76,6 +76,11 @@ class NumberStack:
         return self.options.units == "dn"
 
     @property
+    def dn_per_unit(self) -> np.float32:
+        """Return the digital numbers in 1 of the unit, which is reflectance where it could not be told."""
+        return np.float32(DN_PER_UNIT.get(self.options.units, DN_PER_REFLECTANCE))
+
+    @property
     def offsets(self) -> np.ndarray:
         """Return what is subtracted from each acquisition, (series or 1, time or 1), NaN where nobody knows."""
         return acquisition_offsets(self.options.processing_baseline, self.options.offset, self.values.shape[:2])
@@ -83,7 +88,7 @@ class NumberStack:
     def to_dn(self) -> np.ndarray:
         """Return the values in digital numbers without offset, those that no surface can have among them."""
         if not self.in_numbers:
-            dn = self.values * np.float32(DN_PER_UNIT.get(self.options.units, DN_PER_REFLECTANCE))
+            dn = self.values * self.dn_per_unit
             nearest = np.rint(dn)
             with np.errstate(invalid="ignore"):
                 return np.where(np.abs(dn - nearest) <= ROUNDING_OF_DN, nearest, dn)
@@ -308,20 +313,26 @@ def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: in
 def _judge_dark_visible(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:
     """Warn where 1000 was never subtracted: every surface is dark in some visible band in some month."""
     columns = [index for index, name in enumerate(band_names) if name in VISIBLE]
-    values = [np.empty(0, dtype=np.float32)]
+    values: dict[bool, list[np.ndarray]] = {True: [], False: []}
     for stack in stacks:
-        unknown = np.broadcast_to(np.isnan(stack.offsets), stack.values.shape[:2])
-        if stack.in_numbers and unknown.any():
-            values.append(stack.values[unknown][:, columns].ravel())
-    visible = np.concatenate(values)
-    visible = visible[~np.isnan(visible)]
-    # Twice the offset and more is snow or cloud, not a dark surface with an offset.
-    if visible.size >= 10 and BASELINE_OFFSET < np.quantile(visible, 0.05) < 2 * BASELINE_OFFSET:
-        return [
-            f"Hardly any visible value lies below {BASELINE_OFFSET:.0f}: the offset of processing "
-            "baseline 04.00 seems not to be removed, pass `offset=1000`, or `offset=0` to silence this."
-        ]
-    return []
+        # Of reflectance, metadata does not tell whether an offset went into it.
+        unknown = np.isnan(stack.offsets) if stack.in_numbers else np.ones((1, 1), dtype=bool)
+        unknown = np.broadcast_to(unknown, stack.values.shape[:2])
+        values[stack.in_numbers].append(stack.values[unknown][:, columns].ravel() * stack.dn_per_unit)
+    notes = []
+    for in_numbers, parts in values.items():
+        visible = np.concatenate([np.empty(0, dtype=np.float32), *parts])
+        visible = visible[~np.isnan(visible)]
+        # Twice the offset and more is snow or cloud, not a dark surface with an offset.
+        if visible.size >= 10 and BASELINE_OFFSET < np.quantile(visible, 0.05) < 2 * BASELINE_OFFSET:
+            low, remedy = f"{BASELINE_OFFSET:.0f}", "pass `offset=1000`, or `offset=0` to silence this"
+            if not in_numbers:
+                low, remedy = f"{BASELINE_OFFSET / DN_PER_REFLECTANCE:g}", "subtract 0.1 from the reflectance"
+            notes.append(
+                f"Hardly any visible value lies below {low}: the offset of processing baseline 04.00 seems not to be "
+                f"removed, {remedy}."
+            )
+    return notes
 
 
 def _judge_swapped_bands(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ DARKEST_LAND_DN = 1000.0
 DARKEST_LAND = 0.01
 # Median over a set of water after atmospheric correction, at the darkest.
 DARKEST_WATER_DN = -100.0
+INFRARED = ("B08", "B8A", "B11", "B12")
 _INDEX = "they seem to be decibels or a normalised index, give surface reflectance 0 to 1, or times 10,000."
 
 
@@ -53,7 +54,9 @@ def tell_unit(values: np.ndarray, units: str, integers: bool, band_names: Sequen
     if not integers and typical <= PLAUSIBLE_REFLECTANCE[1] and not (dark_water and highest > PLAUSIBLE_REFLECTANCE[1]):
         _check_scaled_once(values, lowest, highest, band_names)
         return "reflectance", []
-    if not dark_water and highest <= DARKEST_LAND_DN and not _is_water(values, band_names):
+    # Without an infrared band a dark forest is as dark as any of these.
+    is_judged = not integers or bool(set(INFRARED) & set(band_names))
+    if is_judged and not dark_water and highest <= DARKEST_LAND_DN and not _is_water(values, band_names):
         _check_not_dark(highest, integers)
         return "dn", [
             f"Values up to {highest:.4g} are darker than land in digital numbers: multiply by 10 if they are "
