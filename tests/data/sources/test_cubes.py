@@ -6,7 +6,13 @@ from rasterio.warp import transform
 
 from tests.support.small_cubes import CRS, small_cube, write_raster
 from timesenclip_hf.data.schema import as_series
-from timesenclip_hf.data.sources.cubes import LabelRaster, dataset_from_labels, dataset_from_points, import_cube
+from timesenclip_hf.data.sources.cubes import (
+    LabelRaster,
+    dataset_from_labels,
+    dataset_from_points,
+    import_cube,
+    pixels_at,
+)
 from timesenclip_hf.maps.cubes import open_cube, parse_codes
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
@@ -145,3 +151,19 @@ def test_exchanged_coordinates_and_places_far_away_are_told_apart(cube):
         dataset_from_points(cube, {"longitude": inside["latitude"], "latitude": inside["longitude"]})
     with pytest.raises(ValueError, match=r"they lie in 10\.0000, 3\.0000, 10\.0000, 3\.0000"):
         dataset_from_points(cube, {"longitude": [10.0], "latitude": [3.0]})
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "size"), [("EPSG:32760", 819_680, 8_134_600, 10), ("EPSG:4326", 179.9997, -16.85, 0.0001)]
+)
+def test_points_are_found_on_both_sides_of_180_degrees(crs, x, y, size):
+    cube = small_cube(6, 6).drop_vars("spatial_ref")
+    steps = (np.arange(6) + 0.5) * size
+    cube = open_cube(cube.assign_coords(x=x + steps, y=y - steps).rio.write_crs(crs))
+    longitude, latitude = transform(crs, "EPSG:4326", cube["x"].values, cube["y"].values)
+    longitude = (np.asarray(longitude) + 180) % 360 - 180
+    assert (longitude < 0).any()
+    assert (longitude > 0).any()
+    rows, across = pixels_at(cube, longitude, np.asarray(latitude))
+    assert rows.tolist() == across.tolist() == list(range(6))
+    assert pixels_at(cube, np.array([0.0]), np.asarray(latitude[:1]))[0].tolist() == [-1]

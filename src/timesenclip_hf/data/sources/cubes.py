@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
-from ...maps.cubes.grids import grid_of
+from ...maps.cubes.grids import DEGREES_AROUND, grid_of
 from ...maps.cubes.labels import Codes, read_reference
 from ...maps.cubes.reading import acquisition_offsets, open_cube
 from ...maps.cubes.sources import CubeSource
@@ -215,12 +215,16 @@ def _bounds(cube: xr.Dataset) -> tuple[float, float, float, float]:
 def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find row and column of places; -1 outside, and for what is no place."""
     west, south, east, north = _bounds(cube)
-    # Places far away lie outside of what a projection can do at all.
-    near = (longitude >= west) & (longitude <= east) & (latitude >= south) & (latitude <= north)
+    # Places far away lie outside of what a projection can do at all. A cube across 180° has its west above its east.
+    within = (longitude - west) % DEGREES_AROUND <= ((east - west) % DEGREES_AROUND or DEGREES_AROUND)
+    near = within & (latitude >= south) & (latitude <= north)
     rows, across = np.full((2, len(near)), -1)
     if near.any():
         x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, longitude[near], latitude[near]))
-        rows[near], across[near] = grid_of(cube).pixels_at(y, x)
+        grid = grid_of(cube)
+        if cube.rio.crs.is_geographic:  # a grid may count to 360
+            x = x + DEGREES_AROUND * np.round((float(grid.x.mean()) - x) / DEGREES_AROUND)
+        rows[near], across[near] = grid.pixels_at(y, x)
     return rows, across
 
 
