@@ -90,6 +90,70 @@ def test_a_cube_of_clouds_alone_is_all_no_data(tiny_pipeline):
     assert mapped.attrs["pixels_without_data"] == 30
 
 
+def test_a_season_is_mapped_as_the_calendar_year_of_the_same_months(tiny_pipeline):
+    times = (np.datetime64("2019-07") + np.arange(12)).astype("datetime64[D]").astype("datetime64[ns]")
+    cube = small_cube(times=times)
+    season = map_cube(cube, LABELS, tiny_pipeline, reading=SeriesOptions(season="2019-07"), progress=False)
+    assert (season.attrs["season"], season.attrs["year"]) == ("2019-07", 2020)
+    calendar = cube.isel(time=np.r_[6:12, 0:6]).assign_coords(time=MONTHS)
+    control = map_cube(calendar, LABELS, tiny_pipeline, progress=False)
+    for name in ("class", "probability", "entropy", "margin", "clear_months"):
+        np.testing.assert_array_equal(season[name], control[name])
+    assert map_cube(cube, LABELS, tiny_pipeline, progress=False).attrs == season.attrs  # by itself, too
+
+
+def test_pixels_with_fewer_clear_months_than_the_minimum_have_no_class_but_their_months(tiny_pipeline):
+    cube = small_cube()
+    for band in BANDS:
+        cube[band][2:, 0] = 0
+    reading = SeriesOptions(minimum_months=3)
+    mapped = map_cube(cube, LABELS, tiny_pipeline, reading=reading, progress=False)
+    assert (mapped["class"][0] == 0).all()
+    assert (mapped["class"][1:] > 0).all()
+    assert (mapped["clear_months"][0] == 2).all()
+    assert (mapped.attrs["pixels_without_data"], mapped.attrs["minimum_months"]) == (5, 3)
+
+
+def test_a_map_of_six_bands_says_which_were_estimated(tiny_pipeline):
+    cube = small_cube(bands=["B02", "B03", "B04", "B8A", "B11", "B12"])
+    with pytest.raises(ValueError, match=r"lacks B05, B06, B07: .*--missing-bands estimate"):
+        map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    reading = SeriesOptions(missing_bands="estimate")
+    mapped = map_cube(cube, LABELS, tiny_pipeline, reading=reading, progress=False)
+    assert mapped.attrs["estimated_bands"] == ["B05", "B06", "B07"]
+    assert (mapped["class"] > 0).all()
+
+
+def test_a_date_whose_offset_contradicts_its_values_is_mapped_by_its_values(tiny_pipeline, caplog):
+    """As items that say "not shifted" though they are."""
+    rng = np.random.default_rng(0)
+    meadow = np.array([400, 600, 500, 900, 1800, 2200, 2400, 2600, 1900, 1100])
+    cube = small_cube()
+    for band, level in zip(BANDS, meadow, strict=True):
+        cube[band][:] = np.rint(level * rng.normal(1, 0.03, cube[band].shape)) + 1000
+    opened = open_cube(cube)
+    right = opened.assign_coords(offset=("time", np.full(12, 1000.0, np.float32)))
+    flags = np.where(np.arange(12) == 4, 0.0, 1000.0).astype(np.float32)
+    control = map_cube(right, LABELS, tiny_pipeline, progress=False)
+    with caplog.at_level(logging.WARNING):
+        mapped = map_cube(opened.assign_coords(offset=("time", flags)), LABELS, tiny_pipeline, progress=False)
+    assert "The values of 2018-05-15 lie 1000 above those before and after" in caplog.text
+    for name in ("class", "probability", "clear_months"):
+        np.testing.assert_array_equal(mapped[name], control[name])
+
+
+def test_the_unit_may_be_told_where_the_values_leave_it_open(tiny_pipeline):
+    cube = small_cube()
+    percent = cube.copy()
+    for band in BANDS:
+        percent[band] = (cube[band] / 100).astype(np.float32)
+    with pytest.raises(ValueError, match="seem to be per cent"):
+        map_cube(percent, LABELS, tiny_pipeline, progress=False)
+    told = map_cube(percent, LABELS, tiny_pipeline, reading=SeriesOptions(units="percent"), progress=False)
+    control = map_cube(cube, LABELS, tiny_pipeline, progress=False)
+    np.testing.assert_allclose(told["probability"], control["probability"], atol=1e-5)
+
+
 def test_the_year_with_the_most_months_is_mapped_and_named(tiny_pipeline, caplog):
     times = np.concatenate([MONTHS[-4:] - np.timedelta64(365, "D"), MONTHS])
     cube = small_cube(times=times)
