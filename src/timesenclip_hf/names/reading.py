@@ -104,11 +104,12 @@ def _read_bands(names: Sequence[str], noun: str) -> list[_Name]:
     times = [read_time(name) for name in names]
     readings = _choose([(time, read_band_name(time.rest)) for time in times])
     context = bands_beside(readings)
+    unclear = sorted(name for name, reading in zip(names, readings, strict=True) if reading.band == "REDEDGE")
+    if unclear:
+        raise ValueError(f"The {noun.removesuffix('s')} {unclear[0]} could be B05, B06 or B07: name it so.")
     read = []
     for name, time, reading in zip(names, times, readings, strict=True):
         band = None if reading.band is None else context.get(reading.band, reading.band)
-        if band == "REDEDGE":
-            raise ValueError(f"The {noun.removesuffix('s')} {name} could be B05, B06 or B07: name it so.")
         read.append(_Name(name, time, reading, band if band in (*BANDS, SCENE_CLASSES) else None))
     return read
 

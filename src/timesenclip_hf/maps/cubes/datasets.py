@@ -92,18 +92,19 @@ def dataset_layers(dataset: xr.Dataset, naming: Naming, source: str) -> list[Lay
         tables = {}  # scene classes tell more
     labels = [SCENE_CLASSES if label in tables else label for label, _ in labelled]
     crs, layers = dataset_crs(dataset), []
-    if any("time" in part.coords or "time" in part.dims for _, part in labelled):
-        named = read_names(labels, noun="variables", times_of="none")
-    else:
-        stem = Path(source).stem
-        named = name_layers([Label(label, stem, len(labels) == 1) for label in labels], naming.steps)
-    aside = [label for (label, _), name in zip(labelled, named.parts, strict=True) if name.band is None]
-    for name, (label, part) in zip(named.parts, labelled, strict=True):
+    read = read_names(labels, noun="variables", times_of="none")
+    single = [index for index, (_, part) in enumerate(labelled) if not {"time"} & ({*part.coords} | {*part.dims})]
+    dated = name_layers([Label(labels[index], source, len(labels) == 1) for index in single], naming.steps)
+    parts = read.parts
+    for index, name in zip(single, dated.parts, strict=True):
+        parts[index] = name
+    aside = [label for (label, _), name in zip(labelled, parts, strict=True) if name.band is None]
+    for name, (label, part) in zip(parts, labelled, strict=True):
         if name.band is not None:
             times, told = _times(name, part, naming.steps, source)
             layer = _layer(name.band, times, label, part, dataset, crs, source)
             layers.append(replace(layer, notes=(*told, *layer.notes), table=tables.get(label)))
-    notes += named.notes
+    notes += [*read.notes, *dated.notes]
     if not layers:
         names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
         raise NoBandError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -34,13 +35,18 @@ class Label(NamedTuple):
 
     Attributes:
         name: description of a raster's band, or name of a variable; "" for none.
-        stem: name of the file, without its suffix.
+        source: name of the file.
         alone: whether it is the only band of its file.
     """
 
     name: str
-    stem: str
+    source: str
     alone: bool
+
+    @property
+    def stem(self) -> str:
+        """Return the name of the file without its suffix."""
+        return Path(self.source).stem
 
 
 def have_bands(names: Sequence[str]) -> bool:
@@ -54,6 +60,8 @@ def name_layers(labels: Sequence[Label], steps: Steps) -> NamesRead:
     Raises:
         ValueError: names cannot be told apart, or a band has no time.
     """
+    if not labels:
+        return NamesRead([], [])
     parts, notes = read_names([label.name for label in labels], steps, noun="bands")
     of_files = _bands_of_files(labels, parts)
     for index, band in of_files.items():
@@ -76,8 +84,8 @@ def name_layers(labels: Sequence[Label], steps: Steps) -> NamesRead:
             parts[index] = time_of[labels[index].stem]._replace(band=parts[index].band)
             if not parts[index].timed:
                 raise ValueError(
-                    f"{labels[index].stem} has no time axis: give each acquisition its date, along a time axis, in the "
-                    "band names (B02_2018-05-14) or in the file name."
+                    f"{labels[index].source} has no time axis: give each acquisition its date, along a time axis, in "
+                    "the band names (B02_2018-05-14) or in the file name."
                 )
     return NamesRead(parts, notes)
 

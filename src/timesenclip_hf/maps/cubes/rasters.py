@@ -187,5 +187,5 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
                 reason="" if product is None else product.reason,
                 table=table,
             )
-            label = Label(name if table is None else SCENE_CLASSES, path.stem, raster.count == 1)
+            label = Label(name if table is None else SCENE_CLASSES, path.name, raster.count == 1)
             yield _Unnamed(label, layer, raster.scales[index], raster.offsets[index], product)

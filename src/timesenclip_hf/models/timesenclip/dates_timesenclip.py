@@ -104,13 +104,12 @@ def combine_dates(years: Any, months: Any = None, days: Any = None, *, days_of_y
         raise ValueError("Years alone are no dates: give months, or days of the year, too.")
     columns = [years, days_of_year] if months is None else [years, months] + ([] if days is None else [days])
     try:
-        counts = [np.asarray(column).astype(np.float64) for column in columns]
-        rows = np.stack(counts).T.astype(np.int64)
-        if not np.isfinite(counts).all() or (rows != np.stack(counts).T).any():
+        counts = np.stack([np.asarray(column).astype(np.float64) for column in columns], axis=1)
+        if (counts != np.rint(counts)).any():  # NaN is not equal to itself
             raise ValueError
     except (ValueError, TypeError):
         raise ValueError("Years, months and days must be whole numbers, and none may be empty.") from None
-    unique, inverse = np.unique(rows, axis=0, return_inverse=True)
+    unique, inverse = np.unique(counts.astype(np.int64), axis=0, return_inverse=True)
     dates = [_day(*row) if months is not None else _day_of_year(*row) for row in unique.tolist()]
     if None in dates:
         row = unique[dates.index(None)].tolist()
