@@ -22,6 +22,7 @@ from hub.vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.files import first_line
 from timesenclip_hf.locks import FULL, is_full
 from timesenclip_hf.outputs import OwnFiles, check_run_folder, is_empty
+from timesenclip_hf.words import as_sentence
 
 STAGING = Path("runs") / "push"
 # In a folder that a script staged, and may empty again.
@@ -102,8 +103,8 @@ def new_folder(staging: Path | None, repo_id: str) -> Path:
             raise ValueError(f"{folder} holds files that are not of an earlier push: name another folder to stage in.")
         # Nothing is noted where the staging itself was ended; then all is of that.
         if (folder / MARK).stat().st_size:
-            own = OwnFiles(folder / MARK)
-            strange = [name for name in Staged(folder).files() if folder / name not in own]
+            staged = OwnFiles(folder / MARK)
+            strange = [name for name in Staged(folder).files() if folder / name not in staged]
             if strange:
                 raise ValueError(
                     f"{folder} holds {strange[0]}, which was put or changed there since the last push: move it away, "
@@ -222,7 +223,7 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"error: {' '.join((FULL if is_full(error) else str(error)).split())}", err=True)
+        typer.echo(f"error: {as_sentence(FULL if is_full(error) else error)}", err=True)
         raise typer.Exit(1) from None
 
 

@@ -209,8 +209,8 @@ class Run:
             OSError: they cannot be written there, or those of another run are, not to be replaced.
         """
         file = Path(self.training.results_file or self.output / "results.json")
-        own = self.training.results_file is None or self.training.overwrite or self._wrote(file)
-        return check_file(file, overwrite=own)
+        replaced = self.training.results_file is None or self.training.overwrite or self._wrote(file)
+        return check_file(file, overwrite=replaced)
 
     def _wrote(self, file: Path) -> bool:
         """Tell whether a file holds the results of a run of the same settings."""

@@ -111,10 +111,14 @@ def map_(
     from ..outputs import OwnFiles
 
     store = output.with_suffix(".run")
-    own = OwnFiles(store / WRITTEN)
+    run_files = OwnFiles(store / WRITTEN)
     options = _check(words, shown)  # before the work, as all that can be known to be wrong by then
     files: dict[str, Any] = {"names": list(options.label_sets or [""]), "is_coarse": options.hierarchy is not None}
-    files |= {"overwrite": shown.overwrite, "own": own, "inputs": _read_files(cube or [], source, shown, store)}
+    files |= {
+        "overwrite": shown.overwrite,
+        "run_files": run_files,
+        "inputs": _read_files(cube or [], source, shown, store),
+    }
     check_output(output, shown.png, **files)
     opened, inputs = _open(cube or [], source, run.chunk)
     mapping = MapRun(
@@ -133,7 +137,7 @@ def map_(
     plan.check()
     if not run.dry_run:
         with Hold(store):  # until all files are written
-            _export(mapping.execute(progress=show_progress()), output, shown, known, own)
+            _export(mapping.execute(progress=show_progress()), output, shown, known, run_files)
 
 
 def _check(words: WordsGroup, shown: ShownGroup) -> "MapOptions":
@@ -203,7 +207,7 @@ def _read_reference(shown: ShownGroup, labels: list[str], cube: Any) -> Any:
     return read_reference(shown.reference, codes, cube, variable=shown.reference_variable)
 
 
-def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any, own: "OwnFiles") -> None:
+def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any, run_files: "OwnFiles") -> None:
     """Print what was mapped, compare it with a reference, and write its files."""
     from ..maps import compare, reject, write_map
 
@@ -218,7 +222,7 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
         exported[name] = mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore")
         if shown.reject is not None:
             exported[name] = reject(exported[name], shown.reject)
-    settings: dict[str, Any] = {"png": shown.png, "overwrite": shown.overwrite, "own": own}
+    settings: dict[str, Any] = {"png": shown.png, "overwrite": shown.overwrite, "run_files": run_files}
     written = write_map(exported.get("", exported), output, **settings, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
 

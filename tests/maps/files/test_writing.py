@@ -200,8 +200,8 @@ def test_a_run_replaces_the_files_that_it_wrote_until_somebody_changes_one(tmp_p
     run = tmp_path / "map.run"
     run.mkdir()
     for seed in (1, 2):
-        write_map(make_map(seed=seed), tmp_path / "map.tif", own=OwnFiles(run / "written.json"))
+        write_map(make_map(seed=seed), tmp_path / "map.tif", run_files=OwnFiles(run / "written.json"))
     (tmp_path / "map.html").write_text("mine")
     with pytest.raises(FileExistsError, match=r"map\.html is there already"):
-        write_map(make_map(), tmp_path / "map.tif", own=OwnFiles(run / "written.json"))
+        write_map(make_map(), tmp_path / "map.tif", run_files=OwnFiles(run / "written.json"))
     assert (tmp_path / "map.html").read_text() == "mine"

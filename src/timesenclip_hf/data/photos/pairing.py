@@ -114,10 +114,7 @@ def pair_lucas(
             problems += [
                 Problem("photo not downloaded", source=name, detail=why, skipped=False) for why, name in missing
             ]
-        fingerprint = None if series is None else series._fingerprint
-        identity = {"kind": "lucas", "series": fingerprint, "points": len(points), "photos": photos.folder}
-        identity |= {"directions": "".join(photos.directions)}
-        identity |= {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
+        identity = _identity(series, len(points), photos)
         features = build_features(photos=False) if series is None else series.features
         if series is None:
             features = {name: feature for name, feature in features.items() if name not in SERIES_COLUMNS}
@@ -133,6 +130,14 @@ def pair_lucas(
             workers=workers,
             progress=progress,
         )
+
+
+def _identity(series: Dataset | None, points: int, photos: PhotoOptions) -> dict[str, Any]:
+    """Collect what must be the same for an import to go on."""
+    fingerprint = None if series is None else series._fingerprint
+    identity = {"kind": "lucas", "series": fingerprint, "points": points, "photos": photos.folder}
+    identity |= {"directions": "".join(photos.directions)}
+    return identity | {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
 
 
 def _download(requests: Iterable[PhotoRequest], photos: PhotoOptions, progress: bool) -> list[Problem]:

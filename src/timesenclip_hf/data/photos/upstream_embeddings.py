@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ...files import read_tensors
+from ...locks import Hold
 from .embedding_shards import EmbeddingReport, PhotoFile, finish_embeddings, open_output, shard_file, write_shard
 
 _UPSTREAM_KEY = re.compile(r"(?P<country>[A-Z]{2})_(?P<id>\d{8})(?P<letter>[NESWPC])")
@@ -53,12 +54,13 @@ def import_upstream_embeddings(
     target = Path(output)
     digest = hashlib.sha256("\n".join(sorted(tensors)).encode()).hexdigest()[:16]
     plan = {"source": path.name, "keys": digest, "year": year, "size": len(vectors[photos[0]])}
-    open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
-    for index in range(num_shards):
-        chosen = photos[index * shard_size : (index + 1) * shard_size]
-        file = shard_file(target, index, num_shards)
-        write_shard(file, chosen, np.stack([vectors[photo] for photo in chosen]), [] if index else skipped)
-    return finish_embeddings(target)
+    with Hold(target):
+        open_output(target, {**plan, "shards": num_shards, "shard_size": shard_size})
+        for index in range(num_shards):
+            chosen = photos[index * shard_size : (index + 1) * shard_size]
+            file = shard_file(target, index, num_shards)
+            write_shard(file, chosen, np.stack([vectors[photo] for photo in chosen]), [] if index else skipped)
+        return finish_embeddings(target)
 
 
 def _read_entries(tensors: Mapping[str, torch.Tensor], year: int) -> Iterator[tuple[PhotoFile, np.ndarray, str]]:

@@ -33,15 +33,15 @@ def write_map(
     *,
     png: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
-    own: OwnFiles | None = None,
+    run_files: OwnFiles | None = None,
     progress: bool = False,
 ) -> list[Path]:
     """Write all files of a map; a lazy one is never in memory as a whole.
 
     Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
     `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
-    `map_embeddings.zarr`. North is up in all of them, however the rows of the map run. What lies under these names is
-    replaced once everything is written.
+    `map_embeddings.zarr`. North is up in all of them, however the rows of the map run. All are
+    written, or none.
 
     Args:
         mapped: what [`map_cube`] returned, or a store of it opened lazily; or several by the names of their label sets,
@@ -49,7 +49,7 @@ def write_map(
         output: GeoTIFF of the classes; the other files lie beside it.
         png: the picture, where it is to lie elsewhere.
         overwrite: replace what lies under these names.
-        own: the files of the run that the map is of, which it may replace in any case.
+        run_files: the files of the run that the map is of, which it may replace in any case.
         progress: show a progress bar.
 
     Returns:
@@ -62,7 +62,7 @@ def write_map(
     """
     maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
     is_coarse = any("class_coarse" in each for each in maps.values())
-    target = check_output(output, png, names=list(maps), is_coarse=is_coarse, overwrite=overwrite, own=own)
+    target = check_output(output, png, names=list(maps), is_coarse=is_coarse, overwrite=overwrite, run_files=run_files)
     for each in maps.values():
         legend_of(each)
         if each.rio.crs is None:
@@ -82,14 +82,19 @@ def write_map(
         write_html(overviews, folder / f"{target.stem}.html")
         finished = {target.parent / path.name: path for path in sorted(folder.iterdir())}
         finished = {_picture_path(path, elsewhere): file for path, file in finished.items()}
-        with ExitStack() as replaced:  # all of them, or none where something is in the way
-            moved = {
-                path: replaced.enter_context(_moved(file, path, overwrite=overwrite or path in (own or ())))
-                for path, file in finished.items()
-            }
-            if own is not None:
-                own.note(moved)
+        _put_in_place(finished, overwrite, run_files)
         return list(finished)
+
+
+def _put_in_place(finished: Mapping[Path, Path], overwrite: bool, run_files: OwnFiles | None) -> None:
+    """Give finished files their names, all of them, or none where something is in the way."""
+    with ExitStack() as replaced:
+        moved = {
+            path: replaced.enter_context(_moved(file, path, overwrite=overwrite or path in (run_files or ())))
+            for path, file in finished.items()
+        }
+        if run_files is not None:
+            run_files.note(moved)
 
 
 def _picture_path(path: Path, elsewhere: Mapping[str, Path]) -> Path:
@@ -119,7 +124,7 @@ def check_output(
     names: Sequence[str] = ("",),
     is_coarse: bool = False,
     overwrite: bool = False,
-    own: OwnFiles | None = None,
+    run_files: OwnFiles | None = None,
     inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> Path:
     """Return the path of a map's GeoTIFF, once it is clear that all its files can be written.
@@ -130,7 +135,7 @@ def check_output(
         names: of the label sets.
         is_coarse: there are coarse classes.
         overwrite: replace what is there.
-        own: files of the run, which it may replace in any case.
+        run_files: files of the run, which it may replace in any case.
         inputs: what is read for the map, which it must not replace.
 
     Raises:
@@ -141,7 +146,7 @@ def check_output(
     if target.suffix.lower() not in (".tif", ".tiff"):
         raise ValueError(f"A map is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
     for path in _files_of(target, Path(png) if png is not None else target.with_suffix(".png"), names, is_coarse):
-        check_file(path, overwrite=overwrite or path in (own or ()), inputs=inputs)
+        check_file(path, overwrite=overwrite or path in (run_files or ()), inputs=inputs)
     return target
 
 
