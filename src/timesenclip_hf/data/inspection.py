@@ -82,7 +82,8 @@ def _is_table(path: Path) -> bool:
 def _inspect_table(table: SeriesTable, subject: str, reading: SeriesOptions) -> Inspection:
     extractor = TimeSenCLIPFeatureExtractor()
     kept = np.unique(np.linspace(0, len(table) - 1, min(len(table), MOST_SERIES)).astype(int)).tolist()
-    ids, items = [table.ids[index] for index in kept], [table.series[index] for index in kept]
+    ids: list[str] = [table.ids[index] for index in kept]
+    items: Sequence[Any] = [table.series[index] for index in kept]
     sentences = [*table.notes, *_describe_items(items, ids, len(table))]
     try:
         items, reading = share_window(extractor, items, reading)

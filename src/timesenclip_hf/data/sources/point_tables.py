@@ -75,11 +75,13 @@ def read_points(points: Points, crs: str | None = None) -> PointTable:
         FileNotFoundError: no such file.
         ValueError: the points have no coordinates, or numbers that cannot be degrees and no `crs`.
     """
+    table, subject = PointTable({}, []), "The points have"
     if isinstance(points, Mapping):
-        columns, notes, subject = dict(points), [], "The points have"
+        table.columns.update(points)
     else:
-        columns, notes = read_labels(points)
+        table = read_labels(points)
         subject = f"{os.path.basename(points)} has"
+    columns = table.columns
     absent = next((name for name in _COORDINATES if name not in columns), None)
     if absent is not None:
         raise ValueError(f"{subject} no column {absent!r}: the columns are {list_names(columns) or 'none'}.")
@@ -88,9 +90,9 @@ def read_points(points: Points, crs: str | None = None) -> PointTable:
         _check_degrees(x, y, subject)
     else:
         x, y = _to_degrees(x, y, crs)
-    columns |= dict(zip(_COORDINATES, (x, y), strict=True))
+    columns |= {"longitude": x, "latitude": y}
     columns.setdefault("point_id", [str(index) for index in range(len(x))])
-    return PointTable(columns, notes)
+    return table
 
 
 def _named_id(cells: Mapping[str, Any]) -> str | None:
