@@ -43,7 +43,7 @@ def write_eopf(
     path = folder / f"{product_name(cube, index, baseline, level)}.zarr"
     _write_root(path, cube, index, baseline, level, zarr_format=2)
     shift = SHIFT if float(baseline) >= 4 else 0.0
-    for metres, place, bands in _levels(cube):
+    for metres, parent, bands in _levels(cube):
         arrays = {}
         for band in bands:
             stored = _stored(cube, index, band, metres, shift)
@@ -59,7 +59,7 @@ def write_eopf(
         level_of = xr.Dataset(arrays, coords=_coordinates(cube, metres))
         encoding = {name: {"_FillValue": 0} for name in arrays}
         level_of.to_zarr(
-            path, group=f"{place}/r{metres}m", mode="a", zarr_format=2, consolidated=False, encoding=encoding
+            path, group=f"{parent}/r{metres}m", mode="a", zarr_format=2, consolidated=False, encoding=encoding
         )
     _write_weather(path, zarr_format=2)
     zarr.consolidate_metadata(path)
@@ -80,13 +80,13 @@ def write_geozarr(
     """
     path = folder / f"{product_name(cube, index, baseline)}_geozarr.zarr"
     _write_root(path, cube, index, baseline, "L2A", zarr_format=3)
-    for metres, place, bands in _levels(cube):
+    for metres, parent, bands in _levels(cube):
         arrays = {}
         for band in bands:
             stored = _stored(cube, index, band, metres, SHIFT)
             values = stored if band == "SCL" else _reflectance(stored, dtype)
             arrays[band.lower()] = (("y", "x"), values, {"grid_mapping": "spatial_ref"})
-        _write_level(path, f"{place}/r{metres}m", arrays, cube, metres)
+        _write_level(path, f"{parent}/r{metres}m", arrays, cube, metres)
     # Coarser levels hold every band, averaged: what is read must be the finest.
     for metres in (20, 60, *OVERVIEWS):
         shape = [max(1, cube.sizes[axis] * 10 // metres) for axis in ("y", "x")]

@@ -75,7 +75,7 @@ def tree_layers(tree: xr.DataTree) -> list[Layer]:
             return None
         return node.to_dataset() if isinstance(node, xr.DataTree) else None
 
-    return _layers(tree.attrs, group_of, tree.name or "the product")
+    return _layers({str(key): value for key, value in tree.attrs.items()}, group_of, tree.name or "the product")
 
 
 def _open_group(path: Path, group: str) -> xr.Dataset | None:
@@ -110,9 +110,9 @@ def _layers(attributes: Mapping[str, Any], group_of: Groups, source: str) -> lis
 
 def _groups(group_of: Groups) -> Iterator[xr.Dataset]:
     """Give the groups that hold bands or scene classes, finest first."""
-    for place in (REFLECTANCE, CLASSES):
+    for parent in (REFLECTANCE, CLASSES):
         for level in LEVELS:
-            if (dataset := group_of(f"{place}/{level}")) is not None:
+            if (dataset := group_of(f"{parent}/{level}")) is not None:
                 yield dataset
 
 

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
-from ...files import first_line
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
+from ...words import damage_told
 from .grids import Grid
 
 with needs_extra("map"):
@@ -62,12 +62,8 @@ class Layer:
         Raises:
             ValueError: the file is damaged there.
         """
-        try:
+        with damage_told(self.source):  # what unpacks chunks meets damage with almost any error
             values = np.asarray(self.array[..., rows, columns]).view(self.dtype)
-        except OSError:
-            raise
-        except Exception as error:  # what unpacks chunks meets damage with almost any built-in error
-            raise ValueError(f"{self.source} is damaged ({first_line(error)}): fetch it again.") from None
         return values if values.ndim == 3 else values[None]
 
     def at(self, kept: np.ndarray) -> "Layer":
@@ -194,7 +190,7 @@ def _decoded(
 ) -> np.ndarray:
     """Bring a layer's values into the cube's unit and type, those of a quality mask into scene classes."""
     if table is not None:
-        return table[np.nan_to_num(values).astype(np.int64) % len(table)].astype(kind, copy=False)
+        return np.asarray(table[np.nan_to_num(values).astype(np.int64) % len(table)], dtype=kind)
     absent = None if missing is None else values == missing
     if scale is not None:
         values = values * np.float32(scale) + np.float32(shift)

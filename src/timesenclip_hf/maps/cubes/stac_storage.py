@@ -61,8 +61,8 @@ def with_storage(scenes: Sequence["Scene"], patch_url: PatchUrl) -> list["Scene"
     for scene in scenes:
         told = Storage(scene.kind, scene.nodata)
         if told.kind is None or told.nodata is None:
-            found = _storage_of(scene, known, patch_url)
-            told = Storage(told.kind or found.kind, found.nodata if told.nodata is None else told.nodata)
+            stored = _storage_of(scene, known, patch_url)
+            told = Storage(told.kind or stored.kind, stored.nodata if told.nodata is None else told.nodata)
         told = told.complete
         completed.append(replace(scene, kind=told.kind, nodata=told.nodata))
     return completed
