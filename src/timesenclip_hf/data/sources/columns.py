@@ -110,10 +110,10 @@ def name_rows(frame: Any, id_column: str | None, *, repeated: bool = False, take
     candidates = {}
     for column in _candidates(frame, taken):
         texts = text_cells(frame, column)
-        rest = [None if text is None else _IMAGE_ID.sub("", text).strip("_ ") for text in texts]
-        if rest != texts and not any(rest):
+        without = {text: _IMAGE_ID.sub("", text).strip("_ ") for text in set(texts) if text is not None}
+        if without and not any(without.values()):
             continue  # ids of images alone
-        candidates[column] = rest
+        candidates[column] = [None if text is None else without[text] for text in texts]
     if repeated:
         again = {column: texts for column, texts in candidates.items() if len(set(texts)) < len(texts)}
         if not again and (places := _places(frame)) is not None:
@@ -143,8 +143,10 @@ def date_column(frame: Any) -> str | None:
 
 def image_days(frame: Any, column: str) -> list[str] | None:
     """Return the days "20180115" in the ids of images of a column, or None where a cell has none."""
-    matches = [_IMAGE_ID.search(text or "") for text in text_cells(frame, column)]
-    return [match["day"] for match in matches if match] if all(matches) else None
+    texts = text_cells(frame, column)
+    matches = {text: _IMAGE_ID.search(text or "") for text in set(texts)}
+    days = {text: match["day"] for text, match in matches.items() if match is not None}
+    return [days[text] for text in texts] if len(days) == len(matches) else None
 
 
 def file_days(frame: Any) -> list[np.datetime64] | None:

@@ -31,6 +31,7 @@ from .geometries import read_geometries, read_vector, to_frame
 with needs_extra("data"):
     import pandas
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
 TableSource: TypeAlias = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -87,7 +88,11 @@ def text_cells(frame: pandas.DataFrame, column: str) -> list[str | None]:
     Raises:
         ValueError: the column holds floating-point numbers so large that they are no longer exact.
     """
-    cells = [None if _is_missing(cell) else cell for cell in frame[column].tolist()]
+    try:
+        codes, values = pandas.factorize(frame[column])
+    except TypeError:  # lists
+        codes, values = np.arange(len(frame)), frame[column]
+    cells = [None if _is_missing(cell) else cell for cell in values.tolist()]
     large = next((cell for cell in cells if isinstance(cell, float) and abs(cell) > _EXACT_FLOATS), None)
     if large is not None:
         raise ValueError(
@@ -97,8 +102,9 @@ def text_cells(frame: pandas.DataFrame, column: str) -> list[str | None]:
     texts = [cell if cell is None else _as_text(cell) for cell in cells]
     present = [text for text in texts if text is not None]
     if present and all(re.fullmatch(r"-?\d+\.0+", text) for text in present):
-        return [text if text is None else text.partition(".")[0] for text in texts]
-    return texts
+        texts = [text if text is None else text.partition(".")[0] for text in texts]
+    texts.append(None)  # of what is missing, whose code is -1
+    return [texts[code] for code in codes.tolist()]
 
 
 def number_cells(frame: pandas.DataFrame, column: str) -> np.ndarray:
@@ -110,11 +116,13 @@ def number_cells(frame: pandas.DataFrame, column: str) -> np.ndarray:
     cells = frame[column]
     if cells.dtype.kind in "iufb":
         return np.asarray(cells, dtype=np.float64)
+    decimal = frame.attrs.get("decimal", ".")
+    if (fast := _cast(cells, decimal)) is not None:
+        return fast
     values = pandas.Series(cells.tolist(), dtype=object)
     values = values.where(~values.isin(MISSING_CELLS), None)
-    if frame.attrs.get("decimal") == ",":
-        with_comma = values.map(lambda cell: isinstance(cell, str) and re.match(COMMA_NUMBER, cell) is not None)
-        values = values.where(~with_comma, values.astype(str).str.replace(",", "."))
+    if decimal == ",":
+        values = values.map(_with_point)
     is_time = values.map(lambda cell: hasattr(cell, "year"))
     numbers = np.asarray(pandas.to_numeric(values.where(~is_time, "time"), errors="coerce"), dtype=np.float64)
     bad = np.isnan(numbers) & values.notna().to_numpy()
@@ -128,6 +136,30 @@ def number_cells(frame: pandas.DataFrame, column: str) -> np.ndarray:
             f"{row + 1}{advice}."
         )
     return numbers
+
+
+def _cast(cells: pandas.Series, decimal: str) -> np.ndarray | None:
+    """Turn text of nothing but plain numbers into numbers; None where there is anything else."""
+    try:
+        texts = pa.array(cells, type=pa.string(), from_pandas=True)
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        return None
+    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    if decimal == ",":
+        if pc.any(pc.match_substring(texts, ".")).as_py():
+            return None
+        texts = pc.replace_substring(texts, ",", ".")
+    try:
+        return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _with_point(cell: Any) -> Any:
+    """Write a number with a decimal comma with a point; what has a point already is none of them."""
+    if not isinstance(cell, str):
+        return cell
+    return cell.replace(",", ".") if re.match(COMMA_NUMBER, cell) else cell.replace(".", "?")
 
 
 def find_column(frame: pandas.DataFrame, spellings: Iterable[str]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
 from ...models.timesenclip.dates_timesenclip import combine_dates, read_times
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
@@ -25,6 +26,9 @@ from .columns import (
     numbers_of_months,
 )
 from .frames import find_column, list_names, name_of, number_cells, text_cells
+
+with needs_extra("data"):
+    import pandas
 
 TIME_COLUMNS = (*YEAR_COLUMNS, *MONTH_COLUMNS, *DOY_COLUMNS)
 BASELINE_COLUMNS = ("processing_baseline", "s2:processing_baseline", "baseline", "proc_baseline")
@@ -72,7 +76,6 @@ def read_long(
     Raises:
         ValueError: columns for the series or the time are missing, or cells cannot be read.
     """
-    name = name_of(frame)
     names = [band for band in BANDS if band in bands.values()]
     column_of = {band: column for column, band in bands.items()}
     values = np.stack([number_cells(frame, column_of[band]) for band in names], axis=1)
@@ -85,18 +88,15 @@ def read_long(
         classes = number_cells(frame, column_of[SCENE_CLASSES])
         columns["scl"] = np.nan_to_num(classes).astype(np.uint8)
     notes = [f"A row is a time step of a series, its bands are {', '.join(names)}.", *naming.notes, *times.notes]
-    keys, first, inverse = np.unique(np.asarray(naming.ids, dtype=object), return_index=True, return_inverse=True)
+    inverse, keys = pandas.factorize(np.asarray(naming.ids, dtype=object))
     inverse, columns, repeats = _merge_repeats(inverse, columns, times.key)
     notes += [*clouds.notes, *repeats]
     columns["series"] = as_integers(columns["series"])
     rows = np.lexsort((columns[times.key], inverse))
     cuts = np.flatnonzero(np.diff(inverse[rows])) + 1
     parts = {key: np.split(column[rows], cuts) for key, column in columns.items()}
-    appearance = np.argsort(first)
-    items = [{"bands": names, **{key: part[index] for key, part in parts.items()}} for index in appearance]
-    if not items:
-        raise ValueError(f"{name} has no rows.")
-    return [str(keys[index]) for index in appearance], items, notes
+    items = [{"bands": names, **{key: part[index] for key, part in parts.items()}} for index in range(len(keys))]
+    return keys.tolist(), items, notes
 
 
 def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
@@ -197,11 +197,12 @@ def _dated(texts: Sequence[str | None], column: str, empty: np.ndarray, name: st
     known = np.asarray([text is not None for text in texts])
     _check_known(known | empty, [column], name)
     dates = np.full(len(known), np.datetime64("NaT", "D"))
+    codes, unique = pandas.factorize(np.asarray(texts, dtype=object))
     try:
-        read = read_times([text for text in texts if text is not None])
+        read = read_times(list(unique))
     except ValueError as error:
         raise ValueError(f"The column {column!r} of {name}: {error}") from None
-    dates[known] = read.times.astype("datetime64[D]")
+    dates[known] = read.times.astype("datetime64[D]")[codes[known]]
     return TableTimes("dates", _filled(dates), (column,), read.notes)
 
 
@@ -234,11 +235,10 @@ def _merge_repeats(
     series: np.ndarray, columns: dict[str, np.ndarray], key: str
 ) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
     """Leave out rows that repeat another; of several for one month without a year take the median of the clear ones."""
-    times = columns[key]
-    pairs = np.stack([series, times.astype(np.int64)], axis=1)
-    unique, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
-    if len(unique) == len(pairs):
+    pairs = np.stack([series, columns[key].astype(np.int64)], axis=1)
+    if not pandas.DataFrame(pairs).duplicated().any():
         return series, columns, []
+    unique, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     inverse = np.ravel(inverse)
     if key == "months":
         values = columns["series"].copy()
