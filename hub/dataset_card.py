@@ -16,6 +16,7 @@ from hub.filling import CARDS, TAGS, citation, fill, table
 from timesenclip_hf.data.engine.reports import ImportReport
 from timesenclip_hf.data.schema import UNKNOWN
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.words import in_markdown
 
 MAP_PICTURE, CLASS_PICTURE = "map.png", "classes.png"
 # A class of fewer rows is named among the limits; our choice.
@@ -188,8 +189,9 @@ def _class_tables(counts: Mapping[str, SplitCounts]) -> str:
     tables = []
     for column, indices in known_classes(counts).items():
         labels = labels_of(counts, column)
-        rows = [
-            (*labels[index], *(f"{split.classes[column][index]:,}" for split in counts.values())) for index in indices
+        rows: list[tuple[str, ...]] = [
+            (*map(in_markdown, labels[index]), *(f"{split.classes[column][index]:,}" for split in counts.values()))
+            for index in indices
         ]
         rows.append(("", "not known", *(f"{split.classes[column][UNKNOWN]:,}" for split in counts.values())))
         tables.append(f"### `{column}`\n" + table(("code", "class", *counts), rows))
@@ -208,9 +210,9 @@ def _licence_table(counts: Mapping[str, SplitCounts], about: About) -> str:
     rows = [*series, ("codes and classes", "all", "yes", about.label_licence)]
     for licence, number in _photos(counts).most_common():
         if embedded[licence]:
-            rows.append(("photos", f"{embedded[licence]:,}", "yes", licence))
+            rows.append(("photos", f"{embedded[licence]:,}", "yes", in_markdown(licence)))
         if number > embedded[licence]:
-            rows.append(("photos", f"{number - embedded[licence]:,}", "no, as URLs", licence))
+            rows.append(("photos", f"{number - embedded[licence]:,}", "no, as URLs", in_markdown(licence)))
     return table(("what", "how many", "in the files", "licence"), rows)
 
 
@@ -233,12 +235,14 @@ def _built(about: About) -> str:
         for name, value in report.identity.items()
         if isinstance(value, (int, float, str)) and not Path(str(value)).is_absolute()
     }
+    stated = ", ".join(f"{name} {in_markdown(value)}" for name, value in settings.items())
     lines = [
-        f"`timesenclip import`, {', '.join(f'{name} {value}' for name, value in settings.items())}: {report.rows:,} of "
+        f"`timesenclip import`, {stated}: {report.rows:,} of "
         f"{report.points:,} points were written. SHA-256 of the imported rows: `{report.content_hash}`.",
     ]
     if report.counts:
-        lines.append(table(("what the import found", "how often"), report.counts.items()))
+        counted = ((in_markdown(name), count) for name, count in report.counts.items())
+        lines.append(table(("what the import found", "how often"), counted))
     return "\n\n".join(lines)
 
 
@@ -254,12 +258,11 @@ def _limits(counts: Mapping[str, SplitCounts], about: About) -> list[str]:
     for column, indices in known_classes(counts).items():
         totals = sum((split.classes[column] for split in counts.values()), Counter())
         labels = labels_of(counts, column)
-        few = [labels[index][1] for index in indices if totals[index] < FEW_ROWS]
+        few = [in_markdown(labels[index][1]) for index in indices if totals[index] < FEW_ROWS]
         sentence = f"`{column}`: {totals[UNKNOWN] / rows:.1%} of the rows are unknown"
         commonest = indices[0]
-        sentence += (
-            f", {totals[commonest] / max(rows - totals[UNKNOWN], 1):.1%} of the others are {labels[commonest][1]}"
-        )
+        share = totals[commonest] / max(rows - totals[UNKNOWN], 1)
+        sentence += f", {share:.1%} of the others are {in_markdown(labels[commonest][1])}"
         limits.append(sentence + (f"; fewer than {FEW_ROWS} rows: {', '.join(few)}." if few else "."))
     if _photos(counts):
         bare = sum(split.rows_without_photos for split in counts.values())

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from hub.dataset_counts import SplitCounts, known_classes, labels_of
 from timesenclip_hf.maps.files.legend import COLOURS
+from timesenclip_hf.words import in_figure
 
 # More bars than this cannot be read in one picture.
 MOST_BARS = 20
@@ -24,7 +25,8 @@ def draw_map(counts: Mapping[str, SplitCounts], path: Path) -> None:
     positions = {name: np.concatenate([np.empty((2, 0)), *split.positions], axis=1) for name, split in counts.items()}
     size = min(20.0, max(0.3, 20_000 / max(sum(split.rows for split in counts.values()), 1)))
     for colour, (name, points) in zip(cycle(COLOURS), positions.items(), strict=False):
-        axes.scatter(points[0], points[1], s=size, color=colour, linewidths=0, label=f"{name} ({counts[name].rows:,})")
+        label = in_figure(f"{name} ({counts[name].rows:,})")
+        axes.scatter(points[0], points[1], s=size, color=colour, linewidths=0, label=label)
     longitudes, latitudes = np.concatenate(list(positions.values()), axis=1)
     placeless = int((np.isnan(longitudes) | np.isnan(latitudes)).sum())
     latitudes = latitudes[~np.isnan(latitudes)]
@@ -59,7 +61,8 @@ def draw_classes(counts: Mapping[str, SplitCounts], path: Path) -> None:
             axes.barh(np.arange(len(shown)), widths, left=left, color=colour, label=name)
             left += widths
         names = [labels_of(counts, column)[index][1] for index in shown]
-        axes.set_yticks(np.arange(len(shown)), [shorten(name, LONGEST_NAME, placeholder="…") for name in names])
+        shortened = [in_figure(shorten(name, LONGEST_NAME, placeholder="…")) for name in names]
+        axes.set_yticks(np.arange(len(shown)), shortened)
         axes.invert_yaxis()
         commonest = "" if len(shown) == len(indices) else f", the {len(shown)} commonest of {len(indices)}"
         axes.set_title(column.replace("_", " ") + commonest, loc="left")

@@ -187,7 +187,7 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
 
     Raises:
         OSError: no checkpoint can be read there.
-        ValueError: there is no such device.
+        ValueError: there is no such device, or the checkpoint is damaged.
     """
     if device is not None:
         check_device(device)
@@ -195,6 +195,12 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
         return pipeline(TASK, model=None if model is None else str(model), device=device)
     except OSError as error:  # of transformers, over several lines and without the name
         raise OSError(f"No checkpoint can be read from {model or 'the package'}: {first_line(error)}.") from None
+    except ImportError:
+        raise
+    except Exception as error:  # transformers and tokenizers meet damage with almost any error, with tracebacks inside
+        said = str(error).strip()
+        reason = said.splitlines()[-1] if "Traceback" in said else first_line(error)
+        raise ValueError(f"The checkpoint {model or 'of the package'} cannot be used: {reason.rstrip('.')}.") from None
 
 
 def check_device(device: str | torch.device) -> None:

@@ -7,6 +7,7 @@ plain values is refused, with the name of what it holds, and nothing of it is ex
 import argparse
 import hashlib
 import json
+import math
 import os
 import pickle
 import pickletools
@@ -139,8 +140,21 @@ def whole_folder(path: str | PathLike[str], *, overwrite: bool = False, names: S
 
 def write_json(path: str | PathLike[str], content: Any, *, overwrite: bool = True) -> None:
     """Write JSON with an indent of one, whole or not at all; what a run notes for itself is replaced."""
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False)
+    except ValueError:  # JSON has neither NaN nor infinity
+        text = json.dumps(_finite(content), indent=1, allow_nan=False)
     with whole_file(path, overwrite=overwrite) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def _finite(content: Any) -> Any:
+    """Put null in the place of numbers that JSON cannot hold."""
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read_json(path: Path) -> Any:

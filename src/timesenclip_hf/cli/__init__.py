@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..locks import FULL, is_full
-from ..words import PrintableLog, PrintableStream, on_one_line
+from ..words import PrintableLog, PrintableStream, as_sentence
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_
 from .imports import import_app
@@ -37,7 +37,7 @@ class _OneLineErrors(TyperGroup):
                 raise
             is_bare = isinstance(error, OSError) and error.errno is not None
             told = FULL if is_bare and is_full(error) else str(error)
-            typer.echo(f"error: {on_one_line(told)}", err=True)
+            typer.echo(f"error: {as_sentence(told)}", err=True)
             raise typer.Exit(1) from None
 
 

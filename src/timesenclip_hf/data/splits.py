@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..files import whole_file
+from ..words import as_cell, from_cell
 
 SHARES = {"train": 0.8, "validation": 0.1, "test": 0.1}
 # Length of one degree of latitude on a sphere of the Earth's mean radius, 6371.0088 km (IUGG); a grid needs no more.
@@ -200,7 +201,8 @@ def write_manifest(path: str | os.PathLike[str], splits: Mapping[str, str], *, o
         FileExistsError: a file is there already, and not to be replaced.
     """
     with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([MANIFEST_COLUMNS, *sorted(splits.items())])
+        rows = (map(as_cell, row) for row in sorted(splits.items()))
+        csv.writer(file, lineterminator="\n").writerows([MANIFEST_COLUMNS, *rows])
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -213,7 +215,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, str]:
         for row in reader:
             if len(row) != len(MANIFEST_COLUMNS):
                 raise ValueError(f"Line {reader.line_num} of {path} must be a point id and its split, got {row}.")
-            point, split = row
+            point, split = map(from_cell, row)
             if splits.setdefault(point, split) != split:
                 raise ValueError(f"{path} has the point {point} in two splits, {splits[point]!r} and {split!r}.")
     return splits

@@ -30,12 +30,25 @@ def check_zarr(store: Path, limits: Limits) -> None:
     declared = values = 0
     for document in documents:
         where = document.relative_to(store).as_posix()
-        for name, array in _arrays(_read(document, store.name, limits), where):
+        content = _read(document, store.name, limits)
+        _check_told(content, document, store.name)
+        for name, array in _arrays(content, where):
             shape, size = _check_array(array, f"{name} of {store.name}", limits)
             values += math.prod(shape)
             declared += math.prod(shape) * size
     check_count(store.name, values, 2 * limits.values, "values")  # consolidated metadata tell them again
     check_declared(store.name, declared // 2, held, limits)
+
+
+def _check_told(content: Mapping[str, Any], document: Path, store: str) -> None:
+    """Refuse metadata of no format, which would be passed over, and a list of arrays of which one has lost its own."""
+    if document.name == ".zmetadata":
+        told = content.get("metadata")
+        names = [name for name in told if name.endswith((".zarray", ".zgroup"))] if isinstance(told, Mapping) else []
+        if lost := next((name for name in names if not (document.parent / name).is_file()), None):
+            raise ValueError(f"{store} has lost {lost}, which its list of arrays names: fetch the store again.")
+    elif document.name not in (".zattrs",) and content.get("zarr_format") not in (2, 3):
+        raise ValueError(f"{document.name} of {store} is damaged, it names no format of Zarr: fetch the store again.")
 
 
 def _files(store: Path, limits: Limits) -> tuple[int, list[Path]]:
@@ -92,7 +105,7 @@ def _check_array(array: Mapping[str, Any], name: str, limits: Limits) -> tuple[l
         shape = [int(length) for length in array["shape"]]
         grid = array.get("chunk_grid") or {"name": "regular", "configuration": {"chunk_shape": array.get("chunks")}}
         chunks = [int(side) for side in grid["configuration"]["chunk_shape"]]
-        size = _item_size(array.get("data_type", array.get("dtype")))
+        size = _item_size(array["data_type"] if "data_type" in array else array["dtype"])
         codecs = list(_codecs(array))
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ValueError(f"{name} is damaged, its metadata are not those of an array: fetch the store again.") from None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ...words import in_figure, on_one_line
 
 with needs_extra("eval"):
     from matplotlib import colormaps, rc_context
@@ -131,5 +132,5 @@ def class_bars(
 
 def shorten(label: str, longest: int = LONGEST_LABEL) -> str:
     """Cut a label to what a picture has room for, on one line."""
-    text = " ".join(str(label).split())
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    text = on_one_line(label)
+    return in_figure(text if len(text) <= longest else f"{text[: longest - 1]}…")

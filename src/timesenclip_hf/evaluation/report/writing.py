@@ -1,6 +1,5 @@
 """Write results to a folder: as they are, as markdown, and as one HTML page."""
 
-import html
 import json
 import math
 import os
@@ -15,6 +14,7 @@ from markupsafe import Markup
 
 from ...files import whole_files, write_json
 from ...outputs import check_file, check_run_folder
+from ...words import in_markdown
 from . import pictures, reading, tables
 from .pictures import EvaluatedSamples, Picture
 from .reading import ResultEntry, complete_runs, drawn_entries, slug
@@ -135,13 +135,13 @@ def _environment() -> Environment:
     choosers = (reading.entries_of, drawn_entries)
     tabulators = (tables.figures, tables.listed, tables.flat, tables.baselines, tables.confusions)
     templates.filters |= {function.__name__: function for function in (*writers, *choosers, *tabulators)}
-    templates.filters["plain"] = _escape_markdown
+    templates.filters["plain"] = _as_markdown
     return templates
 
 
-def _escape_markdown(text: str) -> Markup:
-    """Write text that markdown shows as it is, on one line."""
-    return Markup(re.sub(r"([\\`*|\[\]$~#])", r"\\\1", html.escape(" ".join(text.split()), quote=False)))
+def _as_markdown(text: str) -> Markup:
+    """Write text that Markdown shows as it is, on one line."""
+    return Markup(in_markdown(text))
 
 
 def _chapter(run: ResultEntry, samples: Sequence[EvaluatedSamples], number: int) -> dict[str, Any]:

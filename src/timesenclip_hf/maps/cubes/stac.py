@@ -13,6 +13,7 @@ from ...extras import needs_extra
 from ...gate.crs import read_crs
 from ...gate.remote import GatedDriver
 from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
+from ...words import damage_told
 from .grids import Grid, grid_of
 from .layers import StackWindow, dask_over
 from .notes import with_notes
@@ -78,8 +79,9 @@ def open_stac(
         raise ValueError(f"All {len(landsat)} items are of Landsat, whose bands are others: give Sentinel-2 L2A.")
     if any(has_zarr(item) for item in items):
         return _zarr_cube(items, base, query, None if chunks is None else sides)
-    scenes = with_storage([read_scene(item, base) for item in items], patch_url)
-    cube = _cube_of(scenes, query, sides, patch_url, notes)
+    with damage_told(f"An item of {source}"):
+        scenes = with_storage([read_scene(item, base) for item in items], patch_url)
+        cube = _cube_of(scenes, query, sides, patch_url, notes)
     return cube.load() if chunks is None else cube
 
 
@@ -126,18 +128,19 @@ class AcquisitionStack:
         keys = list(zip(self.acquisitions.tolist(), self.shifts.tolist(), strict=True))
         groups = {key: index for index, key in enumerate(dict.fromkeys(keys))}
         indices = [groups[key] for key in keys]
-        loaded: xr.Dataset = odc.stac.load(
-            [scene.item for scene in self.scenes],
-            bands=list(self.bands),
-            geobox=part,
-            groupby=lambda item, parsed, index: indices[index],
-            preserve_original_order=True,
-            resampling="nearest",
-            dtype=str(self.dtype),
-            nodata=self.nodata,
-            patch_url=self.patch_url,
-            driver=GatedDriver(),
-        )
+        with damage_told("A raster of the items"):
+            loaded: xr.Dataset = odc.stac.load(
+                [scene.item for scene in self.scenes],
+                bands=list(self.bands),
+                geobox=part,
+                groupby=lambda item, parsed, index: indices[index],
+                preserve_original_order=True,
+                resampling="nearest",
+                dtype=str(self.dtype),
+                nodata=self.nodata,
+                patch_url=self.patch_url,
+                driver=GatedDriver(),
+            )
         for column, band in enumerate(self.bands):
             for (time, shift), group in groups.items():
                 target, read = values[time, column], loaded[band].values[group]

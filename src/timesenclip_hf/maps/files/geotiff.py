@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ...extras import needs_extra
 from ..cubes.grids import grid_of
-from .legend import NO_CLASS, LegendEntry, as_text, facts_of, legend_of
+from .legend import NO_CLASS, UNCERTAIN, LegendEntry, as_text, facts_of, legend_of
 
 with needs_extra("map"):
     import rasterio
@@ -133,7 +133,7 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
     root = ElementTree.Element("PAMDataset")
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     categories = ElementTree.SubElement(band, "CategoryNames")
-    for label in ("no data", *mapped.attrs["labels"]):
+    for label in ("no data", *(entry.label for entry in legend_of(mapped) if entry.code != UNCERTAIN)):
         ElementTree.SubElement(categories, "Category").text = label
     table = ElementTree.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     for index, (name, kind, usage) in enumerate(TABLE_COLUMNS):

@@ -9,6 +9,7 @@ from typing import Any
 from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, asked_window, describe_window
 from ...models.timesenclip.options_timesenclip import SeriesOptions
+from ...words import on_one_line
 
 with needs_extra("map"):
     import xarray as xr
@@ -57,8 +58,8 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
     labels = mapped.attrs.get("labels")
     if labels is None:
         raise ValueError('The map does not name its classes: set `mapped.attrs["labels"]`, in order of the codes.')
-    colours = class_colours(len(labels))
-    entries = [LegendEntry(code, *pair) for code, pair in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)]
+    colours, names = class_colours(len(labels)), map(on_one_line, labels)
+    entries = [LegendEntry(code, *pair) for code, pair in enumerate(zip(names, colours, strict=True), NO_CLASS + 1)]
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
     return entries
@@ -83,7 +84,7 @@ def period_of(mapped: xr.Dataset) -> tuple[str, date, date] | None:
 
 def as_text(fact: Any) -> str:
     """Write a fact in one line."""
-    return ", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else str(fact)
+    return on_one_line(", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else fact)
 
 
 def class_colours(count: int) -> list[tuple[int, int, int]]:

@@ -11,6 +11,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...models.timesenclip.bands_timesenclip import BANDS
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from ...words import on_one_line
 from ..cubes.grids import grid_of
 from .geotiff import SCORES, scale_and_offset
 from .legend import NO_CLASS, facts_of, legend_of, period_of
@@ -70,7 +71,7 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
         transform=list(grid_of(mapped).transform)[:6],
     )
     _add_model(item, mapped)
-    text = json.dumps(item.to_dict(include_self_link=False), indent=1, ensure_ascii=False)
+    text = json.dumps(item.to_dict(include_self_link=False), indent=1)
     # Not `map.json`: class names or groups may lie there.
     output.with_name(f"{output.stem}_stac.json").write_text(text + "\n", encoding="utf-8")
 
@@ -115,7 +116,7 @@ def _classes(mapped: xr.Dataset, counts: np.ndarray) -> list[Classification]:
 def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
     """Fill the Machine Learning Model extension: what the model reads and returns, and where it is."""
     name = str(mapped.attrs.get("model", "timesenclip"))
-    bands, labels = list(mapped.attrs.get("model_bands", BANDS)), list(mapped.attrs["labels"])
+    bands, labels = list(mapped.attrs.get("model_bands", BANDS)), list(map(on_one_line, mapped.attrs["labels"]))
     classes = [Classification.create(index, label, f"class_{index}", label) for index, label in enumerate(labels)]
     elsewhere = ("year", "season", "model", "failed_chunks")
     settings = {name: fact for name, fact in facts_of(mapped).items() if name not in elsewhere}

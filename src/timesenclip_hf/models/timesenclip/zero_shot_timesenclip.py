@@ -34,6 +34,11 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     if isinstance(candidate_labels, Mapping):
         candidate_labels = _without_codes(candidate_labels)
     if isinstance(candidate_labels, Mapping):
+        for name, phrases in candidate_labels.items():
+            if not isinstance(phrases, (str, Sequence)):
+                raise ValueError(
+                    f"The label {name!r} has {phrases!r} in place of phrases: describe every class in words."
+                )
         labels = {
             str(name).strip(): [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
             for name, phrases in candidate_labels.items()
