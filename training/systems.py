@@ -220,6 +220,9 @@ class PixelSystem(System):
         )
         if setting.model.model_name_or_path is not None:
             processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
+        # What lets a missing band be 0 later.
+        extractor = processor.feature_extractor
+        extractor.band_dropout = max(extractor.band_dropout, setting.training.band_dropout)
         return processor
 
     def read(self, *, held_out: bool) -> RowSource:

@@ -143,13 +143,14 @@ def test_training_goes_on_from_a_checkpoint_with_its_own_scaling(places, tiny_cl
     processor.feature_extractor.band_low = [0.0] * 10
     processor.save_pretrained(checkpoint)
     # At no learning rate nothing changes.
-    changes = {"learning_rate": "0", "model_name_or_path": str(checkpoint)}
+    changes = {"learning_rate": "0", "model_name_or_path": str(checkpoint), "band_dropout": "0.1"}
     run_here(*arguments("timesenclip_vitb32", places(1), tiny_clip, tmp_path / "second", **changes))
     first, second = (AutoModel.from_pretrained(tmp_path / name / "model").state_dict() for name in ("first", "second"))
     differing = [name for name in first if not first[name].equal(second[name])]
     assert set(differing) <= {"logit_scale"}
     processor = TimeSenCLIPProcessor.from_pretrained(tmp_path / "second" / "model")
     assert processor.feature_extractor.band_low == [0.0] * 10
+    assert processor.feature_extractor.band_dropout == 0.1  # which lets a missing band be masked
 
 
 @pytest.mark.parametrize(

@@ -355,16 +355,16 @@ def test_chunks_of_cloud_are_read_as_the_whole(tmp_path, tiny_checkpoint):
     assert mapped.attrs["pixels_without_data"] == 25
 
 
-def test_the_year_is_the_whole_cubes(tmp_path, tiny_checkpoint):
+def test_the_twelve_months_are_the_whole_cubes(tmp_path, tiny_checkpoint):
     times = np.concatenate([MONTHS[-4:] - np.timedelta64(365, "D"), MONTHS[:8]])
     cube = open_cube(small_cube(20, 20, times=times), chunks=5)
     lost = cube["reflectance"].where((cube["y"] < cube["y"][4]) | (cube["time"].dt.year == 2017), 0).astype(np.uint16)
     mapped = MapRun(cube.assign(reflectance=lost), tmp_path / "run", LABELS, tiny_checkpoint).execute(progress=False)[
         ""
     ]
-    assert mapped.attrs["year"] == 2018
-    assert (mapped["clear_months"][:5] == 0).all()
-    assert (mapped["clear_months"][5:] == 8).all()
+    assert (mapped.attrs["season"], mapped.attrs["year"]) == ("2017-09", 2018)
+    assert (mapped["clear_months"][:5] == 4).all()
+    assert (mapped["clear_months"][5:] == 12).all()
 
 
 def test_the_manifest_says_what_was_made_of_what(tmp_path, cube, tiny_checkpoint):
