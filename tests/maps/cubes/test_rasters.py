@@ -120,7 +120,9 @@ def test_a_folder_that_is_no_cube_is_refused_in_one_sentence(tmp_path, cube):
     with pytest.raises(ValueError, match=r"No band of the 1 rasters in .* has the name of a Sentinel-2 band"):
         open_cube(tmp_path)
     (tmp_path / "S2_20180501_B02.jp2").write_text("half a file")
-    with pytest.raises(ValueError, match=r"S2_20180501_B02.jp2 is no raster but text, whatever its name says") as caught:
+    with pytest.raises(
+        ValueError, match=r"S2_20180501_B02.jp2 is no raster but text, whatever its name says"
+    ) as caught:
         open_cube(tmp_path)
     assert "\n" not in str(caught.value)
     shutil.rmtree(tmp_path)
@@ -129,9 +131,30 @@ def test_a_folder_that_is_no_cube_is_refused_in_one_sentence(tmp_path, cube):
         open_cube(path)
 
 
+def test_the_name_of_a_folder_dates_its_files(tmp_path, cube):
+    for index, name in enumerate(("2018-04-15", "S2A_31UDS_20180515_0_L2A", "20180615T105031")):
+        for band in BANDS:
+            values = cube["reflectance"].sel(band=band).values[index]
+            write_band(tmp_path / name / f"{band}.tif", values, cube["y"].values, cube["x"].values, cube.rio.crs)
+    opened = open_cube(tmp_path)
+    np.testing.assert_array_equal(opened["reflectance"], cube["reflectance"])
+    np.testing.assert_array_equal(opened["time"], MONTHS[3:6])
+
+
+def test_names_that_contradict_those_of_the_files_are_refused(tmp_path, cube):
+    path = write_raster(tmp_path / "S2_20180415.tif", cube["reflectance"].values[0], BANDS)
+    assert open_cube(path, bands=["B2", *BANDS[1:]]).identical(open_cube(path))
+    with pytest.raises(ValueError, match=r"S2_20180415\.tif names its bands itself, .*: leave `bands` out") as caught:
+        open_cube(path, bands=[*reversed(BANDS)])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match="The files lie in EPSG:32631, not in EPSG:32632: leave `crs` out"):
+        open_cube(path, crs="EPSG:32632")
+    assert open_cube(path, crs="32631").rio.crs == CRS
+
+
 def test_two_tiles_are_not_one_cube(tmp_path, cube):
     write_safe(tmp_path / "one", cube, 0)
     write_safe(tmp_path / "two", cube.assign_coords(x=cube["x"] + 1000), 0)
-    with pytest.raises(ValueError, match="is given twice") as caught:
+    with pytest.raises(ValueError, match="is given twice: give one tile a cube") as caught:
         open_cube(tmp_path)
     assert "\n" not in str(caught.value)

@@ -17,7 +17,7 @@ from ...models.timesenclip.units_timesenclip import PLAUSIBLE_REFLECTANCE
 from ...names.reading import NameParts, read_names
 from .grids import at_pixel_centres, dataset_crs, grid_of, tolerance_of
 from .layers import Layer
-from .naming import Label, Naming, NoBandError, have_bands, name_layers, read_time_axis, times_of_name
+from .naming import Label, Naming, NoBandError, check_bands, have_bands, name_layers, read_time_axis, times_of_name
 from .quality import quality_table
 from .rasters import RASTER_SUFFIXES
 
@@ -129,6 +129,7 @@ def _bands_of(
     names = variable.attrs.get("long_name")
     if not have_bands(labels) and isinstance(names, (list, tuple)) and len(names) == count:
         labels = [str(label) for label in names]
+    check_bands(bands, labels, source)
     if not have_bands(labels):
         if bands is None and count > 1:
             raise ValueError(f'The {count} bands of {source} have no names: name them in order, bands="B02,B03,...".')

@@ -11,6 +11,7 @@ from ...models.timesenclip.dates_timesenclip import read_times
 from ...models.timesenclip.steps_timesenclip import STEPS_IN_WORDS, Steps, ask_for_steps
 from ...names.numbers import Number, read_numbers
 from ...names.reading import NameParts, NamesRead, read_names
+from ...names.times import read_time
 
 
 class NoBandError(ValueError):
@@ -37,11 +38,13 @@ class Label(NamedTuple):
         name: description of a raster's band, or name of a variable; "" for none.
         source: name of the file.
         alone: whether it is the only band of its file.
+        folder: that the file lies in, whose name may be its date.
     """
 
     name: str
     source: str
     alone: bool
+    folder: str = ""
 
     @property
     def stem(self) -> str:
@@ -52,6 +55,17 @@ class Label(NamedTuple):
 def have_bands(names: Sequence[str]) -> bool:
     """Tell whether any of the names of a file is a band's."""
     return any(part.band is not None for part in read_names(names, noun="bands", times_of="none").parts)
+
+
+def check_bands(bands: Sequence[str] | None, names: Sequence[str], source: str) -> None:
+    """Raise ValueError where the caller names bands that a file names itself, and names them otherwise."""
+    named = [part.band for part in read_names(names, noun="bands", times_of="none").parts]
+    if bands is None or None in named or len(named) != len(bands) or len(set(named)) < len(named):
+        return
+    if named != [part.band for part in read_names(list(bands), noun="bands", times_of="none").parts]:
+        raise ValueError(
+            f"{source} names its bands itself, {', '.join(names)}, which is not {', '.join(bands)}: leave `bands` out."
+        )
 
 
 def name_layers(labels: Sequence[Label], steps: Steps) -> NamesRead:
@@ -82,10 +96,12 @@ def name_layers(labels: Sequence[Label], steps: Steps) -> NamesRead:
         time_of = dict(zip(stems, read.parts, strict=True))
         for index in untimed:
             parts[index] = time_of[labels[index].stem]._replace(band=parts[index].band)
+            if not parts[index].timed and (text := read_time(labels[index].folder).date):
+                parts[index] = parts[index]._replace(date=read_times([text]).times[0].astype("datetime64[D]"))
             if not parts[index].timed:
                 raise ValueError(
                     f"{labels[index].source} has no time axis: give each acquisition its date, along a time axis, in "
-                    "the band names (B02_2018-05-14) or in the file name."
+                    "the band names (B02_2018-05-14), or in the name of the file or of its folder."
                 )
     return NamesRead(parts, notes)
 

@@ -12,7 +12,7 @@ from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
 from ...names.reading import NameParts, read_names
 from .grids import Grid
 from .layers import Layer
-from .naming import Label, Naming, NoBandError, have_bands, name_layers, times_of_name
+from .naming import Label, Naming, NoBandError, check_bands, have_bands, name_layers, times_of_name
 from .products import Product, is_landsat, product_of
 from .quality import quality_table
 
@@ -163,6 +163,7 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
     product, table = product_of(path), quality_table(path.stem)
     with open_raster(path) as raster:
         names = [description or "" for description in raster.descriptions]
+        check_bands(bands, names, path.name)
         if bands is not None and not have_bands(names):
             if len(bands) != raster.count:
                 raise ValueError(f"{len(bands)} band names were given for the {raster.count} bands of {path.name}.")
@@ -187,5 +188,5 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
                 reason="" if product is None else product.reason,
                 table=table,
             )
-            label = Label(name if table is None else SCENE_CLASSES, path.name, raster.count == 1)
+            label = Label(name if table is None else SCENE_CLASSES, path.name, raster.count == 1, path.parent.name)
             yield _Unnamed(label, layer, raster.scales[index], raster.offsets[index], product)

@@ -228,7 +228,9 @@ def _time_axis(by_band: Mapping[str, list[Layer]]) -> tuple[np.ndarray, dict[int
         values, counts = np.unique(axis, return_counts=True)
         if (counts > 1).any():
             day = str(values[counts > 1][0])[:10]
-            raise ValueError(f"{band} of {day} is given twice: give each acquisition once.")
+            corners = {(str(part.crs), part.grid.y[0], part.grid.x[0]) for part in by_band[band]}
+            remedy = "give one tile a cube" if len(corners) > 1 else "give each acquisition once"
+            raise ValueError(f"{band} of {day} is given twice: {remedy}.")
     sets = {tuple(np.sort(axis)) for axis in per_band.values()}
     if len(sets) > 1 and kinds == {"M"}:
         # Bands of one acquisition may carry times some seconds apart.
