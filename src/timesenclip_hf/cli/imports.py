@@ -169,7 +169,7 @@ def join_(
 @import_app.command("table")
 @with_groups
 def import_table_(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
+    table: Annotated[Path, typer.Argument(help="Table of series (CSV, Excel, Parquet, NPZ, ...) or folder of them.")],
     output: Output,
     reading: ReadingGroup,
     labels: Annotated[Path | None, typer.Option(help="Table of places, codes and labels, one row a series.")] = None,

@@ -21,7 +21,7 @@ from .options import (
 
 @with_groups
 def classify(
-    table: Annotated[Path, typer.Argument(help="CSV, Parquet or NPZ of series.")],
+    table: Annotated[Path, typer.Argument(help="Table of series (CSV, Excel, Parquet, NPZ, ...) or folder of them.")],
     labels: LabelsOption,
     reading: ReadingGroup,
     compute: ComputeGroup,

@@ -1,14 +1,17 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from datasets import load_dataset
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.collate import SeriesRows
+from timesenclip_hf.data.opening import read_dataset
 from timesenclip_hf.data.schema import MISSING, as_series
 from timesenclip_hf.data.sources.arrays import dataset_from_series, import_table, write_dataset
 from timesenclip_hf.data.sources.tables import SeriesTable
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 EXTRACT = TimeSenCLIPFeatureExtractor()
 DATES = [f"2018-{month:02d}-15" for month in range(1, 13)]
@@ -151,7 +154,10 @@ def test_a_table_and_its_labels_are_imported_by_id(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("sample_id,lon\na,1\nb,2\n", "no row for the series 'c'"), ("lon\n1\n2\n", "No column of labels.csv holds the ids")],
+    [
+        ("sample_id,lon\na,1\nb,2\n", "no row for the series 'c'"),
+        ("lon\n1\n2\n", "No column of labels.csv holds the ids"),
+    ],
 )
 def test_labels_that_do_not_match_the_series_are_refused(table, tmp_path, text, message):
     (tmp_path / "labels.csv").write_text(text)
@@ -191,3 +197,24 @@ def test_real_tables_give_the_model_what_the_feature_extractor_gives_it(real_dat
     kept = features["series_mask"].any(axis=1)
     np.testing.assert_array_equal(inputs["series_mask"], features["series_mask"][kept])
     np.testing.assert_allclose(inputs["pixel_series"], features["pixel_series"][kept], atol=0.5 / 2_000)
+
+
+def test_a_folder_of_tables_and_labels_in_a_sheet_are_imported(tmp_path):
+    frame = pd.DataFrame(
+        [
+            {"plot": plot, "month": month, **dict(zip(BANDS, range(500, 1500, 100), strict=True))}
+            for plot in ("007", "08")
+            for month in range(1, 13)
+        ]
+    ).rename(columns={"plot": "plot_id"})
+    (tmp_path / "plots").mkdir()
+    for plot, part in frame.groupby("plot_id"):
+        part.to_csv(tmp_path / "plots" / f"{plot}.csv", index=False)
+    with pd.ExcelWriter(tmp_path / "labels.xlsx") as writer:
+        pd.DataFrame({"about": ["two plots"]}).to_excel(writer, sheet_name="About", index=False)
+        labels = pd.DataFrame({"PLOT_ID": ["08", "007"], "lc1": ["C10", "B16"]})
+        labels.to_excel(writer, sheet_name="Plots", index=False)
+    report = import_table(tmp_path / "plots", tmp_path / "out", labels=f"{tmp_path / 'labels.xlsx'}:Plots", year=2019)
+    rows = read_dataset(tmp_path / "out")
+    assert dict(zip(rows["point_id"], rows["lc1"], strict=True)) == {"007": "B16", "08": "C10"}
+    assert "2 files are read as one table." in str(report)

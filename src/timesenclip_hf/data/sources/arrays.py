@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import compress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from ..schema import (
     pack_series,
 )
 from .countries import check_place
+from .frames import TableSource, list_files
 from .point_tables import read_labels
 from .tables import SeriesTable, read_table
 
@@ -105,7 +105,7 @@ def dataset_from_series(
 
 
 def import_table(
-    path: str | os.PathLike[str],
+    path: TableSource,
     output: str | os.PathLike[str],
     reading: SeriesOptions | None = None,
     *,
@@ -117,7 +117,7 @@ def import_table(
     """Import a table of series, in any layout of [`read_table`], as a dataset that `load_dataset(output)` reads.
 
     Args:
-        path: CSV, Parquet or NPZ.
+        path: of a table, or of several with the same columns, as [`read_table`] takes them.
         output: folder to write.
         reading: how the series are read; of several years the twelve months with the most observations, if none are
             asked for.
@@ -138,7 +138,7 @@ def import_table(
     notes = [*getattr(table, "notes", ()), *notes]
     problems: list[Problem] = []
     dataset = dataset_from_series(table, columns, rest, composite=composite, problems=problems)
-    files = [[Path(file).name, Path(file).stat().st_size] for file in (path, labels) if file is not None]
+    files = [list(file) for source in (path, labels) if source is not None for file in list_files(source)]
     identity = {"kind": "table", "files": files, "composite": composite, **describe_reading(reading)}
     return write_dataset(dataset, output, identity=identity, problems=problems, notes=notes)
 

@@ -80,6 +80,15 @@ def read_frame(source: TableSource, *, decimal: str | None = None, file_column: 
     return frames[0] if len(frames) == 1 else _join(frames)
 
 
+def list_files(source: TableSource) -> list[tuple[str, int]]:
+    """Return the names of the files of a table, with a sheet or layer, and their sizes in bytes.
+
+    Raises:
+        FileNotFoundError: no such file, or a folder without tables.
+    """
+    return [(path.name, _split_part(path)[0].stat().st_size) for path in _paths_of(source)]
+
+
 def text_cells(frame: pandas.DataFrame, column: str) -> list[str | None]:
     """Return the cells of a column as text, None where there is no value: for ids, codes and labels.
 
