@@ -24,17 +24,17 @@ LONGEST, STARTING = 30.0, 300.0
 class Worker:
     """Keep a process that judges cases."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "tests.fuzz.worker")) -> None:
+        self.command = command
         self.process: subprocess.Popen[str] | None = None
         self.known: set[str] = set()
 
     def judge(self, reader: str, case: int) -> Verdict:
         """Judge a case in the process; end it where it takes too long."""
         if self.process is None:
-            command = [sys.executable, "-m", "tests.fuzz.worker"]
             environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"}
             self.process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
             )
             self.known = set()
             self._line(STARTING)

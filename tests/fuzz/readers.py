@@ -75,6 +75,12 @@ def table(path: Path) -> Parts:
     return {"ids": digest(read.ids), "series": digest({key: np.asarray(value) for key, value in prepared.items()})}
 
 
+def described(path: Path) -> Parts:
+    """Prepare a series that a dictionary describes, as Python hands it in."""
+    prepared = _extractor()(json.loads(path.read_text(encoding="utf-8")), return_tensors="np")
+    return {"series": digest({key: np.asarray(value) for key, value in prepared.items()})}
+
+
 def cube(path: Path) -> Parts:
     """Read files of a cube."""
     read = open_cube(path)
@@ -130,6 +136,7 @@ READERS: dict[str, Callable[[Path], Parts]] = {
     **dict.fromkeys(("netcdf4", "netcdf3", "geotiff", "zarr2", "zarr3"), cube),
     **dict.fromkeys(("sen4map", "sen4map_compound", "sen4map_derived"), points),
     **dict.fromkeys(("labels", "labels_csv"), classes),
+    "extractor": described,
     "stac": items,
     "checkpoint": model,
     "state_dict": weights,
@@ -198,7 +205,7 @@ def _tiff(path: Path) -> Parts:
 def _zarr(path: Path) -> Parts:
     found: Parts = {}
     try:
-        store = zarr.open_group(path, mode="r")
+        store = zarr.open_group(path, mode="r", use_consolidated=False)
         found["/"] = digest(dict(store.attrs))
         for name, array in store.arrays():
             try:

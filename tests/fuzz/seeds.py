@@ -22,7 +22,7 @@ DATES = [f"2018-{month:02d}-14" for month in range(1, 13)]
 
 
 def _series() -> np.ndarray:
-    return np.round(simulate(4, seed=0).series * 10_000).astype(np.int16)
+    return np.nan_to_num(np.round(simulate(4, seed=0).series * 10_000)).astype(np.int16)
 
 
 def wide_table(folder: Path) -> Path:
@@ -149,6 +149,13 @@ def state_dict(folder: Path) -> Path:
     return folder / "last.ckpt"
 
 
+def extractor(folder: Path) -> Path:
+    """Write what the feature extractor takes, as JSON."""
+    item = {"series": _series()[0].tolist(), "dates": DATES, "bands": list(BANDS), "processing_baseline": "03.01"}
+    (folder / "series.json").write_text(json.dumps({**item, "nodata": 0, "units": "dn"}), encoding="utf-8")
+    return folder / "series.json"
+
+
 def labels(folder: Path) -> Path:
     """Write classes with prompts."""
     content = {"maize": ["a field of maize", "corn"], "water": ["a lake"], "town": ["houses"]}
@@ -177,7 +184,18 @@ SEEDS: dict[str, Callable[[Path], Path]] = {
             geotiff,
             zarr2,
         ),
-        *(zarr3, sen4map, sen4map_compound, sen4map_derived, stac, checkpoint, state_dict, labels, labels_csv),
+        *(
+            extractor,
+            zarr3,
+            sen4map,
+            sen4map_compound,
+            sen4map_derived,
+            stac,
+            checkpoint,
+            state_dict,
+            labels,
+            labels_csv,
+        ),
     )
 }
 
