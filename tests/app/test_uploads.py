@@ -90,6 +90,14 @@ def test_when_the_process_that_waits_has_ended_another_is_started(tmp_path, bad)
         bad.read_series(wish(tmp_path, "next"), 1)
 
 
+@pytest.mark.slow
+def test_where_nothing_is_forked_each_upload_has_a_process_from_the_start(tmp_path, page_model, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "another")
+    np.savez(tmp_path / "series.npz", series=np.full((2, 12, 10), 0.2, dtype=np.float32))
+    reading = Uploads(page_model.reader).read_series(str(tmp_path / "series.npz"), 2)
+    assert reading.series.reflectance[0, 0, 0] == pytest.approx(0.2)
+
+
 def test_a_reader_can_write_nothing(tmp_path, bad):
     with pytest.raises(ValueError, match=r"Permission denied|File too large|ended the process"):
         bad.read_series(wish(tmp_path, "write"), 1)

@@ -1,182 +1,195 @@
-"""Write files that visitors of the page bring: harmless ones of every form, and small ones made to hold it up."""
+"""Measure the gate for files of strangers: `python -m training.evidence.safety_files [elsewhere|sizes|damaged]`.
 
-from collections.abc import Callable
+About two minutes on two cores. `elsewhere` is told by Linux which files are opened, and by a listener on loopback what
+is asked for; the control opens the same files by the libraries alone, and shows that both see what happens.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import h5py
 import numpy as np
 import rasterio
-from rasterio.transform import from_origin
+import xarray as xr
+from rasterio.crs import CRS
 
-from tests.support.browser.files import NO_DATA, write_cube, write_series
-from tests.support.small_cubes import CRS
-from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
-from timesenclip_hf.simulator import simulate
+from tests.support.hostile_files import POINTING_ELSEWHERE, Aim, Hostile, aim_at
+from tests.support.hostile_files.absurd import ABSURD, long_axis, many_bands, many_columns
+from tests.support.hostile_files.aims import SECRET
+from tests.support.hostile_files.damaged import damage_heap, damage_root
+from tests.support.hostile_files.netcdf import CRS_FILES, HDF5_FILES
+from tests.support.hostile_files.rasters import RASTER_FILES
+from tests.support.hostile_files.witness import Opened, listener, read
+from tests.support.hostile_files.zarr import ZARR_STORES
+from tests.support.sen4map_files import write_raw
+from timesenclip_hf.data.sources.sen4map import import_sen4map
+from timesenclip_hf.gate import PLAIN, STRICT, admit
+from timesenclip_hf.gate.limits import MEBIBYTE
+from training.evidence.claims import ROOT, Ledger, run_parts
 
-SIDE = 40
-SERIES = 20
-MANY = 100_000
-
-
-def write_harmless(folder: Path) -> dict[str, Path]:
-    """Write a NetCDF, a GeoTIFF, and tables as CSV, NPZ and NetCDF, all simulated; return them by name."""
-    values = simulate(SERIES, seed=3).series
-    table = folder / "table.csv"
-    rows = [f"p{point},{month + 1}," + ",".join(map(str, values[point, month])) for point, month in np.ndindex(20, 12)]
-    table.write_text("\n".join([f"id,month,{','.join(BANDS)}", *rows]).replace("nan", ""), encoding="utf-8")
-    return {
-        "cube.nc": write_cube(folder / "cube.nc", SIDE, SIDE, seed=1),
-        "other.nc": write_cube(folder / "other.nc", SIDE, SIDE, seed=2),
-        "cube.tif": _raster(folder / "cube.tif"),
-        "table.csv": table,
-        "table.npz": write_series(folder / "table.npz", values),
-        "table.nc": write_cube(folder / "table.nc", 4, 5, seed=4),
-    }
-
-
-def _raster(path: Path) -> Path:
-    values = simulate(SIDE * SIDE, seed=5).series.reshape(SIDE, SIDE, 12 * len(BANDS)).transpose(2, 0, 1)
-    names = [f"{band}_2018-{month:02d}-15" for month in range(1, 13) for band in BANDS]
-    numbers = np.where(np.isnan(values), NO_DATA, np.rint(values * 10_000)).astype(np.uint16)
-    with _open(path, len(names), SIDE, nodata=NO_DATA, compress="deflate") as raster:
-        raster.write(numbers)
-        raster.descriptions = names
-    return path
+CASES = ROOT.parent / "shared" / "cases" / "safety"
+FAULTS = {"columns": many_columns, "coordinate": long_axis, "bands": many_bands}
+# Admits a file in a fresh process; prints the seconds and the largest memory of it and of the process that walks.
+ADMIT = """
+import json, resource, sys, time
+from timesenclip_hf.gate import PLAIN, STRICT, admit
+started, sentence = time.perf_counter(), ""
+try:
+    admit(sys.argv[1], {"STRICT": STRICT, "PLAIN": PLAIN}[sys.argv[2]])
+except ValueError as error:
+    sentence = str(error)
+seconds = time.perf_counter() - started
+kilobytes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+print(json.dumps([seconds, max(kilobytes) / 1024, sentence]))
+"""
 
 
-def _open(path: Path, count: int, side: int, **profile: object) -> rasterio.DatasetBase:
-    transform = from_origin(500_000, 5_600_000, 10, 10)
-    size = {"height": side, "width": side, "count": count, "dtype": "uint16"}
-    return rasterio.open(path, "w", driver="GTiff", crs=CRS, transform=transform, **size, **profile)
+def elsewhere(ledger: Ledger) -> None:
+    """Read every file that points elsewhere by the package's roads, and count what happens."""
+    opened, asked, wrong, leaked = _witnessed(POINTING_ELSEWHERE, _sentence_of)
+    kinds = len(POINTING_ELSEWHERE)
+    ledger.add("files that point elsewhere, tried", kinds, ">=", 40)
+    ledger.add("files elsewhere that were opened meanwhile", len(opened), "==", 0, ", ".join(opened)[:200])
+    ledger.add("requests that left meanwhile, of a listener on loopback", len(asked), "==", 0, ", ".join(asked)[:200])
+    ledger.add("of these files, not refused in one sentence", len(wrong), "==", 0, "; ".join(wrong)[:300])
+    ledger.add("sentences that hold a byte of another file", len(leaked), "==", 0, ", ".join(leaked)[:200])
+    known = [*HDF5_FILES, *CRS_FILES, *RASTER_FILES, *ZARR_STORES]
+    opened, asked, _, _ = _witnessed(known, _opened_alone)
+    note = f"of {len(known)}: {len(opened)} opened another file, {len(asked)} asked the listener"
+    reached = len({*opened, *asked})
+    ledger.add("control: of the same files, opened by the libraries alone, reach elsewhere", reached, ">=", 10, note)
 
 
-def columns(path: Path) -> None:
-    """Write a table of a row and 100,000 dated columns."""
-    days = [f"B02_{np.datetime64('1950-01-01') + day}" for day in range(MANY)]
-    path.write_text(f"{','.join(days)}\n{','.join('1' * MANY)}\n", encoding="utf-8")
+def _witnessed(
+    files: Sequence[Hostile], use: Callable[[Hostile, Path], str]
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Use files; name those that opened another file, asked the listener, gave no sentence, and told the secret."""
+    reached: tuple[list[str], list[str], list[str], list[str]] = ([], [], [], [])
+    with tempfile.TemporaryDirectory() as folder, listener() as (address, requests):
+        for index, hostile in enumerate(files):
+            aim: Aim = aim_at(Path(folder) / str(index), address)
+            path = hostile.write(aim)
+            requests.clear()
+            opened = Opened(aim.secret.parent)
+            sentence = use(hostile, path)
+            is_sentence = sentence.endswith(".") and "\n" not in sentence
+            happened = bool(opened.names()), bool(requests), not is_sentence, SECRET[:12].decode() in sentence
+            opened.close()
+            for names, yes in zip(reached, happened, strict=True):
+                if yes:
+                    names.append(hostile.name)
+    return reached
 
 
-def long_line(path: Path) -> None:
-    """Write 15 MB without an end of line."""
-    path.write_text("B02_2018-01-01," * 2**20, encoding="utf-8")
+def _sentence_of(hostile: Hostile, path: Path) -> str:
+    """Read a file by its road; return the sentence by which it is refused, or what happened instead."""
+    try:
+        read(hostile.road, path)
+    except (ValueError, FileNotFoundError) as error:
+        return str(error)
+    except Exception as error:  # a traceback, for a user
+        return f"{type(error).__name__}\n"
+    return "read\n"
 
 
-def rows(path: Path) -> None:
-    """Write 15 MB of series of a month each."""
-    line = ",7" + ",1" * len(BANDS)
-    text = "\n".join(f"{row}{line}" for row in range(500_000))
-    path.write_text(f"id,month,{','.join(BANDS)}\n{text}\n", encoding="utf-8")
+def _opened_alone(hostile: Hostile, path: Path) -> str:
+    """Open a file as a program without a gate would."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with suppress(Exception), xr.open_dataset(path, engine="zarr" if path.is_dir() else "h5netcdf") as dataset:
+            for name in dataset.variables:
+                with suppress(Exception):
+                    dataset[name].load()
+            with suppress(Exception):
+                CRS.from_user_input(dataset.attrs["crs"])
+            with suppress(Exception):
+                CRS.from_user_input(dataset["spatial_ref"].attrs["crs_wkt"])
+        with suppress(Exception), rasterio.open(path) as raster:
+            raster.overviews(1)
+            raster.read()
+            raster.dataset_mask()
+    return ""
 
 
-def words(path: Path) -> None:
-    """Write a table whose numbers are words of a megabyte."""
-    cells = ",".join(["x" * 2**20] * len(BANDS))
-    path.write_text(f"id,month,{','.join(BANDS)}\na,1,{cells}\n", encoding="utf-8")
+def sizes(ledger: Ledger) -> None:
+    """Admit small files that declare absurdly much, each in a fresh process."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, write in FAULTS.items():
+            path = write(Path(folder))
+            told = [_admitted(path, profile) for profile in ("STRICT", "PLAIN")]
+            size = f"{path.stat().st_size / 1000:,.0f} kB; {told[0][2]}"
+            ledger.add(f"{name}: refused by both profiles", all(sentence for *_, sentence in told), "==", True, size)
+            ledger.add(f"{name}: seconds until it is refused", round(max(each[0] for each in told), 2), "<=", 10.0)
+            ledger.add(f"{name}: MB of memory at most", round(max(each[1] for each in told)), "<=", 600)
+        others = {name: write for name, write in ABSURD.items() if write not in FAULTS.values()}
+        told = {}
+        for name, write in others.items():
+            inside = Path(folder) / name
+            inside.mkdir()
+            told[name] = _refused(write(inside))
+        kept = [name for name, (_, sentence) in told.items() if not sentence]
+        ledger.add("other small files that declare too much: admitted to the page", len(kept), "==", 0, ", ".join(kept))
+        slowest = max(seconds for seconds, _ in told.values())
+        ledger.add("and seconds of the slowest of them", round(slowest, 2), "<=", 10.0, f"{len(told)} files")
 
 
-def coordinate(path: Path, length: int = 10**8) -> None:
-    """Write a series beside an axis of so many numbers, none of which is stored."""
-    with h5py.File(path, "w") as file:
-        _series(file)
-        file.create_dataset("extra", shape=(length,), dtype="<f8", chunks=(2**20,)).make_scale("extra")
+def _admitted(path: Path, profile: str) -> tuple[float, float, str]:
+    """Admit a file in a fresh process; return seconds, megabytes and the sentence of the refusal."""
+    command = [sys.executable, "-c", ADMIT, str(path), profile]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    seconds, megabytes, sentence = json.loads(finished.stdout.splitlines()[-1])
+    return seconds, megabytes, sentence
 
 
-def variables(path: Path) -> None:
-    """Write a series among 20,000 variables."""
-    with h5py.File(path, "w") as file:
-        _series(file)
-        for number in range(20_000):
-            file.create_dataset(f"v{number}", data=0)
+def _refused(path: Path) -> tuple[float, str]:
+    started = time.perf_counter()
+    try:
+        admit(path, STRICT)
+    except ValueError as error:
+        return time.perf_counter() - started, str(error)
+    return time.perf_counter() - started, ""
 
 
-def nesting(path: Path) -> None:
-    """Write a series beside groups inside each other, and in a circle."""
-    with h5py.File(path, "w") as file:
-        _series(file)
-        group = file
-        for _ in range(2_000):
-            group = group.create_group("g")
-        group["back"] = file["g"]
+def damaged(ledger: Ledger) -> None:
+    """Import damaged Sen4Map files: a sentence or a skipped point, and nothing that comes to no end."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        files: dict[str, Path] = {
+            "a heap without end": damage_heap(write_raw(work / "heap.h5", 6, size=8)),
+            "a root of no kind": damage_root(write_raw(work / "root.h5", 6, size=8)),
+        }
+        files |= {path.stem: path for path in (CASES / "hang.h5", CASES / "traceback.h5") if path.exists()}
+        for name, path in files.items():
+            started = time.perf_counter()
+            outcome = _imported(path, work / f"out-{path.stem}")
+            seconds = time.perf_counter() - started
+            is_sentence = "\n" not in outcome and outcome.endswith(".")
+            ledger.add(f"{name}: ends in a sentence or skipped points", is_sentence, "==", True, outcome[:250])
+            ledger.add(
+                f"{name}: seconds", round(seconds, 1), "<=", 90.0, f"{PLAIN.seconds:g} for each point without end"
+            )
+    for case in ("hang.h5", "traceback.h5"):
+        if not (CASES / case).exists():
+            ledger.skip(f"{Path(case).stem}: ends in a sentence or skipped points", "==", True, "the file is absent")
 
 
-def chunk(path: Path) -> None:
-    """Write bands of zeros that unpack to 2 GB, a few kilobytes each."""
-    with h5py.File(path, "w") as file:
-        _series(file)
-        zeros = file.create_dataset("B01", shape=(4, 2**28), dtype="<u2", chunks=(1, 2**26), compression="gzip")
-        zeros[0, : 2**26] = 0
+def _imported(path: Path, output: Path) -> str:
+    try:
+        report: Any = import_sen4map(path, output, workers=1, progress=False)
+    except ValueError as error:
+        return str(error)
+    except Exception as error:  # a traceback, for a user
+        return f"{type(error).__name__}: {error}\n"
+    skipped = int(np.sum([problem.skipped for problem in report.problems]))
+    return f"{report.rows} of {report.points} points written, {skipped} skipped."
 
 
-def squeezed(path: Path) -> None:
-    """Write a cube of the most values that are read, all the same, in a file of some hundred kilobytes."""
-    shape = (240, 128, 128)
-    with h5py.File(path, "w") as file:
-        time = file.create_dataset("time", data=np.arange(shape[0], dtype="<i4") * 3)
-        time.attrs["units"] = "days since 2017-01-01"
-        axes = {"time": time}
-        axes |= {name: file.create_dataset(name, data=np.arange(128.0)[::step]) for name, step in (("y", -1), ("x", 1))}
-        for name, axis in axes.items():
-            axis.make_scale(name)
-        for band in BANDS:
-            data = file.create_dataset(band, shape, "<u2", chunks=(60, 128, 128), compression="gzip", fillvalue=900)
-            data[:] = 900
-            for index, axis in enumerate(axes.values()):
-                data.dims[index].attach_scale(axis)
-        file.attrs["crs"] = CRS
-
-
-def header(path: Path) -> None:
-    """Write a classic NetCDF whose header declares four thousand million times."""
-    number = (0xFFFFFFF0).to_bytes(4, "big")
-    path.write_bytes(b"CDF\x01" + bytes(4) + b"\0\0\0\x0a\0\0\0\1\0\0\0\4time" + number + bytes(16) + bytes(1_000))
-
-
-def archive(path: Path) -> None:
-    """Write an NPZ of the most values, all zero."""
-    np.savez_compressed(path, series=np.zeros((330_000, 12, 10), dtype=np.uint8))
-
-
-def steps(path: Path) -> None:
-    """Write a series of 100,000 time steps, each of which the encoder would compare with all others."""
-    months = np.linspace(0, 11.9, MANY, dtype=np.float32)
-    np.savez_compressed(path, series=np.full((1, MANY, 10), 0.2, np.float32), months=months)
-
-
-def bands(path: Path) -> None:
-    """Write a raster of 60,000 described bands, 5 MB."""
-    with _open(path, 60_000, 16, SPARSE_OK=True) as raster:
-        raster.descriptions = [f"{BANDS[i % 10]}_{np.datetime64('1950-01-01') + i // 10}" for i in range(60_000)]
-
-
-def area(path: Path) -> None:
-    """Write a raster that declares 40,000 x 40,000 pixels and stores none."""
-    with _open(path, 1, 40_000, SPARSE_OK=True, tiled=True, bigtiff="yes"):
-        pass
-
-
-def _series(file: h5py.File) -> None:
-    time = file.create_dataset("time", data=np.arange(12, dtype="<i4") * 30 + 10)
-    time.make_scale("time")
-    time.attrs["units"] = "days since 2018-01-01"
-    for band in BANDS:
-        data = file.create_dataset(band, data=np.full(12, 900, dtype="<u2"))
-        data.dims[0].attach_scale(time)
-
-
-# By the names that visitors give them.
-HOSTILE: dict[str, Callable[[Path], None]] = {
-    "columns.csv": columns,
-    "line.csv": long_line,
-    "rows.csv": rows,
-    "words.csv": words,
-    "coordinate.nc": coordinate,
-    "variables.nc": variables,
-    "nesting.nc": nesting,
-    "chunk.nc": chunk,
-    "squeezed.nc": squeezed,
-    "header.nc": header,
-    "archive.npz": archive,
-    "steps.npz": steps,
-    "bands.tif": bands,
-    "area.tif": area,
-}
+if __name__ == "__main__":
+    run_parts("safety_files", {"elsewhere": elsewhere, "sizes": sizes, "damaged": damaged})

@@ -20,7 +20,8 @@ from training import curves, embed_photos, measure  # measure adds its command t
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.evidence import house_picture
 
-FILE, FOLDER, RUN, STAGED = "a file", "a folder", "the folder of a run", "a folder that is staged"
+FILE, FOLDER, FILES = "a file", "a folder", "files in a folder that may hold others"
+RUN, STAGED = "the folder of a run", "a folder that is staged"
 TIMESENCLIP, MEASURE = "timesenclip_hf.cli", measure.__name__
 # What is written: by the module that Python runs and its subcommand, the option (or argument) and what it names.
 WRITTEN: dict[str, dict[str, str]] = {
@@ -32,12 +33,12 @@ WRITTEN: dict[str, dict[str, str]] = {
     },
     f"{TIMESENCLIP} import join": {"--output": FOLDER},
     f"{TIMESENCLIP} index": {"--output": RUN},
-    f"{TIMESENCLIP} evaluate": {"--output": FOLDER, "--record": FILE, "--calibrated": FOLDER},
-    f"{TIMESENCLIP} evaluate-images": {"--output": FOLDER, "--record": FILE},
+    f"{TIMESENCLIP} evaluate": {"--output": FILES, "--record": FILE, "--calibrated": FOLDER},
+    f"{TIMESENCLIP} evaluate-images": {"--output": FILES, "--record": FILE},
     f"{TIMESENCLIP} convert": {"--output": FOLDER},
     f"{TIMESENCLIP} export": {"--output": FILE},
-    MEASURE: {"--output": FOLDER, "--record": FILE, "--calibrated": FOLDER},
-    curves.__name__: {"--output": FOLDER},
+    MEASURE: {"--output": FILES, "--record": FILE, "--calibrated": FOLDER},
+    curves.__name__: {"--output": FILES},
     embed_photos.__name__: {"--output": RUN},
     "training.train": {"--output_dir": RUN, "--results_file": FILE},
     "hub.push_model": {"--staging": STAGED},
@@ -45,7 +46,7 @@ WRITTEN: dict[str, dict[str, str]] = {
     "hub.push_space": {"--staging": STAGED},
     "timesenclip_hf.app": {"picture": FILE},
     house_picture.__name__: {"path": FILE},
-    screenshots.__name__: {"folder": FOLDER},
+    screenshots.__name__: {"folder": FILES},
 }
 # What is read, by its name; photos are read, and fetched into their folder where that is asked for.
 READ = frozenset(

@@ -20,12 +20,14 @@ from pathlib import Path
 
 from training.evidence.claims import Ledger, run_parts
 from training.evidence.safety_commands import Outcome, Running, call, words_of, write_inputs
-from training.evidence.safety_options import FILE, FOLDER, RUN, STAGED, TIMESENCLIP, WRITTEN
+from training.evidence.safety_options import FILE, FILES, FOLDER, RUN, STAGED, TIMESENCLIP, WRITTEN
 
 MINE = "of somebody else"
 HAZARDS = ("the other kind", "a link to somebody's", "a link that leads nowhere", "somebody's", "read-only", "full")
 # What is written beside `out.tif`.
 BESIDE_A_MAP = ("out.png", "out.html", "out_scores.tif", "out_stac.json", "out.tif.aux.xml", "out.run")
+# What commands write into a folder that may hold other files.
+NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png")
 # Without a browser there is nothing to write.
 NOT_FILLED = "tests.support.browser.screenshots"
 # Long commands, and what is compared of what they leave.
@@ -166,7 +168,7 @@ def _inputs(folder: Path) -> Path:
 def _run(command: str, inputs: Path, folder: Path, named: dict[str, Path], *, overwrite: bool = False) -> Outcome:
     """Run a command with the outputs that are given, and new ones for those that it cannot do without."""
     words = _words(command, inputs, named)
-    if overwrite and WRITTEN[command][next(iter(named))] in (FILE, FOLDER):
+    if overwrite and WRITTEN[command][next(iter(named))] in (FILE, FILES, FOLDER):
         words += ["--overwrite", "true"] if command == "training.train" else ["--overwrite"]
     return Running(words, folder / "errors.txt").wait()
 
@@ -211,7 +213,8 @@ def _put(trial: Path, hazard: str, kind: str, name: str) -> Iterator[Path]:
         real = trial / "elsewhere" if hazard == "a link to somebody's" else target
         if is_folder:
             real.mkdir()
-            (real / "diary.txt").write_text(MINE, encoding="utf-8")
+            for file in NAMED if kind == FILES else ("diary.txt",):
+                (real / file).write_text(MINE, encoding="utf-8")
         else:
             real.write_text(MINE, encoding="utf-8")
         if real != target:
@@ -283,7 +286,7 @@ def _fingerprint(command: str, folder: Path) -> dict[str, str]:
 
 
 def _list(faults: list[str]) -> str:
-    return " | ".join(" ".join(fault.split()) for fault in faults[:8])
+    return " | ".join(" ".join(fault.split()) for fault in faults[:20])
 
 
 PARTS = {"outputs": outputs, "pairs": pairs, "kills": kills}

@@ -24,8 +24,8 @@ from .series_reading import EncodedSeries, Reading, SeriesReader
 
 logger = logging.get_logger(__name__)
 
-# Seconds that the imports of the waiting process may take, on a machine with other work to do.
-PATIENCE = 300
+# Seconds that the imports of a process may take, on a machine with other work to do.
+PATIENCE = 120
 # Bytes of an answer (the most pixels have 9 MB), and characters of words in it.
 MOST_ANSWER = 32 * 2**20
 MOST_TEXT = 500
