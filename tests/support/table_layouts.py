@@ -275,7 +275,7 @@ LAYOUTS = (
             ),
         ),
     ),
-    TableLayout("Earth Engine, getRegion", _csv("table.csv", _get_region), ids=tuple(f"{x}_{y}" for x, y in PLACES)),
+    TableLayout("Earth Engine, getRegion", _csv("table.csv", _get_region), ids=tuple(f"lon{x}_lat{y}" for x, y in PLACES)),
     TableLayout("sits", _csv("table.csv", lambda r: dated(r, name="Index").assign(label="Forest"))),
     TableLayout("openEO", _csv("table.csv", lambda r: renamed(dated(r, "%Y-%m-%dT00:00:00Z", "t"), OPENEO))),
     TableLayout("Earth Search", _csv("table.csv", lambda rows: renamed(dated(rows), EARTH_SEARCH))),

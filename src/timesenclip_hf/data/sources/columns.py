@@ -192,7 +192,7 @@ def _places(frame: Any) -> list[str] | None:
     if len(columns) < len(PLACE_COLUMNS):
         return None
     east, north = (text_cells(frame, column) for column in columns)
-    return None if None in east or None in north else [f"{x}_{y}" for x, y in zip(east, north, strict=True)]
+    return None if None in east or None in north else [f"lon{x}_lat{y}" for x, y in zip(east, north, strict=True)]
 
 
 def _all_named(texts: Sequence[str | None], column: str, name: str) -> list[str]:
