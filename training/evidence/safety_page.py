@@ -31,7 +31,7 @@ from tests.support.sen4map_files import write_derived, write_raw
 from tests.support.space_process import ROOT, Space, running_space
 from timesenclip_hf.app.events import APOLOGY
 from training.evidence.claims import Ledger, run_parts
-from training.evidence.safety_files import HOSTILE, write_harmless
+from training.evidence.safety_page_files import HOSTILE, write_harmless
 from training.evidence.space_visitors import arrive
 
 SECONDS = float(os.environ.get("SAFETY_SECONDS", "300"))
@@ -170,7 +170,7 @@ def small_files(ledger: Ledger) -> None:
                 seconds, sentences, faults = zip(*(attack.result() for attack in attacks), strict=True)
                 heaviest, slowest = max(heaviest, weight.reader), max(slowest, *seconds)
                 waited = max(waited, *meanwhile)
-                lost += [f"{file}: {said}" for said, fault in zip(sentences, faults, strict=True) if fault]
+                lost += [f"{file}: {sentence}" for sentence, fault in zip(sentences, faults, strict=True) if fault]
                 size = (folder / file).stat().st_size / 2**20
                 print(
                     f"{file}, {size:.2f} MB: {max(seconds):.1f} s, {weight.reader:.0f} MiB, another's example "
@@ -187,17 +187,17 @@ def small_files(ledger: Ledger) -> None:
 
 
 def _attack(client: Client, file: Path) -> tuple[float, str, bool]:
-    """Return the seconds to the answer, what it says, and whether that is the page's fault."""
+    """Return the seconds to the answer, its sentence, and whether that is the page's fault."""
     started, fault = time.monotonic(), False
     try:
         ask(client, file)
-        said = "answered"
+        sentence = "answered"
     except AppError as error:
-        said = unescape(str(error))
-        fault = said in APOLOGY
+        sentence = unescape(str(error))
+        fault = sentence in APOLOGY
     except Exception as error:  # the page gave no answer
-        said, fault = f"{type(error).__name__}: {error}", True
-    return time.monotonic() - started, said, fault
+        sentence, fault = f"{type(error).__name__}: {error}", True
+    return time.monotonic() - started, sentence, fault
 
 
 def _example(client: Client) -> float:
@@ -257,8 +257,8 @@ def _processes(ledger: Ledger) -> None:
     until, crashes, wrong, count = time.monotonic() + SECONDS / len(CROWDS), 0, 0, 0
     with TemporaryDirectory() as name:
         folder = Path(name)
-        write = {"raw.h5": write_raw, "derived.h5": lambda path, points: write_derived(path, points, first=1_000)}
-        sources = ",".join(str(write_file(folder / file, 40)) for file, write_file in write.items())
+        files = [write_raw(folder / "raw.h5", 40), write_derived(folder / "derived.h5", 40, first=1_000)]
+        sources = ",".join(map(str, files))
         expected = None
         while count < 2 or time.monotonic() < until:
             output = folder / f"set{count}"
@@ -275,7 +275,7 @@ def _processes(ledger: Ledger) -> None:
 def _rows(folder: Path) -> str:
     from datasets import load_dataset
 
-    splits = load_dataset(str(folder))
+    splits: Any = load_dataset(str(folder))
     return hashlib.sha256("".join(str(row) for split in splits.values() for row in split).encode()).hexdigest()
 
 
