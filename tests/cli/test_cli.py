@@ -42,6 +42,24 @@ def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_
     np.testing.assert_allclose(seen[["maize", "woodland", "water"]].sum(axis=1), 1, atol=2e-4)
 
 
+def test_classify_reads_a_season_six_bands_and_whole_per_cent_where_it_is_told_to(tmp_path, tiny_checkpoint):
+    names = ["B2", "B3", "B4", "B8A", "B11", "B12"]
+    values = np.random.default_rng(0).integers(2, 45, (4, 12, 6))
+    months = [f"2019-{month:02d}" for month in range(7, 13)] + [f"2020-{month:02d}" for month in range(1, 7)]
+    columns = {f"{name}_{month}": values[:, i, j] for i, month in enumerate(months) for j, name in enumerate(names)}
+    pd.DataFrame({"id": list("abcd"), **columns}).to_csv(tmp_path / "percent.csv", index=False)
+    call = ("classify", tmp_path / "percent.csv", "--labels", LABELS, "--model", tiny_checkpoint)
+    refused = run(*call)
+    assert "lacks B05, B06, B07: add what is missing, or pass --missing-bands estimate" in refused.stderr
+    refused = run(*call, "--missing-bands", "estimate")
+    assert "seem to be per cent: divide by 100, or pass --units percent" in refused.stderr
+    told = ("--missing-bands", "estimate", "--units", "percent")
+    assert "4 series: maize" in run(*call, *told, "--season", "2019-07", "--minimum-months", "12").stdout
+    assert "no observation 4" in run(*call, *told, "--season", "2019-08", "--minimum-months", "12").stdout
+    both = run(*call, *told, "--season", "2019-07", "--year", "2019")
+    assert (both.exit_code, "Give `year` or `season`, not both" in both.stderr) == (1, True)
+
+
 def test_classify_takes_labels_from_json_templates_and_the_best_few(tmp_path, table, tiny_checkpoint):
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"crop": ["maize", "corn"], "trees": ["a wood"]}))

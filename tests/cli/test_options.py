@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from timesenclip_hf.cli import app
-from timesenclip_hf.cli.options import ComputeGroup, read_label_option, with_groups
+from timesenclip_hf.cli.options import ComputeGroup, in_options, read_label_option, with_groups
 
 
 @dataclass(frozen=True)
@@ -67,3 +67,17 @@ def test_labels_that_are_no_json_are_refused_in_one_sentence(tmp_path: Path):
     file.write_text("3")
     with pytest.raises(ValueError, match=r"labels\.json must hold a list of labels"):
         read_label_option(str(file))
+
+
+@pytest.mark.parametrize(
+    ("python", "options"),
+    [
+        ('pass `units="percent"`; `units="dn"` if they are', "pass --units percent; --units dn if they are"),
+        ("pass `offset=1000`, or `offset=0`", "pass --offset 1000, or --offset 0"),
+        ('pass `year=2018` or `season="2018-07"` to choose', "pass --year 2018 or --season 2018-07 to choose"),
+        ("say `offset=` of each acquisition", "say --offset of each acquisition"),
+        ("`year` chooses, name yours with `bands=[...]`", "`year` chooses, name yours with `bands=[...]`"),
+    ],
+)
+def test_sentences_name_options_where_python_has_arguments(python, options):
+    assert in_options(python) == options

@@ -16,7 +16,7 @@ from .evaluate import evaluate, evaluate_images_
 from .imports import import_app
 from .inspection import inspect_
 from .map import map_
-from .options import show_progress
+from .options import in_options, options_in_log, show_progress
 from .search import demo_app, index_, search
 from .tables import classify
 
@@ -26,7 +26,7 @@ class _OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with ExitStack() as streams:
+            with ExitStack() as streams, options_in_log():
                 # Pages of help are our own words, in colours where there are any.
                 if not set(ctx.help_option_names) & {*ctx.args, *ctx._protected_args}:
                     streams.enter_context(redirect_stdout(PrintableStream(sys.stdout)))
@@ -37,7 +37,7 @@ class _OneLineErrors(TyperGroup):
                 raise
             is_bare = isinstance(error, OSError) and error.errno is not None
             told = FULL if is_bare and is_full(error) else str(error)
-            typer.echo(f"error: {as_sentence(told)}", err=True)
+            typer.echo(f"error: {as_sentence(in_options(told))}", err=True)
             raise typer.Exit(1) from None
 
 
@@ -64,8 +64,11 @@ app.command("demo-app")(demo_app)
 @app.callback()
 def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
     """Set up what every command needs."""
+    from transformers import dynamic_module_utils
     from transformers.utils import logging
 
+    # transformers would wait for an answer whether code beside a checkpoint may run; it may not.
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
     for handler in getLogger("transformers").handlers:  # ours write there
         handler.addFilter(PrintableLog())
     if not show_progress():

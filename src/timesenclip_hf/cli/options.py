@@ -1,8 +1,11 @@
 """Options that commands share, the groups they come in, and how their texts are read."""
 
 import inspect
+import logging
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -120,6 +123,39 @@ class ComputeGroup:
         from ..runtimes.options import ComputeOptions
 
         return ComputeOptions(**vars(self))
+
+
+_ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
+
+
+def in_options(text: str) -> str:
+    """Write arguments of Python that are options of [`ReadingGroup`], such as `units="dn"`, as these: --units dn."""
+    names = {field.name for field in fields(ReadingGroup)}
+
+    def option(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            return match[0]
+        return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
+
+    return _ARGUMENT.sub(option, text)
+
+
+@contextmanager
+def options_in_log() -> Iterator[None]:
+    """Write messages of the log by [`in_options`], while a command runs."""
+
+    def rewrite(record: logging.LogRecord) -> bool:
+        record.msg, record.args = in_options(record.getMessage()), ()
+        return True
+
+    handlers = logging.getLogger("transformers").handlers  # ours write there
+    for handler in handlers:
+        handler.addFilter(rewrite)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(rewrite)
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -86,8 +86,8 @@ def _check_absent(absent: Sequence[str], names: Sequence[str], missing_bands: st
         unfilled = [name for name in unfilled if name not in edge]
     elif unfilled and unfilled == edge:
         raise ValueError(
-            f'The series lacks {", ".join(edge)}: add what is missing, or pass `missing_bands="estimate"` '
-            "(--missing-bands estimate) for a regression on the other bands."
+            f"The series lacks {', '.join(edge)}: add what is missing, or pass "
+            '`missing_bands="estimate"` for a regression on the other bands.'
         )
     if unfilled:
         raise ValueError(

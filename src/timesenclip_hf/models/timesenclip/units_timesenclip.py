@@ -141,7 +141,11 @@ def _check_not_dark(highest: float, integers: bool) -> None:
 
 def _is_water(values: np.ndarray, band_names: Sequence[str]) -> bool:
     """Tell water by its spectrum, which falls from green to the infrared."""
-    if not {"B03", "B08", "B11"} <= set(band_names):
-        return False
-    green, near, short = (np.nanmedian(values[:, :, band_names.index(name)]) for name in ("B03", "B08", "B11"))
-    return bool(near < 0.7 * green and short < 0.7 * green)
+    levels = []
+    for names in (("B03",), ("B08", "B8A"), ("B11",)):
+        columns = values[:, :, [index for index, name in enumerate(band_names) if name in names]]
+        if np.isnan(columns).all():
+            return False
+        levels.append(float(np.nanmedian(columns)))
+    green, near, short = levels
+    return near < 0.7 * green and short < 0.7 * green
