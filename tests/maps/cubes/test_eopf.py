@@ -1,4 +1,5 @@
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -83,6 +84,22 @@ def test_a_tree_is_read_decoded_or_not_and_its_offset_subtracted_once(tmp_path, 
     else:
         np.testing.assert_array_equal(opened["reflectance"], expected["reflectance"])
         assert opened["offset"].values.tolist() == [1000]
+
+
+@pytest.mark.parametrize("write", [write_eopf, write_geozarr])
+def test_a_product_read_piece_by_piece_in_any_process_is_what_is_read_at_once(tmp_path, cube, write):
+    path = write(tmp_path, cube, 0)
+    lazy = pickle.loads(pickle.dumps(open_cube(path, chunks=5)))
+    assert lazy["reflectance"].data.chunksize == (1, 10, 5, 5)
+    xr.testing.assert_identical(lazy.load(scheduler="synchronous"), open_cube(path))
+
+
+def test_a_tree_of_dask_arrays_is_mapped_lazily(tmp_path, cube, tiny_pipeline):
+    path = write_eopf(tmp_path, cube, 0)
+    mapped = map_cube(xr.open_datatree(path, engine="zarr", chunks={"x": 6}), "maize,water", tiny_pipeline)
+    assert mapped["class"].chunks is not None
+    expected = map_cube(path, "maize,water", tiny_pipeline, progress=False)
+    np.testing.assert_array_equal(mapped["probability"], expected["probability"])
 
 
 def test_a_group_of_a_product_stands_for_the_product(tmp_path, cube):

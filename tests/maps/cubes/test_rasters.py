@@ -141,6 +141,23 @@ def test_the_name_of_a_folder_dates_its_files(tmp_path, cube):
     np.testing.assert_array_equal(opened["time"], MONTHS[3:6])
 
 
+def test_what_holds_no_band_beside_a_cube_is_left_aside_and_named(tmp_path, cube):
+    write_raster(tmp_path / "S2_20180415.tif", cube["reflectance"].values[0], BANDS)
+    write_raster(tmp_path / "elevation.tif", np.ones((1, 4, 4), np.float32))
+    labels = small_cube(4, 4).rename({band: f"code{band[1:]}" for band in BANDS})
+    labels.to_netcdf(tmp_path / "labels.nc", engine="h5netcdf")
+    notes = open_cube(tmp_path).attrs["notes"]
+    assert f"Left aside of {tmp_path.name}, as without a Sentinel-2 band: elevation.tif." in notes
+    assert f"Left aside of {tmp_path.name}, as without a Sentinel-2 band: labels.nc." in notes
+    (tmp_path / "S2_20180415.tif").unlink()
+    (tmp_path / "elevation.tif").unlink()
+    with pytest.raises(ValueError, match=r"holds no Sentinel-2 band, only labels\.nc: give a folder of bands"):
+        open_cube(tmp_path)
+    (tmp_path / "labels.nc").rename(tmp_path / "S2A_MSIL2A.SAFE.zip")
+    with pytest.raises(ValueError, match=r"holds no Sentinel-2 band, but S2A_MSIL2A\.SAFE\.zip: give"):
+        open_cube(tmp_path)
+
+
 def test_names_that_contradict_those_of_the_files_are_refused(tmp_path, cube):
     path = write_raster(tmp_path / "S2_20180415.tif", cube["reflectance"].values[0], BANDS)
     assert open_cube(path, bands=["B2", *BANDS[1:]]).identical(open_cube(path))

@@ -11,8 +11,8 @@ from .grids import grid_of
 with needs_extra("map"):
     import xarray as xr
 
-# Dates that a sentence lists before it counts them.
-FEW_DATES = 3
+# Dates, and names of files, that a sentence lists before it counts them.
+FEW = 3
 
 
 def with_notes(cube: xr.Dataset, notes: Sequence[str], reasons: Sequence[str] | None = None) -> xr.Dataset:
@@ -80,9 +80,13 @@ def _offsets(cube: xr.Dataset) -> list[str]:
 
 
 def _dates(times: np.ndarray) -> str:
-    names = [str(day) for day in (times.astype("datetime64[D]") if times.dtype.kind == "M" else times + 1)]
-    rest = len(names) - FEW_DATES
-    return ", ".join(names[:FEW_DATES]) + (f" and {rest} more" if rest > 0 else "")
+    return name_few([str(day) for day in (times.astype("datetime64[D]") if times.dtype.kind == "M" else times + 1)])
+
+
+def name_few(names: Sequence[str]) -> str:
+    """List the first names and count the others."""
+    rest = len(names) - FEW
+    return ", ".join(names[:FEW]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _nodata(cube: xr.Dataset) -> str:

@@ -13,12 +13,15 @@ from ...names.reading import NameParts, read_names
 from .grids import Grid
 from .layers import Layer
 from .naming import Label, Naming, NoBandError, check_bands, have_bands, name_layers, times_of_name
+from .notes import name_few
 from .products import Product, is_landsat, product_of
 from .quality import quality_table
 
 RASTER_SUFFIXES = (".tif", ".tiff", ".jp2", ".vrt")
 # Folders of a SAFE product beside its images: masks, and the weather that the atmosphere was corrected with.
 NO_IMAGES = {"QI_DATA", "AUX_DATA"}
+# What must be unpacked or exported first: archives, and SNAP's BEAM-DIMAP.
+PACKED = (".zip", ".gz", ".tgz", ".tar", ".7z", ".dim")
 # MAJA's reflectance before the correction of slopes, where the corrected one, FRE, is there too.
 _UNCORRECTED = "_SRE_"
 
@@ -84,15 +87,21 @@ def raster_layers(paths: Sequence[Path], naming: Naming, folder: str | None = No
         notes = [*notes, f"{len(others)} rasters of Landsat are left aside, {others[0].name} among them."]
     names = iter(parts)
     layers: list[tuple[Layer, Product | None]] = []
+    aside: list[str] = []
     for bands in read:
         pairs = [(band, next(names)) for band in bands]
         named = [(band.named(name, notes), band.product) for band, name in pairs if name.band is not None]
         if not named and folder is None:
             raise _no_band(bands[0].layer.source)
+        if not named:
+            aside.append(bands[0].layer.source)
         layers += named
     if not layers:
         raise _no_band(f"the {len(paths)} rasters in {folder}")
-    return [layer for layer, _ in layers] if folder is None else _chosen(layers)
+    if folder is None:
+        return [layer for layer, _ in layers]
+    note = (f"Left aside of {folder}, as without a Sentinel-2 band: {name_few(aside)}.",) if aside else ()
+    return [replace(layer, notes=(*layer.notes, *note)) for layer in _chosen(layers)]
 
 
 def _no_band(subject: str) -> NoBandError:
@@ -152,9 +161,11 @@ def find_rasters(folder: Path, *, required: bool = True) -> list[Path]:
     others = {path for path, name in zip(pictures, names, strict=True) if name.band is None}
     paths = [path for path in paths if path not in others]
     if not paths and required:
+        packed = sorted(path.name for path in folder.rglob("*") if path.suffix.lower() in PACKED)
         raise ValueError(
-            f"The folder {folder.name} holds no Sentinel-2 band: give a Zarr store, a SAFE product (L2A, unpacked), or "
-            f"rasters ending in {', '.join(RASTER_SUFFIXES)} named after band and date."
+            f"The folder {folder.name} holds no Sentinel-2 band{f', but {name_few(packed)}' if packed else ''}: give a "
+            "Zarr store, a SAFE product (L2A, unpacked), NetCDF, or rasters ending in "
+            f"{', '.join(RASTER_SUFFIXES)} named after band and date."
         )
     return paths
 
@@ -164,7 +175,7 @@ def _bands_of(path: Path, bands: Sequence[str] | None) -> Iterator[_Unnamed]:
     with open_raster(path) as raster:
         names = [description or "" for description in raster.descriptions]
         check_bands(bands, names, path.name)
-        if bands is not None and not have_bands(names):
+        if bands is not None and not have_bands(names, bands):
             if len(bands) != raster.count:
                 raise ValueError(f"{len(bands)} band names were given for the {raster.count} bands of {path.name}.")
             names = list(bands)

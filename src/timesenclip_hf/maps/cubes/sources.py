@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,7 @@ from .datasets import dataset_layers, named_axes, open_dataset
 from .eopf import is_product, product_layers, store_of, tree_layers
 from .layers import Layer
 from .naming import Naming, NoBandError
+from .notes import name_few
 from .rasters import RASTER_SUFFIXES, find_rasters, raster_layers
 
 with needs_extra("map"):
@@ -72,15 +74,25 @@ def read_layers(source: CubeSource, naming: Naming, opened: ExitStack) -> list[L
 
 
 def _read_folder(folder: Path, naming: Naming, opened: ExitStack) -> list[Layer]:
-    """Read the stores, NetCDF files and rasters below a folder; those without a band are left aside."""
+    """Read the stores, NetCDF files and rasters below a folder; those without a band are left aside and named."""
     layers: list[Layer] = []
+    aside: list[str] = []
     for path in _find_files(folder):
         try:
             layers += read_layers(path, naming, opened)
-        except NoBandError:
-            continue  # such as a map, or labels
-    rasters = find_rasters(folder, required=not layers)
-    return layers + (raster_layers(rasters, naming, folder.name) if rasters else [])
+        except NoBandError:  # such as a map, or labels
+            aside.append(path.name)
+    rasters = find_rasters(folder, required=not layers and not aside)
+    try:
+        layers += raster_layers(rasters, naming, folder.name) if rasters else []
+    except NoBandError:
+        if not layers:
+            raise
+        aside += [path.name for path in rasters]
+    if not layers:
+        raise NoBandError(f"{folder.name} holds no Sentinel-2 band, only {name_few(aside)}: give a folder of bands.")
+    note = (f"Left aside of {folder.name}, as without a Sentinel-2 band: {name_few(aside)}.",) if aside else ()
+    return [replace(layer, notes=(*layer.notes, *note)) for layer in layers]
 
 
 def _is_raster(path: Path) -> bool:
@@ -108,8 +120,14 @@ def _refuse_packed(path: Path) -> None:
 def chunks_of(sources: CubeSource | Sequence[CubeSource]) -> dict[str, int] | None:
     """Return the sides of the largest chunks of sources that are made of Dask arrays, None where none is."""
     for source in list_sources(sources):
-        if isinstance(source, (xr.Dataset, xr.DataArray)) and source.attrs.get("layout") != LAYOUT:
-            sizes = named_axes(_as_dataset(source).unify_chunks()).chunksizes
+        if isinstance(source, (str, PathLike)) or source.attrs.get("layout") == LAYOUT:
+            continue
+        if isinstance(source, xr.DataTree):
+            datasets = [node.to_dataset() for node in source.subtree if {"y", "x"} <= set(node.dims)]
+        else:
+            datasets = [named_axes(_as_dataset(source))]
+        for dataset in datasets:
+            sizes = dataset.unify_chunks().chunksizes
             if {"y", "x"} <= set(sizes):
                 return {axis: max(sizes[axis]) for axis in ("y", "x")}
     return None
