@@ -154,6 +154,13 @@ def _one_a_date(folder: Path, rows: pd.DataFrame) -> Path:
     return folder / "dates"
 
 
+def _one_a_series(folder: Path, rows: pd.DataFrame) -> Path:
+    (folder / "plots").mkdir()
+    for name, part in dated(rows).groupby("id"):
+        part.drop(columns="id").to_csv(folder / "plots" / f"{name}.csv", index=False)
+    return folder / "plots"
+
+
 def _one_a_tile(folder: Path, rows: pd.DataFrame) -> list[Path]:
     table = dated(rows)
     tiles = {"31UES": table[table["id"].isin(IDS[:2])], "31UFS": table[table["id"].isin(IDS[1:])][table.columns[::-1]]}
@@ -240,6 +247,11 @@ LAYOUTS = (
     TableLayout("FlatGeobuf", _vector("table.fgb", "FlatGeobuf")),
     TableLayout("a file a date", _one_a_date),
     TableLayout("a file a tile", _one_a_tile),
+    TableLayout("a file a series", _one_a_series),
+    TableLayout(
+        "names of months",
+        _csv("table.csv", lambda r: r.assign(year=YEAR, month=pd.to_datetime(dated(r)["date"]).dt.strftime("%b"))),
+    ),
     TableLayout("year and month", _csv("table.csv", lambda rows: rows.assign(year=YEAR))),
     TableLayout("year, month and day", _csv("table.csv", lambda rows: rows.assign(Year=YEAR, Day=rows["month"]))),
     TableLayout("year and day of the year", _csv("table.csv", lambda r: dated(r, "%j", "doy").assign(year=YEAR))),
@@ -275,7 +287,9 @@ LAYOUTS = (
             ),
         ),
     ),
-    TableLayout("Earth Engine, getRegion", _csv("table.csv", _get_region), ids=tuple(f"lon{x}_lat{y}" for x, y in PLACES)),
+    TableLayout(
+        "Earth Engine, getRegion", _csv("table.csv", _get_region), ids=tuple(f"lon{x}_lat{y}" for x, y in PLACES)
+    ),
     TableLayout("sits", _csv("table.csv", lambda r: dated(r, name="Index").assign(label="Forest"))),
     TableLayout("openEO", _csv("table.csv", lambda r: renamed(dated(r, "%Y-%m-%dT00:00:00Z", "t"), OPENEO))),
     TableLayout("Earth Search", _csv("table.csv", lambda rows: renamed(dated(rows), EARTH_SEARCH))),

@@ -170,7 +170,8 @@ def test_long_rows_in_any_order_give_the_same_series(tmp_path, order, keep):
         ("table.csv", "id,B02,B03\n1,2,3\n", "no column 'date'"),
         ("table.csv", "id,date,B02\n", "has no rows"),
         ("table.csv", "id,date,B02\n1,2018-01-01\n", "Line 2 of table.csv has 2 cells and its header 3"),
-        ("table.csv", "date,B02\n2018-01-01,5\n", "no column 'id'.* --id-column"),
+        ("table.csv", "date,B02\n2018-01-01,5\n2018-01-01,6\n", "no column 'id'.* --id-column"),
+        ("table.csv", "plot,date,B02\nA,2018-01-01,5\nB,2018-02-01,6\n", "no column 'id'.* one of plot"),
         ("table.csv", "", "is empty"),
         ("table.csv", "id,B02_2018-01-01,B02_03\n1,2,3\n", "some columns .* dates and others months"),
         ("table.csv", "id,B02_2018-01-01,b2_20180101\n1,2,3\n", "B02 of 2018-01-01 twice"),
@@ -262,3 +263,20 @@ def test_real_npz_tables_are_read_and_composited(real_data):
     assert features["series_mask"].sum(axis=1).mean() > 8
     africa = read_table(real_data / "worldcereal_eastafrica_2017_monthly" / "series.npz")
     assert len(africa) == 500
+
+
+def test_a_table_without_ids_in_which_no_date_comes_twice_is_one_series(tmp_path):
+    values = digital_numbers(1)
+    path = tmp_path / "pixel.csv"
+    long_frame(values).drop(columns="id").to_csv(path, index=False)
+    table = read_table(path)
+    assert table.ids == ["pixel"]
+    np.testing.assert_array_equal(features_of(table), expected_features(values))
+
+
+def test_wide_rows_may_have_their_own_baselines(tmp_path):
+    values = digital_numbers(2)
+    path = tmp_path / "table.csv"
+    shifted = values + np.array([0, 1000])[:, None, None]
+    wide_frame(shifted).assign(processing_baseline=["03.01", "N0500"]).to_csv(path, index=False)
+    np.testing.assert_array_equal(features_of(read_table(path)), expected_features(values))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...models.timesenclip.dates_timesenclip import MONTH_NAMES
 from ...names.reading import read_names
 from ...words import from_cell
 from .frames import find_column, list_names, name_of, number_cells, text_cells
@@ -164,7 +165,10 @@ def file_days(frame: Any) -> list[np.datetime64] | None:
 
 
 def numbers_of_months(frame: Any, column: str) -> np.ndarray | None:
-    """Return the months 1 to 12 of a column, or None where it holds dates or names."""
+    """Return the months 1 to 12 of a column, numbers or English names, or None where it holds dates."""
+    names = [None if text is None else text.lower().rstrip(".") for text in text_cells(frame, column)]
+    if set(names) - {None} <= set(MONTH_NAMES):
+        return np.asarray([np.nan if name is None else MONTH_NAMES[name] for name in names])
     try:
         numbers = number_cells(frame, column)
     except ValueError:

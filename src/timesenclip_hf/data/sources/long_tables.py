@@ -80,10 +80,10 @@ def read_long(
     column_of = {band: column for column, band in bands.items()}
     values = np.stack([number_cells(frame, column_of[band]) for band in names], axis=1)
     times = read_row_times(frame, empty=np.isnan(values).all(axis=1))
-    naming = _named(frame, id_column, {*bands, *times.columns})
+    naming = _named(frame, id_column, {*bands, *times.columns}, times.times)
     clouds = find_clouds(frame[[column for column in frame.columns if column not in bands]])
     values[clouds.hidden] = np.nan
-    columns: dict[str, np.ndarray] = {"series": values, times.key: times.times, **_offsets(frame)}
+    columns: dict[str, np.ndarray] = {"series": values, times.key: times.times, **read_offsets(frame)}
     if SCENE_CLASSES in column_of:
         classes = number_cells(frame, column_of[SCENE_CLASSES])
         columns["scl"] = np.nan_to_num(classes).astype(np.uint8)
@@ -122,7 +122,7 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         return _dated(text_cells(frame, month), month, empty, name)
     if year is not None and (month is not None or doy is not None):
         parts = [column for column in (year, month, day if month else None, None if month else doy) if column]
-        numbers = {column: number_cells(frame, column) for column in parts}
+        numbers: dict[str, Any] = {column: months if column == month else number_cells(frame, column) for column in parts}
         known = ~np.any([np.isnan(column) for column in numbers.values()], axis=0)
         _check_known(known | empty, parts, name)
         of = {column: cells[known] for column, cells in numbers.items()}
@@ -161,10 +161,11 @@ def spread_bands(frame: Any, id_column: str | None) -> Any:
     numbers = number_cells(frame, str(value))
     taken = [column for name in TIME_COLUMNS if (column := find_column(frame, [name]))]
     taken += [column for column in (date_column(frame),) if column is not None]
-    naming = _named(frame, id_column, {band, value, *taken})
-    others = [find_column(frame, [name]) for name in (*BASELINE_COLUMNS, *OFFSET_COLUMNS, *FLAG_COLUMNS)]
-    keys = list(dict.fromkeys([*taken, *(column for column in others if column), *filter(None, [naming.column])]))
-    spread = frame[keys].assign(**{"id": naming.ids} if naming.column is None else {})
+    naming = name_rows(frame, id_column, repeated=True, taken={str(band), str(value), *taken})
+    others = (*BASELINE_COLUMNS, *OFFSET_COLUMNS, *FLAG_COLUMNS, FILE_COLUMN)
+    columns = [naming.column, *(find_column(frame, [name]) for name in others)]
+    keys = list(dict.fromkeys([*taken, *(column for column in columns if column is not None)]))
+    spread = frame[keys].assign(**{"id": naming.ids} if naming.ids and naming.column is None else {})
     keys = list(spread.columns)
     spread = spread.assign(_band=text_cells(frame, str(band)), _value=numbers)
     spread = spread[spread["_band"].notna()]
@@ -182,15 +183,23 @@ def as_integers(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _named(frame: Any, id_column: str | None, taken: set[Any]) -> Naming:
+def _named(frame: Any, id_column: str | None, taken: set[Any], times: np.ndarray) -> Naming:
+    """Find the ids of rows; where no column could have them, a file in which no time comes twice is one series."""
     naming = name_rows(frame, id_column, repeated=True, taken=taken)
-    if naming.ids is None:
+    if naming.ids is not None:
+        return naming
+    files = frame[FILE_COLUMN].tolist() if FILE_COLUMN in frame.columns else [name_of(frame)] * len(frame)
+    known = {find_column(frame, [name]) for name in (*BASELINE_COLUMNS, *OFFSET_COLUMNS, *FLAG_COLUMNS, FILE_COLUMN)}
+    others = [column for column in frame.columns if column not in taken | known]
+    is_single = FILE_COLUMN not in taken and all(len(set(text_cells(frame, column))) == 1 for column in others)
+    if not is_single or pandas.DataFrame({"file": files, "time": times}).duplicated().any():
         raise ValueError(
             f"{name_of(frame)} has bands but no column 'id': name the column of the series with --id-column "
-            f"(`id_column`), one of {list_names(column for column in frame.columns if column not in taken) or 'none'}; "
-            "a table of one row a series needs the date in each column, B02_2018-05-14."
+            f"(`id_column`), one of {list_names(others) or 'none'}; a table of one row a series needs the date in each "
+            "column, B02_2018-05-14."
         )
-    return naming
+    ids = [file.partition(".")[0] for file in files]
+    return Naming(ids, None, ["No column names the series, and no time comes twice: each file is one series."])
 
 
 def _dated(texts: Sequence[str | None], column: str, empty: np.ndarray, name: str) -> TableTimes:
@@ -218,7 +227,7 @@ def _check_known(known: np.ndarray, columns: Sequence[str], name: str) -> None:
         raise ValueError(f"Row {row + 1} of {name} has values but nothing in {' and '.join(columns)}: give its date.")
 
 
-def _offsets(frame: Any) -> dict[str, np.ndarray]:
+def read_offsets(frame: Any) -> dict[str, np.ndarray]:
     """Read the offset of each row, or the processing baseline that tells it."""
     if (column := find_column(frame, OFFSET_COLUMNS)) is not None:
         offsets = np.abs(number_cells(frame, column))
@@ -241,6 +250,8 @@ def _merge_repeats(
     unique, inverse, counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
     inverse = np.ravel(inverse)
     if key == "months":
+        if any(len(set(columns[name].tolist())) > 1 for name in ("offset", "processing_baseline") if name in columns):
+            raise ValueError("Several rows of one month have different offsets: give them dates, in a column 'date'.")
         values = columns["series"].copy()
         if "scl" in columns:
             values[np.isin(columns["scl"], MASKED_SCL)] = np.nan

@@ -33,7 +33,7 @@ from ...names.reading import read_names
 from ...words import as_cell
 from .columns import FILE_COLUMN, name_rows
 from .frames import TableSource, find_column, list_names, name_of, read_frame, text_cells
-from .long_tables import BAND_COLUMNS, has_times, is_tidy, read_long, spread_bands
+from .long_tables import BAND_COLUMNS, has_times, is_tidy, read_long, read_offsets, spread_bands
 from .nested_tables import read_nested, read_npz
 from .wide_tables import read_wide
 
@@ -111,7 +111,10 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     naming = name_rows(frame, id_column, taken=bands)
     wide = read_wide(frame[[column for column in names if column != naming.column]], steps)
     if wide is not None:
-        return SeriesTable(naming.ids or _counted(frame), wide.items, [*notes, *naming.notes, *wide.notes])
+        items = wide.items
+        for key, cells in read_offsets(frame).items():
+            items = [{**item, key: cell} for item, cell in zip(items, cells.tolist(), strict=True)]
+        return SeriesTable(naming.ids or _counted(frame), items, [*notes, *naming.notes, *wide.notes])
     if bands:
         return _from_long(frame, bands, id_column, notes)
     raise ValueError(
