@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from timesenclip_hf import locks
 from timesenclip_hf.files import whole_file, whole_folder
-from timesenclip_hf.locks import OWNER_FILE, UNFINISHED, HeldError, Hold, clear_unfinished, is_full
+from timesenclip_hf.locks import OWNER_FILE, UNFINISHED, FullDiskError, HeldError, Hold, clear_unfinished, is_full
 
 ROOT = Path(__file__).resolve().parents[1]
 # The package without its models: a process that only locks is there at once.
@@ -162,3 +164,22 @@ def test_a_full_disk_is_known_by_number_and_by_what_libraries_say():
     assert is_full(error)
     assert not is_full(ValueError("no such file"))
     assert not is_full(None)
+
+
+def test_where_not_even_a_note_fits_on_the_disk_nothing_is_left(tmp_path, monkeypatch):
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(locks, "_describe_process", fail)
+    with pytest.raises(FullDiskError, match=f"no space left on the disk of {tmp_path} "), whole_file(tmp_path / "a"):
+        pytest.fail("the block must not run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_disk_that_is_full_is_the_one_that_is_named(tmp_path):
+    def write():
+        with whole_file(tmp_path / "large" / "a"), whole_file(tmp_path / "small" / "b"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(FullDiskError, match=f"of {tmp_path / 'small'} "):
+        write()

@@ -41,6 +41,10 @@ _held: dict[Path, tuple[FileLock, tuple[int, int], int]] = {}
 _cleared: set[Path] = set()
 
 
+class FullDiskError(OSError):
+    """Tell that there is no space left, and where."""
+
+
 class HeldError(OSError):
     """Refuse a folder to which another process is writing."""
 
@@ -166,25 +170,34 @@ def unfinished(folder: Path) -> Iterator[Path]:
     """Make a folder in a folder for what is not finished, gone when the block ends, or when the next process comes.
 
     Raises:
-        OSError: there is no space left; the sentence says where.
+        FullDiskError: there is no space left.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder not in _cleared:
-        _cleared.add(folder)
-        clear_unfinished(folder)
-    path, lock = _lock_new(folder)
+    with _full_disks_told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder not in _cleared:
+            _cleared.add(folder)
+            clear_unfinished(folder)
+        path, lock = _lock_new(folder)
+        try:
+            yield path
+        finally:
+            lock.release()
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _full_disks_told(folder: Path) -> Iterator[None]:
     try:
-        yield path
+        yield
+    except FullDiskError:  # of another folder, which it names
+        raise
     except Exception as error:
         if is_full(error):
-            raise OSError(
+            raise FullDiskError(
                 f"There is no space left on the disk of {folder} ({shutil.disk_usage(folder).free / 1e6:,.0f} MB "
                 "free): make room and give the same command again; what was there is unchanged."
             ) from None
         raise
-    finally:
-        lock.release()
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _lock_new(folder: Path) -> tuple[Path, FileLock]:
@@ -192,12 +205,16 @@ def _lock_new(folder: Path) -> tuple[Path, FileLock]:
     while True:
         path = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
         lock = FileLock(path / OWNER_FILE, thread_local=False)
-        with suppress(Timeout, FileNotFoundError):
+        try:
             lock.acquire(timeout=0)
-            with suppress(FileNotFoundError):
-                (path / OWNER_FILE).write_text(json.dumps(_describe_process()), encoding="utf-8")
-                return path, lock
+            (path / OWNER_FILE).write_text(json.dumps(_describe_process()), encoding="utf-8")
+            return path, lock
+        except (Timeout, FileNotFoundError):
             lock.release()
+        except BaseException:
+            lock.release()
+            shutil.rmtree(path, ignore_errors=True)
+            raise
 
 
 def clear_unfinished(folder: Path) -> None:

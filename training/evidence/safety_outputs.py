@@ -83,7 +83,7 @@ def pairs(ledger: Ledger) -> None:
             folder = Path(name) / f"{number}.run"
             running = Running(_words(first, inputs, {LONG[first]: _as_output(first, folder)}), Path(name) / "first.txt")
             locks = folder / ".lock", folder.with_name(f".{folder.name}.lock")
-            while running.poll() is None and not any(lock.exists() for lock in locks):
+            while running.poll() is None and not any(_is_signed(lock) for lock in locks):
                 time.sleep(0.001)
             running.signal(signal.SIGSTOP)
             for second in LONG:
@@ -266,6 +266,11 @@ def _kill(words: list[str], errors: Path, seconds: float) -> float:
 def _outputs_of(words: list[str]) -> list[Path]:
     output = Path(next(words[index + 1] for index, word in enumerate(words) if word in ("--output", "--output_dir")))
     return list(output.parent.iterdir())
+
+
+def _is_signed(lock: Path) -> bool:
+    """Tell whether a lock is there and says whose it is."""
+    return lock.exists() and lock.stat().st_size > 0
 
 
 def _fingerprint(command: str, folder: Path) -> dict[str, str]:
