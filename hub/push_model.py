@@ -77,7 +77,7 @@ def _load(checkpoint: Path) -> tuple[Any, Any]:
         ValueError: they cannot be read, or are of another kind than we publish.
     """
     try:
-        model: Any = AutoModel.from_pretrained(checkpoint)
+        model: Any = AutoModel.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"No model can be read from {checkpoint}: {first_line(error)}.") from None
     if not isinstance(model, (TimeSenCLIPModel, CLIPModel)):
@@ -86,7 +86,7 @@ def _load(checkpoint: Path) -> tuple[Any, Any]:
             "words, or a CLIPModel, as SenCLIP's is."
         )
     try:
-        return model, AutoProcessor.from_pretrained(checkpoint)
+        return model, AutoProcessor.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"No processor can be read from {checkpoint}: {first_line(error)}.") from None
 

@@ -192,7 +192,7 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
     if device is not None:
         check_device(device)
     try:
-        return pipeline(TASK, model=None if model is None else str(model), device=device)
+        return pipeline(TASK, None if model is None else str(model), device=device, trust_remote_code=False)
     except OSError as error:  # of transformers, over several lines and without the name
         raise OSError(f"No checkpoint can be read from {model or 'the package'}: {first_line(error)}.") from None
     except ImportError:

@@ -172,16 +172,18 @@ def _hdf5(path: Path) -> Parts:
     found: Parts = {}
 
     def visit(name: str, entry: Any) -> None:
-        try:
-            values = entry[()] if isinstance(entry, h5py.Dataset) and entry.shape is not None else None
-            shape = [entry.shape, str(entry.dtype)] if isinstance(entry, h5py.Dataset) else None
-            found[name] = digest([values, shape, {key: np.asarray(value) for key, value in entry.attrs.items()}])
-        except Exception:
-            found[name] = None
+        is_array = isinstance(entry, h5py.Dataset)
+        values = [entry[()], entry.shape, str(entry.dtype)] if is_array else None
+        found[name] = digest([values, {key: np.asarray(value) for key, value in entry.attrs.items()}])
+        for key in () if is_array else entry:
+            inner = f"{name}/{key}"
+            try:
+                visit(inner, entry[key])
+            except Exception:
+                found[inner] = None
 
     with h5py.File(path, "r") as file:
-        visit("/", file)
-        file.visititems(visit)
+        visit("", file)
     return found
 
 
