@@ -126,7 +126,7 @@ class _Counted(NamedTuple):
 
     def _step(self) -> str | None:
         """Return the step that the caller gives, or that a word in the names tells."""
-        told = self.unit if self.unit in (MONTH, DEKAD, WEEK) else None
+        told = "1day" if self.unit == DAY_OF_YEAR else self.unit if self.unit in (MONTH, DEKAD, WEEK) else None
         if told and self.steps.step and read_step(told) != read_step(self.steps.step):
             raise ValueError(f"{self.subject} numbered by {told}, but the step is {self.steps.step}: leave it out.")
         return told or self.steps.step

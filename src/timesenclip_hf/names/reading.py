@@ -222,6 +222,8 @@ def _slots(names: Mapping[int, _Name], noun: str) -> dict[int, str]:
     varying = [column for column in columns if len(set(map(int, column))) > 1] if len(columns) > 1 else columns
     if len(varying) != 1:
         raise ValueError(f"Any of several numbers could count the steps of the {noun} ({example}): {_WITH_ADVICE}")
+    if long := next((text for text in varying[0] if len(text) > 3), None):
+        raise ValueError(f"{long} in the {noun} ({example}) is no number of a step: {_WITH_ADVICE}")
     spelled = {name.reading._replace(numbers=()) for name in numbered.values()}
     first = {index: "" for index, name in names.items() if name.reading in spelled}
     return dict(zip(numbered, varying[0], strict=True)) | first

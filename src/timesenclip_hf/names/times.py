@@ -24,7 +24,7 @@ _YEAR = r"(?<!\d)(?P<year>(?:19|20)\d\d)"
 # A time of day behind a date, with what follows it of a fraction or zone.
 _CLOCK = r"(?:(?:T|[ _-])\d\d:?\d\d:?\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?(?!\d)|T\d\d:\d\d(?:Z|[+-]\d\d:?\d\d)?)?"
 _YEAR_FIRST = re.compile(_YEAR + r"(?P<gap>[-_./ ])(?P<month>\d{1,2})(?P=gap)(?P<day>\d{1,2})(?!\d)" + _CLOCK)
-_COMPACT = re.compile(_YEAR + r"(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:\d{6})?(?!\d)" + _CLOCK)
+_COMPACT = re.compile(_YEAR + r"(?P<month>0[1-9]|1[0-2])(?P<day>0[1-9]|[12]\d|3[01])(?:\d{4}|\d{6})?(?!\d)" + _CLOCK)
 _YEAR_LAST = re.compile(r"(?<![A-Za-z0-9])\d{1,2}(?P<gap>[-_./])\d{1,2}(?P=gap)(?:19|20)\d\d(?!\d)" + _CLOCK)
 _COMPACT_LAST = re.compile(r"(?<!\d)(?P<day>[0-3]\d)(?P<month>[01]\d)(?P<year>(?:19|20)\d\d)(?!\d)" + _CLOCK)
 _OF_YEAR = re.compile(_YEAR + r"[-_./ ]?(?P<number>[0-3]\d\d)(?:(?![A-Za-z0-9])|(?=T\d))" + _CLOCK)
@@ -43,6 +43,10 @@ _WORD = re.compile(
     r"(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+# Milliseconds since 1970, from 2001 on.
+_EPOCH = re.compile(r"(?<![A-Za-z0-9])1\d{12}(?![A-Za-z0-9])")
+# What R puts before a name that begins with a number.
+_PREFIX_OF_R = re.compile(r"^X(?=\d)")
 _LONE_YEAR = re.compile(r"(?<![A-Za-z0-9])(?P<year>(?:19|20)\d\d)(?![A-Za-z0-9])")
 
 
@@ -66,6 +70,9 @@ class TimeName(NamedTuple):
 
 def read_time(name: str) -> TimeName:
     """Read the time of a name: the most exact form that is there, and the first of several dates."""
+    name = _PREFIX_OF_R.sub("", name)
+    if match := _EPOCH.search(name):
+        return TimeName(_EPOCH.sub(" ", name), match[0])
     if re.search(r"(?:19|20)\d\d", name):
         for pattern, text_of in _DATES:
             if match := pattern.search(name):

@@ -104,3 +104,12 @@ def test_variables_are_named_together():
     cube = open_cube(named)
     assert str(cube["time"].values[0])[:10] == "2018-04-03"
     np.testing.assert_array_equal(cube["reflectance"].sel(band="B08")[0], dataset["B08"])
+
+
+def test_bands_that_are_only_counted_are_named_by_the_caller(tmp_path):
+    names = [f"b{number}" for number in range(1, 14)]
+    values = np.pad(VALUES[0], ((0, 3), (0, 0), (0, 0)))
+    path = write_raster(tmp_path / "S2_20180101.tif", values, names)
+    same(open_cube(path, bands=[*BANDS, "B01", "B09", "B10"]), VALUES[:1])
+    with pytest.raises(ValueError, match=r'only count the bands, .* such as bands="B01,B02'):
+        open_cube(path)

@@ -127,10 +127,10 @@ def _bands_of(
     labels = [str(label) for label in variable["band"].values] if "band" in variable.coords else []
     # rioxarray numbers the bands of a GeoTIFF and keeps their names here.
     names = variable.attrs.get("long_name")
-    if not have_bands(labels) and isinstance(names, (list, tuple)) and len(names) == count:
+    if not have_bands(labels, bands) and isinstance(names, (list, tuple)) and len(names) == count:
         labels = [str(label) for label in names]
     check_bands(bands, labels, source)
-    if not have_bands(labels):
+    if not have_bands(labels, bands):
         if bands is None and count > 1:
             raise ValueError(f'The {count} bands of {source} have no names: name them in order, bands="B02,B03,...".')
         if bands is not None and len(bands) != count:

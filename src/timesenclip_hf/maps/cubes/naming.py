@@ -52,15 +52,22 @@ class Label(NamedTuple):
         return Path(self.source).stem
 
 
-def have_bands(names: Sequence[str]) -> bool:
-    """Tell whether any of the names of a file is a band's."""
-    return any(part.band is not None for part in read_names(names, noun="bands", times_of="none").parts)
+def have_bands(names: Sequence[str], named: Sequence[str] | None) -> bool:
+    """Tell whether any of the names of a file is a band's; what could be several is none where the caller named it."""
+    try:
+        return any(part.band is not None for part in read_names(names, noun="bands", times_of="none").parts)
+    except ValueError:
+        if named is None:
+            raise
+        return False
 
 
 def check_bands(bands: Sequence[str] | None, names: Sequence[str], source: str) -> None:
     """Raise ValueError where the caller names bands that a file names itself, and names them otherwise."""
+    if bands is None or not have_bands(names, bands):
+        return
     named = [part.band for part in read_names(names, noun="bands", times_of="none").parts]
-    if bands is None or None in named or len(named) != len(bands) or len(set(named)) < len(named):
+    if None in named or len(named) != len(bands) or len(set(named)) < len(named):
         return
     if named != [part.band for part in read_names(list(bands), noun="bands", times_of="none").parts]:
         raise ValueError(

@@ -172,6 +172,11 @@ def bands_beside(names: Iterable[BandName]) -> dict[str, str]:
     names = list(names)
     words = set(chain.from_iterable(name.words for name in names))
     present = {name.band for name in names}
+    if present >= {"B01", "B09", "B10"} and "B8A" not in present:
+        raise ValueError(
+            "b1, b2, ... to b10 and beyond only count the bands, as the ninth of Sentinel-2 is B8A: name each, such as "
+            'bands="B01,B02,...".'
+        )
     bands: dict[str, str] = {}
     if "NIR" in present:
         bands["NIR"] = "B8A" if words & _FORCE else "B08"

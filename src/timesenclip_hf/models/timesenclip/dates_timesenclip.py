@@ -151,11 +151,11 @@ def _from_numbers(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
         raise ValueError(
             f"Dates such as {values.flat[0]:g} are a spreadsheet's count of days: format the column as YYYY-MM-DD."
         )
-    whole = values.astype(np.int64)
-    if (whole != values).any():
-        odd = values[whole != values].flat[0]
+    integers = values.astype(np.int64)
+    if (integers != values).any():
+        odd = values[integers != values].flat[0]
         raise ValueError(f"Dates must be ISO strings or dates, got numbers such as {odd}.")
-    unique, inverse = np.unique(whole, return_inverse=True)
+    unique, inverse = np.unique(integers, return_inverse=True)
     dates = [_parse(str(number)) for number in unique.tolist()]
     if None in dates:
         odd = unique[dates.index(None)]
