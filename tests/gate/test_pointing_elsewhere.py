@@ -23,16 +23,14 @@ def listening():
 
 @pytest.mark.parametrize("hostile", POINTING_ELSEWHERE, ids=lambda hostile: hostile.name)
 def test_a_file_that_points_elsewhere_is_refused_in_one_sentence(hostile: Hostile, tmp_path: Path, listening):
-    address, asked = listening
-    aim = aim_at(tmp_path, address)
+    aim = aim_at(tmp_path, listening.address)
     path = hostile.write(aim)
-    asked.clear()
     opened = Opened(tmp_path)
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
         read(hostile.road, path)
     sentence = str(caught.value)
     assert opened.names() == []
-    assert asked == []
+    assert listening.requests() == []
     assert "\n" not in sentence
     assert sentence.endswith(".")
     assert len(sentence) < 500
@@ -44,14 +42,14 @@ def test_the_witness_sees_a_file_that_is_opened_and_an_address_that_is_asked(tmp
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
-    with listener() as (address, asked):
-        aim = aim_at(tmp_path, address)
+    with listener() as listening:
+        aim = aim_at(tmp_path, listening.address)
         opened = Opened(tmp_path)
         aim.secret.read_bytes()
         with pytest.raises(HTTPError):
-            urlopen(f"{address}/x")
+            urlopen(f"{listening.address}/x")
         assert opened.names() == ["secret.txt"]
-        assert asked == ["GET /x"]
+        assert listening.requests() == ["GET /x HTTP/1.1"]
         opened.close()
 
 

@@ -3,10 +3,10 @@
 import ctypes
 import os
 import struct
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,30 +14,46 @@ from typing import Any
 IN_OPEN, IN_ISDIR, IN_NONBLOCK = 0x20, 0x40000000, 0o4000
 
 
+# Runs in a process of its own: whoever holds this one's lock while it asks would wait for an answer for ever.
+_LISTEN = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    connection, _ = server.accept()
+    print(connection.recv(4096).split(b"\\r\\n")[0].decode(), flush=True)
+    connection.sendall(b"HTTP/1.1 404 Not Found\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n")
+    connection.close()
+"""
+
+
+class Listener:
+    """Listen on loopback, at an `address`, and answer that nothing is there."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", _LISTEN], stdout=subprocess.PIPE)
+        self.output = self.process.stdout
+        self.address = f"http://127.0.0.1:{int(self.output.readline())}"
+        os.set_blocking(self.output.fileno(), False)
+
+    def requests(self) -> list[str]:
+        """List what was asked for since the last call."""
+        return (self.output.read() or b"").decode().splitlines()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.process.kill()
+        self.process.communicate()
+
+
 @contextmanager
-def listener() -> Iterator[tuple[str, list[str]]]:
-    """Listen on loopback; yield the address, and the list of what is asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(f"{self.command} {self.path}")
-            self.send_response(404)
-            self.end_headers()
-
-        do_HEAD = do_POST = do_GET
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
+def listener() -> Iterator[Listener]:
+    """Listen for as long as the block runs."""
+    listening = Listener()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield listening
     finally:
-        server.shutdown()
-        server.server_close()
+        listening.close()
 
 
 class Opened:
