@@ -140,7 +140,7 @@ def write_inputs(folder: Path) -> None:
 def words_of(command: str, inputs: Path) -> list[str]:
     """Return the module and the arguments of a command on those inputs, but for its outputs."""
     evaluated = ["--dataset", str(inputs / "paired"), "--split", "train", "--task", "land_cover", "--composites", "12"]
-    arguments = {
+    arguments: dict[str, list[str | Path]] = {
         f"{TIMESENCLIP} classify": [inputs / "table.npz", "--labels", LABELS],
         f"{TIMESENCLIP} map": [inputs / "cube.nc", "--labels", LABELS, "--chunk", "16"],
         f"{TIMESENCLIP} import sen4map": [inputs / "points.h5"],

@@ -179,7 +179,7 @@ def _words(command: str, inputs: Path, named: dict[str, Path]) -> list[str]:
     fresh = {option: Path(tempfile.mkdtemp(dir=inputs)) / f"new{suffix}" for option in needed}
     outputs = [
         word
-        for option, path in {**fresh, **named}.items()
+        for option, path in (fresh | named).items()
         for word in ((option, str(path)) if option.startswith("--") else (str(path),))
     ]
     return [*words_of(command, inputs), *outputs]

@@ -143,7 +143,7 @@ def read_upstream_encoder(
     file = read_upstream(checkpoint)
     prefix, encoder, left_out = _find_encoder(file.weights, file.name)
     _check_keys(encoder, prefix, file.name)
-    heads, notes = num_attention_heads, ()
+    heads, notes = num_attention_heads, tuple[str, ...]()
     if heads is None:
         heads, notes = _heads_of(file.settings)
     config = _infer_config(encoder, num_bands, heads)
