@@ -27,10 +27,11 @@ from timesenclip_hf.simulator import simulate
 from training.real_sets import real_data_folder
 
 POINTS, SEED = 8000, 0
+# Folder, first date and step of the composites, as its README says.
 REAL_TABLES = {
-    "France 2023": "worldcereal_france_2023_dekad",
-    "East Africa 2017": "worldcereal_eastafrica_2017_monthly",
-    "LUCAS 2018": "worldcereal_lucas2018_25",
+    "France 2023": ("worldcereal_france_2023_dekad", "2022-09-01", np.timedelta64(10, "D")),
+    "East Africa 2017": ("worldcereal_eastafrica_2017_monthly", "2016-12", np.timedelta64(1, "M")),
+    "LUCAS 2018": ("worldcereal_lucas2018_25", "2017-08", np.timedelta64(1, "M")),
 }
 
 
@@ -75,17 +76,25 @@ def complete(series: np.ndarray, units: str, hidden: np.ndarray | None = None) -
 
 def real_observations(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Read the clear observations of the real sets that have the red edge, (observation, band)."""
-    for name, place in REAL_TABLES.items():
-        if (folder / place).is_dir():
-            with np.load(folder / place / "series.npz", allow_pickle=False) as archive:
-                yield name, complete(archive["X"], "dn")
+    for name, series, reading in real_pixels(folder):
+        yield name, complete(series, "dn", None if reading.scl is None else np.isin(reading.scl, MASKED_SCL))
+
+
+def real_pixels(folder: Path) -> Iterator[tuple[str, np.ndarray, SeriesOptions]]:
+    """Read the series (pixel, time, band) of the real sets that have the red edge, with how they are read."""
+    for name, (table, start, step) in REAL_TABLES.items():
+        if (folder / table).is_dir():
+            with np.load(folder / table / "series.npz", allow_pickle=False) as archive:
+                series = archive["X"]
+            dates = (np.datetime64(start) + np.arange(series.shape[1]) * step).astype("datetime64[D]")
+            yield name, series, SeriesOptions(dates=dates, units="dn", offset=0)
     files = sorted((folder / "worldcereal_flanders_2018" / "raw_nc").glob("S2_L2A_*.nc"))
     if files:
         cube = open_cube(files)
         series, classes = cube["reflectance"].values, cube["scl"].values
         pixels = series.reshape(*series.shape[:2], -1).transpose(2, 0, 1)
-        hidden = np.isin(classes.reshape(len(classes), -1).T, MASKED_SCL)
-        yield "Flanders 2018", complete(pixels, "dn", hidden)
+        scl = classes.reshape(len(classes), -1).T
+        yield "Flanders 2018", pixels, SeriesOptions(dates=cube["time"].values, scl=scl, units="dn", nodata=0, offset=0)
 
 
 if __name__ == "__main__":
