@@ -79,16 +79,19 @@ def stacked(cube: xr.Dataset, names: Sequence[str] = BANDS) -> xr.DataArray:
     return array.transpose("time", "band", "y", "x").assign_attrs(nodata=0)
 
 
+def each_band(cube: xr.Dataset, change: Callable[[xr.DataArray], xr.DataArray]) -> xr.Dataset:
+    """Change every band, and its attributes, which `Dataset.map` would put back."""
+    return cube.assign({name: change(band) for name, band in cube.data_vars.items() if band.ndim})
+
+
 def numbers(cube: xr.Dataset, kind: Any, nodata: float, scale: float = 1.0, shift: float = 0.0) -> xr.Dataset:
     """Store the values as `(number + shift) * scale` of another type, with another value for no data."""
 
     def convert(band: xr.DataArray) -> xr.DataArray:
-        if not band.ndim:
-            return band
         values = np.where(band.values == 0, nodata, (band.values.astype(np.float64) + shift) * scale).astype(kind)
         return band.copy(data=values).assign_attrs(nodata=nodata)
 
-    return cube.map(convert)
+    return each_band(cube, convert)
 
 
 def degrees(cube: xr.Dataset) -> xr.Dataset:
@@ -123,7 +126,7 @@ def _two_grids(folder: Path, cube: xr.Dataset) -> list[Path]:
         "coarse": coarse.map(lambda band: band.astype(np.uint16)).rio.write_crs(CRS),
     }
     for name, part in parts.items():
-        part.map(lambda band: band.assign_attrs(nodata=0)).to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
+        each_band(part, lambda band: band.assign_attrs(nodata=0)).to_netcdf(folder / f"{name}.nc", engine="h5netcdf")
     return [folder / f"{name}.nc" for name in parts]
 
 
@@ -137,7 +140,7 @@ def _zarr(**options: Any) -> Callable[..., Path]:
 
 def _packed(folder: Path, cube: xr.Dataset) -> Path:
     """Encode reflectance as CF does: numbers with `scale_factor` and `add_offset`."""
-    decoded = numbers(cube, np.float64, np.nan, 1e-4).map(lambda band: band.drop_attrs() if band.ndim else band)
+    decoded = each_band(numbers(cube, np.float64, np.nan, 1e-4), lambda band: band.drop_attrs())
     packing = {"dtype": "uint16", "scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0}
     decoded.to_netcdf(folder / "cube.nc", engine="h5netcdf", encoding={band: dict(packing) for band in BANDS})
     return folder / "cube.nc"
@@ -153,7 +156,7 @@ def _xee(cube: xr.Dataset) -> xr.Dataset:
     """Order axes as xee does: time, longitude, latitude ascending; fractions with NaN, the CRS in an attribute."""
     made = renamed(degrees(numbers(cube, np.float32, np.nan)), EARTH_ENGINE).rename(x="lon", y="lat")
     made = made.isel(lat=slice(None, None, -1)).transpose("time", "lon", "lat").drop_vars("spatial_ref")
-    return made.map(lambda band: band.drop_attrs()).assign_attrs(crs="EPSG:4326")
+    return each_band(made, lambda band: band.drop_attrs()).assign_attrs(crs="EPSG:4326")
 
 
 def _stackstac(folder: Path, cube: xr.Dataset) -> xr.DataArray:
@@ -165,13 +168,13 @@ def _stackstac(folder: Path, cube: xr.Dataset) -> xr.DataArray:
 def _odc(folder: Path, cube: xr.Dataset) -> xr.Dataset:
     made = renamed(cube, EARTH_SEARCH).chunk({"time": 1, "y": 5, "x": 7})
     made = made.rio.write_transform().rename(spatial_ref="spatial_ref")
-    return made.map(lambda band: band.assign_attrs(units="1", grid_mapping="spatial_ref") if band.ndim else band)
+    return each_band(made, lambda band: band.assign_attrs(units="1", grid_mapping="spatial_ref"))
 
 
 def _scaled_by_hand(folder: Path, cube: xr.Dataset) -> xr.Dataset:
     """Divide the numbers and keep the attributes, which still name the scale."""
     made = numbers(cube, np.float32, np.nan, 1e-4)
-    return made.map(lambda band: band.assign_attrs(scale_factor=1e-4) if band.ndim else band)
+    return each_band(made, lambda band: band.assign_attrs(scale_factor=1e-4))
 
 
 def _digital_earth(folder: Path, cube: xr.Dataset) -> xr.Dataset:
