@@ -121,15 +121,8 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
     if month is not None and months is None:
         return _dated(text_cells(frame, month), month, empty, name)
     if year is not None and (month is not None or doy is not None):
-        parts = [column for column in (year, month, day if month else None, None if month else doy) if column]
-        numbers: dict[str, Any] = {column: months if column == month else number_cells(frame, column) for column in parts}
-        known = ~np.any([np.isnan(column) for column in numbers.values()], axis=0)
-        _check_known(known | empty, parts, name)
-        of = {column: cells[known] for column, cells in numbers.items()}
-        by_month = () if month is None else (of[month], of.get(str(day)))
-        dates = np.full(len(frame), np.datetime64("NaT", "D"))
-        dates[known] = combine_dates(of[year], *by_month, days_of_year=None if month else of[str(doy)])
-        return TableTimes("dates", _filled(dates), tuple(parts), [f"The dates are from {', '.join(parts)}."])
+        parts = {"year": year, "doy": doy} if month is None else {"year": year, "month": month, "day": day}
+        return _combined(frame, {part: column for part, column in parts.items() if column}, months, empty)
     if month is not None and months is not None:
         _check_known(~np.isnan(months) | empty, [month], name)
         notes = [f"The column {month} gives months of one year, 1 is January."]
@@ -213,6 +206,20 @@ def _dated(texts: Sequence[str | None], column: str, empty: np.ndarray, name: st
         raise ValueError(f"The column {column!r} of {name}: {error}") from None
     dates[known] = read.times.astype("datetime64[D]")[codes[known]]
     return TableTimes("dates", _filled(dates), (column,), read.notes)
+
+
+def _combined(frame: Any, columns: Mapping[str, str], months: np.ndarray | None, empty: np.ndarray) -> TableTimes:
+    """Make dates of columns for the year and the month, day or day of the year."""
+    numbers: dict[str, Any] = {
+        part: months if part == "month" else number_cells(frame, column) for part, column in columns.items()
+    }
+    known = ~np.any([np.isnan(cells) for cells in numbers.values()], axis=0)
+    _check_known(known | empty, list(columns.values()), name_of(frame))
+    of = {part: cells[known] for part, cells in numbers.items()}
+    dates = np.full(len(frame), np.datetime64("NaT", "D"))
+    dates[known] = combine_dates(of["year"], of.get("month"), of.get("day"), days_of_year=of.get("doy"))
+    used = tuple(columns.values())
+    return TableTimes("dates", _filled(dates), used, [f"The dates are from {', '.join(used)}."])
 
 
 def _filled(dates: np.ndarray) -> np.ndarray:
