@@ -48,7 +48,7 @@ def test_the_embedded_default_writes_the_defaults_out_but_for_the_size_of_its_to
     settings = config_of("embedded_default")
     differing = {name for name, value in settings.items() if value != defaults[name]}
     sizes = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "dropout"}
-    assert differing == sizes | {"results_file"}
+    assert differing == sizes | {"results_file", "overwrite"}
 
 
 def test_the_paper_recipe_has_the_numbers_of_the_paper():
