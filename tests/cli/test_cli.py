@@ -11,6 +11,7 @@ import rasterio
 from typer.testing import CliRunner
 
 from tests.support.small_cubes import grid, small_cube, write_raster
+from tests.support.wide_layouts import wide_layouts
 from timesenclip_hf.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,25 @@ def test_classify_prints_a_summary_and_writes_every_score(tmp_path, table, tiny_
     seen = frame.drop(index=3)
     assert (seen[["maize", "woodland", "water"]].idxmax(axis=1) == seen["label"]).all()
     np.testing.assert_allclose(seen[["maize", "woodland", "water"]].sum(axis=1), 1, atol=2e-4)
+
+
+def test_classify_dates_numbered_steps_by_start_and_step(tmp_path, tiny_checkpoint):
+    layouts = {
+        layout.name: layout for layout in wide_layouts(np.random.default_rng(0).integers(150, 4000, (4, 12, 10)))
+    }
+    scores = []
+    for name in ("documented months", "Earth Engine, toBands of a list", "dekads"):
+        layout = layouts[name]
+        table, output = tmp_path / "table.csv", tmp_path / f"{name}.csv"
+        layout.make().to_csv(table, index=False)
+        call = ("classify", table, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+        if layout.options:
+            assert "such as --start 2018-01-01 --step" in run(*call).stderr
+        result = run(*call, *(word for key, value in layout.options.items() for word in (f"--{key}", value)))
+        assert result.exit_code == 0, result.output
+        scores.append(pd.read_csv(output))
+    for other in scores[1:]:
+        pd.testing.assert_frame_equal(other, scores[0])
 
 
 def test_classify_reads_a_season_six_bands_and_whole_per_cent_where_it_is_told_to(tmp_path, tiny_checkpoint):

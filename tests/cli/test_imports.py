@@ -11,6 +11,7 @@ from tests.support.sen4map_files import write_derived
 from tests.support.small_cubes import CRS, grid, write_raster
 from timesenclip_hf.cli import app
 from timesenclip_hf.data.splits import read_manifest
+from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 COMMANDS = ("sen4map", "lucas", "join", "table", "cube", "patches", "eurosat", "bigearthnet")
 
@@ -47,6 +48,27 @@ def test_a_cube_is_imported_under_a_raster_of_labels(tmp_path, cube):
     options = ["--labels", reference, "--codes", "maize=7;water=9", "--per-label", 4]
     dataset = imported(run("cube", cube, "--output", tmp_path / "out", *options), tmp_path / "out")
     assert sorted(dataset["label"]) == [0] * 4 + [1] * 4
+
+
+def test_tables_and_cubes_of_numbered_steps_are_imported_as_the_months_that_they_are(tmp_path):
+    values = np.random.default_rng(0).integers(150, 4000, (12, 10, 2, 2), dtype=np.int16)
+    points = pd.DataFrame({"id": ["a"], "longitude": [3.00005], "latitude": [50.5519]})
+    points.to_csv(tmp_path / "points.csv", index=False)
+    series = []
+    for name_of in (lambda band, month: f"{band}_{month + 1:02d}", lambda band, month: f"{month}_{band}"):
+        names = [name_of(band, month) for month in range(12) for band in BANDS]
+        frame = pd.DataFrame([values[:, :, 0, 0].ravel()], columns=names).assign(id="a")
+        frame.to_csv(tmp_path / "table.csv", index=False)
+        raster = write_raster(tmp_path / "cube.tif", values.reshape(120, 2, 2), names)
+        dated = [] if "B02_01" in names else ["--start", "2018-01", "--step", "month"]
+        for kind, call in {
+            "table": [tmp_path / "table.csv"],
+            "cube": [raster, "--points", tmp_path / "points.csv"],
+        }.items():
+            folder = tmp_path / f"{kind}_{len(dated)}"
+            series.append(imported(run(kind, *call, "--output", folder, *dated), folder)["series"][0])
+    assert series[0] == series[2]
+    assert series[1] == series[3]
 
 
 def test_pictures_of_eurosat_of_bigearthnet_and_around_points_of_a_cube_are_imported(tmp_path, cube):
