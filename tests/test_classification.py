@@ -4,6 +4,7 @@ from transformers import pipeline
 
 from timesenclip_hf import classification
 from timesenclip_hf.classification import PixelClassifier
+from timesenclip_hf.models.timesenclip import pipeline_timesenclip
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
 LABELS = ["maize", "woodland", "water"]
@@ -55,7 +56,8 @@ def test_a_list_is_classified_alike_in_parts_of_any_size(classifier, series, mon
     items[3] = {"series": np.full((12, 10), np.nan)}
     complete = classifier.probabilities_of_items(items)
     assert complete.shape == (9, 3)
-    monkeypatch.setattr(classification, "JUDGED_TOGETHER", together)
+    for module in (classification, pipeline_timesenclip):
+        monkeypatch.setattr(module, "JUDGED_TOGETHER", together)
     np.testing.assert_allclose(classifier.probabilities_of_items(items), complete, atol=1e-6)
     assert classifier.probabilities_of_items([]).shape == (0, 3)
 

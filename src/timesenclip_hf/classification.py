@@ -14,14 +14,16 @@ from .files import first_line
 from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
-from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
+from .models.timesenclip.pipeline_timesenclip import (
+    JUDGED_TOGETHER,
+    TASK,
+    ZeroShotPixelClassificationPipeline,
+    settle_unit,
+)
 from .models.timesenclip.windows_timesenclip import share_window
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 from .runtimes.exported import load_tower
 from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
-
-# Series that are judged together, 0.4 GB of 150 acquisitions each; of more, so many from everywhere tell the unit.
-JUDGED_TOGETHER, SAMPLE_SIZE = 65_536, 2048
 
 
 class Embedded(NamedTuple):
@@ -153,14 +155,13 @@ class PixelClassifier(PixelEncoder):
         """
         extractor = self.processor.feature_extractor
         items, reading = share_window(extractor, items, reading or SeriesOptions())
-        if len(items) > JUDGED_TOGETHER and reading.units == "auto":
-            # A part may be all water, or all cloud: the unit is that of series from everywhere.
-            sample = [items[index] for index in np.linspace(0, len(items) - 1, SAMPLE_SIZE).astype(int).tolist()]
-            reading = replace(reading, units=extractor.settle(sample, reading)[0].units)
+        settled = settle_unit(extractor, items, vars(reading))
+        judge, reading = settled.pop("judge", True), replace(reading, **settled)
         parts = [np.empty((0, len(self.labels)), dtype=np.float32)]
         with tqdm(total=len(items), unit=" series", disable=not progress) as bar:
             for start in range(0, len(items), JUDGED_TOGETHER):
-                embeds, observed, _ = self.embed(list(items[start : start + JUDGED_TOGETHER]), reading, first=start)
+                part = list(items[start : start + JUDGED_TOGETHER])
+                embeds, observed, _ = self.embed(part, reading, judge=judge, first=start)
                 parts.append(class_probabilities(embeds, observed, self.class_embeds, self.score_scale))
                 bar.update(len(parts[-1]))
         return np.concatenate(parts)

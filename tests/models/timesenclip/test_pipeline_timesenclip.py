@@ -9,6 +9,7 @@ from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
+from timesenclip_hf.models.timesenclip import pipeline_timesenclip
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 
 LABELS = ["maize", "grassland", "buildings"]
@@ -161,6 +162,18 @@ def test_one_series_without_an_observation_is_counted_and_stops_no_other(classif
     assert np.isnan(empty["score"])
     assert same(results[:1] + results[2:], expected[:1] + expected[2:])
     assert f"1 of {len(bad)} series have no clear observation, number 1 counted from 0" in caplog.text
+
+
+@pytest.mark.parametrize("together", [2, 3, 100])
+def test_no_result_depends_on_how_many_series_are_read_together(classify, series, monkeypatch, together):
+    mixed = [{"series": values} for values in series * 10_000]
+    # Too little of a list to be another unit, and most of a batch of two.
+    mixed[2:4] = [{"series": np.full((12, 10), 27_000.0)}, {"series": np.full((12, 10), 28_000.0)}]
+    whole = classify(mixed, LABELS)
+    assert [result[0]["label"] for result in whole][2:4] == [None, None]
+    monkeypatch.setattr(pipeline_timesenclip, "JUDGED_TOGETHER", together)
+    assert same(classify(mixed, LABELS, batch_size=2)[:2], whole[:2])
+    assert same(classify(mixed, LABELS, batch_size=2)[4:], whole[4:])
 
 
 def test_a_series_without_an_observation_is_refused_alone_or_where_asked(classify, series):

@@ -18,6 +18,8 @@ from .zero_shot_timesenclip import CandidateLabels, embed_labels, score
 logger = logging.get_logger(__name__)
 
 TASK = "zero-shot-pixel-classification"
+# Series that are judged together, 0.1 GB of 150 acquisitions each; of more, so many from everywhere tell the unit.
+JUDGED_TOGETHER, SAMPLE_SIZE = 16_384, 2048
 _FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "allow_empty")
 
 
@@ -33,7 +35,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
     [{'score': 0.97, 'label': 'maize'}, ...]
     ```
 
-    Series are read and encoded a chunk at a time; the text tower runs once for each set of labels and templates.
+    What the numbers of a list, an array or a dataset mean is judged on all series together, or on a sample of very
+    many; a stream is judged a batch at a time. The text tower runs once for each set of labels and templates.
     """
 
     _load_processor = True
@@ -90,15 +93,19 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             _count_empty([outputs["observed"]])
             results = self.postprocess(outputs, **postprocess_params)
             return results[0] if is_single else results
-        chunks = _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
         if isinstance(inputs, Sized):
-            parts = [self._embed(chunk, *options) for chunk in chunks]
+            preprocess_params |= settle_unit(self.processor.feature_extractor, inputs, preprocess_params)
+            parts = []
+            for number, chunk in enumerate(_chunks(inputs, JUDGED_TOGETHER)):
+                preprocess_params["first"] = number * JUDGED_TOGETHER
+                parts.append(self._embed(chunk, *options))
             _count_empty([outputs["observed"] for outputs in parts])
             names = ("series_embeds", "observed")
             together = {name: torch.cat([outputs[name] for outputs in parts]) for name in names if parts}
             return self.postprocess(together, **postprocess_params) if parts else []
         if postprocess_params.get("centring", "none") != "none":
             raise ValueError("`centring` compares all series with each other: give a list or an array, not a stream.")
+        chunks = _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
         return self._stream(chunks, options, postprocess_params)
 
     def _stream(self, chunks: Iterator[list[Any]], options: Any, postprocess_params: Any) -> Iterator[Any]:
@@ -192,6 +199,27 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if type(self.model)._auto_class is not None:
             custom_object_save(self, save_directory)  # came as remote code, and leaves as such
         self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def settle_unit(extractor: Any, items: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell the unit of very many series by a sample, as a part of them may be all water, or all cloud.
+
+    Args:
+        extractor: that reads the series.
+        items: of a known number, each an array or a dictionary.
+        settings: that the extractor is called with.
+
+    Returns:
+        What to call it with besides for any part of the series; nothing where it judges all of them together.
+    """
+    if len(items) <= JUDGED_TOGETHER or settings.get("units") not in (None, "auto"):
+        return {}
+    sample = [items[index] for index in np.linspace(0, len(items) - 1, SAMPLE_SIZE).astype(int).tolist()]
+    sample = [item if isinstance(item, Mapping) else {"series": item} for item in sample]
+    options, notes = extractor.settle(sample, **{name: settings[name] for name in SERIES_OPTIONS if name in settings})
+    for note in notes:
+        logger.warning_once(note)
+    return {"units": options.units, "judge": options.units == "auto"}
 
 
 def _count_empty(observed: Sequence[torch.Tensor]) -> None:
