@@ -20,8 +20,8 @@ from .models.timesenclip.pipeline_timesenclip import (
     ZeroShotPixelClassificationPipeline,
     settle_unit,
 )
-from .models.timesenclip.windows_timesenclip import share_window
 from .models.timesenclip.zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
+from .models.windows import share_window
 from .runtimes.exported import load_tower
 from .runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 

@@ -77,7 +77,8 @@ def offsets(ledger: Ledger) -> None:
             settled, notes = EXTRACTOR.settle(raised, reading)
             checked += 1
             named += any(note.startswith(f"The values of {dates[index]} ") for note in notes)
-            right += settled.offset[index] == 1000 and np.count_nonzero(settled.offset) == 1
+            taken = np.asarray(settled.offset)
+            right += bool(taken[index] == 1000 and np.count_nonzero(taken) == 1)
     ledger.add("offsets: correct dates of the sets that are said to be wrong", len(false), "==", 0, "; ".join(false))
     note = f"{named} of {checked} dates were named, {right} read with the right offset and no other changed"
     ledger.add("offsets: share of dates with the wrong flag that are read right", right / checked, ">=", 0.8, note)

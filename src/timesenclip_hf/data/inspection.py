@@ -11,7 +11,7 @@ from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, asked_
 from ..models.timesenclip.dates_timesenclip import parse_dates
 from ..models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ..models.timesenclip.options_timesenclip import SeriesOptions, take_steps
-from ..models.timesenclip.windows_timesenclip import share_window
+from ..models.windows import share_window
 from .sources.frames import SUFFIXES
 from .sources.tables import SeriesTable, read_table
 

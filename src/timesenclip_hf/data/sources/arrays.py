@@ -16,7 +16,7 @@ from ...models.timesenclip.dates_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from ...models.timesenclip.options_timesenclip import SERIES_OPTIONS, SeriesOptions, complete_options, take_steps
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE, PLAUSIBLE_REFLECTANCE
-from ...models.timesenclip.windows_timesenclip import windows_of
+from ...models.windows import windows_of
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, import_parts
 from ..schema import (

@@ -3,7 +3,7 @@ import pytest
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
-from timesenclip_hf.models.timesenclip.windows_timesenclip import share_window, windows_of
+from timesenclip_hf.models.windows import share_window, windows_of
 
 READER = TimeSenCLIPFeatureExtractor()
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from transformers.utils import logging
 
-from .compositing_timesenclip import (
+from .timesenclip.compositing_timesenclip import (
     ALL_SEASONS,
     MONTHS_PER_YEAR,
     asked_window,
@@ -17,9 +17,9 @@ from .compositing_timesenclip import (
     month_of,
     year_of,
 )
-from .dates_timesenclip import parse_dates
-from .feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from .options_timesenclip import SeriesOptions
+from .timesenclip.dates_timesenclip import parse_dates
+from .timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from .timesenclip.options_timesenclip import SeriesOptions
 
 logger = logging.get_logger(__name__)
 
