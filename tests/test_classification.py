@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from transformers import pipeline
@@ -83,3 +86,21 @@ def test_series_of_a_list_share_a_year_so_that_they_can_be_compared(classifier, 
 def test_bad_labels_are_refused_before_the_checkpoint_is_read():
     with pytest.raises(ValueError, match="'maize' is given twice"):
         PixelClassifier("maize,maize", "no/such-checkpoint")
+
+
+def test_code_beside_a_checkpoint_is_never_run(tmp_path):
+    classes = {"AutoConfig": "evil.Config", "AutoModel": "evil.Model"}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "of_somebody", "auto_map": classes}))
+    (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ValueError, match=r"^The checkpoint .* cannot be used: .*\.$"):
+        classification.load_pipeline(tmp_path, None)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_damaged_checkpoint_is_told_in_one_sentence(tmp_path, tiny_checkpoint):
+    shutil.copytree(tiny_checkpoint, tmp_path / "model")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["pixel_config"]["num_attention_heads"] = True
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"^The checkpoint .* cannot be used: [^\n]*num_attention_heads[^\n]*\.$"):
+        classification.load_pipeline(tmp_path / "model", None)

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from markupsafe import Markup
+
 from .files import first_line
 
-# Control characters but for tab and line ends, separators of lines, marks that turn the direction of what follows
-# (Unicode Standard Annex 9), halves of surrogate pairs, and what XML has no place for.
+# Control characters but for tab and line ends, separators of lines, marks that turn the order of what follows
+# (Unicode Standard Annex 9; those that languages are written with stay), halves of surrogate pairs, and what has no
+# place in XML.
 ACTING = re.compile(
-    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 # What spreadsheets take for a formula where a cell begins with it (OWASP, "CSV Injection"), quoted already or not.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -29,6 +32,11 @@ NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 def printable(text: object) -> str:
     r"""Write what would act on a terminal or turn a line as an escape that is seen, such as "\x1b"; the rest stays."""
     return ACTING.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), str(text))
+
+
+def on_a_page(value: Any) -> Any:
+    """Write a value that Jinja puts into a page as [`printable`]; what is markup already, or no text, stays."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def on_one_line(text: object) -> str:

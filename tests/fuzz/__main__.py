@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-from .seeds import SEEDS
+from .seeds import READERS
 from .verdicts import CRASH, FAULTS, HANG, Verdict, from_line
 
 # Seconds for a case; the first of a process waits for imports and for the intact files, too.
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, help="as many cases over all readers; 2000 where no time is named")
     parser.add_argument("--seconds", type=float, help="for so long")
     parser.add_argument("--first", type=int, default=0, help="number of the first case of each reader")
-    parser.add_argument("--readers", nargs="+", choices=sorted(SEEDS), default=list(SEEDS), help="these only")
+    parser.add_argument("--readers", nargs="+", choices=sorted(READERS), default=list(READERS), help="these only")
     options = parser.parse_args()
     cases = 2000 if options.cases is None and options.seconds is None else options.cases
     counts: Counter[tuple[str, str]] = Counter()

@@ -200,6 +200,10 @@ SEEDS: dict[str, Callable[[Path], Path]] = {
 }
 
 
+# The seeds, which `judging` damages, and what `hostile` damages.
+READERS = (*SEEDS, "pointing_elsewhere")
+
+
 def write_seed(name: str, folder: Path) -> Path:
     """Write the intact file of a reader into an empty folder and return its path."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -24,6 +24,15 @@ def test_damaged_files_are_read_right_or_refused_in_one_sentence(reader, tmp_pat
     assert [verdict for verdict in map(judge.judge, CASES) if verdict.outcome in FAULTS] == []
 
 
+def test_damaged_files_that_point_elsewhere_lead_nowhere(tmp_path):
+    pytest.importorskip("zarr", reason="needs the extra map")
+    from tests.fuzz.hostile import HostileJudge
+
+    judge = HostileJudge(tmp_path / "hostile")
+    assert [verdict for verdict in map(judge.judge, range(0, 97, 12)) if verdict.outcome in FAULTS] == []
+    judge.listener.close()
+
+
 def test_the_same_number_makes_the_same_damage(tmp_path):
     judge = Judge("labels", tmp_path)
     contents = [judge.damaged(case).read_bytes() for case in (0, 1, 0)]

@@ -17,15 +17,17 @@ def main() -> None:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)  # GDAL and HDF5 tell all they meet
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    from . import hostile
     from .judging import Judge
 
-    judges: dict[str, Judge] = {}
+    judges: dict[str, Judge | hostile.HostileJudge] = {}
     with tempfile.TemporaryDirectory() as name:
         print("ready", file=answers, flush=True)
         for line in sys.stdin:
             reader, case = line.split()
             if reader not in judges:
-                judges[reader] = Judge(reader, Path(name) / reader)
+                folder = Path(name) / reader
+                judges[reader] = hostile.HostileJudge(folder) if reader == hostile.NAME else Judge(reader, folder)
             print(judges[reader].judge(int(case)).line(), file=answers, flush=True)
 
 

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from hub.vetting import check_file, find_objection
 from tests.fuzz.__main__ import fuzz as fuzz_readers
-from tests.fuzz.seeds import SEEDS
+from tests.fuzz.seeds import READERS
 from tests.fuzz.verdicts import CRASH, HANG, RIGHT, SILENT, TRACEBACK, VALUES
 from tests.support.nasty_words import ACTING, FORMULAS, NASTY
 from tests.support.small_maps import make_map
@@ -166,7 +166,7 @@ def fuzz(ledger: Ledger) -> None:
     """Damage files for every reader and count what comes of it."""
     counts: Counter[str] = Counter()
     faults: dict[str, list[str]] = {}
-    readers = list(SEEDS)
+    readers = list(READERS)
     for verdict in fuzz_readers(readers, FIRST, CASES, None):
         counts[verdict.outcome] += 1
         faults.setdefault(verdict.outcome, []).append(f"{verdict.reader} {verdict.case}")

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..maps.files.legend import NO_CLASS, class_colours
 from ..search import Hit
+from ..words import on_a_page
 from .cube_map import MapAnswer
 from .pictures import NO_CLASS_COLOUR, index_values, series_chart
 from .series_answer import SeriesAnswer
@@ -21,7 +22,12 @@ PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
 LARGEST_PHOTO = 2**20
 _FOLDER = FileSystemLoader(Path(__file__).with_name("templates"))
 TEMPLATES = Environment(
-    loader=_FOLDER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    loader=_FOLDER,
+    autoescape=True,
+    finalize=on_a_page,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 

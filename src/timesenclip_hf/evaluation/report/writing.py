@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from ...files import whole_files, write_json
 from ...outputs import check_file, check_run_folder
-from ...words import in_markdown
+from ...words import in_markdown, on_a_page
 from . import pictures, reading, tables
 from .pictures import EvaluatedSamples, Picture
 from .reading import ResultEntry, complete_runs, drawn_entries, slug
@@ -127,6 +127,7 @@ def _environment() -> Environment:
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=on_a_page,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,

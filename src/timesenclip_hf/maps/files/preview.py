@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from ...words import on_a_page
 from .geotiff import SCORES
 from .legend import NO_CLASS, as_text, facts_of, legend_of
 from .pictures import palette_of, share_of, thinned, title_of
@@ -30,7 +31,9 @@ def write_html(maps: Mapping[str, xr.Dataset], path: Path) -> None:
         ValueError: a map does not name its classes.
     """
     source = Path(__file__).with_name("preview.html").read_text(encoding="utf-8")
-    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates = Environment(
+        autoescape=True, finalize=on_a_page, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     sections = [_section(name, thinned(mapped)) for name, mapped in maps.items()]
     page = templates.from_string(source).render(title=title_of(next(iter(maps.values()))), sections=sections)
     path.write_text(page + "\n", encoding="utf-8")
