@@ -75,10 +75,9 @@ def find_items(source: str, query: StacQuery) -> tuple[list[pystac.Item], Path |
         ConnectionError: the API does not answer.
         ValueError: the file is no STAC, an API is not told a box and dates, or nothing is found.
     """
-    if source.startswith(("http://", "https://")):
-        items, base = _search(source, query), source
-    else:
-        items, base = _read(Path(source)), Path(source).absolute().parent
+    is_api = source.startswith(("http://", "https://"))
+    items = _search(source, query) if is_api else _read(Path(source))
+    base = source if is_api else Path(source).absolute().parent
     # What an API has found is tested again: not every API filters by all that it is asked.
     chosen = [item for item in items if query.accepts(item)]
     if not chosen:
