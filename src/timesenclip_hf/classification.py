@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -65,14 +65,15 @@ class PixelEncoder:
         return float(self.model.score_scale.detach().float().cpu())
 
     def embed(
-        self, series: Any, reading: SeriesOptions | None = None, *, judge: bool = True, first: int = 0
+        self, series: Any, reading: SeriesOptions | None = None, *, judge: bool | Literal["part"] = True, first: int = 0
     ) -> Embedded:
         """Embed series that fit in memory together.
 
         Args:
             series: an array (series, time, band[, height, width]), or a list of arrays or of dictionaries.
             reading: what their numbers mean.
-            judge: refuse values that cannot be reflectance and warn of likely mistakes.
+            judge: refuse values that cannot be reflectance and warn of likely mistakes; "part" to refuse nothing, for a
+                part of series whose unit was told.
             first: number of the first series in messages, where these are a part of more.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from transformers import BatchFeature, FeatureExtractionMixin
@@ -90,7 +90,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         *,
         composite: str | None = None,
         allow_empty: bool = False,
-        judge: bool = True,
+        judge: bool | Literal["part"] = True,
         first: int = 0,
         return_tensors: str | None = None,
         **settings: Any,
@@ -106,8 +106,9 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             options: what the numbers mean: bands, dates or months, scene classes, unit, offset.
             composite: how acquisitions with dates become months; the checkpoint's way when left out.
             allow_empty: let series without a single observation pass, all masked, instead of raising.
-            judge: refuse values that cannot be reflectance and warn of likely mistakes; False for a part of what
-                [`settle`] saw a sample of, whose options are then passed.
+            judge: refuse values that cannot be reflectance and warn of likely mistakes; "part" to refuse nothing, for a
+                part of series whose unit was told; False for a part of what [`settle`] saw a sample of, whose options
+                are then passed.
             first: number of the first series in messages, where these are a part of more.
             return_tensors: "pt" or "np" (default).
             **settings: fields of [`SeriesOptions`] by name, such as `bands` and `dates`; they come first.
@@ -124,7 +125,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         _check_choice("composite", recipe, (*RECIPES, "none"))
         stacks = self._stacks(series, complete_options(options, settings), first)
         if judge:
-            stacks, notes = judge_stacks(stacks, self.band_names, first)
+            stacks, notes = judge_stacks(stacks, self.band_names, first, refuse=judge is True)
             for note in notes:
                 logger.warning_once(note)
         groups = [(stack.rows, self._extract(stack, recipe)) for stack in stacks]

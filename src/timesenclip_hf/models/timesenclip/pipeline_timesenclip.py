@@ -216,10 +216,9 @@ def settle_unit(extractor: Any, items: Any, settings: Mapping[str, Any]) -> dict
         return {}
     sample = [items[index] for index in np.linspace(0, len(items) - 1, SAMPLE_SIZE).astype(int).tolist()]
     sample = [item if isinstance(item, Mapping) else {"series": item} for item in sample]
-    options, notes = extractor.settle(sample, **{name: settings[name] for name in SERIES_OPTIONS if name in settings})
-    for note in notes:
-        logger.warning_once(note)
-    return {"units": options.units, "judge": options.units == "auto"}
+    # Each part judges its dates itself, and says so.
+    options, _ = extractor.settle(sample, **{name: settings[name] for name in SERIES_OPTIONS if name in settings})
+    return {"units": options.units, "judge": True if options.units == "auto" else "part"}
 
 
 def _count_empty(observed: Sequence[torch.Tensor]) -> None:

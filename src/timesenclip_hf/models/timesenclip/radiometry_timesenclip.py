@@ -144,7 +144,7 @@ def masked_dn(stack: NumberStack) -> np.ndarray:
 
 
 def judge_stacks(
-    stacks: Sequence[NumberStack], band_names: Sequence[str], first: int = 0
+    stacks: Sequence[NumberStack], band_names: Sequence[str], first: int = 0, *, refuse: bool = True
 ) -> tuple[list[NumberStack], list[str]]:
     """Settle what the numbers of a set of series mean: a unit for all that say the same of it, an offset for each date.
 
@@ -152,6 +152,7 @@ def judge_stacks(
         stacks: all series of the set.
         band_names: of their band axis.
         first: number of the first series in messages.
+        refuse: raise where most cannot be reflectance; False for a part of a set whose unit was told.
 
     Returns:
         The stacks, their options with the unit and, where values contradict metadata, with another offset; and what
@@ -168,14 +169,14 @@ def judge_stacks(
     typical: dict[int, float] = {}
     for (units, integers), indices in groups.items():
         together = _pooled([stacks[index].values for index in indices])
-        unit, remarks = tell_unit(together, units, integers, band_names)
+        unit, remarks = (units, []) if not refuse else tell_unit(together, units, integers, band_names)
         notes += remarks
         for index in indices:
             settled[index] = replace(stacks[index], options=replace(stacks[index].options, units=unit))
             typical[index] = float(np.nanmedian(together))
     notes += _settle_offsets(settled, band_names)
     for indices in groups.values():
-        notes += _judge_plausibility([settled[index] for index in indices], typical[indices[0]], first)
+        notes += _judge_plausibility([settled[index] for index in indices], typical[indices[0]], first, refuse)
     notes += _judge_dark_visible(settled, band_names)
     notes += _judge_swapped_bands(settled, band_names)
     return settled, notes
@@ -270,13 +271,14 @@ def _describe(stray: Stray, told: set[float], settled: bool) -> str:
     return f"{text}; {done}: say `offset=` of each acquisition to decide it yourself."
 
 
-def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: int) -> list[str]:
+def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: int, refuse: bool) -> list[str]:
     """Refuse a set of which too much can be no surface; count what else is masked, and name series that are lost.
 
     Args:
         stacks: of one unit.
         typical: median of the values as they came.
         first: number of the first series in messages.
+        refuse: raise where too much is.
     """
     few, dark, present, lost, numbers = 0, 0, 0, [], []
     for stack in stacks:
@@ -293,7 +295,7 @@ def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: in
     if not few:
         return []
     low, high = PLAUSIBLE_REFLECTANCE
-    if few >= MOST_CLOUDY * present or (dark > COMMON_SHARE * present and dark > FEW_IMPLAUSIBLE):
+    if refuse and (few >= MOST_CLOUDY * present or (dark > COMMON_SHARE * present and dark > FEW_IMPLAUSIBLE)):
         unit = stacks[0].options.units
         name = {"dn": "digital numbers", "percent": "per cent"}.get(unit, "reflectance")
         raise ValueError(
