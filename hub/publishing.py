@@ -96,8 +96,9 @@ def new_folder(staging: Path | None, repo_id: str) -> Path:
         OSError: it cannot be written.
         ValueError: it holds files that were not staged, or that were changed since.
     """
-    folder = (staging or STAGING / repo_id.split("/")[-1]).resolve()
+    folder = staging or STAGING / repo_id.split("/")[-1]
     check_run_folder(folder)
+    folder = folder.resolve()
     if folder.is_dir() and not is_empty(folder):
         if not (folder / MARK).exists():
             raise ValueError(f"{folder} holds files that are not of an earlier push: name another folder to stage in.")

@@ -180,6 +180,8 @@ def test_streams_and_logs_print_no_word_that_acts():
         assert not any(character in record.getMessage() for character in ACTING)
     assert not any(character in written.getvalue() for character in ACTING)
     assert PrintableStream(written).getvalue() == written.getvalue()
+    with pytest.raises(TypeError, match="Text can be written here, got bytes"):
+        PrintableStream(written).write(b"")  # Typer asks so whether a stream takes bytes
 
 
 def test_damage_is_told_in_one_sentence():

@@ -86,6 +86,8 @@ class PrintableStream:
 
     def write(self, text: str) -> int:
         r"""Write text as [`printable`], but for "\r", by which progress bars go back; return the characters taken."""
+        if not isinstance(text, str):  # by which Typer tells a stream of text from one of bytes
+            raise TypeError(f"Text can be written here, got {type(text).__name__}.")
         self._stream.write(printable(text))
         return len(text)
 
