@@ -15,7 +15,7 @@ from .tables import check_header
 ARRAY_HEADER = 10_000  # bytes, as NumPy itself has it
 PIECE = 1 << 20
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, UnicodeError)
 
 
 def check_npz(path: Path, limits: Limits) -> None:

@@ -23,10 +23,12 @@ def check_header(file: IO[bytes], name: str, limits: Limits) -> None:
     """Check the first line of an opened CSV as [`check_text`] does."""
     most = limits.columns * COLUMN_BYTES
     header = file.readline(most)
+    if len(header) == most and b"\r" not in header:
+        raise ValueError(
+            f"{name} has more than {limits.columns:,} columns, or a first line without end: cut out a part."
+        )
     columns = max(header.count(separator) for separator in SEPARATORS) + 1
     check_count(name, columns, limits.columns, "columns")
-    if len(header) == most and b"\r" not in header:
-        raise ValueError(f"The first line of {name} does not end, it is no table: save it as CSV with a header.")
 
 
 def check_parquet(path: Path, limits: Limits) -> None:
@@ -55,7 +57,7 @@ def check_parquet(path: Path, limits: Limits) -> None:
                     raise ValueError(f"{path.name} keeps its values in another file: give a file that holds them.")
                 values += column.num_values
                 declared += max(column.total_uncompressed_size, 8 * column.num_values)
-    except (ArrowException, OSError, OverflowError) as error:
+    except (ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or [""])[0][:150].rstrip(".")
         raise ValueError(f"{path.name} is no Parquet file that can be read ({reason}): fetch it again.") from None
     values = max(values, metadata.num_rows * metadata.num_columns)
