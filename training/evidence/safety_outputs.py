@@ -67,10 +67,10 @@ def outputs(ledger: Ledger) -> None:
             went_on += [words] * (done.status == 0)
     how = "read-only: a tmpfs mounted ro; full: a tmpfs of which nothing is left"
     options = sum(map(len, WRITTEN.values()))
-    note = f"{options} options of {len(WRITTEN)} commands, each given {', '.join(HAZARDS)}; {how}"
-    ledger.add(f"files that were there and are lost, {trials} trials", len(lost), "==", 0, _list(lost) or note)
-    ledger.add(f"refusals in anything but one sentence, of {trials}", len(told), "==", 0, _list(told))
-    ledger.add(f"outputs that are written all the same, of {trials}", len(went_on), "==", 0, _list(went_on))
+    note = f"{trials} trials: {options} options of {len(WRITTEN)} commands, each given {', '.join(HAZARDS)}; {how}"
+    ledger.add("files that were there and are lost", len(lost), "==", 0, _list(lost) or note)
+    ledger.add("refusals in anything but one sentence", len(told), "==", 0, _list(told))
+    ledger.add("outputs that are written all the same", len(went_on), "==", 0, _list(went_on))
     ledger.add("files that a refused command leaves behind", len(left), "==", 0, _list(left))
 
 
@@ -95,10 +95,10 @@ def pairs(ledger: Ledger) -> None:
             running.signal(signal.SIGCONT)
             ended = running.wait()
             failed += [f"{first}: {ended.errors[-300:]}"] * (ended.status != 0)
-    note = f"{len(LONG)} long commands, each stopped while it holds the folder, each of them started there meanwhile"
-    claim = f"second commands in a held folder that are not told by whom, in one sentence, of {trials}"
+    note = f"{trials} trials: {len(LONG)} long commands, each stopped while it holds the folder, each of them started there meanwhile"
+    claim = "second commands in a held folder that are not told by whom, in one sentence"
     ledger.add(claim, len(untold), "==", 0, _list(untold) or note)
-    ledger.add(f"first commands that do not come to their end, of {len(LONG)}", len(failed), "==", 0, _list(failed))
+    ledger.add("first commands that do not come to their end", len(failed), "==", 0, _list(failed))
 
 
 def kills(ledger: Ledger) -> None:
@@ -132,8 +132,8 @@ def kills(ledger: Ledger) -> None:
                 subprocess.run(["rm", "-r", str(folder.parent)], check=True)
             subprocess.run(["rm", "-r", str(base.parent)], check=True)
             shown = ", ".join(f"{moment:.2f}" for moment in moments)
-            note = f"of {seconds:.2f} s, after {shown} s; {len(expected)} files compared"
-            claim = f"{command.split('.')[-1].removeprefix('cli ')} killed {count} times and run again: differences"
+            note = f"{count} kills of {seconds:.2f} s, after {shown} s; {len(expected)} files compared"
+            claim = f"{command.split('.')[-1].removeprefix('cli ')} killed and run again: differences"
             ledger.add(claim, len(differing), "==", 0, _list(differing) or note)
             ledger.add(f"{claim.partition(':')[0]}: temporary things left", len(left), "==", 0, _list(left))
 
