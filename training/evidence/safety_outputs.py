@@ -95,7 +95,7 @@ def pairs(ledger: Ledger) -> None:
             running.signal(signal.SIGCONT)
             ended = running.wait()
             failed += [f"{first}: {ended.errors[-300:]}"] * (ended.status != 0)
-    note = f"{trials} trials: {len(LONG)} long commands, each stopped while it holds the folder, each of them started there meanwhile"
+    note = f"{trials} trials: {len(LONG)} long commands, each stopped while it holds a folder, and all started there"
     claim = "second commands in a held folder that are not told by whom, in one sentence"
     ledger.add(claim, len(untold), "==", 0, _list(untold) or note)
     ledger.add("first commands that do not come to their end", len(failed), "==", 0, _list(failed))
