@@ -30,6 +30,8 @@ serve()
 _FOLDER = Path(__file__).parent
 # Seconds that the process may take to start, on a machine that does much else.
 STARTING = 30.0
+# Seconds after which the deadline is read again.
+NAP = 0.25
 # Stands for the attributes of a file itself among its entries.
 ROOT = "/"
 
@@ -51,8 +53,8 @@ class _Watch(threading.Thread):
         self.deadline = time.monotonic() + self.seconds
 
     def run(self) -> None:
-        """Wait for the deadline, which moves."""
-        while not self.ended.wait(max(self.deadline - time.monotonic(), 0)):
+        """Wait for the deadline, which moves, also nearer once the process has started."""
+        while not self.ended.wait(min(max(self.deadline - time.monotonic(), 0), NAP)):
             if time.monotonic() >= self.deadline:
                 self.process.kill()
                 return

@@ -70,7 +70,8 @@ def open_stac(
         ValueError: nothing is found, or the items do not make one cube; the sentence says why.
     """
     sides = read_chunks(EAGER_SIDE if chunks is None else chunks)
-    items, base = find_items(str(source), query)
+    with damage_told(source):
+        items, base = find_items(str(source), query)
     notes = []
     if landsat := [item for item in items if is_landsat(item)]:
         notes.append(f"{len(landsat)} items of Landsat are left aside, {landsat[0].id} among them.")
