@@ -39,7 +39,7 @@ def read_crs(text: Any) -> CRS:
         if len(spelling) > LETTERS:
             raise CRSError
         return _parsed(spelling)
-    except (CRSError, TypeError, AttributeError, OverflowError):
+    except (ValueError, TypeError, AttributeError, OverflowError):  # CRSError is a ValueError
         raise ValueError(
             f"{spelling[:60]!r} is not a coordinate reference system: write for example EPSG:32631, or give WKT or a "
             "PROJ string that names no other file."
