@@ -2,9 +2,10 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,9 +15,9 @@ from ...gate.crs import read_crs
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_bands
 from ...models.timesenclip.offsets_timesenclip import baseline_offset
 from ...models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
+from .layers import FILLS
 from .products import one_offset
 from .quality import quality_table
-from .stac_storage import described_storage
 
 with needs_extra("map"):
     import pystac
@@ -34,6 +35,29 @@ CRS_FIELDS = {"proj:code", "proj:epsg", "proj:wkt2", "proj:projjson"}
 UNKNOWN_SIZE = 1e9
 # Collections and products of Landsat, whose band numbers mean other bands.
 _LANDSAT = re.compile(r"landsat|L30\b|\bL[COET]0[45789]_", re.IGNORECASE)
+
+
+class Storage(NamedTuple):
+    """Hold the type of numbers and the value for no data, None where nothing tells it."""
+
+    kind: str | None
+    nodata: float | None
+
+    @property
+    def complete(self) -> "Storage":
+        """Fill in no data: 0 of unsigned numbers, as ESA has it, never of signed ones, whose 0 is dark water."""
+        if self.kind is None or self.nodata is not None:
+            return self
+        letter = np.dtype(self.kind).kind
+        return self._replace(nodata=0.0 if letter == "u" else float(FILLS.get(letter, np.nan)))
+
+
+def described_storage(stored: Sequence[dict[str, Any]]) -> Storage:
+    """Read what the descriptions of an item's bands tell."""
+    kind = next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), None)
+    told = (fields.get("nodata") for fields in stored)
+    nodata = next((float(value) for value in told if isinstance(value, (int, float)) or value == "nan"), None)
+    return Storage(kind, nodata)
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
-
-import numpy as np
+from typing import TypeAlias
 
 from ...extras import needs_extra
 from ...files import first_line
 from ...gate.rasters import open_address, open_raster
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES
-from .layers import FILLS
-
-if TYPE_CHECKING:
-    from .stac_items import Scene
+from .stac_items import Scene, Storage
 
 with needs_extra("map"):
     from rasterio.errors import RasterioIOError
@@ -24,30 +19,7 @@ SENTINEL_2_L2A = ("sentinel-2-l2a", "sentinel-2-c1-l2a", "sentinel-2-pre-c1-l2a"
 ESA_STORAGE = ("uint16", 0.0)
 
 
-class Storage(NamedTuple):
-    """Hold the type of numbers and the value for no data, None where nothing tells it."""
-
-    kind: str | None
-    nodata: float | None
-
-    @property
-    def complete(self) -> "Storage":
-        """Fill in no data: 0 of unsigned numbers, as ESA has it, never of signed ones, whose 0 is dark water."""
-        if self.kind is None or self.nodata is not None:
-            return self
-        letter = np.dtype(self.kind).kind
-        return self._replace(nodata=0.0 if letter == "u" else float(FILLS.get(letter, np.nan)))
-
-
-def described_storage(stored: Sequence[dict[str, Any]]) -> Storage:
-    """Read what the descriptions of an item's bands tell."""
-    kind = next((str(fields["data_type"]) for fields in stored if fields.get("data_type")), None)
-    told = (fields.get("nodata") for fields in stored)
-    nodata = next((float(value) for value in told if isinstance(value, (int, float)) or value == "nan"), None)
-    return Storage(kind, nodata)
-
-
-def with_storage(scenes: Sequence["Scene"], patch_url: PatchUrl) -> list["Scene"]:
+def with_storage(scenes: Sequence[Scene], patch_url: PatchUrl) -> list[Scene]:
     """Give each scene the type of its numbers and its no data: as its item tells, as its file tells, or as ESA writes.
 
     Files of this machine are opened all; of a collection elsewhere one is.
@@ -68,7 +40,7 @@ def with_storage(scenes: Sequence["Scene"], patch_url: PatchUrl) -> list["Scene"
     return completed
 
 
-def _storage_of(scene: "Scene", known: dict[str | None, Storage], patch_url: PatchUrl) -> Storage:
+def _storage_of(scene: Scene, known: dict[str | None, Storage], patch_url: PatchUrl) -> Storage:
     address = next(asset.href for band, asset in scene.item.assets.items() if band != SCENE_CLASSES)
     if "://" not in address:
         with open_raster(address) as raster:
