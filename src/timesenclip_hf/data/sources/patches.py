@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
-from ...maps.cubes.reading import CubeSource, open_cube
+from ...maps.cubes.reading import open_cube
+from ...maps.cubes.sources import CubeSource
 from ...models.senclip.image_processing_senclip import SenCLIPImageProcessor
 from ...models.timesenclip.dates_timesenclip import parse_dates
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL

@@ -256,7 +256,7 @@ def _with_time(day: np.datetime64, match: re.Match[str]) -> np.datetime64 | None
     if hour > 24 or minute > 59 or second > 60:
         return None
     seconds = np.timedelta64((hour * 60 + minute) * 60 + second, "s")
-    return np.datetime64(day, "ns") + seconds
+    return np.datetime64(str(day), "ns") + seconds
 
 
 def _without_local_midnight(times: np.ndarray) -> tuple[np.ndarray, list[str]]:
