@@ -48,7 +48,8 @@ def kept(page_model, small_cube):
 
 @pytest.fixture(scope="session")
 def uploads(page_model):
-    uploads = Uploads(page_model.reader)
+    """What reads files, and does what a file wishes that is made for it."""
+    uploads = Uploads(page_model.reader, "tests.support.bad_reader")
     uploads.start()
     yield uploads
     uploads.close()

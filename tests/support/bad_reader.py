@@ -1,34 +1,39 @@
-"""Stand in for the process that reads uploads, with a reader that does what the upload's content says."""
+"""Stand in for the process that reads uploads: it does what a file wishes, and reads any other file."""
 
 import os
 import socket
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 from timesenclip_hf.app import reading_process
+from timesenclip_hf.app.upload_reading import read_upload
 
 
 def read(request):
-    with open(request["files"][0], encoding="utf-8") as file:
-        wish = file.read()
-    if wish == "hang":
-        while True:
-            time.sleep(1)
-    if wish == "abort":
-        os.abort()
-    if wish == "eat":
-        return [np.ones(2**27) for _ in range(2**10)]
-    if wish == "write":
-        with open(request["files"][0] + ".new", "w") as file:
-            file.write("something")
-    if wish == "connect":
-        socket.create_connection(("127.0.0.1", 9), timeout=1)
-    if wish.startswith("/"):
-        with open(wish, encoding="utf-8") as file:
-            raise ValueError(file.read())
-    raise KeyError("the reader's fault")
+    upload = Path(request["files"][0])
+    wish, _, detail = (upload.read_bytes() if upload.exists() else b"").partition(b" ")
+    match wish:
+        case b"hang":
+            while True:
+                time.sleep(1)
+        case b"abort":
+            os.abort()
+        case b"eat":
+            return [np.ones(2**27) for _ in range(2**10)]
+        case b"fault":
+            raise KeyError("the reader's fault")
+        case b"write":
+            with open(detail, "w", encoding="utf-8") as file:
+                file.write("something")
+        case b"connect":
+            socket.create_connection(("127.0.0.1", 9), timeout=1)
+        case b"show":
+            with open(detail, encoding="utf-8") as file:
+                raise ValueError(file.read())
+    return read_upload(request)
 
 
 if __name__ == "__main__":

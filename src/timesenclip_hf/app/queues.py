@@ -1,4 +1,4 @@
-"""Run as many calls at once as there are cores, first come, first served, and tell who waits how long it takes."""
+"""Run as many calls at once as the machine has cores, first come, first served; tell who waits how long it takes."""
 
 import asyncio
 import time

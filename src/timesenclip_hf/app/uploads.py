@@ -34,6 +34,8 @@ MOST_NOTES = 8
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX"), "1")
 ENVIRONMENT |= {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_CACHEMAX": "64"}
 ENVIRONMENT |= {"PROJ_NETWORK": "OFF", "HF_HUB_OFFLINE": "1"}
+# pyarrow's allocator has no thread: only a process of a single thread may leave the network, and forks well.
+ENVIRONMENT |= {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
 # What reading an answer that breaks off, or was forged, raises.
 NOT_UNDERSTOOD = (KeyError, TypeError, OverflowError, UnicodeDecodeError, json.JSONDecodeError, SafetensorError)
 
