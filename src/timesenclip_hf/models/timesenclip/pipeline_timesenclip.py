@@ -96,7 +96,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if isinstance(inputs, Sized):
             preprocess_params |= settle_unit(self.processor.feature_extractor, inputs, preprocess_params)
             parts = []
-            for number, chunk in enumerate(_chunks(inputs, JUDGED_TOGETHER)):
+            items: Any = inputs  # has a length, and is iterable too
+            for number, chunk in enumerate(_chunks(items, JUDGED_TOGETHER)):
                 preprocess_params["first"] = number * JUDGED_TOGETHER
                 parts.append(self._embed(chunk, *options))
             _count_empty([outputs["observed"] for outputs in parts])
