@@ -61,7 +61,7 @@ _STATISTIC = re.compile(
 _OTHER_SENSORS = re.compile(
     r"LANDSAT\d?|L[COET]0[45789]|L30|OLI|ETM|(?:M[OY]D|MCD)\d\d\w*|MODIS|VIIRS|SUR REFL B\d\d|S[RT] B\d\d?"
 )
-_CODE = re.compile(r"B\d{1,2}A?|SCL")
+_CODE = re.compile(r"B\d{1,3}A?|SCL")
 _NANOMETRES, _VERSION = re.compile(r"(?<!\d)(\d{3,4})[\s_]+NM\b"), re.compile(r"\bV(\d+)[-.]\d+")
 _LONGEST = 4
 
