@@ -42,10 +42,10 @@ MARKS = "`|[]*$#"
 def vetting(ledger: Ledger) -> None:
     """Vet made-up secrets, dangerous files and our own files."""
     ledger.add("made-up secrets, tried", len(secrets()), ">=", 60)
-    found = [name for name, content in secrets().items() if "holds a" not in (find_objection(content) or "")]
-    ledger.add("of these, not found by the search for secrets alone", len(found), "==", 0, ", ".join(found))
-    found = [name for name, content in secrets().items() if "holds a" not in (find_objection(packed(content)) or "")]
-    ledger.add("of these in a zip in a gzip in base64 in JSON, not found", len(found), "==", 0, ", ".join(found))
+    lost = [name for name, content in secrets().items() if "holds a" not in (find_objection(content) or "")]
+    ledger.add("of these, not found by the search for secrets alone", len(lost), "==", 0, ", ".join(lost))
+    lost = [name for name, content in secrets().items() if "holds a" not in (find_objection(packed(content)) or "")]
+    ledger.add("of these in a zip in a gzip in base64 in JSON, not found", len(lost), "==", 0, ", ".join(lost))
     with tempfile.TemporaryDirectory() as folder:
         carried = {f"{index}.txt": content for index, content in enumerate(secrets().values())}
         passed = _passed(carried, Path(folder))
@@ -134,8 +134,8 @@ def _map_files(folder: Path) -> dict[str, int]:
         pages.append((folder / "page.html").read_text(encoding="utf-8"))
     lists = {"GeoTIFF": named, "GDAL's XML": categories, "STAC": titles}
     counts = {
-        f"{medium}: classes that are named otherwise": sum(a != b for a, b in zip(found, expected, strict=True))
-        for medium, found in lists.items()
+        f"{medium}: classes that are named otherwise": sum(a != b for a, b in zip(names, expected, strict=True))
+        for medium, names in lists.items()
     }
     foreign = set(_elements(pages[0])) - set(_elements(pages[1]))
     return {**counts, "HTML of a map: elements that words made": len(foreign) + _acts(pages[0])}
