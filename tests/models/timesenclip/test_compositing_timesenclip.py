@@ -1,5 +1,3 @@
-from datetime import date, datetime
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,9 +10,7 @@ from timesenclip_hf.models.timesenclip.compositing_timesenclip import (
     count_months,
     describe_window,
     in_window,
-    month_of,
     place_in_year,
-    year_of,
     year_of_window,
 )
 from timesenclip_hf.models.timesenclip.dates_timesenclip import parse_dates
@@ -106,36 +102,6 @@ def test_upstreams_recipe_counts_masked_acquisitions_as_zero_and_fills_empty_mon
 def test_an_unknown_recipe_is_refused():
     with pytest.raises(ValueError, match="Unknown composite 'mean': choose one of median, timesenclip"):
         composite(np.ones((1, 1, 1)), np.ones((1, 1), dtype=bool), np.zeros(1, dtype=int), recipe="mean")
-
-
-@pytest.mark.parametrize(
-    "day",
-    [
-        "2018-05-04",
-        "20180504",
-        "2018-05-04T10:30:00Z",
-        date(2018, 5, 4),
-        datetime(2018, 5, 4, 3),
-        np.datetime64("2018-05-04"),
-    ],
-)
-def test_a_date_is_read_in_any_usual_form(day):
-    parsed = parse_dates([day])
-    assert (parsed[0], month_of(parsed)[0], year_of(parsed)[0]) == (np.datetime64("2018-05-04"), 4, 2018)
-
-
-@pytest.mark.parametrize(
-    ("dates", "message"),
-    [
-        (["2018-05-04", "04/05/2018"], "'04/05/2018' is not a date: write dates as YYYY-MM-DD"),
-        (["2018-13-01"], "'2018-13-01' is not a date"),
-        ([1, 2], "Dates must be ISO strings or dates, got numbers such as 1"),
-        (["NaT"], "A date is empty"),
-    ],
-)
-def test_what_is_not_a_date_is_named(dates, message):
-    with pytest.raises(ValueError, match=message):
-        parse_dates(dates)
 
 
 def test_the_middle_of_a_month_is_its_whole_number_and_new_year_lies_between_december_and_january():
