@@ -30,7 +30,7 @@ from timesenclip_hf.gate import PLAIN, STRICT, admit
 from training.evidence.claims import ROOT, Ledger, run_parts
 
 CASES = ROOT.parent / "shared" / "cases" / "safety"
-FAULTS = {"columns": many_columns, "coordinate": long_axis, "bands": many_bands}
+FAULTS: dict[str, Callable[[Path], Path]] = {"columns": many_columns, "coordinate": long_axis, "bands": many_bands}
 # Opens files as a program without a gate would, those that it is told line by line.
 ALONE = """
 import signal, sys, warnings
@@ -169,21 +169,21 @@ def sizes(ledger: Ledger) -> None:
                 f"{name}: MB of memory beyond the package's own", round(max(each[1] for each in told)), "<=", 600
             )
         others = {name: write for name, write in ABSURD.items() if write not in FAULTS.values()}
-        told = {}
+        refused: dict[str, tuple[float, str]] = {}
         for name, write in others.items():
             inside = Path(folder) / name
             inside.mkdir()
-            told[name] = _refused(write(inside))
-        kept = [name for name, (_, sentence) in told.items() if not sentence]
+            refused[name] = _refused(write(inside))
+        kept = [name for name, (_, sentence) in refused.items() if not sentence]
         ledger.add("other small files that declare too much: admitted to the page", len(kept), "==", 0, ", ".join(kept))
-        slowest = max(seconds for seconds, _ in told.values())
-        ledger.add("and seconds of the slowest of them", round(slowest, 2), "<=", 10.0, f"{len(told)} files")
+        slowest = max(seconds for seconds, _ in refused.values())
+        ledger.add("and seconds of the slowest of them", round(slowest, 2), "<=", 10.0, f"{len(refused)} files")
 
 
 def _admitted(path: Path, profile: str) -> tuple[float, float, str]:
     """Admit a file in a fresh process; return seconds, megabytes and the sentence of the refusal."""
     command = [sys.executable, "-c", ADMIT, str(path), profile]
-    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    finished = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     seconds, megabytes, sentence = json.loads(finished.stdout.splitlines()[-1])
     return seconds, megabytes, sentence
 
