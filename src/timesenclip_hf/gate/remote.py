@@ -33,9 +33,15 @@ def _check_place(raster: Any, told: Any) -> None:
         return
     box, bounds = told.boundingbox, raster.bounds
     low, high = sorted((bounds.bottom, bounds.top))
-    if bounds.right <= box.left or box.right <= bounds.left or high <= box.bottom or box.top <= low:
+    is_elsewhere = bounds.right <= box.left or box.right <= bounds.left or high <= box.bottom or box.top <= low
+    if raster.shape == tuple(told.shape):  # one pixel may lie between ways to count
+        pixel = max((box.right - box.left) / told.shape[1], (box.top - box.bottom) / told.shape[0])
+        pairs = ((bounds.left, box.left), (bounds.right, box.right), (low, box.bottom), (high, box.top))
+        is_elsewhere |= any(abs(here - there) > pixel for here, there in pairs)
+    if is_elsewhere:
         raise ValueError(
-            f"{raster.name} begins at {bounds.left:g}, {bounds.top:g}, outside of what its item says: it is damaged, "
+            f"{raster.name} covers {bounds.left:g}, {low:g} to {bounds.right:g}, {high:g}, which is not "
+            "what its item says: it is damaged, "
             "fetch it again."
         )
 
