@@ -136,3 +136,14 @@ def test_what_is_no_product_of_the_surface_is_refused_in_one_sentence(tmp_path, 
     zarr.open_group(undated, mode="a").attrs["stac_discovery"] = {}
     with pytest.raises(ValueError, match=r"product\.zarr does not tell its date"):
         open_cube(undated)
+
+
+def test_a_store_whose_root_says_nothing_has_the_date_of_its_name(tmp_path, cube):
+    """As the GeoZarr stores of EOPF-Explorer's data model are."""
+    folder = products(tmp_path, cube, write_geozarr)
+    for store in folder.iterdir():
+        described = json.loads((store / "zarr.json").read_text())
+        (store / "zarr.json").write_text(json.dumps({**described, "attributes": {}}))
+    opened = open_cube(folder)
+    assert opened["time"].values.astype("datetime64[s]").astype(str).tolist()[0] == "2018-04-15T10:50:31"
+    assert opened.sizes["time"] == 3

@@ -30,6 +30,8 @@ LEVELS = ("r10m", "r20m", "r60m")
 # "No data" of ESA's products.
 PRODUCT_NODATA = 0
 PROPERTIES = ("stac_discovery", "properties")
+# When the acquisition began, in the name of a product; GeoZarr stores leave the attributes of their root empty.
+_NAMED_TIME = re.compile(r"(?<!\d)(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(?!\d)")
 _SCALE = ("scale_factor", "add_offset")
 _STORE = re.compile(r"(.*?\.zarr)(?=/|\\|$)", re.IGNORECASE)
 # The product's type or name, where it is of the top of the atmosphere.
@@ -152,15 +154,16 @@ def _with_offset(layer: Layer, baseline: str) -> Layer:
 
 def _time(facts: Mapping[str, Any], source: str) -> np.datetime64:
     """Read when the acquisition began: `datetime` of a product is null."""
-    told = facts.get("datetime") or facts.get("start_datetime") or re.search(r"\d{8}(?=T\d{6})", source)
+    told = facts.get("datetime") or facts.get("start_datetime")
+    if not told and (named := _NAMED_TIME.search(source)):
+        told = "{}-{}-{}T{}:{}:{}".format(*named.groups())
     if not told:
-        raise ValueError(f"{source} does not tell its date: its attributes lack stac_discovery's `start_datetime`.")
-    text = told[0] if isinstance(told, re.Match) else str(told)
-    try:
-        return np.datetime64(text.removesuffix("Z"), "ns")
-    except ValueError:
-        time: np.datetime64 = read_times([text]).times[0]
-        return time
+        raise ValueError(
+            f"{source} does not tell its date: its attributes lack stac_discovery's `start_datetime`, and its name is "
+            "not the product's."
+        )
+    time: np.datetime64 = read_times([str(told)]).times[0]
+    return time
 
 
 def _nested(attributes: Mapping[str, Any], keys: tuple[str, ...]) -> Mapping[str, Any]:
