@@ -44,7 +44,10 @@ def test_numbered_rows_are_matched_by_their_number(tmp_path):
     ("text", "message"),
     [
         ("id,lc1\n047,B11\np2,B16\n", "labels.csv has no row for the series 'x-3' in its column 'id'"),
-        ("id,lc1\n047,B11\np2,B16\nx-3,E20\np2,B55\n", "several rows for 'p2' in its column 'id': keep one for each series"),
+        (
+            "id,lc1\n047,B11\np2,B16\nx-3,E20\np2,B55\n",
+            "several rows for 'p2' in its column 'id': keep one for each series",
+        ),
         ("a,b,lc1\n047,047,B11\np2,p2,B16\nx-3,x-3,E20\n", "the ids in several columns, a, b: call one of them id"),
         (
             "id,lon,lat\n047,3.0,50\np2,east,50\nx-3,3,50\n",

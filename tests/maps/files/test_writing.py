@@ -143,7 +143,10 @@ def test_a_folder_that_is_no_store_of_embeddings_is_not_replaced_by_one(tmp_path
     (tmp_path / "map_embeddings.zarr").mkdir()
     (tmp_path / "map_embeddings.zarr" / "diary.txt").write_text("mine")
     mapped = make_map().assign(embeddings=(("y", "x", "feature"), np.zeros((6, 5, 8), np.float16)))
-    for overwrite, sentence in ((False, "is there already"), (True, r"holds diary\.txt, which such a command does not")):
+    for overwrite, sentence in (
+        (False, "is there already"),
+        (True, r"holds diary\.txt, which such a command does not"),
+    ):
         with pytest.raises(FileExistsError, match=sentence):
             write_map(mapped, tmp_path / "map.tif", overwrite=overwrite)
     assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["map_embeddings.zarr", "diary.txt"]
@@ -177,7 +180,7 @@ def test_a_map_that_cannot_be_read_to_its_end_leaves_what_was_there(tmp_path, mo
 
     broken = mapped.chunk(y=4, x=4)
     broken["entropy"] = broken["entropy"].copy(data=broken["entropy"].data.map_blocks(fail, dtype=np.float32))
-    with pytest.raises(OSError, match="There is no space left on the disk of .* what was there is unchanged"):
+    with pytest.raises(OSError, match=r"There is no space left on the disk of .* what was there is unchanged"):
         write_map(broken, tmp_path / "map.tif", overwrite=True)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

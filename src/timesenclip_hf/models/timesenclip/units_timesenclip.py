@@ -43,6 +43,8 @@ def tell_unit(values: np.ndarray, units: str, integers: bool, band_names: Sequen
         ValueError: they cannot be reflectance, or not in the unit that the user says; the likely unit is named.
     """
     present = values[~np.isnan(values)]
+    # Whatever type they are kept in: a table of empty cells has no integers.
+    integers = integers or bool((present == np.rint(present)).all())
     typical, highest = float(np.median(present)), float(np.quantile(present, 0.99))
     lowest = float(np.quantile(present, 0.01))
     if units != "auto":

@@ -31,20 +31,11 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     """
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
-    if isinstance(candidate_labels, Mapping):
-        candidate_labels = _without_codes(candidate_labels)
-    if isinstance(candidate_labels, Mapping):
-        for name, phrases in candidate_labels.items():
-            if not isinstance(phrases, (str, Sequence)):
-                raise ValueError(
-                    f"The label {name!r} has {phrases!r} in place of phrases: describe every class in words."
-                )
-        labels = {
-            str(name).strip(): [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
-            for name, phrases in candidate_labels.items()
-        }
+    given: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
+    if isinstance(given, Mapping):
+        labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in given.items()}
     else:
-        names = [str(name).strip() for name in candidate_labels]
+        names = [str(name).strip() for name in given]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"The label {twice!r} is given twice: give each label once.")
@@ -55,6 +46,13 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
         if not name or not phrases or not all(phrase.strip() for phrase in phrases):
             raise ValueError(f"The label {name!r} is empty or has an empty phrase: describe every class in words.")
     return labels
+
+
+def _phrases(name: Any, phrases: Any) -> list[str]:
+    """Return the phrases of a label; raise `ValueError` for what is no text."""
+    if not isinstance(phrases, (str, Sequence)):
+        raise ValueError(f"The label {name!r} has {phrases!r} in place of phrases: describe every class in words.")
+    return [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
 
 
 def _split_names(text: str) -> list[str]:
