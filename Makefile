@@ -15,9 +15,9 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 TEST_THREADS ?= 1
 
-.PHONY: help demo test test-browser check real evaluation bench pictures cards clean embedded distil \
+.PHONY: help demo test test-browser check fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed evidence-house
+	evidence-speed evidence-house evidence-safety evidence-sources
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,7 +26,7 @@ help: ## list the targets
 		"TEST_WORKERS (now $(TEST_WORKERS)), TEST_THREADS (now $(TEST_THREADS))"
 
 demo: $(VENV)/.demo ## classify simulated Sentinel-2 pixels from words, leave demo.png
-	$(BIN)/python -m timesenclip_hf.app
+	$(BIN)/python -m timesenclip_hf.app --overwrite
 
 test: $(VENV)/.dev ## run the offline tests
 	OMP_NUM_THREADS=$(TEST_THREADS) $(BIN)/python -m pytest -q -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
@@ -44,12 +44,15 @@ check: $(VENV)/.dev ## lint, format, types, import layers
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 
+fuzz: $(VENV)/.dev ## try damaged and hostile input on every reader for half an hour; FUZZ_ARGS="--seconds 60 --first 5000" for others
+	$(BIN)/python -m tests.fuzz $(or $(FUZZ_ARGS),--seconds 1800)
+
 real: $(VENV)/.dev ## zero-shot on the real pixels of ../shared/data (or TIMESENCLIP_REAL_DATA), report in runs/real
-	$(BIN)/python -m training.measure --dataset real --output runs/real
+	$(BIN)/python -m training.measure --dataset real --output runs/real --overwrite
 
 evaluation: $(VENV)/.dev ## everything on simulated and real pixels: report in runs/evaluation, figures in training/results
 	$(BIN)/python -m training.measure --dataset simulated --dataset real --suite all --missing none --missing winter \
-		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json
+		--missing "growing season" --output runs/evaluation --record training/results/evaluation.json --overwrite
 
 bench: $(VENV)/.dev ## ratios and fractions of the limit: encoder, features, composites, reads, training, maps; kept in runs/bench
 	$(BIN)/python -m pytest -q -s -m "not gpu" training/benchmarks
@@ -90,13 +93,19 @@ evidence-house: $(VENV)/.dev ## measure every claim about how the code is built,
 evidence-speed: $(VENV)/.dev ## measure every claim about speed again, some 30 minutes; PARTS="encoder student" for some
 	$(BIN)/python -m training.evidence.speed $(PARTS)
 
+evidence-safety: $(VENV)/.dev ## measure every claim about strangers' files, outputs and kills again, an hour; PARTS="elsewhere outputs" for some
+	$(BIN)/python -m training.evidence.safety $(PARTS)
+
+evidence-sources: $(VENV)/.dev ## measure every claim about the inputs that people have again, 20 minutes; PARTS="cases tables" for some
+	$(BIN)/python -m training.evidence.sources $(PARTS)
+
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
-	$(BIN)/python -m training.evidence.house_picture docs/house.png
-	$(BIN)/python -m timesenclip_hf.app docs/demo.png
-	$(BIN)/python -m tests.support.browser.screenshots docs
-	$(BIN)/python -m training.curves training/results/embedded_default.json --output docs
+	$(BIN)/python -m training.evidence.house_picture docs/house.png --overwrite
+	$(BIN)/python -m timesenclip_hf.app docs/demo.png --overwrite
+	$(BIN)/python -m tests.support.browser.screenshots docs --overwrite
+	$(BIN)/python -m training.curves training/results/embedded_default.json --output docs --overwrite
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
-		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png
+		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png --overwrite
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
 	$(BIN)/python -m hub.fill_cards

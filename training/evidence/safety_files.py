@@ -27,7 +27,7 @@ from tests.support.hostile_files.zarr import ZARR_STORES
 from tests.support.sen4map_files import write_raw
 from timesenclip_hf.data.sources.sen4map import import_sen4map
 from timesenclip_hf.gate import PLAIN, STRICT, admit
-from training.evidence.claims import ROOT, Ledger, run_parts
+from training.evidence.claims import ROOT, Ledger
 
 CASES = ROOT.parent / "shared" / "cases" / "safety"
 FAULTS: dict[str, Callable[[Path], Path]] = {"columns": many_columns, "coordinate": long_axis, "bands": many_bands}
@@ -231,5 +231,4 @@ def _imported(path: Path, output: Path) -> str:
     return f"{report.rows} of {report.points} points written, {skipped} skipped."
 
 
-if __name__ == "__main__":
-    run_parts("safety_files", {"elsewhere": elsewhere, "sizes": sizes, "damaged": damaged})
+PARTS = {"elsewhere": elsewhere, "sizes": sizes, "damaged": damaged}

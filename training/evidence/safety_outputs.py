@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 from training.evidence.safety_commands import Outcome, Running, call, words_of, write_inputs
 from training.evidence.safety_options import FILE, FILES, FOLDER, RUN, STAGED, TIMESENCLIP, WRITTEN
 
@@ -295,7 +295,3 @@ def _list(faults: list[str]) -> str:
 
 
 PARTS = {"outputs": outputs, "pairs": pairs, "kills": kills}
-
-if __name__ == "__main__":
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    run_parts("safety_outputs", PARTS)

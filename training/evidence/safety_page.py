@@ -30,7 +30,7 @@ from gradio_client.exceptions import AppError
 from tests.support.sen4map_files import write_derived, write_raw
 from tests.support.space_process import ROOT, Space, running_space
 from timesenclip_hf.app.events import APOLOGY
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 from training.evidence.safety_page_files import HOSTILE, write_harmless
 from training.evidence.space_visitors import arrive
 
@@ -286,6 +286,3 @@ def _python(code: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 PARTS: dict[str, Callable[[Ledger], None]] = {"visitors": visitors, "small_files": small_files}
-
-if __name__ == "__main__":
-    run_parts("safety_page", PARTS)

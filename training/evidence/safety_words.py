@@ -33,7 +33,7 @@ from timesenclip_hf.data.sources.tables import write_scores
 from timesenclip_hf.maps import write_map
 from timesenclip_hf.maps.files.preview import write_html
 from timesenclip_hf.words import from_cell, in_figure, in_markdown, on_one_line
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 
 CASES, FIRST = 2_000, 0
 MARKS = "`|[]*$#"
@@ -184,5 +184,4 @@ def fuzz(ledger: Ledger) -> None:
     ledger.add("of these, read; all others are refused in one sentence", right, ">=", 1)
 
 
-if __name__ == "__main__":
-    run_parts("safety_words", {"vetting": vetting, "words": words, "fuzz": fuzz})
+PARTS = {"vetting": vetting, "words": words, "fuzz": fuzz}

@@ -190,10 +190,7 @@ PARTS = {
     "cubes": cubes,
     "products": products,
     "order": order,
-    "units": sources_numbers.units,
-    "offsets": sources_numbers.offsets,
-    "seasons": sources_numbers.seasons,
-    "red_edge": sources_numbers.red_edge,
+    **sources_numbers.PARTS,
 }
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from timesenclip_hf.models.timesenclip.missing_bands_timesenclip import RED_EDGE
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from timesenclip_hf.simulator import simulate
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 from training.fit_red_edge import explained, real_observations, real_pixels
 from training.real_sets import real_data_folder
 
@@ -169,5 +169,4 @@ def _sets() -> Iterator[tuple[str, np.ndarray]]:
                 yield name, archive["X"]
 
 
-if __name__ == "__main__":
-    run_parts("sources_numbers", {"units": units, "offsets": offsets, "seasons": seasons, "red_edge": red_edge})
+PARTS = {"units": units, "offsets": offsets, "seasons": seasons, "red_edge": red_edge}
