@@ -11,7 +11,7 @@ from .images import check_jpeg2000, check_tiff
 from .limits import PLAIN, Limits, check_count
 from .netcdf import check_netcdf
 from .tables import check_parquet, check_text
-from .vectors import check_geopackage, check_json
+from .vectors import check_flatgeobuf, check_geopackage, check_json
 from .virtual import check_vrt
 from .zarr import check_zarr
 
@@ -27,6 +27,7 @@ _CHECKS: dict[str, Callable[[Path, Limits], None]] = {
     kinds.GZIP: check_gzip,
     kinds.EXCEL: check_excel,
     kinds.GEOPACKAGE: check_geopackage,
+    kinds.FLATGEOBUF: check_flatgeobuf,
     kinds.JSON: check_json,
     kinds.ZARR: check_zarr,
 }
@@ -47,7 +48,7 @@ def admit(path: str | os.PathLike[str], limits: Limits = PLAIN) -> str:
 
     Returns:
         The kind, told by the content: one of the constants of `kinds`. Of a folder that is no Zarr store, of
-        Shapefiles, FlatGeobuf and pictures, whose readers follow nothing, only the size is checked.
+        Shapefiles and pictures, whose readers follow nothing, only the size is checked.
 
     Raises:
         FileNotFoundError: no such file.

@@ -1,8 +1,11 @@
 """Write tables and archives that point elsewhere, and metadata and configurations that would run or fetch."""
 
 import io
+import shutil
+import sqlite3
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,54 @@ def _parquet_elsewhere(aim: Aim) -> Path:
     return path
 
 
+def _virtual_layer(aim: Aim) -> str:
+    layer = f"<OGRVRTLayer name='secret'><SrcDataSource>{aim.secret}</SrcDataSource></OGRVRTLayer>"
+    return f"<OGRVRTDataSource>{layer}</OGRVRTDataSource>"
+
+
+def _linked_crs(text: str) -> Callable[[Aim], str]:
+    point = '{"type":"Feature","properties":{"id":1},"geometry":{"type":"Point","coordinates":[4,50]}}'
+    return lambda aim: (
+        f'{{"type":"FeatureCollection","crs":{text.replace("ADDRESS", aim.address)},"features":[{point}]}}'
+    )
+
+
+def _geopackage_journal(aim: Aim) -> Path:
+    """Write a sound database whose journal, which is read along, adds a table of another file."""
+    path, written = aim.folder / "points.gpkg", aim.folder / "written.gpkg"
+    with closing(sqlite3.connect(written, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode=wal")
+        database.execute("CREATE TABLE points (id INTEGER)")
+        database.execute("PRAGMA wal_checkpoint(truncate)")
+        database.execute(f"CREATE VIEW other AS SELECT ogr_layer_FeatureCount('{aim.secret}', 'secret')")
+        for end in ("", "-wal"):
+            shutil.copy(f"{written}{end}", f"{path}{end}")
+    return path
+
+
 TABLES = [
+    Hostile("virtual layers called GeoJSON", "table", named("points.geojson", _virtual_layer)),
+    Hostile("virtual layers behind text", "table", named("points.geojson", lambda aim: "x" + _virtual_layer(aim))),
+    Hostile("virtual layers in GeoJSON", "table", named("points.geojson", lambda aim: "[[1]" + _virtual_layer(aim))),
+    Hostile("virtual layers called FlatGeobuf", "table", named(
+        "points.fgb", lambda aim: "fgb\3" + _virtual_layer(aim)
+    )),
+    Hostile("virtual layers in FlatGeobuf", "table", named(
+        "points.fgb", lambda aim: "fgb\3fgb\1" + _virtual_layer(aim)
+    )),
+    Hostile("GeoJSON whose CRS is a link", "table", named(
+        "points.geojson", _linked_crs('{"type":"link","properties":{"href":"ADDRESS/x"}}')
+    )),
+    Hostile("GeoJSON whose CRS is a link, its type last", "table", named(
+        "points.geojson", _linked_crs('{"properties":{"href":"ADDRESS/x"},"type":"link"}')
+    )),
+    Hostile("GeoJSON whose CRS is a link in escapes", "table", named(
+        "points.geojson", _linked_crs('{"type":"li\\u006ek","properties":{"href":"ADDRESS/x"}}')
+    )),
+    Hostile("GeoJSON whose CRS is a link and a name", "table", named(
+        "points.geojson", _linked_crs('{"type":"LINK","type":"name","properties":{"href":"ADDRESS/x"}}')
+    )),
+    Hostile("GeoPackage whose journal has a view of another file", "table", _geopackage_journal),
     Hostile("NPZ with a path above", "table", _archive(lambda archive, aim: archive.writestr("../../secret.txt", ""))),
     Hostile("NPZ with an absolute path", "table", _archive(lambda archive, aim: archive.writestr(str(aim.secret), ""))),
     Hostile("NPZ with a link", "table", _archive(_link_member)),

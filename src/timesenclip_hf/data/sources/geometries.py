@@ -10,6 +10,7 @@ import numpy as np
 from ...extras import needs_extra
 from ...files import first_line
 from ...gate.crs_files import file_named
+from ...gate.vectors import vector_source
 
 with needs_extra("data"):
     import pandas
@@ -33,14 +34,15 @@ def read_vector(path: Path, layer: str | None) -> pandas.DataFrame:
     Raises:
         ValueError: the file cannot be read, or has several layers and none is named.
     """
+    source = vector_source(path)
     try:
-        layers = [str(name) for name in pyogrio.list_layers(path)[:, 0]]
+        layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
         if layer is None and len(layers) > 1:
             raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
         if layer is not None and layer not in layers:
             raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
         # Only in a GeoPackage is the number of a feature a column that people see.
-        meta, table = pyogrio.read_arrow(path, layer=layer, return_fids=path.suffix.lower() == ".gpkg")
+        meta, table = pyogrio.read_arrow(source, layer=layer, return_fids=path.suffix.lower() == ".gpkg")
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path.name} cannot be read as a vector file: {first_line(error).partition(';')[0]}."
