@@ -94,9 +94,9 @@ def test_a_map_of_months_without_a_year_is_dated_by_its_making(tmp_path):
 
 
 def test_chunks_that_could_not_be_read_are_listed(tmp_path):
-    item = written_item(make_map(failed_chunks=["rows 0 to 3: truncated"]), tmp_path)
+    item = written_item(make_map(failed_chunks=["rows 0 to 3: truncated"]), tmp_path / "some")
     assert item.properties["timesenclip:failed_chunks"] == ["rows 0 to 3: truncated"]
-    assert "timesenclip:failed_chunks" not in written_item(make_map(failed_chunks=[]), tmp_path).properties
+    assert "timesenclip:failed_chunks" not in written_item(make_map(failed_chunks=[]), tmp_path / "none").properties
 
 
 def test_classes_have_codes_names_colours_and_counts(tmp_path):

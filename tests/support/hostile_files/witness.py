@@ -48,7 +48,8 @@ class Listener:
     def close(self) -> None:
         """Listen no more."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self.output.close()
 
 
 @contextmanager
