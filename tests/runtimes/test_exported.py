@@ -120,6 +120,24 @@ def test_what_is_no_exported_tower_is_refused(tower, tmp_path, content, message)
         load_tower(tower, ComputeOptions(runtime="openvino", exported=path))
 
 
+@pytest.mark.parametrize("runtime", EXPORT_RUNTIMES)
+@pytest.mark.parametrize("where", ["weights", "a branch"])
+def test_a_file_whose_numbers_are_in_another_file_is_refused(tower, exported, tmp_path, runtime, where):
+    model = onnx.load(exported)
+    tensor = onnx.TensorProto(name="secret", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=str(tmp_path / "secret"))
+    if where == "weights":
+        model.graph.initializer.append(tensor)
+    else:
+        branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+        model.graph.node[0].attribute.append(onnx.helper.make_attribute("then_branch", branch))
+    path = tmp_path / "tower.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match="keeps numbers in another file: write it again with timesenclip export"):
+        load_tower(tower, ComputeOptions(runtime=runtime, exported=path))
+
+
 def test_what_a_runtime_does_not_compute_is_refused(tower, exported):
     with pytest.raises(ValueError, match="onnx does not compute in bfloat16"):
         load_tower(tower, ComputeOptions(runtime="onnx", exported=exported, dtype="bfloat16"))

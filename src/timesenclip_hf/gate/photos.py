@@ -13,9 +13,11 @@ def open_photo(source: str | os.PathLike[str] | bytes) -> Image.Image:
     """Open a photo, a file or its bytes, without decoding it.
 
     Raises:
-        OSError: it has another format, or is damaged.
+        OSError: it has another format, is damaged, or no plain file.
         ValueError: it has more pixels than Pillow reads, 179 million.
     """
+    if not isinstance(source, bytes) and os.path.exists(source) and not os.path.isfile(source):
+        raise OSError(f"{source} is no plain file: give a copy of its content.")  # a pipe would be waited for
     try:
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except Image.DecompressionBombError as error:

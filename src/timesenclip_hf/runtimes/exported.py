@@ -10,6 +10,7 @@ import torch
 
 from ..extras import needs_extra
 from ..files import weights_hash, whole_file
+from ..gate.onnx_files import parse_onnx
 from ..models.timesenclip.encoding_timesenclip import check_precision, encode, precision_name
 from ..outputs import check_file
 from .engines import RuntimeTower
@@ -138,7 +139,7 @@ def read_exported(path: str | PathLike[str], tower: Any) -> bytes:
         tower: the [`TimeSenCLIPPixelModel`] whose weights it must have.
 
     Raises:
-        ValueError: the file is of another checkpoint or none of ours.
+        ValueError: the file is of another checkpoint, none of ours, or keeps numbers in another file.
         FileNotFoundError: there is no such file.
     """
     path = Path(path)
@@ -159,14 +160,12 @@ def read_exported(path: str | PathLike[str], tower: Any) -> bytes:
 
 
 def read_metadata(content: bytes, path: Path) -> dict[str, str]:
-    """Read what an exported file says about itself, or raise ValueError where it is no ONNX file."""
-    with needs_extra("export"):
-        import onnx
-    try:
-        parsed = onnx.load_model_from_string(content)
-    except Exception:  # protobuf's own errors, which are not public
-        raise ValueError(f"{path} is damaged, or no ONNX file: write it again with timesenclip export.") from None
-    return {entry.key: entry.value for entry in parsed.metadata_props}
+    """Read what an exported file says about itself.
+
+    Raises:
+        ValueError: it is no ONNX file, or keeps numbers in another file.
+    """
+    return {entry.key: entry.value for entry in parse_onnx(content, path).metadata_props}
 
 
 def name_of_exported(path: str | PathLike[str]) -> str:
