@@ -35,6 +35,12 @@ def test_rows_are_taken_in_order_only_where_the_series_have_no_ids_and_that_is_n
         read_labels(path, IDS)
 
 
+def test_longitudes_without_a_sign_take_it_from_the_side_beside_them(tmp_path):
+    table = read_points(write(tmp_path / "lucas.csv", "POINT_ID,TH_LAT,TH_LONG,TH_EW\na,50.8,3.1,W\nb,50.9,3.2,E\n"))
+    np.testing.assert_array_equal(table.columns["longitude"], [-3.1, 3.2])
+    assert table.notes == ["The longitudes of lucas.csv have the sign that their column TH_EW tells."]
+
+
 def test_numbered_rows_are_matched_by_their_number(tmp_path):
     table = read_labels(write(tmp_path / "labels.csv", "fid,lc1\n2,E20\n0,B11\n1,B16\n"), ["0", "1", "2"])
     assert table.columns["lc1"] == ["B11", "B16", "E20"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.sources.tables import read_table, write_scores
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
+from timesenclip_hf.models.timesenclip.steps_timesenclip import Steps
 
 DATES = [f"2018-{month:02d}-15" for month in range(1, 13)]
 
@@ -280,3 +281,44 @@ def test_wide_rows_may_have_their_own_baselines(tmp_path):
     shifted = values + np.array([0, 1000])[:, None, None]
     wide_frame(shifted).assign(processing_baseline=["03.01", "N0500"]).to_csv(path, index=False)
     np.testing.assert_array_equal(features_of(read_table(path)), expected_features(values))
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "times"),
+    [
+        ("{band}_month{month}", None, ("months", list(range(12)))),
+        ("OPTICAL-{band}-ts{month}-10m", Steps("2018-01", "month"), ("dates", [date[:7] + "-01" for date in DATES])),
+    ],
+)
+def test_a_date_of_the_survey_beside_columns_with_times_dates_no_row_of_a_wide_table(tmp_path, name, steps, times):
+    values = digital_numbers()
+    wide_frame(values, name).assign(start_date="2018-01-01", date="2018-06-05").to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv", steps=steps)
+    assert [list(map(str, item[times[0]])) for item in table.series] == [list(map(str, times[1]))] * 3
+    assert np.array_equal([item["series"] for item in table.series], values)
+
+
+def test_ids_that_stand_in_several_rows_of_a_wide_table_are_noted(tmp_path):
+    frame = wide_frame(digital_numbers()).assign(id=["a", "b", "a"], year=[2018, 2018, 2019])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    table = read_table(tmp_path / "t.csv")
+    assert table.ids == ["a", "b", "a"]
+    assert "1 ids stand in several rows, such as a: each row is a series of its own." in table.notes
+
+
+def test_steps_of_which_nothing_says_when_they_were_are_months_and_that_is_noted(tmp_path):
+    np.savez(tmp_path / "t.npz", X=digital_numbers(), y=np.arange(3))
+    assert read_table(tmp_path / "t.npz").notes == [
+        "Left aside of t.npz: the arrays y.",
+        "Nothing says when the time steps were: twelve are read as the months January to December.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["doy", "timestamps"])
+def test_times_of_another_name_are_not_passed_over(tmp_path, name):
+    np.savez(tmp_path / "t.npz", X=digital_numbers(), **{name: np.arange(90, 330, 20)})
+    cells = {"series": [digital_numbers()[0].tolist()], name: [list(range(90, 330, 20))]}
+    pd.DataFrame(cells).to_parquet(tmp_path / "t.parquet")
+    for file in ("t.npz", "t.parquet"):
+        with pytest.raises(ValueError, match=f"{file} has '{name}', but neither 'dates' nor 'months': call it 'dates'"):
+            read_table(tmp_path / file)

@@ -20,6 +20,12 @@ def nuts0(country: str) -> str:
     return _ISO_TO_NUTS.get(code, code)
 
 
+def signed_longitude(longitude: float, side: str) -> float:
+    """Give a longitude the sign of its side, "W" or "E"; any other text leaves it as it is."""
+    letter = side[:1].upper()
+    return {"W": -abs(longitude), "E": abs(longitude)}.get(letter, longitude)
+
+
 def check_place(country: str, longitude: float, latitude: float) -> tuple[float, float, str]:
     """Turn coordinates in signed WGS84 degrees the right way round, and say what was wrong with them.
 

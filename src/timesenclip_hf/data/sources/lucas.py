@@ -19,7 +19,7 @@ from ...files import read_json
 from ..engine.reports import Problem
 from ..photos.download import PhotoRequest
 from ..schema import DIRECTIONS, code_of, is_code
-from .countries import check_place, nuts0
+from .countries import check_place, nuts0, signed_longitude
 
 PHOTOS_URL = "https://gisco-services.ec.europa.eu/lucas/photos"
 LICENCE = "© European Union (LUCAS), reuse with attribution (Commission Decision 2011/833/EU)"
@@ -227,16 +227,10 @@ def _choose_place(row: Mapping[str, str]) -> tuple[float, float]:
     east, north, gps_east, gps_north = (
         _degrees(row.get(name, "")) for name in ("th_long", "th_lat", "gps_long", "gps_lat")
     )
-    east, gps_east = _signed(east, row.get("th_ew", "")), _signed(gps_east, row.get("gps_ew", ""))
+    east, gps_east = signed_longitude(east, row.get("th_ew", "")), signed_longitude(gps_east, row.get("gps_ew", ""))
     if row.get("gps_ew", "")[:1].upper() not in ("W", "E") and not math.isnan(east):
         gps_east = min(-abs(gps_east), abs(gps_east), key=lambda signed: abs(signed - east))
     return (gps_east, gps_north) if abs(gps_east) <= 180 and abs(gps_north) <= 180 else (east, north)
-
-
-def _signed(longitude: float, side: str) -> float:
-    """Give a longitude the sign of its side, "W" or "E"; any other text leaves it as it is."""
-    letter = side[:1].upper()
-    return {"W": -abs(longitude), "E": abs(longitude)}.get(letter, longitude)
 
 
 def _degrees(text: str) -> float:

@@ -1,13 +1,15 @@
 """Read tables of points and labels: which row belongs to which series, where it lies, and what it says."""
 
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ...extras import needs_extra
 from .columns import ID_COLUMNS
+from .countries import signed_longitude
 from .frames import list_names, name_of, number_cells, read_frame, text_cells
 
 # A file, or columns.
@@ -61,6 +63,10 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
         if name == id_column or wanted in columns:
             continue
         columns[wanted] = number_cells(frame, name)[order] if wanted in _COORDINATES else [texts[row] for row in order]
+        if wanted == "longitude" and (side := _side_column(name, cells)) is not None:
+            sides = [cells[side][row] for row in order]
+            columns[wanted] = np.asarray([signed_longitude(*pair) for pair in zip(columns[wanted], sides, strict=True)])
+            notes.append(f"The longitudes of {name_of(frame)} have the sign that their column {side} tells.")
     return PointTable(columns, notes)
 
 
@@ -93,6 +99,12 @@ def read_points(points: Points, crs: str | None = None) -> PointTable:
     columns |= {"longitude": x, "latitude": y}
     columns.setdefault("point_id", [str(index) for index in range(len(x))])
     return table
+
+
+def _side_column(longitude: str, names: Iterable[str]) -> str | None:
+    """Return the column with the side of the longitudes, "W" or "E", as LUCAS has TH_EW beside TH_LONG of 2009."""
+    wanted = re.sub("long?(?:itude)?$", "ew", longitude.lower())
+    return next((name for name in names if name.lower() == wanted != longitude.lower()), None)
 
 
 def _named_id(cells: Mapping[str, Any]) -> str | None:

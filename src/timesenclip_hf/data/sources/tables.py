@@ -19,6 +19,7 @@ The series go by the first column that there is of [`columns.ID_COLUMNS`], else 
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +74,9 @@ def read_table(path: TableSource, *, id_column: str | None = None, steps: Steps 
     if isinstance(path, (str, os.PathLike)) and Path(path).suffix.lower() == ".npz":
         if not Path(path).exists():
             raise FileNotFoundError(f"No such file: {path}.")
-        ids, items = read_npz(Path(path))
-        return SeriesTable(ids, _dated(items, steps, Path(path).name))
+        ids, items, notes = read_npz(Path(path))
+        items, untimed = _dated(items, steps, Path(path).name)
+        return SeriesTable(ids, items, [*notes, *untimed])
     return table_from_frame(read_frame(path, file_column=FILE_COLUMN), id_column=id_column, steps=steps)
 
 
@@ -94,8 +96,9 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     if "series" in frame.columns and all(np.ndim(cell) for cell in frame["series"].tolist()[:1]):
         naming = name_rows(frame, id_column)
         items, more = read_nested(frame)
+        items, untimed = _dated(items, steps, name)
         ids = naming.ids or _counted(frame)
-        return SeriesTable(ids, _dated(items, steps, name), [*notes, *naming.notes, *more])
+        return SeriesTable(ids, items, [*notes, *naming.notes, *_repeated(ids), *more, *untimed])
     if is_tidy(frame) and any(read_bands(_values(frame, BAND_COLUMNS))):
         frame = spread_bands(frame, id_column)
         notes.append("A row is a band of a time step.")
@@ -105,7 +108,8 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     if set(bands.values()) == {SCENE_CLASSES}:
         raise ValueError(f"{name} has the scene classification only: add the reflectance of the bands.")
     counted = any(reading[0].band is not None and reading[0].numbers for reading in map(read_band_name, names))
-    if bands and has_times(frame) and not counted:
+    several = len(set(bands.values())) < len(bands)  # a band a time step: what dates the rows is of something else
+    if bands and has_times(frame) and not counted and not several:
         _refuse_steps(steps, name)
         return _from_long(frame, bands, id_column, notes)
     naming = name_rows(frame, id_column, taken=bands)
@@ -114,7 +118,8 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
         items = wide.items
         for key, cells in read_offsets(frame).items():
             items = [{**item, key: cell} for item, cell in zip(items, cells.tolist(), strict=True)]
-        return SeriesTable(naming.ids or _counted(frame), items, [*notes, *naming.notes, *wide.notes])
+        ids = naming.ids or _counted(frame)
+        return SeriesTable(ids, items, [*notes, *naming.notes, *_repeated(ids), *wide.notes])
     if bands:
         return _from_long(frame, bands, id_column, notes)
     raise ValueError(
@@ -123,13 +128,23 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     )
 
 
-def _dated(items: list[dict[str, Any]], steps: Steps | None, name: str) -> list[dict[str, Any]]:
-    """Give series without a time their dates from the first step and the next."""
+def _dated(items: list[dict[str, Any]], steps: Steps | None, name: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """Give series without a time their dates from the first step and the next; say what they are read as without."""
+    timed = any(key in item for item in items for key in ("dates", "months"))
     if steps is None or steps == Steps():
-        return items
-    if any(key in item for item in items for key in ("dates", "months")):
+        months = ["Nothing says when the time steps were: twelve are read as the months January to December."]
+        return items, [] if timed else months
+    if timed:
         _refuse_steps(steps, name)
-    return [{**item, "dates": steps.dates(np.arange(len(item["series"])))} for item in items]
+    return [{**item, "dates": steps.dates(np.arange(len(item["series"])))} for item in items], []
+
+
+def _repeated(ids: Sequence[str]) -> list[str]:
+    """Say which rows of a table of a row a series have the id of another."""
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    if not repeated:
+        return []
+    return [f"{len(repeated)} ids stand in several rows, such as {repeated[0]}: each row is a series of its own."]
 
 
 def _refuse_steps(steps: Steps | None, name: str) -> None:
