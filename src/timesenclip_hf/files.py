@@ -161,9 +161,12 @@ def read_json(path: Path) -> Any:
     """Read a JSON file in which no object has a field twice.
 
     Raises:
-        ValueError: a field is written twice, or the file is not JSON.
+        ValueError: a field is written twice, values lie too deep inside each other, or the file is not JSON.
     """
-    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields)
+    except RecursionError:
+        raise ValueError("its lists and objects lie too deep inside each other.") from None
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

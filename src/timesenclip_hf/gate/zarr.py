@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,14 @@ def _files(store: Path, limits: Limits) -> tuple[int, list[Path]]:
                     raise ValueError(
                         f"{entry.name} in {store.name} is a link that leaves the store: give a copy of the data."
                     )
-                if entry.is_symlink():
-                    continue
                 if entry.is_dir():
-                    folders.append((Path(entry.path), depth + 1))
+                    if not entry.is_symlink():  # what it leads to is checked where it is
+                        folders.append((Path(entry.path), depth + 1))
                     continue
-                held += entry.stat().st_size
+                if not entry.is_file():  # a pipe would be waited for
+                    raise ValueError(f"{entry.name} in {store.name} is no plain file: give a copy of the data.")
+                with suppress(FileNotFoundError):  # what was being written has got its name meanwhile
+                    held += entry.stat().st_size
                 if entry.name in METADATA:
                     documents.append(Path(entry.path))
     check_count(store.name, held, limits.file_bytes, "bytes")

@@ -82,7 +82,25 @@ def _transformed(path: Path, aim: Aim) -> None:
     (path / "B08" / "zarr.json").write_text(json.dumps(document), encoding="utf-8")
 
 
+def _metadata_by_another_name(path: Path, aim: Aim) -> None:
+    """Let the metadata of an array be a link to a file of the store that has another name."""
+    _array_document(dtype="|O", filters=[{"id": "pickle", "protocol": 5}])(path, aim)
+    (path / "B08" / ".zarray").rename(path / "notes.txt")
+    os.symlink("../notes.txt", path / "B08" / ".zarray")
+
+
+def _pipe(name: str) -> Callable[[Path, Aim], None]:
+    def change(path: Path, aim: Aim) -> None:
+        (path / "B08" / name).unlink()
+        os.mkfifo(path / "B08" / name)
+
+    return change
+
+
 ZARR_STORES = [
+    Hostile("Zarr with pickles in metadata by another name", "cube", _zarr(_metadata_by_another_name)),
+    Hostile("Zarr with metadata that are a pipe", "cube", _zarr(_pipe(".zattrs"))),
+    Hostile("Zarr with a chunk that is a pipe", "cube", _zarr(_pipe("0.0.0"))),
     Hostile("Zarr with a chunk that is a link", "cube", _zarr(_linked_chunk)),
     Hostile("Zarr with an array that is a link", "cube", _zarr(_linked_array)),
     Hostile("Zarr with metadata that are a link", "cube", _zarr(_linked_metadata)),

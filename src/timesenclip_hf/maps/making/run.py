@@ -127,7 +127,7 @@ class MapRun:
 
         Raises:
             HeldError: another process is writing to the folder.
-        OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
+            OSError: it does not fit on the disk or into memory, the scheduler is gone, or workers die again and again;
                 what is finished is kept.
         """
         self.plan(timed=False).check()

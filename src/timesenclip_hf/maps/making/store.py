@@ -10,13 +10,16 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...extras import needs_extra
-from ...files import write_json
+from ...files import read_json, write_json
+from ...gate import PLAIN
+from ...gate.zarr import check_zarr
 from ...outputs import check_run_folder, is_empty
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
@@ -33,6 +36,9 @@ MAP = "map.zarr"
 RUN_MANIFEST = "manifest.json"
 JOURNAL = "chunks.jsonl"
 FORMAT = "timesenclip_hf map 1"
+_REQUIRED = {"identity", "maps", "shape", "side"}
+# A map holds far less than it declares until its last chunk is written; it is opened lazily, a chunk at a time.
+_UNFINISHED = replace(PLAIN, free_bytes=2**62, values=2**62)
 LAYER_ORDER = (
     *("class", "probability", "entropy", "margin", "clear_months"),
     *("class_coarse", "probability_coarse", "embeddings", "embedding_scale"),
@@ -43,7 +49,7 @@ class MapStore:
     """Hold what is known of a run's folder, and write to it; nothing is written before [`create`].
 
     Raises:
-        ValueError: the folder holds something else.
+        ValueError: the folder holds something else, or a run that is damaged or asks for more than to be unpacked.
         OSError: it cannot be written.
     """
 
@@ -57,11 +63,22 @@ class MapStore:
         check_run_folder(self.path)
         self.manifest = None
         if (self.path / RUN_MANIFEST).is_file():
-            self.manifest = json.loads((self.path / RUN_MANIFEST).read_text(encoding="utf-8"))
+            self.manifest = self._read_manifest()
         elif self.path.exists() and not is_empty(self.path):
             raise ValueError(f"{self.path} exists and is no run of this command: choose another output, or remove it.")
         if self.manifest is not None and self.manifest.get("format") != FORMAT:
             raise ValueError(f"{self.path} was written by another version: choose another output, or remove it.")
+        if self.manifest is not None and (self.path / MAP).exists():  # somebody else's may ask for codecs that run code
+            check_zarr(self.path / MAP, _UNFINISHED)
+
+    def _read_manifest(self) -> dict[str, Any]:
+        """Read the manifest of a run, or raise a ValueError where it is none."""
+        manifest: Any = None
+        with suppress(ValueError):
+            manifest = read_json(self.path / RUN_MANIFEST)
+        if not isinstance(manifest, dict) or ("format" in manifest and not manifest.keys() >= _REQUIRED):
+            raise ValueError(f"{self.path / RUN_MANIFEST} is damaged: fetch the run again, or choose another output.")
+        return manifest
 
     def differs(self, identity: Mapping[str, Any]) -> bool:
         """Tell whether the folder holds a run of another identity (types of JSON)."""
@@ -157,7 +174,7 @@ def open_map(path: str | os.PathLike[str], label_set: str = "") -> xr.Dataset:
         label_set: name of one of its label sets; "" for the only one.
 
     Raises:
-        ValueError: the folder holds no run, or no such label set.
+        ValueError: the folder holds no run, a damaged one, or no such label set.
     """
     maps = _read_manifest(path)["maps"]
     if label_set not in maps:
