@@ -75,9 +75,20 @@ def test_a_time_axis_may_hold_numbers_texts_and_local_midnights(times, steps, fi
     np.testing.assert_array_equal(cube["reflectance"].sel(band="B8A"), dataset["B8A"])
 
 
-def test_a_time_axis_of_months_stays_months():
-    times = open_cube(small_cube(times=np.arange(4, 10)))["time"].values
-    assert times.tolist() == [3, 4, 5, 6, 7, 8]
+@pytest.mark.parametrize(
+    "times",
+    [
+        np.arange(4, 10),
+        np.arange(4.0, 10.0),
+        np.array(["04", "05", "06", "07", "08", "09"]),
+        np.array(["Apr", "May", "Jun", "Jul", "Aug", "Sep"]),
+        np.array(["April", "May", "June", "July", "August", "Sept."], dtype=object),
+    ],
+)
+def test_a_time_axis_of_months_stays_months(times):
+    cube = open_cube(small_cube(times=times))
+    assert cube["time"].values.tolist() == [3, 4, 5, 6, 7, 8]
+    assert "The times of the cube, 4 to 9 are read as the months April to September." in cube.attrs["notes"]
 
 
 @pytest.mark.parametrize(

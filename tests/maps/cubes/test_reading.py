@@ -166,6 +166,15 @@ def test_integers_in_another_scale_become_reflectance():
     np.testing.assert_allclose(opened["reflectance"][1:], stacked(cube)[1:] * 0.0000275 - 0.2, atol=1e-6)
 
 
+def test_a_list_in_an_attribute_has_a_number_for_each_band():
+    cube = small_cube()
+    array = cube[list(BANDS)].to_dataarray("band").rio.write_crs(CRS)
+    scales = [1e-4 / (index + 2) for index in range(10)]
+    opened = open_cube(array.assign_attrs(scale_factor=scales, add_offset=[-0.1] * 10, nodata=np.array([0])))
+    expected = stacked(cube) * np.asarray(scales)[:, None, None] - 0.1
+    np.testing.assert_allclose(opened["reflectance"], np.where(stacked(cube) == 0, np.nan, expected), atol=1e-6)
+
+
 def test_different_nodata_values_become_one():
     cube = small_cube(bands=BANDS)
     cube["B02"][2], cube["B03"][2] = 0, 9999
@@ -249,6 +258,11 @@ def without_dates(cube: xr.Dataset) -> xr.Dataset:
             "no Sentinel-2 .* layer9: name",
         ),
         (lambda cube: cube.drop_vars("y"), "no coordinates along y"),
+        (lambda cube: cube.rename(y="row", x="col"), "has no axes y and x: rename .* its axes are time, row, col"),
+        (
+            lambda cube: cube.map(lambda band: band.assign_attrs(scale_factor="n/a")),
+            "B02 in the cube has the attribute scale_factor 'n/a': it must be one number",
+        ),
         (lambda cube: cube.assign_coords(x=[0.0, 10.0, 20.0, 35.0, 40.0]), "is not regular"),
         (lambda cube: cube.expand_dims("sensor"), "has the axis 'sensor' besides"),
         (lambda cube: [cube, small_cube(bands=BANDS[:1])], "B02 of 2018-01-15 is given twice"),

@@ -81,6 +81,15 @@ def test_where_no_reflectance_can_be_read_the_likely_unit_is_named(values, kwarg
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("scaled", [slice(0, 3), slice(0, 8), slice(8, 10)])
+def test_bands_in_two_units_are_refused(scaled):
+    values = np.round(maize() * 10_000)
+    values[:, :, scaled] /= 10_000
+    small, large = ", ".join(BANDS[scaled]), ", ".join(band for band in BANDS if band not in BANDS[scaled])
+    with pytest.raises(ValueError, match=f"values of {small} are as small as reflectance and those of {large} as"):
+        read(values)
+
+
 def test_two_saturated_acquisitions_of_a_single_series_are_masked():
     series = maize(1)
     series[0, 3:5, 0] = 2.3

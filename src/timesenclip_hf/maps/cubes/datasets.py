@@ -1,6 +1,6 @@
 """Read the bands of NetCDF and Zarr files and of xarray objects, whatever their axes and variables are called."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,9 @@ def dataset_layers(dataset: xr.Dataset, naming: Naming, source: str) -> list[Lay
     notes += [*read.notes, *dated.notes]
     if not layers:
         names = ", ".join(str(name) for name, variable in dataset.data_vars.items() if variable.ndim)
+        if not {"y", "x"} <= set(dataset.dims):
+            axes = ", ".join(map(str, dataset.dims)) or "none"
+            raise NoBandError(f"{source} has no axes y and x: rename those of its pixels so; its axes are {axes}.")
         raise NoBandError(
             f"{source} has no Sentinel-2 band with axes y and x among {names or 'no variables'}: name the variables "
             "or the band axis B02 ... B12."
@@ -136,7 +139,14 @@ def _bands_of(
         if bands is not None and len(bands) != count:
             raise ValueError(f"{len(bands)} band names were given for the {count} bands of {source}.")
         labels = list(bands) if bands is not None else [name]
-    yield from ((label, variable.isel(band=index)) for index, label in enumerate(labels))
+    for index, label in enumerate(labels):
+        # A list in an attribute has one for each band.
+        of_band = {
+            name: np.ravel(variable.attrs[name])[index]
+            for name in (*NODATA_ATTRIBUTES, "scale_factor", "add_offset")
+            if count > 1 and np.size(variable.attrs.get(name)) == count
+        }
+        yield label, variable.isel(band=index).assign_attrs(of_band)
 
 
 def _layer(
@@ -159,26 +169,41 @@ def _layer(
         if len(steps) and (steps[0] == 0 or np.abs(steps / steps.mean() - 1).max() > tolerance):
             raise ValueError(f"The grid of {source} is not regular: resample it to equal steps first.")
     attributes = variable.attrs
+    scale, shift = (_number_of(attributes, name, f"{label} in {source}") for name in ("scale_factor", "add_offset"))
     # CF's way to store unsigned integers in formats that have none.
     unsigned = str(attributes.get("_Unsigned", "")).lower() == "true" and variable.dtype.kind == "i"
     dtype = np.dtype(f"u{variable.dtype.itemsize}") if unsigned else variable.dtype
-    nodata = next((attributes[name] for name in NODATA_ATTRIBUTES if attributes.get(name) is not None), None)
+    missing = (_number_of(attributes, name, f"{label} in {source}") for name in NODATA_ATTRIBUTES)
+    nodata = next((value for value in missing if value is not None), None)
     if nodata is not None and unsigned:
-        nodata = np.asarray(nodata).astype(variable.dtype).view(dtype)
+        nodata = float(np.asarray(nodata).astype(variable.dtype).view(dtype))
     layer = Layer(
         band=band,
         times=times,
         grid=grid,
         crs=crs,
         dtype=dtype,
-        nodata=None if nodata is None else float(np.ravel(nodata)[0]),
+        nodata=nodata,
         array=variable.transpose(..., "y", "x"),
         source=source,
     )
-    scaled = layer.scaled(float(attributes.get("scale_factor", 1.0)), float(attributes.get("add_offset", 0.0)))
+    scaled = layer.scaled(1.0 if scale is None else scale, shift or 0.0)
     if scaled.scale is not None and dtype.kind == "f" and _are_reflectance(variable):
         return replace(layer, notes=(f"The scale in the attributes of {source} has been applied already.",))
     return scaled
+
+
+def _number_of(attributes: Mapping[Any, Any], name: str, subject: str) -> float | None:
+    """Return an attribute as a number, None where there is none; several that are equal are one."""
+    if attributes.get(name) is None:
+        return None
+    try:
+        numbers = set(np.ravel(attributes[name]).astype(np.float64).tolist())
+    except (TypeError, ValueError):
+        numbers = set()
+    if len(numbers) != 1 and not all(number != number for number in numbers or {0}):
+        raise ValueError(f"{subject} has the attribute {name} {attributes[name]!r}: it must be one number.")
+    return numbers.pop()
 
 
 def _are_reflectance(variable: xr.DataArray) -> bool:

@@ -1,5 +1,6 @@
 """Tell which band and time the layers of files are, by their names and those of their files, all read together."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...models.timesenclip.dates_timesenclip import read_times
+from ...models.timesenclip.dates_timesenclip import MONTH_NAMES, read_times
 from ...models.timesenclip.steps_timesenclip import STEPS_IN_WORDS, Steps, ask_for_steps
 from ...names.numbers import Number, read_numbers
 from ...names.reading import NameParts, NamesRead, read_names
@@ -154,6 +155,7 @@ def read_time_axis(values: np.ndarray | None, count: int, steps: Steps, source: 
             )
         dates = steps.dates(np.arange(count))
         return dates.astype("datetime64[ns]"), [f"The {count} times of {source} go from {dates[0]} to {dates[-1]}."]
+    values = _numbered(values)
     if values.dtype.kind in "iu" and values.size and values.min() >= 0 and values.max() <= 999:
         numbers = [Number(str(value), None, None, value) for value in values.tolist()]
         times, note = read_numbers(numbers, steps, f"times of {source},")
@@ -163,3 +165,17 @@ def read_time_axis(values: np.ndarray | None, count: int, steps: Steps, source: 
     if steps != Steps():
         raise ValueError(f"The time axis of {source} has dates already: leave the start and the step out.")
     return read_times(values)
+
+
+def _numbered(values: np.ndarray) -> np.ndarray:
+    """Return names of months ("Jan"), and numbers of months or steps that are text or fractions, as integers."""
+    if values.dtype.kind == "f" and values.size and (values == np.rint(values)).all() and np.abs(values).max() <= 999:
+        return values.astype(np.int64)
+    if values.dtype.kind not in "OU" or not all(isinstance(value, str) for value in values.tolist()):
+        return values
+    texts = [text.strip().lower().rstrip(".") for text in values.tolist()]
+    if texts and all(text in MONTH_NAMES for text in texts):
+        return np.asarray([MONTH_NAMES[text] for text in texts])
+    if texts and all(re.fullmatch(r"\d{1,3}", text) for text in texts):
+        return np.asarray(texts, dtype=np.int64)
+    return values

@@ -20,6 +20,8 @@ DARKEST_LAND_DN = 1000.0
 DARKEST_LAND = 0.01
 # Median over a set of water after atmospheric correction, at the darkest.
 DARKEST_WATER_DN = -100.0
+# Acquisitions that are enough to tell the unit of a band.
+MOST_PER_BAND = 20_000
 INFRARED = ("B08", "B8A", "B11", "B12")
 _INDEX = "they seem to be decibels or a normalised index, give surface reflectance 0 to 1, or times 10,000."
 
@@ -50,6 +52,8 @@ def tell_unit(values: np.ndarray, units: str, integers: bool, band_names: Sequen
     if units != "auto":
         _check_told(units, typical, lowest, highest)
         return units, []
+    if not integers:
+        _check_alike(values, band_names)
     dark_water = typical >= DARKEST_WATER_DN and highest >= -typical and PLAUSIBLE_REFLECTANCE[0] * 100 > lowest >= -500
     if typical < 0 and not dark_water and typical < PLAUSIBLE_REFLECTANCE[0] / 5:
         raise ValueError(f"Values around {typical:.4g} cannot be reflectance: {_INDEX}")
@@ -104,6 +108,24 @@ def _check_told(units: str, typical: float, lowest: float, highest: float) -> No
     if units == "reflectance" and lowest >= 0 and highest <= DARKEST_LAND / 10:
         raise ValueError(
             f"Values up to {highest:.4g} cannot be reflectance: they seem to be scaled twice, multiply by 10,000."
+        )
+
+
+def _check_alike(values: np.ndarray, band_names: Sequence[str]) -> None:
+    """Refuse bands of which some are reflectance and others digital numbers."""
+    small, large = [], []
+    flat = np.moveaxis(values, 2, -1).reshape(-1, len(band_names))
+    flat = flat[:: max(1, len(flat) // MOST_PER_BAND)]
+    for name, column in zip(band_names, flat.T, strict=True):
+        present = column[~np.isnan(column)]
+        if len(present) and 0 < np.quantile(present, 0.99) <= PLAUSIBLE_REFLECTANCE[1]:
+            small.append(name)
+        elif len(present) and np.median(present) > HIGHEST_PER_CENT:
+            large.append(name)
+    if small and large:
+        raise ValueError(
+            f"The values of {', '.join(small)} are as small as reflectance and those of {', '.join(large)} as large as "
+            "digital numbers: give all bands in one unit."
         )
 
 
