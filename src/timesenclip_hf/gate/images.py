@@ -1,8 +1,10 @@
 """Check the headers of TIFF and JPEG 2000 files, and the files beside them, before GDAL opens them."""
 
+import html
 import math
 import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +19,8 @@ DIRECTORIES = 256  # images in a file: overviews and masks
 ENTRIES = 4096
 SIDE_FILE_BYTES = 16 * 2**20
 # By this item GDAL takes overviews of a raster from any other file or address.
-_ELSEWHERE = re.compile(rb"OVERVIEW_FILE|<!DOCTYPE|<!ENTITY", re.IGNORECASE)
+_ELSEWHERE = re.compile("OVERVIEW_FILE|<!DOCTYPE|<!ENTITY", re.IGNORECASE)
+_CODESTREAM = b"jp2c"
 
 
 def check_tiff(path: Path, limits: Limits) -> None:
@@ -26,28 +29,55 @@ def check_tiff(path: Path, limits: Limits) -> None:
     Raises:
         ValueError: it declares more than is read, or more than it holds, or names another file.
     """
+    _check_directories(path, limits)
+    check_side_files(path, limits)
+
+
+def _check_directories(path: Path, limits: Limits) -> None:
     with path.open("rb") as file:
         try:
             _Tiff(file, path, limits).check()
         except (struct.error, IndexError, OverflowError, ZeroDivisionError):
             raise ValueError(f"{path.name} is damaged, its TIFF header breaks off: fetch or unpack it again.") from None
-    _check_side_files(path)
 
 
 def check_jpeg2000(path: Path, limits: Limits) -> None:
-    """Check the size that a JPEG 2000 file declares in its first codestream, and what lies beside it."""
+    """Check the size that a JPEG 2000 file declares in its first codestream, its metadata, and what lies beside it.
+
+    Raises:
+        ValueError: it declares more than is read, or names another file.
+    """
     with path.open("rb") as file:
         head = file.read(limits.attribute_bytes)
+        for content in _boxes(file, path, limits):
+            if _names_others(content):
+                raise ValueError(f"{path.name} names other files in its metadata: save it without them.")
     if (start := head.find(b"\xff\x4f\xff\x51")) < 0 or len(head) < start + 42:
         raise ValueError(f"{path.name} is damaged, it holds no JPEG 2000 image: fetch or unpack it again.")
-    if _ELSEWHERE.search(head[:start]):
-        raise ValueError(f"{path.name} names other files in its header: save it without its metadata.")
     right, bottom, left, top, tile_width, tile_height = struct.unpack(">6I", head[start + 8 : start + 32])
     bands = struct.unpack(">H", head[start + 40 : start + 42])[0]
     _check_size(path, (max(right - left, 0), max(bottom - top, 0)), bands, 2, limits)
     piece = min(tile_width, right) * min(tile_height, bottom) * bands * 4
-    check_count(f"A tile of {path.name}", piece, max(limits.piece_bytes, 0), "bytes")
-    _check_side_files(path)
+    check_count(f"A tile of {path.name}", piece, limits.piece_bytes, "bytes")
+    check_side_files(path, limits)
+
+
+def _boxes(file: BinaryIO, path: Path, limits: Limits) -> Iterator[bytes]:
+    """Give the boxes of a JPEG 2000 file but its images, before and behind them; a bare codestream has none."""
+    size, offset = path.stat().st_size, 0
+    while offset + 8 <= size:
+        file.seek(offset)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        if offset == 0 and kind != b"jP  ":
+            return
+        if length == 1:
+            length = int.from_bytes(file.read(8), "big")
+        end = offset + length if length else size
+        if kind != _CODESTREAM:
+            held = min(end, size) - file.tell()
+            check_count(f"A box of {path.name}", held, limits.attribute_bytes, "bytes")
+            yield file.read(max(held, 0))
+        offset = max(end, offset + 8)
 
 
 class _Tiff:
@@ -94,7 +124,7 @@ class _Tiff:
         if GDAL_METADATA in entries:
             _, number, value = entries[GDAL_METADATA]
             check_count(self.path.name, number, self.limits.attribute_bytes, "bytes of metadata")
-            if _ELSEWHERE.search(self._bytes(number, value)):
+            if _names_others(self._bytes(number, value)):
                 raise ValueError(f"{self.path.name} names other files in its metadata: save it without them.")
 
     def _sides(self, entries: dict[int, tuple[int, int, bytes]]) -> tuple[int, int]:
@@ -143,17 +173,29 @@ def _check_size(
         check_declared(path.name, math.prod(sides) * bands * size, held, limits)
 
 
-def _check_side_files(path: Path) -> None:
-    """Check the overviews, masks and metadata that GDAL takes from beside a raster."""
+def check_side_files(path: Path, limits: Limits) -> None:
+    """Check the overviews, masks and metadata that GDAL takes from beside a raster.
+
+    Raises:
+        ValueError: one is no TIFF, declares more than is read, or names another file.
+    """
     for stem in {path.name, path.stem}:
         for suffix in (".ovr", ".msk", ".OVR", ".MSK", ".ovr.msk", ".msk.ovr"):
             beside = path.with_name(stem + suffix)
-            if beside.is_file() and kind_of(beside) != TIFF:
+            if not beside.is_file():
+                continue
+            if kind_of(beside) != TIFF:
                 raise ValueError(f"{beside.name} beside {path.name} is no TIFF: remove it.")
-        for suffix in (".aux.xml", ".AUX.XML", ".aux"):
+            _check_directories(beside, limits)
+        for suffix in (".aux.xml", ".AUX.XML", ".aux", ".ovr.aux.xml", ".msk.aux.xml"):
             beside = path.with_name(stem + suffix)
             if not beside.is_file():
                 continue
             check_count(beside.name, beside.stat().st_size, SIDE_FILE_BYTES, "bytes")
-            if _ELSEWHERE.search(beside.read_bytes()):
+            if _names_others(beside.read_bytes()):
                 raise ValueError(f"{beside.name} beside {path.name} names other files: remove it.")
+
+
+def _names_others(metadata: bytes) -> bool:
+    """Tell whether GDAL's metadata name other files; their letters may be written as escapes."""
+    return _ELSEWHERE.search(html.unescape(metadata.decode("latin-1"))) is not None

@@ -3,7 +3,7 @@
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from .images import check_jpeg2000, check_tiff
+from .images import check_jpeg2000, check_side_files, check_tiff
 from .kinds import JPEG2000, TIFF, kind_of
 from .limits import Limits, check_count
 from .markup import parse_xml
@@ -11,19 +11,10 @@ from .markup import parse_xml
 # What gdalbuildvrt writes. Left out is all by which a VRT reads raw bytes, runs code or opens what is named elsewhere.
 ELEMENTS = {
     *("VRTDataset", "SRS", "GeoTransform", "Metadata", "MDI", "VRTRasterBand", "ColorInterp", "NoDataValue"),
-    *(
-        "HideNoDataValue",
-        "Description",
-        "UnitType",
-        "Offset",
-        "Scale",
-        "CategoryNames",
-        "Category",
-        "ColorTable",
-        "Entry",
-    ),
-    *("SimpleSource", "ComplexSource", "SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect"),
-    *("NODATA", "UseMaskBand", "ScaleOffset", "ScaleRatio", "LUT", "OverviewList", "BlockXSize", "BlockYSize"),
+    *("HideNoDataValue", "Description", "UnitType", "Offset", "Scale", "CategoryNames", "Category", "ColorTable"),
+    *("Entry", "SimpleSource", "ComplexSource", "SourceFilename", "SourceBand", "SourceProperties", "SrcRect"),
+    *("DstRect", "NODATA", "UseMaskBand", "ScaleOffset", "ScaleRatio", "LUT", "OverviewList", "BlockXSize"),
+    "BlockYSize",
 }
 REBUILD = "build it in the folder of its rasters with gdalbuildvrt, or write its pixels with gdal_translate"
 
@@ -49,6 +40,7 @@ def check_vrt(path: Path, limits: Limits) -> None:
         if kind not in (TIFF, JPEG2000):
             raise ValueError(f"{path.name} names {source.name}, which is {kind}: {REBUILD}.")
         (check_tiff if kind == TIFF else check_jpeg2000)(source, limits)
+    check_side_files(path, limits)
 
 
 def _source(path: Path, element: Element) -> Path:

@@ -169,9 +169,59 @@ def _beside(suffix: str, text: Callable[[Aim], str]) -> Callable[[Aim], Path]:
     return write
 
 
-def _pam(aim: Aim) -> str:
-    item = f'<MDI key="OVERVIEW_FILE">{aim.secret}</MDI>'
+def _pam(aim: Aim, key: str = "OVERVIEW_FILE") -> str:
+    item = f'<MDI key="{key}">{aim.secret}</MDI>'
     return f'<PAMDataset><Metadata domain="OVERVIEWS">{item}</Metadata></PAMDataset>'
+
+
+def _escaped_pam(aim: Aim) -> str:
+    return _pam(aim, "OVERVIEW&#x5F;FILE")
+
+
+def _escaped_metadata(aim: Aim) -> Path:
+    """Write a GeoTIFF whose metadata name another file, with an escape in the name of the item."""
+    path = _metadata_elsewhere(aim)
+    content = path.read_bytes()
+    assert content.count(b"OVERVIEW_FILE") == 1
+    # As long as before: the address makes room for the escape.
+    escaped = content.replace(b"OVERVIEW_FILE", b"OVERVIEW&#95;FILE").replace(b"/overviews.tif<", b"/overv.tif<")
+    assert len(escaped) == len(content)
+    path.write_bytes(escaped)
+    return path
+
+
+def _overviews_of_overviews(aim: Aim) -> Path:
+    path = write_tiff(aim.folder / "B04_2018-06-15.tif")
+    inner = write_tiff(aim.folder / "inner.tif", OVERVIEWS={"OVERVIEW_FILE": f"/vsicurl/{aim.address}/overviews.tif"})
+    inner.rename(path.with_name(f"{path.name}.ovr"))
+    return path
+
+
+def _beside_vrt(suffix: str, text: Callable[[Aim], str]) -> Callable[[Aim], Path]:
+    def write(aim: Aim) -> Path:
+        write_tiff(aim.folder / "below.tif")
+        path = aim.folder / "B04_2018-06-15.vrt"
+        path.write_text(vrt_text(simple_source("below.tif", 1)), encoding="utf-8")
+        path.with_name(path.name + suffix).write_text(text(aim), encoding="utf-8")
+        return path
+
+    return write
+
+
+def _jpeg2000_box(aim: Aim) -> Path:
+    """Write a JPEG 2000 with GDAL's metadata in a box behind its image."""
+    import rasterio
+
+    shape = {"width": 64, "height": 64, "count": 1, "dtype": "uint16"}
+    transform = rasterio.Affine(10, 0, 500_000, 0, -10, 5_600_000)
+    path = aim.folder / "B04_2018-06-15.jp2"
+    with rasterio.open(path, "w", driver="JP2OpenJPEG", crs="EPSG:32631", transform=transform, **shape) as raster:
+        raster.write(np.full((1, 64, 64), 900, dtype=np.uint16))
+    item = f'<MDI key="OVERVIEW_FILE">{aim.secret}</MDI>'
+    text = f'<GDALMultiDomainMetadata><Metadata domain="OVERVIEWS">{item}</Metadata></GDALMultiDomainMetadata>'.encode()
+    with path.open("ab") as file:
+        file.write((8 + len(text)).to_bytes(4, "big") + b"xml " + text)
+    return path
 
 
 RASTER_FILES = [
@@ -191,6 +241,12 @@ RASTER_FILES = [
     Hostile("Zarr references called NetCDF", "cube", named("cube.nc", kerchunk)),
     Hostile("Zarr references in JSON", "cube", named("cube.json", kerchunk)),
     Hostile("GeoTIFF with overviews elsewhere", "cube", _metadata_elsewhere),
+    Hostile("GeoTIFF with overviews elsewhere, in escapes", "cube", _escaped_metadata),
+    Hostile("GeoTIFF with metadata beside it, in escapes", "cube", _beside(".aux.xml", _escaped_pam)),
+    Hostile("GeoTIFF whose overviews have overviews elsewhere", "cube", _overviews_of_overviews),
+    Hostile("VRT with metadata beside it", "cube", _beside_vrt(".aux.xml", _pam)),
+    Hostile("VRT with overviews that are a VRT", "cube", _beside_vrt(".ovr", vrt_of_bytes)),
+    Hostile("JPEG 2000 with metadata behind its image", "cube", _jpeg2000_box),
     Hostile("GeoTIFF with metadata beside it", "cube", _beside(".aux.xml", _pam)),
     Hostile("GeoTIFF with overviews that are a VRT", "cube", _beside(".ovr", vrt_of_bytes)),
     Hostile("GeoTIFF with a mask that is a VRT", "cube", _beside(".msk", vrt_of_bytes)),
