@@ -213,7 +213,7 @@ def damaged(ledger: Ledger) -> None:
             is_sentence = "\n" not in outcome and outcome.endswith(".")
             ledger.add(f"{name}: ends in a sentence or skipped points", is_sentence, "==", True, outcome[:250])
             ledger.add(
-                f"{name}: seconds", round(seconds, 1), "<=", 90.0, f"{PLAIN.seconds:g} for each point without end"
+                f"{name}: seconds", round(seconds, 1), "<=", 30.0, f"{PLAIN.seconds:g} of CPU time a point without end"
             )
     for case in ("hang.h5", "traceback.h5"):
         if not (CASES / case).exists():

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..extras import needs_extra
 from .limits import Limits, check_count, check_declared
 from .watching import ROOT, walk_by
@@ -38,7 +40,7 @@ class Walk:
     def __init__(self, file: Any, path: Path, limits: Limits, beat: Callable[[], None]) -> None:
         self.file, self.name, self.size, self.limits = file, path.name, path.stat().st_size, limits
         self.beat = beat
-        self.seen: set[tuple[int, int]] = set()
+        self.seen: set[int] = set()  # addresses in this file, as links to others are refused
         self.values = self.declared = self.objects = 0
         if file.id.get_create_plist().get_userblock():
             raise ValueError(f"{self.name} begins with a block of foreign bytes: save it again with h5repack.")
@@ -55,17 +57,17 @@ class Walk:
             self._check_link(self.file.id, name.encode("utf-8", "surrogateescape"), f"/{name}", 1)
 
     def _check_link(self, parent: Any, name: bytes, path: str, depth: int) -> None:
-        kind = parent.links.get_info(name).type
-        if kind != h5l.TYPE_HARD:
-            raise self._refusal(path, f"is {_LINKS.get(kind, 'a link of an unknown kind')}", "give the data itself")
+        link = parent.links.get_info(name)
+        if link.type != h5l.TYPE_HARD:
+            kind = _LINKS.get(link.type, "a link of an unknown kind")
+            raise self._refusal(path, f"is {kind}", "give the data itself")
         self.objects += 1
         check_count(self.name, self.objects, self.limits.variables, "variables")
         check_count(self.name, depth, self.limits.nesting, "groups inside each other")
-        opened = h5o.open(parent, name)
-        info = h5o.get_info(opened)
-        if (info.fileno, info.addr) in self.seen:
+        if link.u in self.seen:
             return
-        self.seen.add((info.fileno, info.addr))
+        self.seen.add(link.u)
+        opened = h5o.open(parent, name)
         self._check_attributes(opened, path)
         if isinstance(opened, h5py.h5g.GroupID):
             for child in opened:
@@ -83,10 +85,14 @@ class Walk:
             name = attribute.name.decode("utf-8", "replace")
             if name in AXES:
                 continue
-            size = max(attribute.get_storage_size(), math.prod(attribute.shape) * attribute.get_type().get_size())
+            kind, shape = attribute.get_type(), attribute.shape
+            size = 0 if shape is None else math.prod(shape) * kind.get_size()  # no shape: nothing, as netCDF writes ""
             check_count(f"{name} of {path} in {self.name}", size, self.limits.attribute_bytes, "bytes")
-            self._check_type(attribute.get_type(), f"{path}@{name}", depth=0)
-            h5py.AttributeManager(_Owner(owner))[attribute.name]  # HDF5 may never come to the end of it
+            self._check_type(kind, f"{path}@{name}", depth=0)
+            # Text may lie elsewhere in the file, and HDF5 never come to the end of it; numbers have been read by now.
+            if shape is not None and kind.detect_class(h5t.STRING):
+                dtype = attribute.dtype
+                attribute.read(np.empty(shape, dtype), mtype=h5t.py_create(dtype))
 
     def _check_dataset(self, dataset: Any, path: str) -> None:
         plist, kind = dataset.get_create_plist(), dataset.get_type()
@@ -152,13 +158,6 @@ class Walk:
         return ValueError(f"{path} of {self.name} {reason}: {remedy}.")
 
 
-class _Owner:
-    """Hold an object's identifier as h5py's attributes want it."""
-
-    def __init__(self, identifier: Any) -> None:
-        self.id = identifier
-
-
 def walk_here() -> None:
     """Have this process walk by itself, because whoever started it ends it where it comes to no end."""
     walk_by(lambda limits, path, entries: _answers(limits, path, entries, lambda: None))
@@ -174,20 +173,23 @@ def serve() -> None:
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         most = MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard)
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        # Whoever started this process may have blocked or ignored what is to end it.
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGPROF})
     for line in sys.stdin:
         question = json.loads(line)
         limits = Limits(**question["limits"])
 
         def tell(answer: Mapping[str, Any], seconds: float = limits.seconds) -> None:
-            if sys.platform != "win32":  # should whoever asked end meanwhile, this process ends too
-                signal.alarm(math.ceil(2 * seconds))
+            if sys.platform != "win32":  # ends this process after so much CPU time, also where whoever asked has ended
+                signal.setitimer(signal.ITIMER_PROF, seconds)
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
         for answer in _answers(limits, Path(question["path"]), question["entries"], lambda: tell({})):
             tell(answer)
         if sys.platform != "win32":
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _answers(

@@ -27,7 +27,7 @@ class Limits:
         nesting: of groups, types and JSON.
         piece_bytes: that are unpacked at once to read a value: a chunk, a tile or a strip.
         pieces: chunks, tiles or strips of a variable.
-        seconds: without progress in an HDF5 file.
+        seconds: of CPU time without progress in an HDF5 file.
         kinds: of files that are read at all, constants of `kinds`.
     """
 
@@ -85,7 +85,7 @@ PLAIN = Limits(
     nesting=32,
     piece_bytes=2 * GIBIBYTE,
     pieces=20_000_000,
-    seconds=10.0,
+    seconds=5.0,
     kinds=kinds.ALL,
 )
 

@@ -13,7 +13,7 @@ from timesenclip_hf.data.schema import MISSING, as_series
 from timesenclip_hf.data.sources import sen4map_points
 from timesenclip_hf.data.sources.countries import BOXES
 from timesenclip_hf.data.sources.sen4map import import_sen4map
-from timesenclip_hf.gate import PLAIN
+from timesenclip_hf.gate import PLAIN, watching
 
 POINT = f"Lucas_Point_{FIRST_ID}"
 
@@ -299,11 +299,21 @@ def test_what_is_no_hdf5_is_a_one_line_error(tmp_path):
 
 
 def test_points_in_which_hdf5_comes_to_no_end_are_left_out(copy, tmp_path, monkeypatch):
-    monkeypatch.setattr(sen4map_points, "PLAIN", replace(PLAIN, seconds=0.5))
+    monkeypatch.setattr(sen4map_points, "PLAIN", replace(PLAIN, seconds=0.2))
+    monkeypatch.setattr(watching, "MOST_ENDLESS", 6)
     report = import_quietly(damage_heap(copy), tmp_path / "out")
     assert report.counts.keys() == {"unreadable point"}
     assert 0 < len(report.skipped) == report.points - report.rows < report.points
     assert "comes to no end in it: fetch it again" in report.skipped[0].detail
+
+
+def test_a_file_in_which_hdf5_comes_to_no_end_twice_is_given_up(copy, tmp_path, monkeypatch):
+    monkeypatch.setattr(sen4map_points, "PLAIN", replace(PLAIN, seconds=0.2))
+    healthy = write_raw(tmp_path / "healthy.h5", 2, size=8, first=6)
+    report = import_quietly([damage_heap(copy), healthy], tmp_path / "out", points_per_part=2)
+    assert (report.rows, report.counts) == (2, {"unreadable point": 6})
+    details = [problem.detail for problem in report.skipped]
+    assert details[2:] == ["copy.h5 is damaged, HDF5 came to no end 2 times, the rest is left out: fetch it again"] * 4
 
 
 def test_a_file_whose_root_is_damaged_is_a_one_line_error(copy, tmp_path):
