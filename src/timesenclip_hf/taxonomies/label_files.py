@@ -2,16 +2,21 @@
 
 import csv
 import json
+import re
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from ..files import read_json
 
-LABEL_SUFFIXES = (".json", ".txt", ".csv")
+LABEL_SUFFIXES = (".json", ".txt", ".csv", ".tsv")
 # Columns of a CSV of labels, lower case: the name, and phrases that describe it.
 NAME_COLUMNS = ("label", "name", "class", "class_name", "classname", "category", "description")
 PHRASE_COLUMNS = ("phrase", "phrases", "prompt", "prompts")
+# The only field of a JSON file around its list of names.
+LIST_FIELDS = ("classes", "class_names", "labels", "names", "categories")
+# Nothing but a number, or a row of a colour table: no name of a class.
+_NO_NAME = re.compile(r"[\d.]+|[\d.]+(?:[,;\s]+[\d.]+){3,}[,;\s].*")
 
 
 def read_label_file(path: str | PathLike[str]) -> list[str] | dict[str, Any]:
@@ -19,8 +24,9 @@ def read_label_file(path: str | PathLike[str]) -> list[str] | dict[str, Any]:
 
     Args:
         path: JSON (a list of names, `{label: [phrase, ...]}`, or a legend `{name: code}` or `{code: name}`), text (one
-            name a line; lines that begin with # are left out), or CSV (one name a row, in the column `label`, `name` or
-            `class`, perhaps with a column `phrase`; several rows of one name are several phrases).
+            name a line; lines that begin with # are left out), or CSV and TSV (one name a row, in the column `label`,
+            `name` or `class`, the first of these that holds more than numbers, perhaps with a column `phrase`; several
+            rows of one name are several phrases).
 
     Raises:
         FileNotFoundError: no such file.
@@ -35,9 +41,14 @@ def read_label_file(path: str | PathLike[str]) -> list[str] | dict[str, Any]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path.name} is no text in UTF-8: save the labels again as UTF-8.") from None
-    labels = _from_rows(lines, path) if path.suffix.lower() == ".csv" else _from_lines(lines)
+    labels = _from_rows(lines, path) if path.suffix.lower() in (".csv", ".tsv") else _from_lines(lines)
     if not labels:
         raise ValueError(f"{path.name} holds no label: write one name a line.")
+    if odd := next((label for label in labels if _NO_NAME.fullmatch(label)), None):
+        raise ValueError(
+            f"{path.name} has {odd!r} in place of the name of a class: write one name a line, or CSV with a column "
+            "'label'."
+        )
     return labels
 
 
@@ -48,6 +59,8 @@ def _from_json(path: Path) -> list[str] | dict[str, Any]:
         raise ValueError(f"{path.name} is not JSON ({error}): write {{'label': ['phrase', ...]}}.") from None
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be used: {error}") from None
+    if isinstance(labels, dict) and len(labels) == 1 and next(iter(labels)).lower() in LIST_FIELDS:
+        labels = next(iter(labels.values()))
     if isinstance(labels, dict) and labels:
         return labels
     if isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels):
@@ -66,12 +79,15 @@ def _from_rows(lines: list[str], path: Path) -> list[str] | dict[str, list[str]]
     if not rows:
         return []
     header = [cell.lower() for cell in rows[0]]
-    name = next((header.index(column) for column in NAME_COLUMNS if column in header), None)
+    columns = [header.index(column) for column in NAME_COLUMNS if column in header]
+    # A legend may have its codes in the first of them.
+    named = [index for index in columns if not all(_NO_NAME.fullmatch(row[index]) for row in rows[1:] if row[index:])]
+    name = next(iter([*named, *columns]), None)
     if name is None:
         if len(header) == 1:
             return [row[0] for row in rows]
-        columns = ", ".join(rows[0][:6])
-        raise ValueError(f"{path.name} has no column 'label', 'name' or 'class': its columns are {columns}.")
+        listed = ", ".join(rows[0][:6])
+        raise ValueError(f"{path.name} has no column 'label', 'name' or 'class': its columns are {listed}.")
     phrase = next((header.index(column) for column in PHRASE_COLUMNS if column in header), None)
     names = [row[name] for row in rows[1:] if len(row) > name and row[name]]
     if phrase is None:

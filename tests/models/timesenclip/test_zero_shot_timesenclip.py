@@ -27,7 +27,16 @@ def test_labels_may_be_a_list_a_string_or_phrases_by_name():
     }
 
 
-@pytest.mark.parametrize("legend", [{"maize": 1, "lake": 60}, {"1": "maize", "60": "lake"}, {1: "maize", 60: "lake"}])
+@pytest.mark.parametrize(
+    "legend",
+    [
+        {"maize": 1, "lake": 60},
+        {"1": "maize", "60": "lake"},
+        {1: "maize", 60: "lake"},
+        {"maize": "#ff0000", "lake": "#00F"},
+        {"maize": [255, 0, 0], "lake": [0, 0, 1, 0.5]},
+    ],
+)
 def test_the_names_of_a_legend_are_the_labels(legend):
     assert read_labels(legend) == {"maize": ["maize"], "lake": ["lake"]}
 

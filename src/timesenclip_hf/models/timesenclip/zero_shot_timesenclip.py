@@ -24,18 +24,18 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
 
     Args:
         candidate_labels: a list of names; one string with names between commas; names with one or more phrases each; or
-            a legend, `{name: code}` or `{code: name}`, whose names are taken.
+            a legend, `{name: code}`, `{name: colour}` or `{code: name}`, whose names are taken.
 
     Raises:
         ValueError: no label, an empty one, one given twice, one without phrases, or names that commas do not separate.
     """
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
-    given: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
-    if isinstance(given, Mapping):
-        labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in given.items()}
+    words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
+    if isinstance(words, Mapping):
+        labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in words.items()}
     else:
-        names = [str(name).strip() for name in given]
+        names = [str(name).strip() for name in words]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"The label {twice!r} is given twice: give each label once.")
@@ -50,9 +50,9 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
 
 def _phrases(name: Any, phrases: Any) -> list[str]:
     """Return the phrases of a label; raise `ValueError` for what is no text."""
-    if not isinstance(phrases, (str, Sequence)):
+    if not isinstance(phrases, (str, Sequence)) or not all(isinstance(phrase, str) for phrase in phrases):
         raise ValueError(f"The label {name!r} has {phrases!r} in place of phrases: describe every class in words.")
-    return [phrases] if isinstance(phrases, str) else [str(phrase) for phrase in phrases]
+    return [phrases] if isinstance(phrases, str) else list(phrases)
 
 
 def _split_names(text: str) -> list[str]:
@@ -67,8 +67,8 @@ def _split_names(text: str) -> list[str]:
 
 
 def _without_codes(labels: Mapping[Any, Any]) -> Any:
-    """Return the names of a legend, `{name: code}` or `{code: name}`; any other mapping as it is."""
-    is_code = [isinstance(value, (int, float)) for value in labels.values()]
+    """Return the names of a legend, `{name: code or colour}` or `{code: name}`; any other mapping as it is."""
+    is_code = [_is_code(value) for value in labels.values()]
     if labels and all(is_code):
         return list(labels)
     if any(is_code):
@@ -78,6 +78,14 @@ def _without_codes(labels: Mapping[Any, Any]) -> Any:
     if labels and numbered and all(isinstance(value, str) for value in labels.values()):
         return list(labels.values())
     return labels
+
+
+def _is_code(value: Any) -> bool:
+    """Tell whether a value is a number, or a colour, such as "#ff0000" or [255, 0, 0]."""
+    if isinstance(value, str):
+        return re.fullmatch("#(?:[0-9A-Fa-f]{3}){1,2}(?:[0-9A-Fa-f]{2})?", value.strip()) is not None
+    numbers = value if isinstance(value, (list, tuple)) and len(value) in (3, 4) else [value]
+    return all(isinstance(number, (int, float)) for number in numbers)
 
 
 def expand_prompts(
