@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from hub.filling import ROOT
 from hub.metric_code import as_published
+from timesenclip_hf.gate.onnx_files import names_others
 
 # Text under other names than suffixes tell: licences, and what a wheel has beside its modules.
 NAMES = ("LICENSE", "LICENCE", "NOTICE", "METADATA", "RECORD", "WHEEL", "INSTALLER", "py.typed", ".gitattributes")
@@ -165,8 +166,7 @@ def _onnx(path: Path) -> None:
         raise ValueError(str(error)) from None
     if not model.ir_version or not model.graph.node:
         raise ValueError("no graph")
-    tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
-    if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
+    if names_others(model):
         raise _RefusedError("keeps its weights in another file: export it whole")
     domains = {node.domain for node in model.graph.node} | {opset.domain for opset in model.opset_import}
     local = {function.domain for function in model.functions}

@@ -200,8 +200,8 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
     except ImportError:
         raise
     except Exception as error:  # transformers and tokenizers meet damage with almost any error, with tracebacks inside
-        said = str(error).strip()
-        reason = said.splitlines()[-1] if "Traceback" in said else first_line(error)
+        message = str(error).strip()
+        reason = message.splitlines()[-1] if "Traceback" in message else first_line(error)
         raise ValueError(f"The checkpoint {model or 'of the package'} cannot be used: {reason.rstrip('.')}.") from None
 
 

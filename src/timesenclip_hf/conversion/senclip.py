@@ -47,7 +47,7 @@ def convert_senclip(
         file = read_upstream(checkpoint)
         upstream = _find_clip(file)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(clip))
+            tokenizer = AutoTokenizer.from_pretrained(str(clip), trust_remote_code=False)
             donor = None if upstream.has_text else CLIPModel.from_pretrained(str(clip), dtype=torch.float32)
         except (OSError, ValueError) as error:
             raise ValueError(f"No CLIP checkpoint can be read from {clip}: {first_line(error)}") from None

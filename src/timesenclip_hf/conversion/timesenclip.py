@@ -240,5 +240,7 @@ def _build_processor(clip: str, bands: tuple[str, ...]) -> TimeSenCLIPProcessor:
     low, scale = ([values[BANDS.index(band)] for band in bands] for values in (UPSTREAM_LOW, UPSTREAM_SCALE))
     feature_extractor = TimeSenCLIPFeatureExtractor(bands, low, scale)
     return TimeSenCLIPProcessor(
-        feature_extractor, AutoImageProcessor.from_pretrained(clip), AutoTokenizer.from_pretrained(clip)
+        feature_extractor,
+        AutoImageProcessor.from_pretrained(clip, trust_remote_code=False),
+        AutoTokenizer.from_pretrained(clip, trust_remote_code=False),
     )

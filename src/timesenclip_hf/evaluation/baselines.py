@@ -96,7 +96,7 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
     make a CLIP model of it.
     """
     try:
-        config = AutoConfig.from_pretrained(checkpoint)
+        config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(
             f"transformers cannot load {checkpoint}, because it finds no config.json that names a model there (weights "
@@ -107,8 +107,8 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
         raise ValueError(f"{checkpoint} holds a {config.model_type} model: give a CLIP model.")
     try:
         model, loading = CLIPModel.from_pretrained(checkpoint, output_loading_info=True)
-        processor = AutoImageProcessor.from_pretrained(checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+        processor = AutoImageProcessor.from_pretrained(checkpoint, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ValueError(f"transformers cannot load the CLIP model {checkpoint}: {first_line(error)}.") from None
     if loading["missing_keys"]:

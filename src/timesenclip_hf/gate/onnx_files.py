@@ -26,9 +26,14 @@ def parse_onnx(content: bytes, path: Path) -> Any:
         model = onnx.load_model_from_string(content)
     except Exception:  # protobuf's own errors, which are not public
         raise ValueError(f"{path} is damaged, or no ONNX file: write it again with timesenclip export.") from None
-    if any(isinstance(message, onnx.TensorProto) and message.external_data for message in _messages(model)):
+    if names_others(model):
         raise ValueError(f"{path} keeps numbers in another file: write it again with timesenclip export.")
     return model
+
+
+def names_others(model: Any) -> bool:
+    """Tell whether an `onnx.ModelProto` keeps numbers in other files, which a runtime would read."""
+    return any(getattr(message, "external_data", None) for message in _messages(model))
 
 
 def _messages(message: Any) -> Iterator[Any]:

@@ -196,25 +196,6 @@ def test_a_folder_of_something_else_is_refused(tmp_path, cube, tiny_checkpoint):
             opening(tmp_path)
 
 
-def test_a_strangers_run_that_asks_for_pickles_is_refused_before_it_is_opened(tmp_path, cube, tiny_checkpoint):
-    run = MapRun(cube, tmp_path / "run", LABELS, tiny_checkpoint)
-    run.store.create(run.identity, run.recipe, run.cube, run.side)
-    described = tmp_path / "run" / "map.zarr" / "class" / "zarr.json"
-    content = json.loads(described.read_text())
-    content["codecs"].append({"name": "numcodecs.pickle", "configuration": {"protocol": 5}})
-    described.write_text(json.dumps(content))
-    for opening in (open_map, lambda path: MapRun(cube, path, LABELS, tiny_checkpoint)):
-        with pytest.raises(ValueError, match="is packed by 'pickle', which is not read"):
-            opening(tmp_path / "run")
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": "timesenclip_hf map 1"}', "[" * 100_000])
-def test_a_run_with_a_damaged_manifest_is_refused_in_one_sentence(tmp_path, content):
-    (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(ValueError, match=r"manifest\.json is damaged: fetch the run again, or choose another output\."):
-        open_map(tmp_path)
-
-
 def test_several_label_sets_cost_one_encoding_and_are_the_maps_of_each(tmp_path, cube, tiny_checkpoint, monkeypatch):
     sets = {"crops": ["maize", "wheat"], "cover": LABELS}
     encoded = []

@@ -68,7 +68,7 @@ class PhotoEncoder:
             model, loading = _VisionTower.from_pretrained(
                 str(clip), config=_vision_config(str(clip)), dtype=getattr(torch, dtype), output_loading_info=True
             )
-            self.processor = AutoImageProcessor.from_pretrained(str(clip))
+            self.processor = AutoImageProcessor.from_pretrained(str(clip), trust_remote_code=False)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ValueError(f"No CLIP vision tower can be read from {clip}: {first_line(error)}.") from None
         if loading["missing_keys"]:
@@ -85,7 +85,7 @@ class PhotoEncoder:
 
 def _vision_config(clip: str) -> CLIPVisionConfig:
     """Read the configuration of the vision tower, alone or in a whole checkpoint."""
-    config = AutoConfig.from_pretrained(clip)
+    config = AutoConfig.from_pretrained(clip, trust_remote_code=False)
     vision = getattr(config, "vision_config", config)
     if not isinstance(vision, CLIPVisionConfig):
         raise ValueError(f"its model is of the type {config.model_type}")
