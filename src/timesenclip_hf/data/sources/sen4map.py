@@ -44,7 +44,7 @@ def import_sen4map(
 
     It may be ended at any time and called again with the same arguments: it goes on where it was, and the rows come
     out the same. Points that cannot be used are left out, counted and listed in the report, `import_report.json`.
-    Of a damaged file in which HDF5 comes to no end, each process leaves out what it has not read by the second such point.
+    Where HDF5 comes to no end in two points of a file, each process leaves out what it has not read of it by then.
 
     Args:
         sources: HDF5 files, or folders of them.
