@@ -75,7 +75,8 @@ def test_labels_that_are_no_json_are_refused_in_one_sentence(tmp_path: Path):
         ('pass `units="percent"`; `units="dn"` if they are', "pass --units percent; --units dn if they are"),
         ("pass `offset=1000`, or `offset=0`", "pass --offset 1000, or --offset 0"),
         ('pass `year=2018` or `season="2018-07"` to choose', "pass --year 2018 or --season 2018-07 to choose"),
-        ("say `offset=` of each acquisition", "say --offset of each acquisition"),
+        ('name them in order, bands="B02,B03,...".', 'name them in order, --bands "B02,B03,...".'),
+        ('no system: say which, crs="EPSG:32631".', 'no system: say which, --crs "EPSG:32631".'),
         ("`year` chooses, name yours with `bands=[...]`", "`year` chooses, name yours with `bands=[...]`"),
     ],
 )

@@ -25,7 +25,7 @@ def test_a_table_is_told_by_series_bands_times_unit_and_gaps(tmp_path):
     assert told.subject == "series.csv: a table of 3 series"
     assert told.refusal is None
     for sentence in (
-        "Series: 3, 007, b, c.",
+        "Series: 3, with the ids 007, b, c.",
         f"Bands: {', '.join(BANDS)}.",
         "Times: 12 calendar months a series.",
         "Unit: the values are read as digital numbers (reflectance times 10,000).",
@@ -41,6 +41,17 @@ def test_what_a_command_would_refuse_is_told_with_the_rest(tmp_path):
     assert "per cent" in told.refusal
     assert "Times: 12 calendar months a series." in told.sentences
     assert str(told).splitlines()[-1].startswith("  It would be refused: Values up to")
+    printed = CliRunner().invoke(app, ["inspect", str(tmp_path / "series.csv")])
+    assert "or pass --units percent" in printed.output
+
+
+def test_a_folder_of_tables_may_hold_notes_and_nothing_of_ours_is_among_its_columns(tmp_path):
+    write_table(tmp_path / "series.csv")
+    (tmp_path / "README.md").write_text("of 2019")
+    assert inspect_source([tmp_path]).subject.endswith("a table of 3 series")
+    (tmp_path / "labels.csv").write_text("id,label\na,maize\n")
+    with pytest.raises(ValueError, match=r"\(long\); its columns are id, label\.$"):
+        inspect_source([tmp_path / "labels.csv"])
 
 
 def test_a_cube_is_told_by_what_its_readers_noted_and_the_command_prints_it(tmp_path):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import CubeGroup, ReadingGroup, names_of, with_groups
+from .options import CubeGroup, ReadingGroup, in_options, names_of, with_groups
 
 
 @with_groups
@@ -20,4 +20,4 @@ def inspect_(
     from ..data.inspection import inspect_source
 
     options = replace(reading.to_series_options(), bands=names_of(files.bands))
-    typer.echo(str(inspect_source(source, options, crs=files.crs, id_column=id_column)))
+    typer.echo(in_options(str(inspect_source(source, options, crs=files.crs, id_column=id_column))))

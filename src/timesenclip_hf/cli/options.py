@@ -126,10 +126,14 @@ class ComputeGroup:
 
 
 _ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
+_OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 
 
 def in_options(text: str) -> str:
-    """Write arguments of Python that are options of [`ReadingGroup`], such as `units="dn"`, as these: --units dn."""
+    """Write arguments of Python that are options as these: of [`ReadingGroup`] in backticks, of [`CubeGroup`] without.
+
+    So `units="dn"` becomes --units dn, and crs="EPSG:32631" becomes --crs "EPSG:32631".
+    """
     names = {field.name for field in fields(ReadingGroup)}
 
     def option(match: re.Match[str]) -> str:
@@ -137,7 +141,7 @@ def in_options(text: str) -> str:
             return match[0]
         return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
 
-    return _ARGUMENT.sub(option, text)
+    return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
 
 
 @contextmanager

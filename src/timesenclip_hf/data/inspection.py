@@ -28,6 +28,7 @@ UNIT_NAMES = {
     "auto": "in no unit that can be told, because nothing is observed",
 }
 _TABLE_SUFFIXES = {*SUFFIXES, ".npz", ".gz"}
+_CUBE_SUFFIXES = {".tif", ".tiff", ".jp2", ".vrt", ".nc", ".nc4", ".h5"}
 
 
 class Inspection(NamedTuple):
@@ -75,7 +76,9 @@ def inspect_source(
 def _is_table(path: Path) -> bool:
     if path.is_dir():
         files = [file for file in path.iterdir() if not file.name.startswith(".")]
-        return bool(files) and all(file.is_file() and file.suffix.lower() in _TABLE_SUFFIXES for file in files)
+        suffixes = {file.suffix.lower() for file in files}
+        is_cube = any(file.is_dir() for file in files) or bool(suffixes & _CUBE_SUFFIXES)
+        return bool(suffixes & _TABLE_SUFFIXES) and not is_cube
     return Path(path.name.partition(":")[0]).suffix.lower() in _TABLE_SUFFIXES
 
 
@@ -117,7 +120,7 @@ def _inspect_cube(paths: Sequence[Path], reading: SeriesOptions, crs: str | None
 
 def _describe_items(items: Sequence[Any], ids: Sequence[str], count: int) -> list[str]:
     """Say ids, bands and times of the series of a table."""
-    named = f"Series: {count}, {_list_ids(ids)}."
+    named = f"Series: {count}, with the ids {_list_ids(ids)}."
     bands = sorted({tuple(item["bands"]) for item in items if item.get("bands") is not None}, key=len)
     held = [] if not bands else [f"Bands: {', '.join(bands[-1])}{' in the fullest series' if len(bands) > 1 else ''}."]
     dated = [parse_dates(item["dates"]) for item in items if item.get("dates") is not None]

@@ -128,7 +128,7 @@ def test_an_offset_for_all_is_the_users_word_and_only_warned_of(log):
     features = EXTRACT(dn, dates=DATES, offset=0)
     assert (features["pixel_series"][:, 5, 0] > features["pixel_series"][:, 4, 0] + 0.3).all()
     assert "The values of 2018-06-15 lie 1000 above" in log.text
-    assert "say `offset=` of each acquisition" in log.text
+    assert "give the offset of each acquisition, a column offset of a table or offset=[...] in Python" in log.text
 
 
 def test_settled_options_hold_the_offset_of_each_date():

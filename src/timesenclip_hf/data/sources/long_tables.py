@@ -139,7 +139,8 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         )
     raise ValueError(
         f"{name} has bands but no column 'date': one row a time step needs id, date, B02, ...; one row a series needs "
-        f"the date in each column, B02_2018-05-14. Its columns are {list_names(frame.columns)}."
+        f"the date in each column, B02_2018-05-14. Its columns are "
+        f"{list_names(column for column in frame.columns if column != FILE_COLUMN)}."
     )
 
 

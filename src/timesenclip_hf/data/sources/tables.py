@@ -124,7 +124,7 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
         return _from_long(frame, bands, id_column, notes)
     raise ValueError(
         f"{name} has no column for a band: name them B02_2018-05-14 (wide), or id, date, B02, ... (long); its columns "
-        f"are {list_names(frame.columns)}."
+        f"are {list_names(column for column in frame.columns if column != FILE_COLUMN)}."
     )
 
 

@@ -59,6 +59,8 @@ def _times(cube: xr.Dataset) -> str:
     if times.dtype.kind != "M":
         return f"Times: {len(times)} steps, read as months {', '.join(f'{month + 1:g}' for month in times.tolist())}."
     days = times.astype("datetime64[D]")
+    if len(days) == 1:
+        return f"Times: 1 acquisition, of {days[0]}."
     return f"Times: {len(days)} acquisitions from {days.min()} to {days.max()}."
 
 

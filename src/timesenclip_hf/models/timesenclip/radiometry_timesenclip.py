@@ -33,6 +33,8 @@ VISIBLE = ("B02", "B03", "B04")
 PLACES = -100
 # Series or dates that a message names; the others are counted.
 MOST_NAMED = 5
+# How a caller says it; no option of a command does.
+_EACH_OFFSET = "a column offset of a table or offset=[...] in Python"
 
 
 @dataclass
@@ -265,10 +267,10 @@ def _describe(stray: Stray, told: set[float], settled: bool) -> str:
         f"offset {offsets}"
     )
     if not settled:
-        return f"{text}: if this is wrong, say `offset=` of each acquisition."
+        return f"{text}: if this is wrong, give the offset of each acquisition, {_EACH_OFFSET}."
     right = min(told) + stray.sign * BASELINE_OFFSET
     done = f"the offset {right:g} is taken instead" if right >= 0 else "they are left out"
-    return f"{text}; {done}: say `offset=` of each acquisition to decide it yourself."
+    return f"{text}; {done}: to decide it yourself, give the offset of each acquisition, {_EACH_OFFSET}."
 
 
 def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: int, refuse: bool) -> list[str]:
