@@ -11,6 +11,7 @@ from tests.support.hostile_files.damaged import damage_heap
 from tests.support.sen4map_files import write_raw
 from timesenclip_hf.gate import PLAIN, watching
 from timesenclip_hf.gate.hdf5 import check_hdf5, list_entries
+from timesenclip_hf.gate.hdf5_walker import Walk
 
 IMPATIENT = replace(PLAIN, seconds=0.2)
 # A walker that sleeps over each entry, as on a disk that takes its time.
@@ -59,6 +60,17 @@ def test_a_slow_disk_is_not_taken_for_a_file_without_end(raw, fresh, monkeypatch
     monkeypatch.setattr(watching, "_START", SLEEPING)
     names = list_entries(raw, PLAIN)
     assert watching.check_entries(raw, names[:2], replace(PLAIN, seconds=0.05)) == {}
+
+
+def test_many_objects_in_a_group_are_signs_of_life(tmp_path):
+    path = tmp_path / "many.h5"
+    with h5py.File(path, "w") as file:
+        for index in range(2_500):
+            file.create_group(f"all/{index}")
+    signs = []
+    with h5py.File(path) as file:
+        Walk(file, path, PLAIN, lambda: signs.append(1)).check("all")
+    assert len(signs) == 2
 
 
 def test_threads_that_ask_at_once_are_all_answered(raw, fresh):

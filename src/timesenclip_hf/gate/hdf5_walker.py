@@ -28,7 +28,7 @@ FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FI
 # Attributes by which variables name their axes: the only references, and to objects of the same file.
 AXES = {"DIMENSION_LIST", "REFERENCE_LIST"}
 MEMBERS = 256  # fields of a compound type
-CHUNKS_PER_SIGN = 10_000  # between two signs of life
+STEPS_PER_SIGN = 1_000  # objects and chunks between two signs of life
 MEMORY = 3 * 2**30
 _PLAIN_TYPES = {h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.BITFIELD, h5t.ENUM}
 _LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
@@ -41,7 +41,7 @@ class Walk:
         self.file, self.name, self.size, self.limits = file, path.name, path.stat().st_size, limits
         self.beat = beat
         self.seen: set[int] = set()  # addresses in this file, as links to others are refused
-        self.values = self.declared = self.objects = 0
+        self.values = self.declared = self.objects = self.steps = 0
         if file.id.get_create_plist().get_userblock():
             raise ValueError(f"{self.name} begins with a block of foreign bytes: save it again with h5repack.")
 
@@ -62,6 +62,7 @@ class Walk:
             kind = _LINKS.get(link.type, "a link of an unknown kind")
             raise self._refusal(path, f"is {kind}", "give the data itself")
         self.objects += 1
+        self._step()
         check_count(self.name, self.objects, self.limits.variables, "variables")
         check_count(self.name, depth, self.limits.nesting, "groups inside each other")
         if link.u in self.seen:
@@ -76,6 +77,11 @@ class Walk:
             self._check_dataset(opened, path)
         elif h5i.get_type(opened) == h5i.DATATYPE:
             self._check_type(opened, path, depth=0)
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps % STEPS_PER_SIGN == 0:
+            self.beat()
 
     def _check_attributes(self, owner: Any, path: str) -> None:
         count = h5a.get_num_attrs(owner)
@@ -131,8 +137,7 @@ class Walk:
             self._check_extent(chunk.byte_offset, chunk.size, path)
             if count > most:  # an index that leads back to itself
                 raise self._refusal(path, "has an index without end, it is damaged", "fetch it again")
-            if count % CHUNKS_PER_SIGN == 0:
-                self.beat()
+            self._step()
 
         dataset.chunk_iter(check)
 
