@@ -5,7 +5,6 @@ its FAISS index and, written last, `index.json`: which checkpoint made it. It is
 each written whole or not at all, so that what was stopped goes on; without `index.json` it is no index.
 """
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from .data.engine.reports import ImportReport, Problem
 from .data.engine.shards import ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_OBSERVATION
 from .extras import needs_extra
-from .files import first_line, weights_hash, whole_file, write_json
+from .files import first_line, read_json, weights_hash, whole_file, write_json
 from .locks import Hold
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
@@ -286,7 +285,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
             f"The index in {folder} {reason}; `timesenclip index DATASET --output {folder}` builds one."
         )
     with suppress(ValueError, AttributeError):
-        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(file)
         if {"model", "weights_hash", "points"} <= record.keys():
             return record
     raise ValueError(f"{file} does not say which checkpoint built the index: delete the folder and build it again.")

@@ -1,5 +1,6 @@
 """Run `timesenclip classify`: a table of series to classes."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,17 +20,24 @@ from .options import (
 )
 
 
+@dataclass(frozen=True)
+class ClassesGroup:
+    """Collect the options that say what is written."""
+
+    output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None
+    overwrite: Overwrite = False
+    top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None
+
+
 @with_groups
 def classify(
     table: Annotated[Path, typer.Argument(help="Table of series (CSV, Excel, Parquet, NPZ, ...) or folder of them.")],
     labels: LabelsOption,
+    written: ClassesGroup,
     reading: ReadingGroup,
     compute: ComputeGroup,
-    output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None,
-    overwrite: Overwrite = False,
     model: Model = None,
     template: Template = None,
-    top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None,
     id_column: Annotated[str | None, typer.Option(help="Column that names the series.")] = None,
 ) -> None:
     """Classify the series of a table."""
@@ -38,19 +46,20 @@ def classify(
     from ..models.timesenclip.options_timesenclip import take_steps
     from ..outputs import check_file
 
-    if top_k is not None and top_k < 1:
-        raise ValueError(f"--top-k must be at least 1, got {top_k}.")
-    if output is not None:
-        check_file(output, overwrite=overwrite, inputs=[table])
+    if written.top_k is not None and written.top_k < 1:
+        raise ValueError(f"--top-k must be at least 1, got {written.top_k}.")
+    if written.output is not None:
+        check_file(written.output, overwrite=written.overwrite, inputs=[table])
     steps, options = take_steps(reading.to_series_options())
     series = read_table(table, id_column=id_column, steps=steps)
     names, prompts = read_label_option(labels), template or None
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
     scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
     typer.echo(_summary(series.ids, classifier.labels, scores))
-    if output is not None:
-        write_scores(output, series.ids, classifier.labels, scores, top_k=top_k, overwrite=overwrite)
-        typer.echo(f"wrote {output}")
+    if written.output is not None:
+        path, overwrite = written.output, written.overwrite
+        write_scores(path, series.ids, classifier.labels, scores, top_k=written.top_k, overwrite=overwrite)
+        typer.echo(f"wrote {written.output}")
 
 
 def _summary(ids: list[str], labels: list[str], scores: Any) -> str:

@@ -37,12 +37,11 @@ def _check_place(raster: Any, told: Any) -> None:
     if raster.shape == tuple(told.shape):  # one pixel may lie between ways to count
         pixel = max((box.right - box.left) / told.shape[1], (box.top - box.bottom) / told.shape[0])
         pairs = ((bounds.left, box.left), (bounds.right, box.right), (low, box.bottom), (high, box.top))
-        is_elsewhere |= any(abs(here - there) > pixel for here, there in pairs)
+        is_elsewhere |= any(abs(real - expected) > pixel for real, expected in pairs)
     if is_elsewhere:
         raise ValueError(
             f"{raster.name} covers {bounds.left:g}, {low:g} to {bounds.right:g}, {high:g}, which is not "
-            "what its item says: it is damaged, "
-            "fetch it again."
+            "what its item says: it is damaged, fetch it again."
         )
 
 

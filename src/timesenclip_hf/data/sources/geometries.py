@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,19 @@ def read_geometries(table: pa.Table) -> pandas.DataFrame:
     Args:
         table: with the metadata `geo` of GeoParquet 1, or with Parquet's geometry columns of GeoParquet 2.
     """
-    metadata = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    columns = metadata.get("columns", {})
+    metadata = _object((table.schema.metadata or {}).get(b"geo"))
+    columns = metadata.get("columns")
+    columns = columns if isinstance(columns, dict) else {}
     types = {field.name: _geometry_type(field) for field in table.schema}
-    names = [name for name in table.column_names if name in columns or types[name] is not None]
+    told = {field.name for field in table.schema if field.name in columns and _may_be_geometry(field.type)}
+    names = [name for name in table.column_names if name in told or types[name] is not None]
     frame = to_frame(table.drop_columns(names))
     if not names:
         return frame
-    name = metadata.get("primary_column") if metadata.get("primary_column") in names else names[0]
-    described = columns.get(name, {})
+    primary = metadata.get("primary_column")
+    name = primary if primary in names else names[0]
+    described = columns.get(name)
+    described = described if isinstance(described, dict) else {}
     # What GeoParquet leaves out is longitude and latitude of WGS84; what it says is null is not known.
     crs = described.get("crs", "OGC:CRS84") if name in columns else types[name]
     geometry = table.column(name)
@@ -121,7 +126,22 @@ def _geometry_type(field: pa.Field) -> Any:
         return None
     is_type = isinstance(field.type, pa.BaseExtensionType)
     text = field.type.__arrow_ext_serialize__() if is_type else metadata.get(b"ARROW:extension:metadata", b"{}")
-    return json.loads(text or b"{}").get("crs", "OGC:CRS84")
+    return _object(text).get("crs", "OGC:CRS84")
+
+
+def _may_be_geometry(kind: pa.DataType) -> bool:
+    """Tell whether a column can hold what metadata call a geometry: WKB, or points as {x, y}."""
+    if pa.types.is_struct(kind):
+        return {"x", "y"} <= {kind.field(index).name for index in range(kind.num_fields)}
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or isinstance(kind, pa.BaseExtensionType)
+
+
+def _object(text: str | bytes | None) -> dict[str, Any]:
+    """Read metadata in JSON; where they are damaged, nothing is known, as where there are none."""
+    content: Any = None
+    with suppress(ValueError, RecursionError):
+        content = json.loads(text or b"{}")
+    return content if isinstance(content, dict) else {}
 
 
 def _known_crs(crs: Any) -> Any:
