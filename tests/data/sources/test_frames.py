@@ -10,6 +10,7 @@ import pyproj
 import pytest
 import shapely
 
+from timesenclip_hf.data.sources import delimited
 from timesenclip_hf.data.sources.frames import find_column, number_cells, read_frame, text_cells
 
 POINTS = shapely.points([3.0, 4.0], [50.0, 51.0])
@@ -237,3 +238,16 @@ def test_columns_are_found_in_any_spelling_of_their_names():
     assert find_column(frame, ["lat", "point_lat"]) == "Point Lat"
     assert find_column(frame, ["system:time_start"]) == "system:time_start"
     assert find_column(frame, ["id"]) is None
+
+
+@pytest.mark.parametrize("cells", [1, 7, 2**18])
+def test_columns_are_cleaned_alike_alone_and_together(cells, tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_BLOCK_CELLS", cells)
+    path = tmp_path / "table.csv"
+    path.write_text("id;B02;B03;note;\n p1 ;1,25; 3 ;;\n ;;;;\np2;NA;0,5; x;\n")
+    frame = read_frame(path)
+    assert frame.attrs["decimal"] == ","
+    assert list(frame.columns) == ["id", "B02", "B03", "note"]
+    assert [text_cells(frame, column) for column in ("id", "note")] == [["p1", "p2"], [None, "x"]]
+    np.testing.assert_array_equal(number_cells(frame, "B02"), [1.25, np.nan])
+    np.testing.assert_array_equal(number_cells(frame, "B03"), [3, 0.5])

@@ -9,7 +9,7 @@ import numpy as np
 from ...models.timesenclip.dates_timesenclip import MONTH_NAMES
 from ...names.reading import read_names
 from ...words import from_cell
-from .frames import find_column, list_names, name_of, number_cells, text_cells
+from .frames import find_column, find_name, list_names, name_of, number_cells, text_cells
 
 # Columns that name a series, those first that are asked first; capitals, spaces and underscores do not matter. After
 # these comes the only other column whose name ends in "id".
@@ -183,11 +183,11 @@ def numbers_of_months(frame: Any, column: str) -> np.ndarray | None:
 
 
 def _candidates(frame: Any, taken: Collection[str]) -> list[str]:
-    free = frame[[column for column in frame.columns if column not in taken]]
-    known = [column for name in ID_COLUMNS if (column := find_column(free, [name])) is not None]
+    free = tuple(column for column in frame.columns if column not in taken)
+    known = [column for name in ID_COLUMNS if (column := find_name(free, [name])) is not None]
     if known:
         return list(dict.fromkeys(known))
-    others = [column for column in free.columns if re.search(r"(?:[a-z0-9 _-]I|[ _-]i|^[A-Z_ ]*I)[Dd]$", column)]
+    others = [column for column in free if re.search(r"(?:[a-z0-9 _-]I|[ _-]i|^[A-Z_ ]*I)[Dd]$", column)]
     return others if len(others) == 1 else []
 
 

@@ -8,7 +8,9 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
 
 from ...extras import needs_extra
 
@@ -17,6 +19,8 @@ with needs_extra("data"):
     import pyarrow.compute as pc
     from pyarrow import csv as arrow_csv
 
+Cells: TypeAlias = "pa.Array | pa.ChunkedArray"
+
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # What tables write for "no value", beside nothing at all.
 MISSING_CELLS = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "NAN", "NaT", "None", "null", "NULL", "-")
@@ -24,6 +28,8 @@ MISSING_CELLS = ("", "NA", "N/A", "#N/A", "<NA>", "nan", "NaN", "NAN", "NaT", "N
 # and one to three before it that do not begin with 0.
 COMMA_NUMBER = r"^[+-]?\d*,\d+(?:[eE][+-]?\d+)?$"
 _SURE_DECIMAL = r"^[+-]?(?:\d*,(?:\d{1,2}|\d{4,})|0*,\d+|0\d*,\d+|\d{4,},\d+)(?:[eE][+-]?\d+)?$"
+# Short columns are cleaned together, up to so many cells, unless their table has more text than an array holds.
+_BLOCK_CELLS, _BLOCK_BYTES = 2**18, 2**30
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BYTE_ORDER_MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
@@ -69,7 +75,7 @@ def read_delimited(content: bytes, name: str) -> Delimited:
     if sign != ",":
         notes.append(f"The columns are separated by {SEPARATORS.get(sign, sign)}.")
     table = clean_table(table, name)
-    decimal = "," if any(map(_has_decimal_comma, table.columns)) else "."
+    decimal = "," if _has_decimal_commas(table) else "."
     if decimal == ",":
         notes.append("The numbers have decimal commas.")
     return Delimited(table, decimal, notes)
@@ -167,8 +173,8 @@ def clean_table(table: pa.Table, name: str) -> pa.Table:
         ValueError: a column with values has no name.
     """
     names = [column.strip() for column in table.column_names]
-    table = table.filter(pc.invert(_empty_rows(table)))
-    columns = [_cells(column) for column in table.columns]
+    table = _drop_empty_rows(table)
+    columns = [cells for block in _blocks(table) for cells in _split(_cells(block), table.num_rows)]
     if not names[0] and not _counts_rows(columns[0]) and "id" not in map(str.lower, names):
         names[0] = "id"  # names of rows, as R writes them
     # The numbers of the rows, as pandas and R write them; and what separators at the end of lines make.
@@ -185,16 +191,32 @@ def clean_table(table: pa.Table, name: str) -> pa.Table:
     return pa.Table.from_arrays([columns[index] for index in kept], [names[index] for index in kept])
 
 
-def _empty_rows(table: pa.Table) -> pa.ChunkedArray:
-    """Tell which rows have nothing but spaces in all cells."""
-    empty = None
-    for column in table.columns:
-        blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
-        empty = blank if empty is None else pc.and_(empty, blank)
-    return empty
+def _blocks(table: pa.Table) -> Iterator[Cells]:
+    """Yield the cells of columns, those of many short columns below each other, as each call takes its time."""
+    rows, columns = table.num_rows, table.columns
+    width = 1 if not rows or table.nbytes > _BLOCK_BYTES else max(1, _BLOCK_CELLS // rows)
+    for start in range(0, len(columns), width):
+        block = columns[start : start + width]
+        yield block[0] if width == 1 else pa.concat_arrays([chunk for column in block for chunk in column.chunks])
 
 
-def _counts_rows(cells: pa.ChunkedArray) -> bool:
+def _split(cells: Cells, rows: int) -> list[Cells]:
+    """Split a block into its columns."""
+    return [cells.slice(start, rows) for start in range(0, len(cells), rows)] if rows else [cells]
+
+
+def _drop_empty_rows(table: pa.Table) -> pa.Table:
+    """Drop the rows that have nothing but spaces in all cells."""
+    if not table.num_rows:
+        return table
+    empty = np.ones(table.num_rows, dtype=bool)
+    for block in _blocks(table):
+        blank = pc.fill_null(pc.equal(pc.utf8_trim_whitespace(block), ""), True)
+        empty &= blank.to_numpy(zero_copy_only=False).reshape(-1, table.num_rows).all(axis=0)
+    return table.filter(pa.array(~empty)) if empty.any() else table
+
+
+def _counts_rows(cells: Cells) -> bool:
     """Tell whether cells are whole numbers that grow, without zeros before them."""
     if cells.null_count or not pc.all(pc.match_substring_regex(cells, r"^(?:0|[1-9]\d{0,15})$")).as_py():
         return False
@@ -202,13 +224,22 @@ def _counts_rows(cells: pa.ChunkedArray) -> bool:
     return bool((numbers[1:] > numbers[:-1]).all())
 
 
-def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    trimmed = pc.utf8_trim_whitespace(column)
+def _cells(cells: Cells) -> Cells:
+    trimmed = pc.utf8_trim_whitespace(cells)
     missing = pc.is_in(trimmed, value_set=pa.array(MISSING_CELLS))
     return pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
 
 
-def _has_decimal_comma(column: pa.ChunkedArray) -> bool:
+def _has_decimal_commas(table: pa.Table) -> bool:
+    """Tell whether a column of a table holds numbers with decimal commas."""
+    return any(
+        pc.any(pc.match_substring_regex(block, _SURE_DECIMAL)).as_py()
+        and any(map(_has_decimal_comma, _split(block, table.num_rows)))
+        for block in _blocks(table)
+    )
+
+
+def _has_decimal_comma(column: Cells) -> bool:
     """Tell whether a column holds numbers, some of which have what can only be a decimal comma."""
     if not pc.any(pc.match_substring_regex(column, _SURE_DECIMAL)).as_py():
         return False

@@ -173,11 +173,21 @@ def _with_point(cell: Any) -> Any:
 
 def find_column(frame: pandas.DataFrame, spellings: Iterable[str]) -> str | None:
     """Return the column with the first of these names that there is, whatever its capitals, spaces and underscores."""
-    compact = {_compact(column): column for column in reversed(list(frame.columns))}
+    return find_name(tuple(frame.columns), spellings)
+
+
+def find_name(names: tuple[str, ...], spellings: Iterable[str]) -> str | None:
+    """Return the first of these names as [`find_column`] finds columns."""
+    compact = _by_compact(names)
     return next((compact[_compact(name)] for name in spellings if _compact(name) in compact), None)
 
 
-@lru_cache(maxsize=2**17)  # tables may have very many columns
+@lru_cache(maxsize=4)  # a table is asked for some twenty names, and may have very many columns
+def _by_compact(names: tuple[str, ...]) -> dict[str, str]:
+    return {_compact(name): name for name in reversed(names)}
+
+
+@lru_cache(maxsize=2**17)
 def _compact(name: str) -> str:
     return "".join(character for character in name.lower() if character.isalnum())
 
