@@ -322,3 +322,23 @@ def test_times_of_another_name_are_not_passed_over(tmp_path, name):
     for file in ("t.npz", "t.parquet"):
         with pytest.raises(ValueError, match=f"{file} has '{name}', but neither 'dates' nor 'months': call it 'dates'"):
             read_table(tmp_path / file)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "message"),
+    [
+        ("month", list(range(1, 13)) * 3, "Row 1 of t.csv has the date 2018-06-05, but 1 in month: remove or rename"),
+        (
+            "product_id",
+            [f"{day.replace('-', '')}T105421_N" for day in DATES] * 3,
+            "but 20180115T105421_N in product_id",
+        ),
+    ],
+)
+def test_a_date_that_is_not_the_time_of_the_row_is_asked_about(tmp_path, column, cells, message):
+    frame = long_frame(digital_numbers()).assign(**{column: cells})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert len(read_table(tmp_path / "t.csv").series[0]["dates"]) == 12
+    frame.assign(date="2018-06-05").to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ValueError, match=message):
+        read_table(tmp_path / "t.csv")

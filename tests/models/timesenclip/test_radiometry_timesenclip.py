@@ -90,6 +90,24 @@ def test_bands_in_two_units_are_refused(scaled):
         read(values)
 
 
+@pytest.mark.parametrize("number", [-1, -999, -99999])
+def test_one_number_below_zero_in_all_bands_is_no_data(number, log):
+    values = np.round(maize() * 10_000).astype(np.int32)
+    values[0] = values[1, :5] = number
+    dn = read(values)
+    assert np.isnan(dn[0]).all()
+    assert np.isnan(dn[1, :5]).all()
+    np.testing.assert_array_equal(dn[1, 5:], values[1, 5:])
+    assert not log.records
+
+
+def test_bands_that_are_zero_everywhere_are_warned_of(log):
+    values = np.round(maize() * 10_000)
+    values[:, :, 3:6] = 0
+    read(values)
+    assert "B05, B06, B07: 0 in every acquisition, leave out what is missing." in log.text
+
+
 def test_two_saturated_acquisitions_of_a_single_series_are_masked():
     series = maize(1)
     series[0, 3:5, 0] = 2.3

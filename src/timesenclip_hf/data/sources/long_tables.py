@@ -116,7 +116,9 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
     date = date_column(frame)
     if date is not None:
         days = image_days(frame, date)
-        return _dated(text_cells(frame, date) if days is None else list(days), date, empty, name)
+        times = _dated(text_cells(frame, date) if days is None else list(days), date, empty, name)
+        _check_agreement(frame, times.times, date, month)
+        return times
     months = None if month is None else numbers_of_months(frame, month)
     if month is not None and months is None:
         return _dated(text_cells(frame, month), month, empty, name)
@@ -142,6 +144,25 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
         f"the date in each column, B02_2018-05-14. Its columns are "
         f"{list_names(column for column in frame.columns if column != FILE_COLUMN)}."
     )
+
+
+def _check_agreement(frame: Any, dates: np.ndarray, date: str, month: str | None) -> None:
+    """Raise ValueError where rows have other times than their dates, which then are of a survey or a harvest."""
+    others: dict[str, np.ndarray] = {}
+    if month is not None and month != date and (months := numbers_of_months(frame, month)) is not None:
+        others[month] = (months != dates.astype("datetime64[M]").astype(np.int64) % 12 + 1) & ~np.isnan(months)
+    for column in filter(None, (find_column(frame, [known]) for known in IMAGE_COLUMNS)):
+        if column != date and (days := image_days(frame, column)) is not None:
+            of_images = read_times(list(days)).times.astype("datetime64[D]")
+            others[column] = np.abs(of_images - dates) > np.timedelta64(1, "D")  # a day may begin elsewhere
+    for column, differs in others.items():
+        if not differs.any():
+            continue
+        row = int(np.flatnonzero(differs)[0])
+        raise ValueError(
+            f"Row {row + 1} of {name_of(frame)} has the {date} {dates[row]}, but {text_cells(frame, column)[row]} in "
+            f"{column}: remove or rename the one that is not the time of the row."
+        )
 
 
 def is_tidy(frame: Any) -> bool:

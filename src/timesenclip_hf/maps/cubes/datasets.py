@@ -144,7 +144,7 @@ def _bands_of(
         of_band = {
             name: np.ravel(variable.attrs[name])[index]
             for name in (*NODATA_ATTRIBUTES, "scale_factor", "add_offset")
-            if count > 1 and np.size(variable.attrs.get(name)) == count
+            if count > 1 and name in variable.attrs and np.size(variable.attrs[name]) == count
         }
         yield label, variable.isel(band=index).assign_attrs(of_band)
 
@@ -173,8 +173,8 @@ def _layer(
     # CF's way to store unsigned integers in formats that have none.
     unsigned = str(attributes.get("_Unsigned", "")).lower() == "true" and variable.dtype.kind == "i"
     dtype = np.dtype(f"u{variable.dtype.itemsize}") if unsigned else variable.dtype
-    missing = (_number_of(attributes, name, f"{label} in {source}") for name in NODATA_ATTRIBUTES)
-    nodata = next((value for value in missing if value is not None), None)
+    told = (_number_of(attributes, name, f"{label} in {source}") for name in NODATA_ATTRIBUTES)
+    nodata = next((value for value in told if value is not None), None)
     if nodata is not None and unsigned:
         nodata = float(np.asarray(nodata).astype(variable.dtype).view(dtype))
     layer = Layer(
@@ -198,7 +198,7 @@ def _number_of(attributes: Mapping[Any, Any], name: str, subject: str) -> float 
     if attributes.get(name) is None:
         return None
     try:
-        numbers = set(np.ravel(attributes[name]).astype(np.float64).tolist())
+        numbers: set[float] = set(np.ravel(attributes[name]).astype(np.float64).tolist())
     except (TypeError, ValueError):
         numbers = set()
     if len(numbers) != 1 and not all(number != number for number in numbers or {0}):

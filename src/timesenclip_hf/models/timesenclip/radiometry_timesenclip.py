@@ -179,6 +179,7 @@ def judge_stacks(
     notes += _settle_offsets(settled, band_names)
     for indices in groups.values():
         notes += _judge_plausibility([settled[index] for index in indices], typical[indices[0]], first, refuse)
+    notes += _judge_empty_bands(settled, band_names)
     notes += _judge_dark_visible(settled, band_names)
     notes += _judge_swapped_bands(settled, band_names)
     return settled, notes
@@ -192,6 +193,11 @@ def _without_missing(values: np.ndarray, hidden: np.ndarray | None, nodata: floa
         missing |= values == np.float32(nodata)
     # A band filled later is NaN here, so it must not keep an empty acquisition from being seen as empty.
     missing |= ((values == 0) | np.isnan(values)).all(axis=2, keepdims=True)
+    # Nor can a surface be the same below zero in all bands: it is a number for no data that nobody names, such as -1.
+    first = values[:, :, :1]
+    if (first < 0).any():
+        alike = ((values == first) | np.isnan(values)).all(axis=2, keepdims=True)
+        missing |= (first < 0) & alike & ((values == first).sum(axis=2, keepdims=True) > 1)
     if hidden is not None:
         missing |= np.expand_dims(hidden, 2)
     values[missing] = np.nan
@@ -312,6 +318,18 @@ def _judge_plausibility(stacks: Sequence[NumberStack], typical: float, first: in
             "left without an observation."
         )
     return notes
+
+
+def _judge_empty_bands(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:
+    """Warn of bands that are 0 everywhere, as tools fill those that they do not have."""
+    empty = np.ones(len(band_names), dtype=bool)
+    seen = np.zeros(len(band_names), dtype=bool)
+    for stack in stacks:
+        values = np.moveaxis(stack.values, 2, -1).reshape(-1, len(band_names))
+        empty &= ((values == 0) | np.isnan(values)).all(axis=0)
+        seen |= (values == 0).any(axis=0)
+    names = [name for name, is_empty in zip(band_names, empty & seen, strict=True) if is_empty]
+    return [f"{', '.join(names)}: 0 in every acquisition, leave out what is missing."] if names else []
 
 
 def _judge_dark_visible(stacks: Sequence[NumberStack], band_names: Sequence[str]) -> list[str]:
