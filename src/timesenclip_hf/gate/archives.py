@@ -10,6 +10,7 @@ from typing import IO, cast
 import numpy as np
 
 from .limits import Limits, check_count, check_declared
+from .markup import has_doctype
 from .tables import check_header
 
 ARRAY_HEADER = 10_000  # bytes, as NumPy itself has it
@@ -69,8 +70,10 @@ def check_excel(path: Path, limits: Limits) -> None:
         with zipfile.ZipFile(path) as archive:
             for entry in _entries(archive, path, limits):
                 with archive.open(entry) as file:
-                    if b"<!DOCTYPE" in file.read(4096):
-                        raise ValueError(f"{path.name} declares a document type, which could name files.")
+                    if has_doctype(file):
+                        raise ValueError(
+                            f"{path.name} declares a document type, which could name files: save it again, or as CSV."
+                        )
     except _DAMAGED as error:
         raise ValueError(f"{path.name} cannot be read as Excel ({_reason(error)}): fetch or save it again.") from None
 

@@ -2,12 +2,13 @@
 
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from xml.parsers import expat
 
 # Largest XML of a SAFE product has some 100 kB, of a VRT some megabytes.
 XML_BYTES = 64 * 2**20
 DEPTH = 64
+PIECE = 2**16
 
 
 def parse_xml(path: Path) -> ElementTree.Element:
@@ -41,3 +42,21 @@ def parse_xml(path: Path) -> ElementTree.Element:
         return ElementTree.fromstring(content)
     except (expat.ExpatError, ElementTree.ParseError, LookupError) as error:
         raise ValueError(f"The metadata {name} cannot be read ({error}): fetch or unpack it again.") from None
+
+
+def has_doctype(file: IO[bytes]) -> bool:
+    """Tell whether XML declares a document type, in whatever encoding and behind whatever comments.
+
+    Args:
+        file: read up to its first element; one that is no XML has none.
+    """
+    told: list[bool] = []
+    guard = expat.ParserCreate()
+    guard.StartDoctypeDeclHandler = lambda *declared: told.append(True)
+    guard.StartElementHandler = lambda *element: told.append(False)
+    try:
+        while not told and (piece := file.read(PIECE)):
+            guard.Parse(piece)
+    except (expat.ExpatError, LookupError):
+        pass  # whoever reads it says so
+    return bool(told) and told[0]
