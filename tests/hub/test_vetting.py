@@ -148,6 +148,19 @@ def test_a_pickle_is_known_by_its_content_whatever_its_name(vetting, tmp_path, k
         vetting.check_file(written(tmp_path, PICKLES[kind], "weights.safetensors"), "weights.safetensors")
 
 
+@pytest.mark.parametrize("where", ["weights", "a branch"])
+def test_an_exported_tower_is_published_with_all_its_numbers_or_not_at_all(vetting, tmp_path, where):
+    onnx = pytest.importorskip("onnx", reason="needs the extra export")
+    tensor = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location="EXTERNAL")
+    tensor.external_data.add(key="location", value="weights.data")
+    branch = onnx.helper.make_graph([], "branch", [], [], [tensor])
+    node = onnx.helper.make_node("If", ["x"], ["y"], **({"then_branch": branch} if where == "a branch" else {}))
+    graph = onnx.helper.make_graph([node], "tower", [], [], [tensor] if where == "weights" else [])
+    content = onnx.helper.make_model(graph).SerializeToString()
+    with pytest.raises(ValueError, match=r"tower\.onnx keeps its weights in another file: export it whole"):
+        vetting.check_file(written(tmp_path, content, "tower.onnx"), "tower.onnx")
+
+
 @pytest.mark.parametrize("suffix", [".bin", ".pt", ".pth", ".ckpt", ".pkl", ".PKL", ".joblib"])
 def test_the_name_of_a_pickle_is_enough(vetting, tmp_path, suffix):
     with pytest.raises(ValueError, match="is a pickle"):
