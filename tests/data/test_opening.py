@@ -49,3 +49,12 @@ def test_a_folder_without_a_dataset_is_named(tmp_path: Path):
 def test_a_name_that_is_no_folder_nor_on_the_hub_is_one_line():
     with pytest.raises(FileNotFoundError, match=r"No dataset nobody/nothing: there is no such folder, and the Hub"):
         read_dataset("nobody/nothing")
+
+
+def test_a_dataset_with_a_script_is_refused_in_one_sentence_and_nothing_of_it_runs(dataset: Dataset, tmp_path: Path):
+    folder = tmp_path / "stranger"
+    write_dataset(dataset, folder, identity={"kind": "test"})
+    (folder / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(ValueError, match=r"cannot be read \(Dataset scripts are no longer supported.*Parquet files\.$"):
+        read_dataset(folder)
+    assert not (tmp_path / "ran").exists()

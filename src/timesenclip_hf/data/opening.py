@@ -22,7 +22,7 @@ def read_dataset(name: str | os.PathLike[str], split: str = ALL) -> Dataset:
 
     Raises:
         FileNotFoundError: no such dataset.
-        ValueError: no such split.
+        ValueError: no such split, or the dataset asks for a script to be run.
     """
     names, saved = _open(name)
     if not names:
@@ -62,3 +62,5 @@ def _open(name: str | os.PathLike[str]) -> tuple[list[str], Any]:
     except (OSError, ValueError) as error:
         reason = f"there is no such folder, and the Hub gives none ({first_line(error)})"
         raise FileNotFoundError(f"No dataset {name}: {reason}.") from None
+    except RuntimeError as error:  # of `datasets` for a folder with a script, which it does not run
+        raise ValueError(f"The dataset {name} cannot be read ({first_line(error)}): give its Parquet files.") from None
