@@ -123,7 +123,6 @@ SETTING = re.compile(
     r"(?:\\?(?P<quote>[\"'`])(?P<quoted>[^\s\"'`\\]{4,200})\\?(?P=quote)|(?P<bare>[^\s\"'`<>{}()\[\],;&]{8,200})(?=[\s,;&]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
-SETTING_WORDS = ("passw", "passphrase", "pwd", "secret", "credential", "key", "token")
 # What stands where a password would.
 PLACEHOLDER = re.compile(
     r"[<{$%*\[(.].*|(?:your|my|the|some|example|insert|change)[_-]?.*|x{3,}|none|null|true|false|password|secret|token|"
