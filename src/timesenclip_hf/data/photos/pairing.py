@@ -5,7 +5,7 @@ its bytes, are added. A photo that cannot be read stays a reference, and is coun
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from ..sources.lucas import (
     photo_path,
     photo_requests,
 )
-from .download import PhotoRequest, download_photos
+from .download import download_photos
 from .fetching import photo_fault
 
 with needs_extra("data"):
@@ -138,12 +138,6 @@ def _identity(series: Dataset | None, points: int, photos: PhotoOptions) -> dict
     identity = {"kind": "lucas", "series": fingerprint, "points": points, "photos": photos.folder}
     identity |= {"directions": "".join(photos.directions)}
     return identity | {name: getattr(photos, name) for name in ("embed_bytes", "require_photos", "base_url")}
-
-
-def _download(requests: Iterable[PhotoRequest], photos: PhotoOptions, progress: bool) -> list[Problem]:
-    failed = download_photos(requests, photos.folder or "", progress=progress).failed
-    missing = [(reason, name) for reason, names in failed.items() for name in names]
-    return [Problem("photo not downloaded", source=name, detail=reason, skipped=False) for reason, name in missing]
 
 
 def _points_of(series: Dataset | None, survey: Survey | None) -> tuple[list[SurveyPoint], list[Problem]]:
