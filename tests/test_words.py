@@ -77,8 +77,9 @@ def test_every_cell_reads_back(text):
 
 
 def test_scores_and_splits_read_back_with_the_same_ids(tmp_path):
+    from timesenclip_hf.data.sources.columns import name_rows
     from timesenclip_hf.data.sources.frames import read_frame
-    from timesenclip_hf.data.sources.tables import name_rows, write_scores
+    from timesenclip_hf.data.sources.tables import write_scores
     from timesenclip_hf.data.splits import read_manifest, write_manifest
 
     ids = [word for word in NASTY if word == " ".join(word.split()) and printable(word) == word] + ["-12", "+5"]

@@ -15,7 +15,8 @@ from tests.support.eopf_stores import write_eopf, write_geozarr
 from tests.support.safe_places import write_safe
 from tests.support.wide_layouts import wide_layouts
 from timesenclip_hf.classification import PixelClassifier
-from timesenclip_hf.data.sources.tables import SeriesTable, read_table, table_from_frame
+from timesenclip_hf.data.sources.frame_tables import table_from_frame
+from timesenclip_hf.data.sources.tables import SeriesTable, read_table
 from timesenclip_hf.maps import map_cube, open_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions

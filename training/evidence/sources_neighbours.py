@@ -19,10 +19,11 @@ from timesenclip_hf.classification import PixelClassifier
 from timesenclip_hf.conversion import read_upstream_encoder
 from timesenclip_hf.data.inspection import inspect_source
 from timesenclip_hf.data.sources.cubes import dataset_from_points
+from timesenclip_hf.data.sources.frame_tables import table_from_frame
 from timesenclip_hf.data.sources.lucas import read_survey
 from timesenclip_hf.data.sources.point_tables import read_labels, read_points
 from timesenclip_hf.data.sources.sen4map import import_sen4map
-from timesenclip_hf.data.sources.tables import read_table, table_from_frame
+from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.maps import map_cube, open_cube
 from timesenclip_hf.maps.cubes import parse_codes
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS, read_bands

@@ -55,6 +55,8 @@ def classify(
     names, prompts = read_label_option(labels), template or None
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
     scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
+    for note in series.notes:
+        typer.echo(f"note: {note}", err=True)
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if written.output is not None:
         path, overwrite = written.output, written.overwrite

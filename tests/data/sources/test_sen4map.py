@@ -210,10 +210,10 @@ def _words(file):
 
 
 def _decibels(file):
-    for name in [name for name in file[POINT] if name != "SCL"]:
+    for index, name in enumerate(name for name in list(file[POINT]) if name != "SCL"):
         shape = file[POINT][name].shape
         del file[POINT][name]
-        file[POINT][name] = np.full(shape, -12.5, dtype=np.float32)
+        file[POINT][name] = np.full(shape, -18.5 + index, dtype=np.float32)
 
 
 @pytest.mark.parametrize(

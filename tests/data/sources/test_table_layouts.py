@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.support.table_layouts import BANDS, IDS, LAYOUTS, control, dated, rows_of
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
-from timesenclip_hf.data.sources.tables import read_table, table_from_frame
+from timesenclip_hf.data.sources.frame_tables import table_from_frame
+from timesenclip_hf.data.sources.tables import read_table
 
 EXTRACT = TimeSenCLIPFeatureExtractor()
 VALUES = control()

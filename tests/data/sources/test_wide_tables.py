@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tests.support.wide_layouts import wide_layouts
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
-from timesenclip_hf.data.sources.tables import read_table, table_from_frame
+from timesenclip_hf.data.sources.frame_tables import table_from_frame
+from timesenclip_hf.data.sources.tables import read_table
 from timesenclip_hf.data.sources.wide_tables import read_wide
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.steps_timesenclip import Steps

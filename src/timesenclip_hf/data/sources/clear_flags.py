@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .frames import find_column, list_names, name_of, number_cells, text_cells
+from .frames import find_column, name_of, number_cells, text_cells
+from .spellings import list_names
 
 CLEAR_COLUMNS = ("clear", "is_clear", "valid", "is_valid", "usable", "cloud_free", "cloudfree")
 CLOUD_COLUMNS = ("cloud", "clouds", "cloudy", "is_cloud", "is_cloudy", "cloud_mask", "cloudmask", "cloud_flag")

@@ -9,68 +9,9 @@ import numpy as np
 from ...models.timesenclip.dates_timesenclip import MONTH_NAMES
 from ...names.reading import read_names
 from ...words import from_cell
-from .frames import find_column, find_name, list_names, name_of, number_cells, text_cells
+from .frames import find_column, find_name, name_of, number_cells, text_cells
+from .spellings import DATE_COLUMNS, FILE_COLUMN, ID_COLUMNS, PLACE_COLUMNS, WEAK_DATE_COLUMNS, list_names
 
-# Columns that name a series, those first that are asked first; capitals, spaces and underscores do not matter. After
-# these comes the only other column whose name ends in "id".
-ID_COLUMNS = (
-    "id",
-    "sample_id",
-    "series_id",
-    "location_id",
-    "point_id",
-    "plot_id",
-    "parcel_id",
-    "field_id",
-    "site_id",
-    "station_id",
-    "pixel_id",
-    "polygon_id",
-    "uid",
-    "uuid",
-    "gml_id",
-    "fid",
-    "ogc_fid",
-    "objectid",
-    "system:index",
-)
-DATE_COLUMNS = (
-    "date",
-    "datetime",
-    "timestamp",
-    "acquisition_date",
-    "acquisition_time",
-    "acquisition",
-    "acquired",
-    "sensing_date",
-    "sensing_time",
-    "observation_date",
-    "obs_date",
-    "image_date",
-    "system:time_start",
-)
-# Columns that may hold a date, or something else: sits' Index, the hours of a day, numbers of rows.
-WEAK_DATE_COLUMNS = ("time", "t", "index", "day", "start_date", "from")
-IMAGE_COLUMNS = (
-    "imageid",
-    "image",
-    "product_id",
-    "product",
-    "granule_id",
-    "granule",
-    "scene_id",
-    "scene",
-    "tile_id",
-    "id",
-    "system:index",
-    "name",
-    "title",
-)
-# Added with the name of the file of each row, where files are read as one table.
-FILE_COLUMN = "file of the row"
-YEAR_COLUMNS, MONTH_COLUMNS, DAY_COLUMNS = ("year", "yr"), ("month", "mon"), ("day", "dom", "day_of_month")
-DOY_COLUMNS = ("doy", "day_of_year", "dayofyear", "julian_day", "yday")
-PLACE_COLUMNS = (("longitude", "lon", "x"), ("latitude", "lat", "y"))
 # The time of an image of Sentinel-2 in its id, in any of the forms of ESA and of Earth Engine.
 _IMAGE_ID = re.compile(
     r"(?:S2[A-D]_(?:MSIL2A|S2MSI2A)_)?(?<!\d)(?P<day>(?:19|20)\d{6})T(?P<clock>\d{6})(?!\d)"

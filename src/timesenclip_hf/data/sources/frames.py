@@ -197,12 +197,6 @@ def name_of(frame: pandas.DataFrame) -> str:
     return str(frame.attrs.get("name", "the table"))
 
 
-def list_names(names: Iterable[Any]) -> str:
-    """List the first six of some names, for sentences."""
-    listed = [str(name) for name in names]
-    return ", ".join(listed[:6]) + (", ..." if len(listed) > 6 else "")
-
-
 def _paths_of(source: TableSource) -> list[Path]:
     """List the files of a source; a sheet or layer stays in the name, behind a colon."""
     if not isinstance(source, (str, os.PathLike)):

@@ -11,21 +11,9 @@ from ...models.timesenclip.bands_timesenclip import BANDS, SCENE_CLASSES
 from ...models.timesenclip.dates_timesenclip import combine_dates, read_times
 from ...models.timesenclip.feature_extraction_timesenclip import MASKED_SCL
 from .clear_flags import FLAG_COLUMNS, find_clouds
-from .columns import (
-    DAY_COLUMNS,
-    DOY_COLUMNS,
-    FILE_COLUMN,
-    IMAGE_COLUMNS,
-    MONTH_COLUMNS,
-    YEAR_COLUMNS,
-    Naming,
-    date_column,
-    file_days,
-    image_days,
-    name_rows,
-    numbers_of_months,
-)
-from .frames import find_column, list_names, name_of, number_cells, text_cells
+from .columns import Naming, date_column, file_days, image_days, name_rows, numbers_of_months
+from .frames import find_column, name_of, number_cells, text_cells
+from .spellings import DAY_COLUMNS, DOY_COLUMNS, FILE_COLUMN, IMAGE_COLUMNS, MONTH_COLUMNS, YEAR_COLUMNS, list_names
 
 with needs_extra("data"):
     import pandas
@@ -142,7 +130,7 @@ def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
     raise ValueError(
         f"{name} has bands but no column 'date': one row a time step needs id, date, B02, ...; one row a series needs "
         f"the date in each column, B02_2018-05-14. Its columns are "
-        f"{list_names(column for column in frame.columns if column != FILE_COLUMN)}."
+        f"{list_names(frame.columns)}."
     )
 
 

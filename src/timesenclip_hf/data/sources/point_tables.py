@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from ...extras import needs_extra
-from .columns import ID_COLUMNS
 from .countries import signed_longitude
-from .frames import list_names, name_of, number_cells, read_frame, text_cells
+from .frames import name_of, number_cells, read_frame, text_cells
+from .spellings import ID_COLUMNS, list_names
 
 # A file, or columns.
 Points: TypeAlias = str | os.PathLike[str] | Mapping[str, Sequence[Any]]
