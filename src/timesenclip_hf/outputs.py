@@ -69,10 +69,7 @@ def check_folder(path: str | PathLike[str], *, overwrite: bool = False, names: S
         HeldError: another process is writing to it.
         OSError: the path is a link that leads nowhere.
     """
-    path = Path(path)
-    _check_way(path)
-    if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is there already and is no folder: give another name.")
+    path = _folder_way(path)
     real = path.resolve()
     _check_writable(swap_folder(real))
     check_free(real)
@@ -81,6 +78,15 @@ def check_folder(path: str | PathLike[str], *, overwrite: bool = False, names: S
             raise FileExistsError(f"{path} is there already: {_OVERWRITE}.")
         check_content(path, names)
     return real
+
+
+def _folder_way(path: str | PathLike[str]) -> Path:
+    """Return a path at which a folder is, or may be made; raise as [`check_run_folder`] says."""
+    path = Path(path)
+    _check_way(path)
+    if path.exists() and not path.is_dir():
+        raise FileExistsError(f"{path} is there already and is no folder: give another name.")
+    return path
 
 
 def check_content(folder: Path, names: Sequence[str]) -> None:
@@ -119,10 +125,7 @@ def check_run_folder(path: str | PathLike[str]) -> None:
         HeldError: another process is writing to it.
         OSError: the path is a link that leads nowhere.
     """
-    path = Path(path)
-    _check_way(path)
-    if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is there already and is no folder: give another name.")
+    path = _folder_way(path)
     _check_writable(path if path.is_dir() else path.parent)
     check_free(path.resolve())
 

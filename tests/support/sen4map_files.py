@@ -95,3 +95,13 @@ def _attributes(points: SimulatedPoints, place: int, rng: np.random.Generator) -
         "nuts0": country,
         "Coordinates": np.array([rng.uniform(west, east), rng.uniform(south, north)]),
     }
+
+
+def divide_bands(path: Path, divisor: float) -> None:
+    """Divide the reflectance of every raw point of a file, whose scene classes stay."""
+    with h5py.File(path, "a") as file:
+        for entry in file.values():
+            for band in [name for name in entry if name != "SCL"]:
+                values = entry[band][()] / np.float32(divisor)
+                del entry[band]
+                entry[band] = values

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
 from pyproj import Transformer
 
 from tests.support.reference import UpstreamEncoder, random_upstream_encoder, under
-from tests.support.sen4map_files import write_raw
+from tests.support.sen4map_files import divide_bands, write_raw
 from tests.support.small_cubes import small_cube
 from timesenclip_hf.classification import PixelClassifier
 from timesenclip_hf.conversion import read_upstream_encoder
@@ -226,12 +225,7 @@ def _archives() -> dict[str, Case]:
 
     def per_cent(folder: Path) -> bool:
         path = write_raw(folder / "a.h5", 2, size=4)
-        with h5py.File(path, "a") as file:
-            for entry in file.values():
-                for band in [name for name in entry if name != "SCL"]:
-                    values = entry[band][()] / np.float32(100)
-                    del entry[band]
-                    entry[band] = values
+        divide_bands(path, 100)
         return _refused(lambda: import_sen4map(path, folder / "out", workers=1, progress=False), "per cent")
 
     def same(encoder: UpstreamEncoder, content: Any, folder: Path) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from datasets import load_dataset
 
 from tests.support.hostile_files.damaged import damage_heap, damage_root
-from tests.support.sen4map_files import FIRST_ID, write_derived, write_raw
+from tests.support.sen4map_files import FIRST_ID, divide_bands, write_derived, write_raw
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.data.schema import MISSING, as_series
 from timesenclip_hf.data.sources import sen4map_points
@@ -63,12 +63,7 @@ def test_composites_are_those_of_the_feature_extractor(raw, tmp_path):
 
 
 def test_reflectance_of_0_to_1_gives_the_rows_of_the_digital_numbers(raw, copy, tmp_path):
-    with h5py.File(copy, "a") as file:
-        for entry in file.values():
-            for band in [name for name in entry if name != "SCL"]:
-                values = entry[band][()] / np.float32(10_000)
-                del entry[band]
-                entry[band] = values
+    divide_bands(copy, 10_000)
     numbers = import_quietly(raw, tmp_path / "numbers")
     assert import_quietly(copy, tmp_path / "reflectance").content_hash == numbers.content_hash
 
