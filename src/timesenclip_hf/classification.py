@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from transformers import pipeline
 
 from .files import first_line
+from .gate.checkpoints import admit_checkpoint
 from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
@@ -189,10 +191,12 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
 
     Raises:
         OSError: no checkpoint can be read there.
-        ValueError: there is no such device, or the checkpoint is damaged.
+        ValueError: there is no such device, or the checkpoint is damaged, or names weights in another folder.
     """
     if device is not None:
         check_device(device)
+    if model is not None and Path(model).is_dir():
+        admit_checkpoint(Path(model))
     try:
         return pipeline(TASK, None if model is None else str(model), device=device, trust_remote_code=False)
     except OSError as error:  # of transformers, over several lines and without the name

@@ -1,6 +1,7 @@
 """Files that point elsewhere, at another file or at an address; tests, fuzzing and evidence share them."""
 
 from .aims import Aim, Hostile, aim_at
+from .checkpoints import CHECKPOINTS
 from .netcdf import CRS_FILES, HDF5_FILES
 from .rasters import RASTER_FILES
 from .stac import STAC_ITEMS
@@ -16,6 +17,7 @@ POINTING_ELSEWHERE = [
     *TABLES,
     *PRODUCTS,
     *CONFIGS,
+    *CHECKPOINTS,
 ]
 
 __all__ = ["POINTING_ELSEWHERE", "Aim", "Hostile", "aim_at"]

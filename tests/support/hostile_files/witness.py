@@ -104,6 +104,10 @@ def read(road: str, path: Path) -> Any:
         from timesenclip_hf.data.sources.tables import read_table
 
         return read_table(path)
+    if road == "checkpoint":
+        from timesenclip_hf.classification import load_pipeline
+
+        return load_pipeline(path, None)
     from training.arguments import parse_arguments
 
     return parse_arguments([str(path)])
