@@ -20,8 +20,8 @@ from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defin
 
 from hub.vetting import FILE_LIMIT, check_card, check_file
 from timesenclip_hf.files import first_line
-from timesenclip_hf.locks import FULL, is_full
-from timesenclip_hf.outputs import OwnFiles, check_run_folder, is_empty
+from timesenclip_hf.files.locks import FULL, is_full
+from timesenclip_hf.files.outputs import OwnFiles, check_run_folder, is_empty
 from timesenclip_hf.words import as_sentence
 
 STAGING = Path("runs") / "push"

@@ -21,7 +21,7 @@ FILES = sorted((ROOT / "src" / PACKAGE).rglob("*.py"))
 TRAVELLING = sorted((ROOT / "src" / PACKAGE / "models" / "timesenclip").glob("*_timesenclip.py"))
 LAYERS = {name: allowed for names, allowed in layers().items() for name in re.findall(r"\w+", names)}
 # What every layer may use, and what names the layers: neither is one.
-FOR_ALL = {"extras", "files", "locks", "outputs", "gate", "words"}
+FOR_ALL = {"extras", "files", "gate", "words"}
 # They travel to the Hub beside each metric, where `needs_extra` is not; their package asks for the extra here.
 METRICS = sorted((ROOT / "src" / PACKAGE / "evaluation" / "metrics").glob("[!_]*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from timesenclip_hf import locks
-from timesenclip_hf.files import whole_file, whole_folder
-from timesenclip_hf.locks import OWNER_FILE, UNFINISHED, FullDiskError, HeldError, Hold, clear_unfinished, is_full
+from timesenclip_hf.files import locks, whole_file, whole_folder
+from timesenclip_hf.files.locks import OWNER_FILE, UNFINISHED, FullDiskError, HeldError, Hold, clear_unfinished, is_full
 
 ROOT = Path(__file__).resolve().parents[1]
 # The package without its models: a process that only locks is there at once.
@@ -21,7 +20,7 @@ package = types.ModuleType("timesenclip_hf")
 package.__path__ = [{source!r}]
 sys.modules["timesenclip_hf"] = package
 from pathlib import Path
-from timesenclip_hf.locks import REPLACED, Hold, unfinished
+from timesenclip_hf.files.locks import REPLACED, Hold, unfinished
 """
 
 
@@ -143,7 +142,7 @@ def test_a_folder_that_was_just_being_put_in_place_is_put_there(tmp_path, start)
     assert (tmp_path / "model" / "weights").read_text() == "new"
 
 
-def test_what_only_looks_like_ours_is_left_alone(tmp_path):
+def test_what_only_seems_ours_is_left_alone(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / OWNER_FILE).touch()
     (tmp_path / f"{UNFINISHED}link").symlink_to(tmp_path / "elsewhere")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from timesenclip_hf.outputs import OwnFiles, check_content, check_file, check_folder, check_run_folder
+from timesenclip_hf.files.outputs import OwnFiles, check_content, check_file, check_folder, check_run_folder
 
 
 def put(path: Path, kind: str) -> Path:

@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from timesenclip_hf.data.engine.reports import check_identity
 from timesenclip_hf.files import first_line, whole_file, whole_folder, write_json
-from timesenclip_hf.locks import Hold
-from timesenclip_hf.outputs import check_run_folder, is_empty
+from timesenclip_hf.files.locks import Hold
+from timesenclip_hf.files.outputs import check_run_folder, is_empty
 from training.batches import Batch
 
 RUN_FILE, PROGRESS_FILE = "run.json", "progress.json"

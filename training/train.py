@@ -29,8 +29,8 @@ from transformers.utils import logging
 
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
 from timesenclip_hf.files import first_line, read_json, whole_files, whole_folder, write_json
+from timesenclip_hf.files.outputs import check_file
 from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
-from timesenclip_hf.outputs import check_file
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.captions import write_captions

@@ -24,7 +24,7 @@ from .data.engine.shards import ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_OBSERVATION
 from .extras import needs_extra
 from .files import first_line, read_json, weights_hash, whole_file, write_json
-from .locks import Hold
+from .files.locks import Hold
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tests.support.small_cubes import small_cube
 from tests.support.stac_places import save_items, write_item
 from timesenclip_hf.cli import app
-from timesenclip_hf.locks import Hold
+from timesenclip_hf.files.locks import Hold
 from timesenclip_hf.maps import map_cube, open_cube, open_map
 
 LABELS = "maize,woodland,water"

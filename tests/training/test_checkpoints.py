@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from timesenclip_hf.locks import UNFINISHED
+from timesenclip_hf.files.locks import UNFINISHED
 from training.checkpoints import (
     RECIPE,
     RUN_FILE,

@@ -12,7 +12,7 @@ from timesenclip_hf import (
     TimeSenCLIPPixelModel,
     TimeSenCLIPProcessor,
 )
-from timesenclip_hf.locks import UNFINISHED
+from timesenclip_hf.files.locks import UNFINISHED
 from training.clips import CLIP, TIMESENCLIP, extract_clip, kind_of, read_clip, read_extractor, read_tower
 
 

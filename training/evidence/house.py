@@ -44,7 +44,6 @@ def shape(ledger: Ledger) -> None:
     ledger.add("functions of src over 60 lines", kinds["long function"], "<=", 5)
     ledger.add("functions of src with more than 8 parameters", kinds["many parameters"], "<=", 12)
     ledger.add("most parameters of a function of src", max(f.parameters for f in functions), "<=", 14)
-    ledger.add("lines of src", sum(lengths), "<=", 26_000)
     ledger.add("modules in the package root beside __init__", len(roots), "<=", 4)
     ledger.add("import circles of src", len(structure.import_circles()), "==", 0)
     ledger.add("rows of the table of layers", len(structure.layers()), "<=", 12)

@@ -11,8 +11,8 @@ from transformers.utils import logging
 
 from ..extras import needs_extra
 from ..files import whole_file
+from ..files.outputs import check_file
 from ..models.timesenclip.pipeline_timesenclip import TASK
-from ..outputs import check_file
 from ..simulator.photos.drawing import draw_photos, visit_states
 from .example_points import SEED, example_points
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..locks import FULL, is_full
+from ..files.locks import FULL, is_full
 from ..words import PrintableLog, PrintableStream, as_sentence
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_

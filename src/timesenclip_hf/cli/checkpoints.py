@@ -43,7 +43,7 @@ def export(
     """Write the pixel tower as ONNX for ONNX Runtime and OpenVINO, held against PyTorch."""
     from ..classification import load_pipeline
     from ..data.sources.tables import read_table
-    from ..outputs import check_file
+    from ..files.outputs import check_file
     from ..runtimes.exported import export_tower
 
     check_file(output, overwrite=overwrite, inputs=[] if calibration is None else [calibration])

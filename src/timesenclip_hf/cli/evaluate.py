@@ -37,8 +37,8 @@ class ReportGroup:
         """
         from ..evaluation.report.writing import answers, check_report
         from ..evaluation.sharing import is_main_process
-        from ..locks import Hold
-        from ..outputs import check_file
+        from ..files.locks import Hold
+        from ..files.outputs import check_file
 
         asked = hashlib.sha256(repr(options).encode()).hexdigest()[:16]
         check_report(self.output, overwrite=self.overwrite, asked=asked)
@@ -172,7 +172,7 @@ def run_evaluation(
     from ..evaluation import harness
     from ..evaluation.protocol import Checkpoint
     from ..evaluation.sharing import encode_together, is_main_process, own_device
-    from ..outputs import CHECKPOINT_FILES, check_folder
+    from ..files.outputs import CHECKPOINT_FILES, check_folder
 
     protocol = scoring.to_protocol()
     several = len(data.dataset) > 1 or len(data.model or ()) > 1

@@ -22,8 +22,8 @@ from .options import (
 )
 
 if TYPE_CHECKING:
+    from ..files.outputs import OwnFiles
     from ..maps import MapOptions
-    from ..outputs import OwnFiles
 
 # Side in pixels of the pieces that a cube is read and mapped in: some hundred megabytes with a year of acquisitions.
 DEFAULT_CHUNK = 256
@@ -105,10 +105,10 @@ def map_(
 
     What is finished lies in OUTPUT with the suffix .run until it is exported, and for --relabel after that.
     """
-    from ..locks import Hold
+    from ..files.locks import Hold
+    from ..files.outputs import OwnFiles
     from ..maps import MapRun, RunOptions
     from ..maps.files.writing import check_output
-    from ..outputs import OwnFiles
 
     store = output.with_suffix(".run")
     run_files = OwnFiles(store / WRITTEN)

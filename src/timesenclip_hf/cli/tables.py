@@ -43,8 +43,8 @@ def classify(
     """Classify the series of a table."""
     from ..classification import PixelClassifier
     from ..data.sources.tables import read_table, write_scores
+    from ..files.outputs import check_file
     from ..models.timesenclip.options_timesenclip import take_steps
-    from ..outputs import check_file
 
     if written.top_k is not None and written.top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {written.top_k}.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..outputs import CHECKPOINT_FILES, check_folder
+from ..files.outputs import CHECKPOINT_FILES, check_folder
 from .senclip import convert_senclip, holds_clip
 from .timesenclip import convert_timesenclip, encoder_prefix, read_upstream_encoder
 from .upstream import ConversionReport, read_upstream

@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
 from ..files import first_line, whole_folder
+from ..files.outputs import CHECKPOINT_FILES
 from ..models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from ..outputs import CHECKPOINT_FILES
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 KEY_TABLE = KeyTable("senclip")

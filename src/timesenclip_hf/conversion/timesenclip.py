@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer
 
 from ..files import first_line, whole_folder
+from ..files.outputs import CHECKPOINT_FILES
 from ..models.timesenclip.bands_timesenclip import BANDS, canonical_band
 from ..models.timesenclip.configuration_timesenclip import TimeSenCLIPPixelConfig
 from ..models.timesenclip.feature_extraction_timesenclip import (
@@ -20,7 +21,6 @@ from ..models.timesenclip.feature_extraction_timesenclip import (
 from ..models.timesenclip.modeling_timesenclip import TimeSenCLIPModel
 from ..models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from ..models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from ..outputs import CHECKPOINT_FILES
 from .upstream import ConversionReport, KeyTable, UpstreamFile, read_upstream
 
 # Where the encoder sits in the files seen. A Lightning file holds it twice: `TS_ViT.` is then the copy made for

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..files import whole_file, whole_folder
+from ..files.outputs import CHECKPOINT_FILES
 from ..models.timesenclip.encoding_timesenclip import encode
-from ..outputs import CHECKPOINT_FILES
 from .baselines import ImageModel
 from .calibration import Calibration, store_calibration
 from .embedded import Encode

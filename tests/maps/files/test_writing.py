@@ -10,10 +10,10 @@ from rasterio.transform import from_origin
 
 from tests.support.small_cubes import CRS, small_cube
 from tests.support.small_maps import make_map
+from timesenclip_hf.files.outputs import OwnFiles
 from timesenclip_hf.maps import MapRun, map_cube, open_cube, write_map, write_png
 from timesenclip_hf.maps.files import geotiff
 from timesenclip_hf.maps.making.blocks import embeddings_to_int8
-from timesenclip_hf.outputs import OwnFiles
 
 
 @pytest.mark.parametrize("chunks", [{"y": 30, "x": 70}, {"y": 700, "x": 550}, {"y": (400, 200, 100), "x": -1}])

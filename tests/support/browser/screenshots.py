@@ -14,7 +14,7 @@ from tests.support.browser.chromium import chromium, visit
 from tests.support.browser.views import SENTENCE, choose, field, open_view, source, unfold, upload, write
 from tests.support.space_process import ROOT, running_space
 from timesenclip_hf.files import whole_file
-from timesenclip_hf.outputs import check_file
+from timesenclip_hf.files.outputs import check_file
 
 SCREENSHOTS = ROOT / "runs" / "browser"
 DOCUMENTED = ("series", "map", "search")

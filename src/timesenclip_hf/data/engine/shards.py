@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ...extras import needs_extra
 from ...files import read_json, whole_file, write_json
-from ...locks import Hold
-from ...outputs import check_content, check_run_folder
+from ...files.locks import Hold
+from ...files.outputs import check_content, check_run_folder
 from .content import content_hash
 from .reports import REPORT_FILE, ImportReport, Problem, check_identity
 

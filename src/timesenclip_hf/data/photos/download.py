@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ...extras import needs_extra
-from ...locks import Hold
-from ...outputs import check_run_folder
+from ...files.locks import Hold
+from ...files.outputs import check_run_folder
 from .fetching import Connections, LastingError, PassingError, fetch_photo, photo_fault, tag_file
 
 with needs_extra("data"):

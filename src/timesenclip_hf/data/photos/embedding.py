@@ -26,8 +26,8 @@ from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from ...files import first_line, weights_hash
+from ...files.locks import Hold
 from ...gate.photos import open_photo
-from ...locks import Hold
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
 from .fetching import UNREADABLE, photo_fault

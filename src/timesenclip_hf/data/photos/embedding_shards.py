@@ -16,8 +16,8 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import whole_file, write_json
-from ...locks import Hold
-from ...outputs import check_content, check_run_folder
+from ...files.locks import Hold
+from ...files.outputs import check_content, check_run_folder
 from ..engine.content import content_hash
 from ..engine.reports import Problem, check_identity, count_reasons
 from ..schema import photo_feature

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
-from ...locks import Hold
+from ...files.locks import Hold
 from ..engine.reports import ImportReport, Problem
 from ..engine.shards import ImportPart, Row, check_import_folder, import_parts
 from ..schema import DIRECTIONS, SERIES_COLUMNS, UNKNOWN, build_features, classes_of_codes, photo_feature

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ...files import read_tensors
-from ...locks import Hold
+from ...files.locks import Hold
 from .embedding_shards import EmbeddingReport, PhotoFile, finish_embeddings, open_output, shard_file, write_shard
 
 _UPSTREAM_KEY = re.compile(r"(?P<country>[A-Z]{2})_(?P<id>\d{8})(?P<letter>[NESWPC])")

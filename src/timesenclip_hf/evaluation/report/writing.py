@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ...files import whole_files, write_json
-from ...outputs import check_file, check_run_folder
+from ...files.outputs import check_file, check_run_folder
 from ...words import in_markdown, on_a_page
 from . import pictures, reading, tables
 from .pictures import EvaluatedSamples, Picture

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ...extras import needs_extra
 from ...files import first_line, whole_file, whole_folder
-from ...locks import unfinished
-from ...outputs import OwnFiles, check_file
+from ...files.locks import unfinished
+from ...files.outputs import OwnFiles, check_file
 from ..cubes.grids import grid_of, locate, north_up
 from .geotiff import LARGEST_WINDOW, write_geotiffs
 from .legend import facts_of, legend_of

@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from ...extras import needs_extra
 from ...files import first_line
-from ...locks import Hold
+from ...files.locks import Hold
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions

@@ -18,9 +18,9 @@ import numpy as np
 
 from ...extras import needs_extra
 from ...files import read_json, write_json
+from ...files.outputs import check_run_folder, is_empty
 from ...gate import PLAIN
 from ...gate.zarr import check_zarr
-from ...outputs import check_run_folder, is_empty
 from ..cubes.grids import grid_of, locate
 from ..files.legend import NO_CLASS
 from .blocks import Layers
