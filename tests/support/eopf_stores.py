@@ -1,5 +1,6 @@
 """Write the same pixels as a SAFE product, as ESA's EOPF Zarr and as the optimised GeoZarr that is made of it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from timesenclip_hf.maps.cubes.grids import Grid
 # ESA's packing since baseline 04.00, in both formats: reflectance = number * 0.0001 - 0.1, and 0 is no data.
 SCALE, SHIFT = 0.0001, -0.1
 OVERVIEWS = (120, 360, 720)
+# Attributes of a real product in both formats, of which the file says the source and licence.
+REAL_METADATA = Path(__file__).with_name("eopf_metadata.json")
+# Where that product lies: its system, and the upper left corner of its first pixel.
+REAL_CRS, REAL_CORNER = "EPSG:32629", (600_000, 4_600_020)
 
 
 def product_name(cube: xr.Dataset, index: int, baseline: str = "05.11", level: str = "L2A") -> str:
@@ -104,6 +109,33 @@ def write_geozarr(
         }
     )
     return path
+
+
+def at_real_place(cube: xr.Dataset) -> xr.Dataset:
+    """Move a dataset of bands on pixels of 10 m to where the product of the real metadata lies."""
+    left, top = REAL_CORNER
+    x, y = left + 10 * (np.arange(cube.sizes["x"]) + 0.5), top - 10 * (np.arange(cube.sizes["y"]) + 0.5)
+    return cube.drop_vars("spatial_ref").assign_coords(y=y, x=x).rio.write_crs(REAL_CRS)
+
+
+def give_real_metadata(path: Path, form: str) -> None:
+    """Put the attributes of a real product in place of a store's own; its date and baseline stay where it tells them.
+
+    Args:
+        path: of a store that `write_eopf` or `write_geozarr` wrote, of pixels at the real product's place.
+        form: "eopf" or "geozarr".
+    """
+    root = zarr.open_group(path, mode="a")
+    own = root.attrs.asdict()["stac_discovery"]["properties"]
+    for name, attributes in json.loads(REAL_METADATA.read_text(encoding="utf-8"))[form].items():
+        if name == "" and attributes:
+            told = attributes["stac_discovery"]["properties"]
+            told |= {key: own[key] for key in ("start_datetime", "end_datetime", "eopf:baseline")}
+        if name in root or name == "":
+            node = root[name] if name else root
+            node.attrs.put(attributes)
+    if form == "eopf":
+        zarr.consolidate_metadata(path)
 
 
 def write_zarr_item(folder: Path, cube: xr.Dataset, index: int, path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.support import cube_layouts, table_layouts
-from tests.support.eopf_stores import write_eopf, write_geozarr
+from tests.support.eopf_stores import at_real_place, give_real_metadata, write_eopf, write_geozarr
 from tests.support.safe_places import write_safe
 from tests.support.wide_layouts import wide_layouts
 from timesenclip_hf.classification import PixelClassifier
@@ -117,8 +117,8 @@ def cubes(ledger: Ledger) -> None:
 
 
 def products(ledger: Ledger) -> None:
-    """Map the same pixels, clouds among them, as SAFE products, EOPF stores and GeoZarr stores."""
-    made = cube_layouts.control()
+    """Map the same pixels, clouds among them, as SAFE, EOPF and GeoZarr, the stores with metadata of a real product."""
+    made = at_real_place(cube_layouts.control())
     shape = tuple(made.sizes[axis] for axis in ("time", "y", "x"))
     clouds = np.random.default_rng(5).choice(np.asarray([4, 5, 9], np.uint8), shape)
     control = open_cube(made.assign(SCL=(("time", "y", "x"), clouds)))
@@ -129,7 +129,9 @@ def products(ledger: Ledger) -> None:
         for name, write in writers.items():
             place = Path(folder) / name
             for index in range(control.sizes["time"]):
-                write(place, control, index)
+                path = write(place, control, index)
+                if name != "SAFE":
+                    give_real_metadata(path, name.lower())
             maps[name] = map_cube(open_cube(place), LABELS, progress=False).compute()
     expected = maps.pop("SAFE")
     for name, mapped in maps.items():

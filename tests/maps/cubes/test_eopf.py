@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from tests.support.eopf_stores import write_eopf, write_geozarr, write_zarr_item
+from tests.support.eopf_stores import at_real_place, give_real_metadata, write_eopf, write_geozarr, write_zarr_item
 from tests.support.safe_places import write_safe
 from tests.support.small_cubes import MONTHS, small_cube
 from timesenclip_hf.maps import map_cube
@@ -147,3 +147,17 @@ def test_a_store_whose_root_says_nothing_has_the_date_of_its_name(tmp_path, cube
     opened = open_cube(folder)
     assert opened["time"].values.astype("datetime64[s]").astype(str).tolist()[0] == "2018-04-15T10:50:31"
     assert opened.sizes["time"] == 3
+
+
+def test_stores_with_the_metadata_of_a_real_product_give_the_map_of_safe_bit_for_bit(tmp_path, tiny_pipeline):
+    random = np.random.default_rng(6)
+    classes = random.choice(np.array([4, 5, 9], np.uint8), (3, 12, 12))
+    made = at_real_place(small_cube(12, 12, MONTHS[3:6]))
+    moved = open_cube(made.assign(SCL=(("time", "y", "x"), classes)))
+    products(tmp_path / "safe", moved, write_safe, baseline="05.11", offset=1000)
+    expected = map_cube(tmp_path / "safe", "maize,water", tiny_pipeline, progress=False)
+    for form, write in (("eopf", write_eopf), ("geozarr", write_geozarr)):
+        for store in products(tmp_path / form, moved, write).iterdir():
+            give_real_metadata(store, form)
+        got = map_cube(tmp_path / form, "maize,water", tiny_pipeline, progress=False)
+        xr.testing.assert_identical(got.drop_attrs(deep=False), expected.drop_attrs(deep=False))
