@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -100,8 +100,8 @@ def declare(content: bytes, random: Random) -> bytes:
     width = int((2, 4, 8)[random.integers(3)])
     number = int(NUMBERS[random.integers(len(NUMBERS))]) % (1 << 8 * width)
     start = _at(content, random)
-    order = ("little", "big")[random.integers(2)]
-    return content[:start] + number.to_bytes(width, order) + content[start + width :]  # type: ignore[arg-type]
+    orders: tuple[Literal["little"], Literal["big"]] = ("little", "big")
+    return content[:start] + number.to_bytes(width, orders[random.integers(2)]) + content[start + width :]
 
 
 def replace_word(content: bytes, random: Random) -> bytes:

@@ -21,7 +21,6 @@ from training.real_sets import real_data_folder
 LABELS = ("maize", "wheat", "rapeseed", "grassland", "woodland", "buildings", "water")
 MISSING = 65535
 POINTS = 400
-YEAR_2018 = np.datetime64("2018-01") + np.arange(12)
 EXTRACTOR = TimeSenCLIPFeatureExtractor()
 
 

@@ -57,9 +57,10 @@ def read_start(start: str) -> np.datetime64:
     """Read the date of the first step, a month or a year standing for its first day; raise ValueError for others."""
     text = str(start).strip()
     try:
-        return parse_dates([f"{text}-01" if re.fullmatch(r"\d{4}", text) else text])[0]  # type: ignore[no-any-return]
+        first: np.datetime64 = parse_dates([f"{text}-01" if re.fullmatch(r"\d{4}", text) else text])[0]
     except ValueError:
         raise ValueError(f"The start must be a date such as 2018-01-01, got {start!r}.") from None
+    return first
 
 
 def read_step(step: str) -> str | int:
