@@ -23,9 +23,10 @@ from .data.engine.reports import ImportReport, Problem
 from .data.engine.shards import ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_OBSERVATION
 from .extras import needs_extra
-from .files import first_line, read_json, weights_hash, whole_file, write_json
+from .files import first_line, read_json, whole_file, write_json
 from .files.locks import Hold
 from .models.timesenclip.encoding_timesenclip import encode
+from .models.timesenclip.weights_timesenclip import weights_hash
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 
 with needs_extra("eval"):

@@ -24,11 +24,12 @@ from timesenclip_hf.classification import load_pipeline
 from timesenclip_hf.data.engine.reports import Problem
 from timesenclip_hf.data.sources.sen4map_points import PointSettings, point_id_of, read_points
 from timesenclip_hf.data.sources.tables import read_table
-from timesenclip_hf.files import read_checkpoint, weights_hash
+from timesenclip_hf.files import read_checkpoint
 from timesenclip_hf.gate.hdf5 import list_entries
 from timesenclip_hf.gate.limits import PLAIN
 from timesenclip_hf.maps.cubes.reading import open_cube
 from timesenclip_hf.maps.cubes.stac import open_stac
+from timesenclip_hf.models.timesenclip.weights_timesenclip import weights_hash
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import read_labels
 from timesenclip_hf.taxonomies.label_files import read_label_file
 
