@@ -137,13 +137,15 @@ class LabelSet:
             )
         if self.value_weights is None and self.biases is None:
             return score(series_embeds, self.class_embeds, logit_scale=self.score_scale, centring=centring)
-        logits = series_embeds @ self.class_embeds.T
+        products = series_embeds @ self.class_embeds.T
         if self.value_weights is not None:
-            if values is None:
-                raise ValueError("This label set reads monthly values, and there are none: give the series themselves.")
-            standard = ((values - self.value_means) / self.value_spreads).nan_to_num(nan=0.0)
-            logits = logits + standard @ self.value_weights.T
-        return self.score_scale * (logits if self.biases is None else logits + self.biases)
+            products = products + self._standard(values) @ self.value_weights.T
+        return self.score_scale * (products if self.biases is None else products + self.biases)
+
+    def _standard(self, values: Tensor | None) -> Tensor:
+        if values is None or self.value_means is None or self.value_spreads is None:
+            raise ValueError("This label set reads monthly values, and there are none: give the series themselves.")
+        return ((values - self.value_means) / self.value_spreads).nan_to_num(nan=0.0)
 
 
 Labels = CandidateLabels | LabelSet
@@ -233,7 +235,7 @@ def monthly_values(features: Mapping[str, Any]) -> Tensor:
     rows, steps = mask.nonzero(as_tuple=True)
     places = months[rows, steps]
     keys = rows * MONTHS_PER_YEAR + places.long()
-    if (places != places.long()).any() or len(keys.unique()) < len(keys):
+    if (places != places.long()).any() or (torch.bincount(keys) > 1).any():
         raise ValueError(
             "The label set reads monthly values, and these series have other time steps: give `dates` without "
             '`composite="none"`, or one time step a month.'
