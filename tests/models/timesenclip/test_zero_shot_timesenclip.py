@@ -82,6 +82,7 @@ def test_a_brace_in_a_label_is_only_a_brace():
         ({"maize": []}, "{}", "The label 'maize' is empty or has an empty phrase"),
         (["maize"], "a photo", "must contain {} once, where the label goes, got 'a photo'"),
         (["maize"], [], "`hypothesis_template` is empty"),
+        (5, "{}", r"must be words here, such as \['maize', 'woodland'\], got a int"),
     ],
 )
 def test_labels_and_templates_that_say_nothing_are_refused(labels, template, message):
@@ -124,10 +125,26 @@ def test_without_centring_a_series_scores_the_same_whatever_stands_beside_it(see
     torch.testing.assert_close(score(series, classes)[2:4], score(series[2:4], classes))
 
 
-def test_class_centring_divides_by_the_mean_over_all_series():
+def test_class_centring_divides_by_the_mean_over_all_series_where_it_is_positive_as_upstream_does():
     series, classes = unit(5, 8), unit(3, 8, seed=1)
+    shared = torch.ones(8) / 8**0.5
+    series, classes = (torch.nn.functional.normalize(each + 2 * shared, dim=-1) for each in (series, classes))
     cosines = series @ classes.T
-    torch.testing.assert_close(score(series, classes, centring="class_mean"), cosines / (cosines.mean(0) + 1e-6))
+    assert (cosines.mean(0) > 0).all()
+    assert torch.equal(score(series, classes, centring="class_mean"), cosines / (cosines.mean(0) + 1e-6))
+
+
+def test_a_class_whose_mean_cosine_is_negative_keeps_its_order_and_gets_the_mean_of_the_others():
+    series, classes = unit(50, 8), unit(6, 8, seed=1)
+    cosines = series @ classes.T
+    negative = cosines.mean(0) < 0
+    assert 0 < negative.sum() < 6
+    centred = score(series, classes, centring="class_mean")
+    assert torch.equal(centred.argsort(dim=0, stable=True), cosines.argsort(dim=0, stable=True))
+    torch.testing.assert_close(centred.mean(dim=0), torch.ones(6), rtol=1e-3, atol=1e-3)
+    # What moves a class away from its mean moves it by the same share on either side of zero.
+    spreads = cosines.std(dim=0) / cosines.mean(dim=0).abs()
+    torch.testing.assert_close(centred.std(dim=0), spreads, rtol=1e-3, atol=1e-3)
 
 
 def test_series_centring_takes_the_mean_series_away():

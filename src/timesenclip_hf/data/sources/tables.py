@@ -64,6 +64,7 @@ def write_scores(
     probabilities: np.ndarray,
     *,
     top_k: int | None = None,
+    fitted: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write id, label and score of every series as CSV, and the scores of all labels.
@@ -77,6 +78,7 @@ def write_scores(
         labels: one for each column of `probabilities`.
         probabilities: (series, labels), NaN rows where nothing was observed: their label stays empty.
         top_k: write the best labels with their scores instead of the scores of all.
+        fitted: say in a column that the label set was fitted to examples.
         overwrite: replace a file that is there.
 
     Raises:
@@ -89,6 +91,7 @@ def write_scores(
     count = min(top_k or 1, len(labels))
     ranks = range(2, count + 1)
     header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
+    header += ["fitted"] if fitted else []
     with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         names = [as_cell(label) for label in labels]
@@ -98,4 +101,5 @@ def write_scores(
                 writer.writerow([name])
                 continue
             ranked = [cell for index in best for cell in (names[index], f"{scores[index]:.4f}")]
+            ranked += ["true"] if fitted else []
             writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])

@@ -31,7 +31,7 @@ UNCERTAIN_COLOUR = (160, 160, 160)
 # Attributes of a map that say how it was made.
 FACTS = (
     *("year", "season", "minimum_months", "estimated_bands", "masked_bands", "model", "weights_sha256"),
-    *("hypothesis_template", "smoothing", "reject_threshold", "failed_chunks"),
+    *("hypothesis_template", "fitted_to_examples", "smoothing", "reject_threshold", "failed_chunks"),
 )
 
 

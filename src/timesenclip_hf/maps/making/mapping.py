@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ...extras import needs_extra
+from ...models.timesenclip.label_set_timesenclip import Labels
 from ...models.timesenclip.options_timesenclip import SeriesOptions
-from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 from ..cubes.reading import open_cube
 from ..cubes.sources import CubeSource, chunks_of
@@ -30,7 +30,7 @@ SIDE_IN_MEMORY = 512
 
 def map_cube(
     cube: CubeSource | Sequence[CubeSource],
-    labels: CandidateLabels | None = None,
+    labels: Labels | None = None,
     model: Model = None,
     *,
     options: MapOptions = DEFAULT_OPTIONS,
@@ -47,7 +47,8 @@ def map_cube(
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them; or what it returned, where files must be told their
             bands or CRS.
-        labels: a list of names, a string with commas, or `{label: [phrases]}`; left out where a hierarchy names them.
+        labels: a list of names, a string with commas, `{label: [phrases]}`, or a [`LabelSet`]; left out where a
+            hierarchy names them.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
             processes need a folder or an id.
         options: hierarchy, prompts, smoothing, and whether embeddings are kept.
@@ -77,7 +78,7 @@ def map_cube(
 
 def map_label_sets(
     cube: CubeSource | Sequence[CubeSource],
-    label_sets: Mapping[str, CandidateLabels],
+    label_sets: Mapping[str, Labels],
     model: Model = None,
     *,
     options: MapOptions = DEFAULT_OPTIONS,
@@ -89,7 +90,7 @@ def map_label_sets(
 
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
-        label_sets: class names by the name of their set.
+        label_sets: class names, or a [`LabelSet`], by the name of their set.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .compositing_timesenclip import MONTHS_PER_YEAR
-from .weights_timesenclip import pixel_weights_hash
+from .weights_timesenclip import pixel_weights_hash, weights_hash
 from .zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, score
 
 # Tensors of a label set, by the names that its file has too.
@@ -117,6 +117,17 @@ class LabelSet:
     def reads_values(self) -> bool:
         """Tell whether it reads monthly values beside the embedding."""
         return self.value_weights is not None
+
+    @property
+    def content_hash(self) -> str:
+        """Tell the numbers of this set from those of another, in 16 hexadecimal digits."""
+        tensors = {name: tensor for name in TENSORS if (tensor := getattr(self, name)) is not None}
+        return weights_hash({**tensors, "score_scale": torch.tensor(self.score_scale)})
+
+    @property
+    def counted_examples(self) -> list[str]:
+        """List the labels with the number of their examples, for people; nothing where the set is from words."""
+        return [] if self.fit is None else [f"{label} {count}" for label, count in self.fit.examples.items()]
 
     def logits(self, series_embeds: Tensor, values: Tensor | None = None, *, centring: str = "none") -> Tensor:
         """Compare series with the classes; return logits (series, classes), whose softmax is the score.
@@ -230,7 +241,7 @@ def monthly_values(features: Mapping[str, Any]) -> Tensor:
     Raises:
         ValueError: time steps are no calendar months, or two are the same.
     """
-    series, mask, months = (torch.as_tensor(features[name]) for name in ("pixel_series", "series_mask", "months"))
+    series, mask, months = (torch.as_tensor(features[name]).cpu() for name in ("pixel_series", "series_mask", "months"))
     series = series.float().flatten(3).mean(dim=3) if series.ndim == 5 else series.float()
     rows, steps = mask.nonzero(as_tuple=True)
     places = months[rows, steps]

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,11 +27,16 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
             a legend, `{name: code}`, `{name: colour}` or `{code: name}`, whose names are taken.
 
     Raises:
-        ValueError: no label, an empty one, one given twice, one without phrases, or names that commas do not separate.
+        ValueError: no label, an empty one, one given twice, one without phrases, names that commas do not separate, or
+            no words at all.
     """
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
     words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
+    if not isinstance(words, Iterable):
+        raise ValueError(
+            f"`candidate_labels` must be words here, such as ['maize', 'woodland'], got a {type(words).__name__}."
+        )
     if isinstance(words, Mapping):
         labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in words.items()}
     else:
@@ -225,7 +230,8 @@ def score(
         logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
         centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the mean
             series away before comparing, or "class_mean", which divides each class's cosines by their mean (what
-            upstream prints as "normalised").
+            upstream prints as "normalised"); where that mean is negative, which upstream does not foresee, cosines are
+            divided by its absolute value and moved to the mean 1 that the division gives, so that no order turns round.
 
     Raises:
         ValueError: unknown centring, or a single series to centre.
@@ -238,6 +244,8 @@ def score(
         series_embeds = torch.nn.functional.normalize(series_embeds - series_embeds.mean(dim=0), dim=-1)
     cosines = series_embeds @ class_embeds.T
     if centring == "class_mean":
-        # 1e-6 is upstream's guard against a mean of zero.
-        cosines = cosines / (cosines.mean(dim=0, keepdim=True) + 1e-6)
+        mean = cosines.mean(dim=0, keepdim=True)
+        # 1e-6 is upstream's guard against a mean of zero. Where the mean is positive, both are the same.
+        moved = 1 + (cosines - mean) / (mean.abs() + 1e-6)
+        cosines = torch.where(mean < 0, moved, cosines / (mean + 1e-6))
     return logit_scale * cosines
