@@ -8,7 +8,7 @@ from timesenclip_hf.models.timesenclip.label_set_timesenclip import Fit, LabelSe
 
 
 def fitted_from(words: LabelSet, *, with_values: int = 0, seed: int = 0) -> LabelSet:
-    """A set whose class vectors lie off the words', and which reads the values of so many bands."""
+    """Make a set whose class vectors lie off the words', and which reads the values of so many bands."""
     generator = torch.Generator().manual_seed(seed)
     count, width = words.class_embeds.shape
     values = {}
@@ -29,8 +29,13 @@ def fitted_from(words: LabelSet, *, with_values: int = 0, seed: int = 0) -> Labe
 
 
 def random_words(count: int = 3, width: int = 8, seed: int = 0) -> LabelSet:
-    """A set as words make it, of random unit vectors."""
+    """Make a set as words make it, of random unit vectors."""
     embeds = torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
     names = [f"class {index}" for index in range(count)]
     phrases = {name: [f"{name} seen", f"{name} again"] for name in names}
     return LabelSet(phrases, ["a photo of {}."], torch.nn.functional.normalize(embeds, dim=-1), 12.5, "0" * 16)
+
+
+def left_as_words(words: LabelSet) -> LabelSet:
+    """Make the set that a fit returns without an example."""
+    return replace(words, biases=torch.zeros(len(words.labels)), fit=Fit(dict.fromkeys(words.labels, 0)))
