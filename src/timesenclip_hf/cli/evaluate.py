@@ -75,7 +75,9 @@ class DataGroup:
         typer.Option(help='Of a folder or Hub id; "all" for every split; test, or the only one, if left out.'),
     ] = None
     task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None
-    taxonomy: Annotated[Texts, typer.Option(help="COLUMN=LABEL_SET, name or JSON file, if not the schema's.")] = None
+    taxonomy: Annotated[
+        Texts, typer.Option(help="COLUMN=LABEL_SET, name, JSON file or .labels of a fit, if not the schema's.")
+    ] = None
     points: Annotated[int | None, typer.Option(help="Points to simulate, or rows of a dataset, the first.")] = None
     model: Annotated[
         Texts, typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, to be averaged.")

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..data.schema import UNKNOWN
+from ..models.timesenclip.label_set_timesenclip import LabelSet, check_weights
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score, words_not_in
 from .probing import split_rows_by_place
 from .protocol import Checkpoint, EvaluationSet, Protocol
@@ -83,6 +84,8 @@ class EmbeddedSet:
 
     def class_embeds(self, task: Task, prompts: str) -> torch.Tensor:
         """Embed the classes of a task, (classes, projection_dim); words that training never saw are noted."""
+        if task.label_set is not None:
+            return torch.nn.functional.normalize(self._checked(task.label_set).class_embeds, dim=-1)
         key = (task.name, prompts)
         if key not in self._classes:
             texts = self.texts(task, prompts)
@@ -99,8 +102,22 @@ class EmbeddedSet:
 
     def logits(self, embeds: torch.Tensor, task: Task, prompts: str, centring: str = "none") -> torch.Tensor:
         """Score embeddings for the classes of a task, (samples, classes)."""
+        if task.label_set is not None:
+            return self._checked(task.label_set).logits(embeds, centring=centring)
         scale = self.model.score_scale.detach().float().cpu()
         return score(embeds, self.class_embeds(task, prompts), logit_scale=scale, centring=centring)
+
+    def _checked(self, label_set: LabelSet) -> LabelSet:
+        """Refuse a label set of other weights; note once to how many examples one was fitted."""
+        check_weights(label_set, self.model)
+        counts = ", ".join(label_set.counted_examples)
+        note = (
+            f"Classes were fitted to examples ({counts}): where these are among the samples here, or near them, scores "
+            "say too much."
+        )
+        if label_set.is_fitted and note not in self.notes:
+            self.notes.append(note)
+        return label_set
 
     def scored_rows(self, task: Task) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
         """Draw labelled rows with an observation; return them, their truth and their logits with generic prompts."""
