@@ -26,6 +26,8 @@ TIMESENCLIP, MEASURE = "timesenclip_hf.cli", measure.__name__
 # What is written: by the module that Python runs and its subcommand, the option (or argument) and what it names.
 WRITTEN: dict[str, dict[str, str]] = {
     f"{TIMESENCLIP} classify": {"--output": FILE},
+    f"{TIMESENCLIP} fit": {"--output": FILE, "--report": FILE},
+    f"{TIMESENCLIP} suggest": {"--output": FILE},
     f"{TIMESENCLIP} map": {"--output": FILE, "--png": FILE},
     **{
         f"{TIMESENCLIP} import {name}": {"--output": RUN}
@@ -51,9 +53,10 @@ WRITTEN: dict[str, dict[str, str]] = {
 # What is read, by its name; photos are read, and fetched into their folder where that is asked for.
 READ = frozenset(
     {
-        *("cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
+        *("run", "cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
-        *("--index", "--calibration", "--exported", "--relabel", "--hierarchy", "--reference", "--results"),
+        *("--cube", "--label-table", "--index", "--calibration", "--exported", "--relabel", "--hierarchy"),
+        *("--reference", "--results"),
         *("--training-results", "--clip"),
         *("--dataset_name_or_path", "--clip_name_or_path", "--model_name_or_path", "--teacher_name_or_path"),
     }

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.sources.npz_tables import SeriesTable, read_arrays, read_npz
 from ..data.sources.spellings import FILE_COLUMN, list_names
+from ..data.sources.tables import read_table
 from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.options_timesenclip import SeriesOptions, take_steps
 
@@ -70,6 +71,7 @@ def examples_from_table(
     path: str | os.PathLike[str],
     label_column: str,
     *,
+    labels: str | os.PathLike[str] | None = None,
     group_column: str | None = None,
     id_column: str | None = None,
     crs: str | None = None,
@@ -80,6 +82,7 @@ def examples_from_table(
     Args:
         path: of the table; in one of several rows a series, these have the same label.
         label_column: with the names of the classes.
+        labels: another table with a row a series that has this column, matched by its id.
         group_column: with the names of what the examples belong to.
         id_column: that names the series, where it is none of the usual ones.
         crs: reference system of coordinates in the table that are not longitude and latitude.
@@ -90,8 +93,15 @@ def examples_from_table(
         ValueError: the table cannot be read, lacks a column, or gives a series several labels.
     """
     steps, options = take_steps(reading or SeriesOptions())
-    name = Path(path).name
-    if Path(path).suffix.lower() == ".npz":
+    name = Path(labels or path).name
+    notes: Strings = []
+    if labels is not None:
+        from ..data.sources.point_tables import read_labels
+
+        table = read_table(path, id_column=id_column, steps=steps)
+        columns, notes = read_labels(labels, table.ids)
+        wanted = _wanted(columns, {"label": label_column, "group": group_column}, name)
+    elif Path(path).suffix.lower() == ".npz":
         table, columns = read_npz(Path(path), steps), _columns_of_arrays(Path(path))
         wanted = _wanted(columns, {"label": label_column, "group": group_column}, name)
     else:
@@ -104,10 +114,10 @@ def examples_from_table(
         # What says the class is nothing that the series are read from.
         table = table_from_frame(frame.drop(columns=wanted["label"]), id_column=id_column, steps=steps)
     cells = {column: _of_series(table, values, column, name) for column, values in columns.items()}
-    longitude, latitude, notes = _places(cells, crs)
-    labels = [(text or "").strip() for text in cells[wanted["label"]]]
+    longitude, latitude, more = _places(cells, crs)
+    names = [(text or "").strip() for text in cells[wanted["label"]]]
     groups = [text or "" for text in cells[wanted["group"]]] if "group" in wanted else None
-    return Examples(table.series, labels, groups, longitude, latitude, options, notes=[*table.notes, *notes])
+    return Examples(table.series, names, groups, longitude, latitude, options, notes=[*table.notes, *notes, *more])
 
 
 def examples_from_points(
