@@ -18,16 +18,12 @@ from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, Tim
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
 from .models.timesenclip.label_set_timesenclip import LabelSet
-from .models.timesenclip.label_set_timesenclip import LabelSet
 from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
 from .models.timesenclip.options_timesenclip import SeriesOptions
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
 from .models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
 from .runtimes.options import ComputeOptions
-
-if TYPE_CHECKING:
-    from .labelling.label_set_files import read_label_set, write_label_set
 
 __version__ = "0.1.0"
 

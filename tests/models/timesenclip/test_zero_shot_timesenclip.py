@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +83,8 @@ def test_a_brace_in_a_label_is_only_a_brace():
         ({"maize": []}, "{}", "The label 'maize' is empty or has an empty phrase"),
         (["maize"], "a photo", "must contain {} once, where the label goes, got 'a photo'"),
         (["maize"], [], "`hypothesis_template` is empty"),
+        ("crops.labels", "{}", "crops.labels is a file: read it first, with timesenclip_hf.read_label_set"),
+        (Path("a/crops.labels"), "{}", "a/crops.labels is a file: read it first"),
         (5, "{}", r"must be words here, such as \['maize', 'woodland'\], got a int"),
     ],
 )

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
         ValueError: no label, an empty one, one given twice, one without phrases, names that commas do not separate, or
             no words at all.
     """
+    if isinstance(candidate_labels, (str, PathLike)) and str(candidate_labels).endswith(".labels"):
+        raise ValueError(f"{candidate_labels} is a file: read it first, with timesenclip_hf.read_label_set.")
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
     words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
