@@ -20,7 +20,7 @@ def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
 ):
     expected = map_cube(small_cube, text, progress=False)
     monkeypatch.setattr(page_model, "embed", None)  # nothing is encoded again
-    answer = relabel(page_model, kept, text)
+    answer = relabel(page_model, kept, page_model.words(text))
     assert answer.classes.tolist() == expected["class"].values.tolist()
     np.testing.assert_allclose(answer.probability, expected["probability"].values, atol=1e-5)
     seen = answer.classes > 0
@@ -30,26 +30,28 @@ def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
 
 
 def test_a_pixel_answers_as_its_map_says(page_model, kept):
-    answer = relabel(page_model, kept, WORDS)
+    answer = relabel(page_model, kept, page_model.words(WORDS))
     row, column = np.argwhere(answer.classes > 0)[137]
-    pixel = answer_pixel(page_model, kept, WORDS, row, column)
+    pixel = answer_pixel(page_model, kept, page_model.words(WORDS), row, column)
     assert pixel.probabilities.argmax() + 1 == answer.classes[row, column]
     assert pixel.probabilities.max() == pytest.approx(answer.probability[row, column])
 
 
 def test_a_pixel_outside_or_under_cloud_all_year_is_refused(page_model, kept):
     with pytest.raises(ValueError, match=f"no pixel in row {SIDE}, column 0: the map has rows 0 to {SIDE - 1}"):
-        answer_pixel(page_model, kept, WORDS, SIDE, 0)
-    row, column = np.argwhere(relabel(page_model, kept, WORDS).classes == 0)[0]
+        answer_pixel(page_model, kept, page_model.words(WORDS), SIDE, 0)
+    row, column = np.argwhere(relabel(page_model, kept, page_model.words(WORDS)).classes == 0)[0]
     with pytest.raises(ValueError, match="has no clear month"):
-        answer_pixel(page_model, kept, WORDS, row, column)
+        answer_pixel(page_model, kept, page_model.words(WORDS), row, column)
 
 
 def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path, page_model):
     dates = np.datetime64("2017-03-01", "ns") + np.arange(30) * np.timedelta64(20, "D")
     raw_cube(4, 5, times=dates).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     cube = read_cube([tmp_path / "cube.nc"])
-    answer = relabel(page_model, keep_cube(page_model, page_model.reader.read_cube(cube, offset=50)), WORDS)
+    answer = relabel(
+        page_model, keep_cube(page_model, page_model.reader.read_cube(cube, offset=50)), page_model.words(WORDS)
+    )
     expected = map_cube(cube, WORDS, reading=SeriesOptions(offset=50), progress=False)
     assert answer.classes.tolist() == expected["class"].values.tolist()
 
