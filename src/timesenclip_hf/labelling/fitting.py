@@ -222,8 +222,8 @@ class _Problem:
 
         start = np.zeros(len(classes) * features.shape[1])
         limits = {"maxiter": MOST_ITERATIONS, "gtol": 1e-4, "ftol": 1e-10}
-        found = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits)
-        change[classes] = found.x.reshape(len(classes), -1) * stretch
+        minimum = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits)
+        change[classes] = minimum.x.reshape(len(classes), -1) * stretch
         return change
 
 
