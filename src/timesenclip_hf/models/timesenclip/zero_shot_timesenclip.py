@@ -233,8 +233,8 @@ def score(
         logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
         centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the mean
             series away before comparing, or "class_mean", which divides each class's cosines by their mean (what
-            upstream prints as "normalised"); where that mean is negative, which upstream does not foresee, cosines are
-            divided by its absolute value and moved to the mean 1 that the division gives, so that no order turns round.
+            upstream prints as "normalised"). Where a mean is not positive, which upstream does not foresee, that
+            would turn a class round, and means are taken away from the cosines of all classes instead.
 
     Raises:
         ValueError: unknown centring, or a single series to centre.
@@ -248,7 +248,6 @@ def score(
     cosines = series_embeds @ class_embeds.T
     if centring == "class_mean":
         mean = cosines.mean(dim=0, keepdim=True)
-        # 1e-6 is upstream's guard against a mean of zero. Where the mean is positive, both are the same.
-        moved = 1 + (cosines - mean) / (mean.abs() + 1e-6)
-        cosines = torch.where(mean < 0, moved, cosines / (mean + 1e-6))
+        # 1e-6 is upstream's guard against a mean of zero.
+        cosines = cosines / (mean + 1e-6) if (mean > 0).all() else cosines - mean
     return logit_scale * cosines
