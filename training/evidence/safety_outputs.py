@@ -29,7 +29,7 @@ SUFFIXES = {"map": ".tif", "export": ".onnx", "fit": ".labels", "suggest": ".geo
 # What is written beside `out.tif`.
 BESIDE_A_MAP = ("out.png", "out.html", "out_scores.tif", "out_stac.json", "out.tif.aux.xml", "out.run")
 # What commands write into a folder that may hold other files.
-NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png")
+NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png", "examples_words.png")
 # Without a browser there is nothing to write.
 NOT_FILLED = "tests.support.browser.screenshots"
 # Long commands, and what is compared of what they leave.

@@ -12,7 +12,6 @@ from .reading import interval_of
 with needs_extra("eval"):
     from matplotlib import rc_context
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
 
 
 @rc_context(STYLE)
@@ -61,9 +60,10 @@ def strength_figure(curve: Sequence[Mapping[str, Any]], chosen: float | None) ->
         best = scores[penalties == chosen]
         ring: Any = {"markerfacecolor": "none", "markeredgecolor": "black", "markersize": 11, "linestyle": "none"}
         axes.plot([chosen], best[:1], marker="o", label=f"chosen: {chosen:.3g}", **ring)
-    axes.set(xscale="log", xlabel="strength of the pull towards the words", ylabel="probability of the right class")
-    # Powers of ten would be formulas, which the style does not read.
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xscale("log")
+    axes.set_xticks(penalties, [f"{penalty:g}" for penalty in penalties])
+    axes.set_xticks([], minor=True)
+    axes.set(xlabel="strength of the pull towards the words", ylabel="probability of the right class")
     axes.grid(axis="y", **GRID)
     figure.legend(loc="outside lower center", ncols=3, fontsize=8)
     return figure
