@@ -177,6 +177,16 @@ def test_a_dataset_gives_the_names_of_its_classes(tmp_path):
     assert examples_from_dataset(tmp_path / "places", "land_cover").labels == ["Cropland", "Water", ""]
 
 
+def test_acquisitions_of_a_dataset_keep_their_dates(tmp_path):
+    frame, values = long(tmp_path / "t.csv")
+    frame[frame["date"] != "2018-03-15"].to_csv(tmp_path / "t.csv", index=False)
+    pd.DataFrame({"id": ["a", "b", "c"], "cover": LABELS}).to_csv(tmp_path / "labels.csv", index=False)
+    import_table(tmp_path / "t.csv", tmp_path / "places", labels=tmp_path / "labels.csv", composite="none")
+    examples = examples_from_dataset(tmp_path / "places", "cover")
+    np.testing.assert_array_equal(values_of(examples), np.delete(values, 2, axis=1))
+    assert [str(day) for day in examples.series[2]["dates"][:3]] == ["2018-01-15", "2018-02-15", "2018-04-15"]
+
+
 def test_as_many_labels_as_series_are_asked_for():
     with pytest.raises(ValueError, match=r"There are 1 labels for 2 series: give one for each."):
         Examples(np.zeros((2, 12, 10)), ["wheat"])

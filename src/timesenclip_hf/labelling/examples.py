@@ -12,6 +12,7 @@ import numpy as np
 from ..data.sources.npz_tables import SeriesTable, read_arrays, read_npz
 from ..data.sources.spellings import FILE_COLUMN, list_names
 from ..data.sources.tables import read_table
+from ..extras import needs_extra
 from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.options_timesenclip import SeriesOptions, take_steps
 
@@ -293,11 +294,20 @@ def _names(dataset: Any, column: str) -> Strings:
     return ["" if value is None or value < 0 else names[value] for value in values]
 
 
+def _lists(column: Any) -> list[np.ndarray]:
+    """Cut an Arrow column of lists into arrays, without a Python object for any of their values."""
+    with needs_extra("data"):
+        import pyarrow.compute as pc
+    values, lengths = column.combine_chunks(), pc.list_value_length(column).to_numpy()
+    return np.split(np.asarray(values.flatten().to_numpy(zero_copy_only=False)), np.cumsum(lengths)[:-1])
+
+
 def _from_rows(dataset: Any, labels: Strings, groups: Strings | None) -> Examples:
     """Make examples of rows of the schema, whose series are digital numbers without offset."""
     times = "dates" if "dates" in dataset.column_names else "months"
-    rows = dataset.select_columns(["series", times]).with_format("numpy")
-    items = [{"series": row["series"].reshape(-1, len(BANDS)), times: row[times]} for row in rows]
+    table = dataset.select_columns(["series", times]).with_format("arrow")[:]
+    pairs = zip(_lists(table["series"]), _lists(table[times]), strict=True)
+    items = [{"series": series.reshape(-1, len(BANDS)), times: when} for series, when in pairs]
     degrees = [
         np.asarray([np.nan if value is None else value for value in dataset[name][:]], dtype=np.float64)
         for name in ("longitude", "latitude")
