@@ -148,7 +148,7 @@ def examples_from_points(
     from ..data.sources.cubes import dataset_from_points
     from ..data.sources.point_tables import GEOMETRY, PointTable, read_points
 
-    table = read_points(points, crs)
+    table = read_points(points, crs, geometries=True)
     columns, name = table.columns, Path(points).name
     wanted = _wanted(columns, {"label": label_column, "group": group_column}, name)
     labels = [str(text).strip() for text in columns[wanted["label"]]]

@@ -79,7 +79,7 @@ def dataset_from_points(
         FileNotFoundError: no such file.
         ValueError: the points have no coordinates, or none lies in the cube under a clear observation.
     """
-    columns = (points if isinstance(points, PointTable) else read_points(points)).columns
+    columns = (points if isinstance(points, PointTable) else read_points(points, geometries=True)).columns
     if GEOMETRY in columns:
         columns = _places_within(cube, columns)
     longitude, latitude = columns["longitude"], columns["latitude"]
@@ -164,7 +164,8 @@ def import_cube(
         sources: files, folders or datasets of one place, as [`open_cube`] takes them.
         output: folder to write.
         reading: how the series are read, where the files do not tell; `bands` names those that they leave unnamed.
-        points: table of sampling points with `longitude` and `latitude`; or
+        points: table of sampling points with `longitude` and `latitude`, or of polygons, as [`dataset_from_points`]
+            takes them; or
         labels: a raster of label codes.
         crs: coordinate reference system where the files name none.
         points_crs: of the points, where their coordinates are not longitude and latitude.
@@ -182,7 +183,7 @@ def import_cube(
     problems: list[Problem] = []
     notes = list(cube.attrs.get("notes", ()))
     if labels is None:
-        table = read_points(points or "", points_crs)
+        table = read_points(points or "", points_crs, geometries=True)
         notes += table.notes
         dataset = dataset_from_points(cube, table, reading, composite=composite, problems=problems)
     else:

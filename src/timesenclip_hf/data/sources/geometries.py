@@ -21,6 +21,7 @@ with needs_extra("data"):
     import shapely
 
 WGS84 = "EPSG:4326"
+NO_CRS = "have no coordinate reference system that is known"
 _PLACE = ("longitude", "latitude")
 _WKB_TYPES = ("ogc.wkb", "geoarrow.wkb")
 
@@ -109,7 +110,7 @@ def place_points(
         return frame
     if crs is None:
         what = "points" if are_points else "geometries"
-        notes.append(f"The {what} have no coordinate reference system that is known: their places are not read.")
+        notes.append(f"The {what} {NO_CRS}: their places are not read.")
         return frame
     if are_points and any(name in frame.columns for name in _PLACE):
         notes.append("The columns longitude and latitude are read, not the geometries.")

@@ -10,6 +10,7 @@ import numpy as np
 from ...extras import needs_extra
 from .countries import signed_longitude
 from .frames import name_of, number_cells, read_frame, text_cells
+from .geometries import NO_CRS
 from .spellings import ID_COLUMNS, list_names
 
 # A file, or columns.
@@ -78,14 +79,13 @@ def read_labels(
     return PointTable(columns, notes)
 
 
-def read_points(points: Points, crs: str | None = None) -> PointTable:
+def read_points(points: Points, crs: str | None = None, *, geometries: bool = False) -> PointTable:
     """Read points with their ids, `longitude` and `latitude` in degrees (WGS84), float64, NaN where there is none.
-
-    Polygons and lines of a vector file are given as the column `geometry` instead, in degrees as well.
 
     Args:
         points: any table that [`read_frame`] reads, or columns.
         crs: coordinate reference system of the coordinates, where they are not longitude and latitude.
+        geometries: give polygons and lines of a vector file, in degrees, as the column `geometry` in place of these.
 
     Raises:
         FileNotFoundError: no such file.
@@ -95,13 +95,15 @@ def read_points(points: Points, crs: str | None = None) -> PointTable:
     if isinstance(points, Mapping):
         table.columns.update(points)
     else:
-        table = read_labels(points, geometries=True)
+        table = read_labels(points, geometries=geometries)
         subject = f"{os.path.basename(points)} has"
     columns = table.columns
     if GEOMETRY in columns:
         columns.setdefault("point_id", [str(index) for index in range(len(columns[GEOMETRY]))])
         return table
     absent = next((name for name in _COORDINATES if name not in columns), None)
+    if absent is not None and any(NO_CRS in note for note in table.notes):
+        raise ValueError(f"The geometries of {os.path.basename(str(points))} {NO_CRS}: save the file again with it.")
     if absent is not None:
         raise ValueError(f"{subject} no column {absent!r}: the columns are {list_names(columns) or 'none'}.")
     x, y = (np.asarray(columns[name], dtype=np.float64) for name in _COORDINATES)
