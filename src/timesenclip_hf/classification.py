@@ -16,6 +16,7 @@ from .gate.checkpoints import admit_checkpoint
 from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
+from .models.timesenclip.novelty_timesenclip import measure_novelty, warn_of_novelty
 from .models.timesenclip.options_timesenclip import SeriesOptions, complete_options
 from .models.timesenclip.pipeline_timesenclip import (
     JUDGED_TOGETHER,
@@ -36,6 +37,14 @@ class Embedded(NamedTuple):
     observed: np.ndarray  # bool (series,), False where there is no observation
     clear_months: np.ndarray  # uint8 (series,), number of calendar months with an observation
     values: torch.Tensor | None = None  # monthly values (observed series, 12 * bands), where a label set reads them
+    novelty: np.ndarray | None = None  # float32 (series,), NaN where nothing is observed, where the checkpoint knows
+
+
+class Answers(NamedTuple):
+    """Hold what a classifier says of a list of series."""
+
+    probabilities: np.ndarray  # (series, classes) float32, NaN where nothing is observed
+    novelty: np.ndarray | None  # (series,) float32, above 1 unlike any of the training; None where nobody can tell
 
 
 class PixelEncoder:
@@ -63,6 +72,11 @@ class PixelEncoder:
         self.compute = compute
         self.tower = load_tower(self.model, compute)
 
+    @property
+    def knows_novelty(self) -> bool:
+        """Tell whether the checkpoint has statistics of what it was trained on."""
+        return getattr(self.model, "novelty", None) is not None
+
     def embed(
         self,
         series: Any,
@@ -71,6 +85,7 @@ class PixelEncoder:
         judge: bool | Literal["part"] = True,
         first: int = 0,
         with_values: bool = False,
+        with_novelty: bool = False,
     ) -> Embedded:
         """Embed series that fit in memory together.
 
@@ -81,6 +96,7 @@ class PixelEncoder:
                 part of series whose unit was told.
             first: number of the first series in messages, where these are a part of more.
             with_values: return monthly values too, for a label set that reads them.
+            with_novelty: return too how unlike those of the training the series are, where the checkpoint knows.
 
         Raises:
             ValueError: what is wrong with the series, in one sentence.
@@ -93,13 +109,17 @@ class PixelEncoder:
         observed = clear_months >= reading.minimum_months
         seen = {name: values[observed] for name, values in features.items()}
         values = monthly_values(seen) if with_values else None
+        novelty = None
+        if with_novelty and (measured := measure_novelty(self.model, seen)) is not None:
+            novelty = np.full(len(observed), np.nan, dtype=np.float32)
+            novelty[observed] = measured.numpy()
         copies = None
         if self.compute.deduplicate and observed.any():
             originals, copies = _distinct(seen)
             seen = {name: values[originals] for name, values in seen.items()}
         size, dtype = self.compute.batch_size, self.compute.dtype
         embeds = encode(self.model, seen, batch_size=size, dtype=dtype, tower=self.tower)
-        return Embedded(embeds if copies is None else embeds[copies], observed, clear_months, values)
+        return Embedded(embeds if copies is None else embeds[copies], observed, clear_months, values, novelty)
 
     def embed_items(
         self,
@@ -132,7 +152,13 @@ class PixelEncoder:
         )
 
     def _parts(
-        self, items: Sequence[Any], reading: SeriesOptions | None, *, with_values: bool, progress: bool
+        self,
+        items: Sequence[Any],
+        reading: SeriesOptions | None,
+        *,
+        with_values: bool,
+        with_novelty: bool = False,
+        progress: bool,
     ) -> Iterator[Embedded]:
         """Embed a list in parts whose series fit in memory together, all read in the same unit and window."""
         extractor = self.processor.feature_extractor
@@ -142,7 +168,8 @@ class PixelEncoder:
         with tqdm(total=len(items), unit=" series", disable=not progress) as bar:
             for start in range(0, len(items), JUDGED_TOGETHER):
                 part = list(items[start : start + JUDGED_TOGETHER])
-                yield self.embed(part, reading, judge=judge, first=start, with_values=with_values)
+                also = {"with_values": with_values, "with_novelty": with_novelty}
+                yield self.embed(part, reading, judge=judge, first=start, **also)
                 bar.update(len(part))
 
 
@@ -212,11 +239,32 @@ class PixelClassifier(PixelEncoder):
         Raises:
             ValueError: what is wrong with the series, in one sentence.
         """
-        with_values = self.label_set.reads_values
-        parts = [np.empty((0, len(self.labels)), dtype=np.float32)]
-        for embedded in self._parts(items, reading, with_values=with_values, progress=progress):
-            parts.append(class_probabilities(embedded, self.label_set))
-        return np.concatenate(parts)
+        return self.answers_of_items(items, reading, progress=progress).probabilities
+
+    def answers_of_items(
+        self, items: Sequence[Any], reading: SeriesOptions | None = None, *, progress: bool = False
+    ) -> Answers:
+        """Return probabilities of a list of any length, and how unlike the training's it is; warn of what is unlike.
+
+        Args:
+            items: arrays (time, band[, height, width]), or dictionaries with "series" and any field of
+                [`SeriesOptions`].
+            reading: what the numbers mean that do not say so themselves.
+            progress: show a progress bar.
+
+        Raises:
+            ValueError: what is wrong with the series, in one sentence.
+        """
+        also = {"with_values": self.label_set.reads_values, "with_novelty": True}
+        probabilities = [np.empty((0, len(self.labels)), dtype=np.float32)]
+        novelty = []
+        for embedded in self._parts(items, reading, progress=progress, **also):
+            probabilities.append(class_probabilities(embedded, self.label_set))
+            novelty += [] if embedded.novelty is None else [embedded.novelty]
+        measured = np.concatenate(novelty) if novelty else None
+        if measured is not None:
+            warn_of_novelty(measured)
+        return Answers(np.concatenate(probabilities), measured)
 
 
 def class_probabilities(embedded: Embedded, label_set: LabelSet) -> np.ndarray:

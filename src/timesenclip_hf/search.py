@@ -320,7 +320,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 def _searching_weights(model: Any) -> str:
     """Hash the towers that embed series and words; without the vision tower a checkpoint searches as well."""
-    others = ("vision_model.", "visual_projection.", "logit_scale")
+    others = ("vision_model.", "visual_projection.", "logit_scale", "novelty.")
     return weights_hash({name: tensor for name, tensor in model.state_dict().items() if not name.startswith(others)})
 
 

@@ -89,6 +89,13 @@ class ReadingGroup(StepsGroup):
             "checkpoints trained with bands dropped; error refuses. The checkpoint's way when left out."
         ),
     ] = None
+    screen: Annotated[
+        Literal["clouds", "none"] | None,
+        typer.Option(
+            help="clouds leaves out acquisitions that are bright and flat, unlike the rest of their series, where no "
+            "scene classes are given; none takes all. The checkpoint's way when left out."
+        ),
+    ] = None
 
     def to_series_options(self) -> "SeriesOptions":
         """Return what the package's functions take."""

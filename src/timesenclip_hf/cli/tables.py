@@ -55,15 +55,21 @@ def classify(
     series = read_table(table, id_column=id_column, steps=steps)
     names, prompts = read_label_option(labels), template or None
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
-    scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
+    scores, novelty = classifier.answers_of_items(series.series, options, progress=show_progress())
     for note in (*(f"note: {note}" for note in series.notes), *told_of_examples(classifier.label_set)):
         typer.echo(note, err=True)
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if written.output is not None:
         path, overwrite = written.output, written.overwrite
-        fitted = classifier.label_set.is_fitted
         write_scores(
-            path, series.ids, classifier.labels, scores, top_k=written.top_k, fitted=fitted, overwrite=overwrite
+            path,
+            series.ids,
+            classifier.labels,
+            scores,
+            top_k=written.top_k,
+            novelty=novelty,
+            fitted=classifier.label_set.is_fitted,
+            overwrite=overwrite,
         )
         typer.echo(f"wrote {written.output}")
 

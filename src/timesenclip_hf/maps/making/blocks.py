@@ -39,6 +39,7 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
     hidden = None if scl is None else scl.reshape(len(scl), count)
     scores = {name: np.empty((count, len(names.labels)), np.float32) for name, names in recipe.label_sets.items()}
     clear_months = np.empty(count, dtype=np.uint8)
+    novelty = np.full(count, np.nan, dtype=np.float32) if recipe.has_novelty else None
     stored = None if recipe.embeddings is None else np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
     step = recipe.model.compute.chunk_size
     for start in range(0, count, step):
@@ -48,7 +49,10 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
             replace(recipe.reading, scl=None if hidden is None else hidden[:, part].T),
             judge=recipe.reading.units == "auto",  # else a sample of the whole cube was judged
             with_values=recipe.reads_values,
+            with_novelty=recipe.has_novelty,
         )
+        if novelty is not None:
+            novelty[part] = embedded.novelty
         clear_months[part] = embedded.clear_months
         for name, classes in recipe.label_sets.items():
             scores[name][part] = class_probabilities(embedded, classes.label_set)
@@ -56,6 +60,8 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
             stored[part][embedded.observed] = embedded.embeds.numpy()
     layers = _score_layers(scores, shape, recipe)
     layers["clear_months"] = clear_months.reshape(shape)
+    if novelty is not None:
+        layers["novelty"] = novelty.reshape(shape)
     if stored is not None and recipe.embeddings == "float16":
         layers["embeddings"] = stored.reshape(*shape, -1).astype(np.float16)
     elif stored is not None:
@@ -72,10 +78,10 @@ def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
     observed = ~np.isnan(vectors[:, 0])
     # What storage rounded off is put back: embeddings have the length one.
     unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
-    clear_months = block["clear_months"].values
-    embedded = Embedded(unit, observed, clear_months.reshape(-1))
+    embedded = Embedded(unit, observed, block["clear_months"].values.reshape(-1))
     scores = {name: class_probabilities(embedded, each.label_set) for name, each in recipe.label_sets.items()}
-    return {**_score_layers(scores, stored.shape[:2], recipe), "clear_months": clear_months}
+    kept = {name: block[name].values for name in ("clear_months", "novelty") if name in block}
+    return {**_score_layers(scores, stored.shape[:2], recipe), **kept}
 
 
 def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], recipe: Recipe) -> Layers:

@@ -58,6 +58,8 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         attributes["year"] = year_of_window(start)
     if reading.minimum_months > 1:
         attributes["minimum_months"] = reading.minimum_months
+    if reading.screen not in (None, "none"):
+        attributes["screen"] = reading.screen
     if reading.missing_bands == "estimate" and (bands := estimated_bands(reading.bands, recipe.band_names)):
         attributes["estimated_bands"] = bands
     if reading.missing_bands == "mask" and (bands := absent_bands(reading.bands, recipe.band_names)):

@@ -60,8 +60,9 @@ def map_cube(
     Returns:
         On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
         of that class; `entropy` of the probabilities as a share of the largest possible; `margin`, the lead of that
-        class over the likeliest other; `clear_months` uint8. With a hierarchy `class_coarse` and `probability_coarse`;
-        with embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts smoothing all are of
+        class over the likeliest other; `clear_months` uint8; `novelty` float32, above 1 where a pixel is unlike what
+        the checkpoint was trained on, if it knows. With a hierarchy `class_coarse` and `probability_coarse`; with
+        embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts smoothing all are of
         the smoothed probabilities. After a majority filter probability and margin are of the class shown (the margin
         is 0 where the pixel itself prefers another), and the entropy is the pixel's own. The attribute `labels` holds
         the names, `pixels_without_data` the count of zeros, which a lazy map does not know.

@@ -23,6 +23,10 @@ with needs_extra("map"):
     import xarray as xr
 
 
+# Of how series are read, what stored embeddings hold already.
+STORED = ("year", "season", "offset", "processing_baseline", "units", "minimum_months", "missing_bands", "screen")
+
+
 class MapClasses(NamedTuple):
     """Hold the classes of one map, and the groups of a hierarchy if it has one.
 
@@ -51,6 +55,7 @@ class Recipe:
         label_sets: the classes by the name of their set; "" is the name of the only one.
         reading: how to read the series of every block.
         embeddings: type to store them in.
+        has_novelty: whether the checkpoint, or a map with its embeddings, tells how unlike its training a pixel is.
     """
 
     model: ModelSource
@@ -60,6 +65,7 @@ class Recipe:
     reading: SeriesOptions
     embeddings: str | None
     smoothing: Smoothing | None
+    has_novelty: bool = False
 
     @property
     def halo(self) -> int:
@@ -95,6 +101,8 @@ def layer_types(recipe: Recipe) -> dict[str, LayerType]:
     # After a majority filter these layers are not the pixel's own.
     followed = {"comment": SHOWN} if recipe.smoothing is not None and recipe.smoothing.method == "majority" else {}
     layers = {"clear_months": LayerType("uint8", 0)}
+    if recipe.has_novelty:
+        layers["novelty"] = LayerType("float32", np.nan, 0, {"comment": "above 1 unlike what the model was trained on"})
     for name, classes in recipe.label_sets.items():
         at = f"{name}/" if name else ""
         layers[f"{at}class"] = _classes(classes.labels)
@@ -138,8 +146,7 @@ def make_recipe(
     check_reading(reading)
     is_stored = "reflectance" not in cube
     if is_stored:
-        names = ("year", "season", "offset", "processing_baseline", "units", "minimum_months", "missing_bands")
-        chosen = next((name for name in names if getattr(reading, name) != getattr(DEFAULT_READING, name)), None)
+        chosen = next((name for name in STORED if getattr(reading, name) != getattr(DEFAULT_READING, name)), None)
         if chosen := chosen or ("embeddings" if options.embeddings else None):
             raise ValueError(
                 f"`{chosen}` was decided when the embeddings were stored: leave it out, or map the cube again."
@@ -154,6 +161,7 @@ def make_recipe(
         reading=_stored_reading(cube.attrs) if is_stored else settle(cube, extractor, reading),
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
+        has_novelty="novelty" in cube if is_stored else encoder.knows_novelty,
     )
     if is_stored and recipe.reads_values:
         raise ValueError(
@@ -173,6 +181,7 @@ def _stored_reading(attributes: Mapping[str, Any]) -> SeriesOptions:
         season=season,
         minimum_months=attributes.get("minimum_months", 1),
         missing_bands="estimate" if estimated else None,
+        screen=attributes.get("screen"),
     )
 
 

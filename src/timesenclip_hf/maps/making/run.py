@@ -251,11 +251,9 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunO
     if isinstance(reading.offset, np.ndarray):
         settled["offset"] = _digest(reading.offset)
     settled["year"] = reading.year
-    if reading.missing_bands == "fill":
-        reading = replace(reading, missing_bands=None)  # as a run says nothing of what is usual
-    for name in ("season", "minimum_months", "missing_bands"):
-        if getattr(reading, name) != getattr(DEFAULT_READING, name):
-            settled[name] = getattr(reading, name)
+    # A run says nothing of what is usual.
+    usual = {"season": (None,), "minimum_months": (1,), "missing_bands": (None, "fill"), "screen": (None, "none")}
+    settled |= {name: getattr(reading, name) for name in usual if getattr(reading, name) not in usual[name]}
     return {
         "version": IDENTITY_VERSION,
         "inputs": list(run.inputs),

@@ -5,10 +5,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers.utils import logging
 
 from .configuration_timesenclip import TimeSenCLIPPixelConfig
 from .encoders_timesenclip import place_on_months
 
+logger = logging.get_logger(__name__)
+
+# Above which a series is unlike any that the model was trained on.
+NOVEL = 1.0
+# Of what a training saw so many are beyond that level too: no more are worth a warning.
+COMMON_SHARE = 0.02
 # Added before the logarithm, in units of the inputs: some 0.006 to 0.015 of reflectance, the noise of dark water.
 DARKEST = 0.03
 SERIES_AT_A_TIME = 4096
@@ -92,3 +99,19 @@ def measure_novelty(model: Any, features: Mapping[str, Any]) -> Tensor | None:
         chunk = [None if values is None else values[part].to(statistics.centre.device) for values in inputs]
         parts.append(statistics(*chunk).cpu())
     return torch.cat(parts)
+
+
+def warn_of_novelty(novelty: Any) -> None:
+    """Warn of series that are unlike any of the training, by their share; of none where there are not enough.
+
+    Args:
+        novelty: of series (series,), NaN where nothing is observed.
+    """
+    novelty = torch.as_tensor(novelty)
+    known = int((~novelty.isnan()).sum())
+    novel = int((novelty > NOVEL).sum())
+    if novel > COMMON_SHARE * known:
+        logger.warning(
+            f"{novel} of {known} series ({novel / known:.0%}) are unlike anything this checkpoint was trained on, so "
+            "that their scores mean little: check the order of the bands, units, offset and level (L2A) of the numbers."
+        )

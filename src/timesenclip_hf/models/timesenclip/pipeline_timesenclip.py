@@ -13,6 +13,7 @@ from transformers.utils import logging
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
 from .label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
+from .novelty_timesenclip import measure_novelty, warn_of_novelty
 from .options_timesenclip import SERIES_KEYS, SERIES_OPTIONS
 from .weights_timesenclip import weights_state
 from .zero_shot_timesenclip import read_labels
@@ -100,7 +101,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         preprocess_params["allow_empty"] = not is_single if allow_empty is None else allow_empty
         if isinstance(inputs, (np.ndarray, Mapping)):
             outputs = self._embed(inputs, *options)
-            _count_empty([outputs["observed"]])
+            _tell_of([outputs])
             results = self.postprocess(outputs, **postprocess_params)
             return results[0] if is_single else results
         if isinstance(inputs, Sized):
@@ -118,17 +119,17 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         for number, chunk in enumerate(_chunks(inputs, JUDGED_TOGETHER)):
             preprocess_params["first"] = number * JUDGED_TOGETHER
             parts.append(self._embed(chunk, preprocess_params, forward_params))
-        _count_empty([outputs["observed"] for outputs in parts])
+        _tell_of(parts)
         return {name: torch.cat([outputs[name] for outputs in parts]) for name in (parts[0] if parts else ())}
 
     def _stream(self, chunks: Iterator[list[Any]], options: Any, postprocess_params: Any) -> Iterator[Any]:
-        """Yield the result of each series; count those without an observation at the end."""
+        """Yield the result of each series; count at the end those without an observation, and those that are novel."""
         seen = []
         for chunk in chunks:
             outputs = self._embed(chunk, *options)
-            seen.append(outputs["observed"])
+            seen.append({name: outputs[name] for name in ("observed", "novelty") if name in outputs})
             yield from self.postprocess(outputs, **postprocess_params)
-        _count_empty(seen)
+        _tell_of(seen)
 
     def _embed(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
         return self.forward(self.preprocess(inputs, **preprocess_params), **forward_params)
@@ -157,7 +158,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         seen = {name: values[observed] for name, values in input_tensors.items()}
         embeds = encode(self.model, seen, batch_size=batch_size, progress=progress)
         values = {"values": monthly_values(seen)} if with_values else {}
-        return {"series_embeds": embeds, "observed": observed, **values}
+        novelty = measure_novelty(self.model, seen)
+        known = {} if novelty is None else {"novelty": novelty}
+        return {"series_embeds": embeds, "observed": observed, **values, **known}
 
     def postprocess(
         self,
@@ -249,6 +252,13 @@ def settle_unit(extractor: Any, items: Any, settings: Mapping[str, Any]) -> dict
     # Each part judges its dates itself, and says so.
     options, _ = extractor.settle(sample, **{name: settings[name] for name in SERIES_OPTIONS if name in settings})
     return {"units": options.units, "judge": True if options.units == "auto" else "part"}
+
+
+def _tell_of(parts: Sequence[Any]) -> None:
+    """Warn once of all chunks of a call: of series without an observation, and of those unlike the training's."""
+    _count_empty([outputs["observed"] for outputs in parts])
+    if novelty := [outputs["novelty"] for outputs in parts if "novelty" in outputs]:
+        warn_of_novelty(torch.cat(novelty))
 
 
 def _count_empty(observed: Sequence[torch.Tensor]) -> None:
