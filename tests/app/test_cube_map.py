@@ -5,7 +5,7 @@ from tests.app.conftest import SIDE
 from tests.support.small_cubes import small_cube as raw_cube
 from timesenclip_hf.app import cube_map
 from timesenclip_hf.app.cube_map import answer_pixel, keep_cube, relabel
-from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube
+from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube, simulate_land
 from timesenclip_hf.app.upload_reading import read_cube
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.cubes import open_cube
@@ -78,3 +78,13 @@ def test_an_example_has_fields_clouds_and_a_strip_that_was_never_seen(name):
     assert hidden.any(axis=0).mean() > 0.9
     with pytest.raises(ValueError, match="There is no example 'Sea'"):
         example_cube("Sea")
+
+
+def test_a_land_is_the_cube_with_the_cover_of_each_pixel_in_fields(small_cube):
+    covers = {"wheat": 1, "maize": 1}
+    cube, names = simulate_land(covers, seed=1, side=SIDE)
+    assert cube["reflectance"].equals(small_cube["reflectance"])
+    assert names.shape == (SIDE, SIDE)
+    assert set(names.ravel()) == {*covers, "lake", "buildings"}
+    finer = simulate_land(covers, seed=1, side=SIDE, fields=150)[1]
+    assert (finer[1:] != finer[:-1]).sum() > (names[1:] != names[:-1]).sum()
