@@ -141,7 +141,11 @@ def test_one_example_of_one_class_moves_the_scores_towards_it():
     before = words.logits(torch.from_numpy(embeds[:1]).float()).softmax(dim=1)[0, truth[0]]
     after = torch.from_numpy(logits(fitted, embeds[:1])).softmax(dim=1)[0, truth[0]]
     assert after > before
-    assert fitted.label_set.fit.penalty == fitting.DEFAULT_PENALTY
+    assert fitted.label_set.fit.penalty == fitting.usual_penalty(fitted.label_set.fit.scores["trust_in_words"])
+
+
+def test_the_less_the_words_are_trusted_the_weaker_they_pull():
+    assert [fitting.usual_penalty(trust) for trust in (1.5, 0.4, 0.2, 0.01)] == [2.0, 2.0, 0.5, 0.3]
 
 
 def test_scores_are_as_sure_as_they_are_right():

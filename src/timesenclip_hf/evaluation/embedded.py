@@ -8,15 +8,14 @@ import numpy as np
 import torch
 
 from ..data.schema import UNKNOWN
+from ..labelling.blocks import block_side
 from ..models.timesenclip.label_set_timesenclip import LabelSet, check_weights
+from ..models.timesenclip.weights_timesenclip import pixel_weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score, words_not_in
 from .probing import split_rows_by_place
 from .protocol import Checkpoint, EvaluationSet, Protocol
-from .samples import BLOCK_KM, ENOUGH_BLOCKS
 from .tasks import Task
 
-# Sides of blocks in km: a set of a small area is cut into smaller ones, so that there are enough.
-BLOCK_SIDES = (BLOCK_KM, 10.0, 2.0, 0.5, 0.1)
 PHOTOS_AT_ONCE = 64
 
 Encode = Callable[..., torch.Tensor]
@@ -38,11 +37,11 @@ class EmbeddedSet:
 
     @cached_property
     def block_km(self) -> float | None:
-        """Choose the largest side of blocks that gives enough of them; None where a sample has no coordinates."""
-        blocks = {side: self.samples.blocks(side) for side in BLOCK_SIDES}
-        counts = {side: len(np.unique(numbers)) for side, numbers in blocks.items() if numbers is not None}
-        enough = (side for side, count in counts.items() if count >= ENOUGH_BLOCKS)
-        return next(enough, max(counts, key=counts.__getitem__)) if counts else None
+        """Choose the side of blocks, as [`block_side`] does; None where a sample has no coordinates."""
+        longitude, latitude = self.samples.longitude, self.samples.latitude
+        if longitude is None or latitude is None or np.isnan(longitude + latitude).any():
+            return None
+        return block_side(longitude, latitude)
 
     @cached_property
     def _blocks(self) -> np.ndarray | None:
@@ -119,6 +118,19 @@ class EmbeddedSet:
             self.notes.append(note)
         return label_set
 
+    def label_set(self, task: Task) -> LabelSet:
+        """Return the classes of a task as its label set, or as that of the words of its generic prompts."""
+        if task.label_set is not None:
+            return self._checked(task.label_set)
+        template = self.processor.hypothesis_template
+        return LabelSet(
+            phrases=task.taxonomy.prompts,
+            templates=[template] if isinstance(template, str) else list(template),
+            class_embeds=self.class_embeds(task, "generic"),
+            score_scale=float(self.model.score_scale.detach().float().cpu()),
+            weights_hash=pixel_weights_hash(self.model),
+        )
+
     def scored_rows(self, task: Task) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
         """Draw labelled rows with an observation; return them, their truth and their logits with generic prompts."""
         (embeds, observed), truth = self.plain, self.truth[task.name]
@@ -132,11 +144,14 @@ class EmbeddedSet:
         random = np.random.default_rng(self.protocol.resampling.seed)
         return np.sort(random.choice(rows, self.protocol.most_samples, replace=False))
 
-    def halves(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Split indices into `rows` in two, whole blocks to one half or the other, or raise ValueError."""
+    def halves(self, rows: np.ndarray, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Split indices into `rows` in two, whole blocks to one half or the other, or raise ValueError.
+
+        The seed is that of the protocol where none is named.
+        """
         if len(rows) < 2:
             raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
-        some, seed = self.samples.select(rows), self.protocol.resampling.seed
+        some, seed = self.samples.select(rows), self.protocol.resampling.seed if seed is None else seed
         if self.block_km is None:
             return split_rows_by_place(some.point_ids, seed=seed)
         return split_rows_by_place(some.point_ids, some.longitude, some.latitude, block_km=self.block_km, seed=seed)

@@ -17,7 +17,7 @@ from .baselines import ImageModel, embed_images, nearest_mean_scores, score_imag
 from .calibration import Calibration, calibration_report, fit_calibration
 from .embedded import EmbeddedSet, Encode
 from .entries import Scored, make_entry, short_report
-from .probing import Ladder, few_shot_ladder
+from .probing import Ladder, Words, few_shot_ladder
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
 from .retrieval import retrieval_report
@@ -116,12 +116,16 @@ class Measurement:
         return robustness_curves(features, measure, self._extractor, seed=resampling.seed)
 
     def _few_shot(self, task: Task) -> list[dict[str, Any]]:
-        """Train probes on the frozen embeddings, beside boosting on the series and zero-shot."""
+        """Fit the words and train probes on the frozen embeddings, beside classifiers of the series and zero-shot."""
         self._refuse_label_set(task)
         rows, truth, logits = self._embedded.scored_rows(task)
         embeds, series = self._embedded.plain[0][torch.from_numpy(rows)], self._samples.series[rows]
         ladder, halves = Ladder(seed=self._protocol.resampling.seed), self._embedded.halves(rows)
-        return few_shot_ladder(embeds, series, truth, task.labels, halves, ladder, zero_shot=logits.argmax(dim=1))
+        label_set = self._embedded.label_set(task)
+        # What examples had a part in already is no beginning for a curve over examples.
+        words = None if label_set.is_fitted else Words(label_set, self._embedded.blocks_of(rows))
+        answers = logits.argmax(dim=1)
+        return few_shot_ladder(embeds, series, truth, task.labels, halves, ladder, zero_shot=answers, words=words)
 
     def _calibrate(self, task: Task) -> dict[str, Any]:
         """Fit temperature and reject threshold on half of the land, and judge them on the other."""

@@ -11,6 +11,7 @@ from ..data.splits import Degrees, block_of
 # Sides of blocks in km: a small area is cut into smaller ones, so that there are enough. The largest is that of
 # `data.splits`.
 BLOCK_SIDES = (50.0, 10.0, 2.0, 0.5, 0.1)
+# With fewer an interval is too narrow.
 ENOUGH_BLOCKS = 20
 
 

@@ -9,7 +9,7 @@ found for all classes together:
 - `scale`, how far the words are to be trusted: it shrinks where they are sure of what is wrong. It is the one of the
   highest posterior, under a gamma prior whose mode is the model's own scale.
 - the penalty, by the likelihood of held-out folds of whole blocks of land. Few examples say little about it, so that
-  strengths other than `DEFAULT_PENALTY` must earn their place, as under a log-normal prior; leaving the words as they
+  strengths other than [`usual_penalty`] must earn their place, as under a log-normal prior; leaving the words as they
   are is among the choices.
 - a temperature, by the same folds and the prior of the scale, so that scores are as sure as they are right.
 
@@ -34,10 +34,13 @@ with needs_extra("eval"):
     from scipy.optimize import brentq, minimize
     from scipy.special import log_softmax, softmax
 
-# Precision of the prior of each class vector and bias: embeddings have length 1, so that a vector of length 1 / 0.1
-# moves a logit by some ten. On real sets 1 is right to a factor of three for five examples a class, whatever they are.
+# Precision of the prior of each class vector and bias, in units of the embeddings' length of 1.
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
-DEFAULT_PENALTY = 1.0
+# Where nothing tells: strong where the words are trusted by so much at least, since on the real sets of this project
+# one to three examples a class then seldom say better; weaker where they are not, down to what unaided probes take.
+TRUSTED = 0.4
+DEFAULT_PENALTY = 2.0
+LEAST_PENALTY = 0.3
 # Standard deviation of the logarithm of the penalty before examples are seen; and what leaving the words costs, in
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
@@ -97,7 +100,8 @@ def fit_label_set(
     problem = _Problem.of(features, vectors @ _as_float64(words.class_embeds).T * words.score_scale, classes)
     scale = _best_scale(problem.words, classes, problem.weights)
     problem = replace(problem, words=scale * problem.words)
-    choice = _choose(problem, folds_of(classes, groups, FOLDS), PENALTIES if penalty is None else (penalty,))
+    penalties, usual = (PENALTIES, usual_penalty(scale)) if penalty is None else ((penalty,), penalty)
+    choice = _choose(problem, folds_of(classes, groups, FOLDS), penalties, usual)
     fit = _describe(words.labels, problem, choice, groups, scale)
     words_named, named = problem.words.argmax(axis=1), choice.logits.argmax(axis=1)
     scaled = words.score_scale * scale
@@ -114,6 +118,11 @@ def fit_label_set(
         tensors |= {"value_means": torch.from_numpy(table.means), "value_spreads": torch.from_numpy(table.spreads)}
     fitted = replace(words, **tensors, score_scale=scaled * choice.sureness, fit=fit)
     return FittedSet(fitted, words_named, named)
+
+
+def usual_penalty(trust: float) -> float:
+    """Return the strength of the pull that is right on average for words that are trusted so much."""
+    return max(LEAST_PENALTY, DEFAULT_PENALTY * min(1.0, trust / TRUSTED) ** 2)
 
 
 def _check(vectors: np.ndarray, classes: np.ndarray, words: LabelSet, groups: np.ndarray | None) -> None:
@@ -270,8 +279,8 @@ class _Choice(NamedTuple):
     folds: int
 
 
-def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float]) -> _Choice:
-    """Choose the penalty by held-out folds; where too few classes can be held out, the default, or the one allowed."""
+def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float], usual: float) -> _Choice:
+    """Choose the penalty by held-out folds; where too few classes can be held out, the usual one."""
     chosen = _some_of_each(problem.truth)
     num_folds = int(folds.max(initial=0)) + 1
     counts = np.zeros((num_folds, problem.words.shape[1]))
@@ -279,11 +288,10 @@ def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float]) ->
     # An example tells about a fit that has others of its class.
     asked = chosen[(counts.sum(axis=0) - counts)[folds[chosen], problem.truth[chosen]] > 0]
     if len(np.unique(problem.truth[asked])) < 2:
-        default = DEFAULT_PENALTY if len(penalties) > 1 else penalties[0]
-        return _Choice(default, _held_out(problem, folds, chosen, default), 1.0, [], num_folds)
+        return _Choice(usual, _held_out(problem, folds, chosen, usual), 1.0, [], num_folds)
     truth, weights = problem.truth[asked], _alike(problem.truth[asked])
     tried: list[tuple[float | None, np.ndarray, float]] = [
-        (penalty, _held_out(problem, folds, chosen, penalty), _prior_cost(penalty)) for penalty in penalties
+        (penalty, _held_out(problem, folds, chosen, penalty), _prior_cost(penalty / usual)) for penalty in penalties
     ]
     if len(penalties) > 1:
         tried.append((None, problem.words, WORDS_COST))
@@ -300,8 +308,8 @@ def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float]) ->
     return _Choice(best_penalty, logits, sureness, curve, num_folds)
 
 
-def _prior_cost(penalty: float) -> float:
-    return float(np.log(penalty / DEFAULT_PENALTY) ** 2 / (2 * PRIOR_SPREAD**2))
+def _prior_cost(ratio: float) -> float:
+    return float(np.log(ratio) ** 2 / (2 * PRIOR_SPREAD**2))
 
 
 def _some_of_each(truth: np.ndarray) -> np.ndarray:
