@@ -206,6 +206,15 @@ def test_a_large_polygon_gives_a_hundred_pixels_that_spread_over_it():
     assert (rows.min(), rows.max()) == (0, 29)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_geometry_whose_coordinates_are_no_numbers_is_named(cube, number):
+    strange = shapely.Polygon([(3.0, 50.0), (number, 51.0), (4.0, 51.0)])
+    table = PointTable({"point_id": ["a", "b"], "geometry": np.asarray([None, strange])}, [])
+    with pytest.raises(ValueError, match="The geometry of 'b' is damaged"):
+        dataset_from_points(cube, table, problems=[])
+
+
 def test_geometries_without_a_reference_system_are_refused(tmp_path):
     shapes = np.asarray([shapely.to_wkb(shapely.box(0, 0, 1, 1))], dtype=object)
     fields = np.asarray(["f"], dtype=object)

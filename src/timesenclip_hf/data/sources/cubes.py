@@ -15,6 +15,7 @@ from ...maps.cubes.labels import Codes, read_reference
 from ...maps.cubes.reading import acquisition_offsets, open_cube
 from ...maps.cubes.sources import CubeSource
 from ...models.timesenclip.options_timesenclip import SeriesOptions, complete_options
+from ...words import damage_told
 from ..engine.reports import ImportReport, Problem
 from .arrays import dataset_from_series, describe_reading, write_dataset
 from .countries import NO_PLACE
@@ -234,7 +235,10 @@ def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> 
 
 def _places_within(cube: xr.Dataset, columns: Mapping[str, Any]) -> dict[str, Any]:
     """Give the pixels of geometries as points, with the other columns of each; a small one gives a point within it."""
-    places = [_centres_within(cube, shape) for shape in columns[GEOMETRY]]
+    places = []
+    for name, shape in zip(columns["point_id"], columns[GEOMETRY], strict=True):
+        with damage_told(f"The geometry of {name!r}"):  # GEOS meets coordinates that are no numbers with errors
+            places.append(_centres_within(cube, shape))
     rows = np.repeat(np.arange(len(places)), [len(within) for within in places])
     longitude, latitude = np.concatenate(places).T
     others = {name: [column[row] for row in rows] for name, column in columns.items() if name != GEOMETRY}
