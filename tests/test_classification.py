@@ -1,14 +1,17 @@
 import json
+import logging
 import shutil
 
 import numpy as np
 import pytest
+import torch
 from transformers import pipeline
 
 from tests.support.fitted_sets import fitted_from, left_as_words
 from timesenclip_hf import classification
 from timesenclip_hf.classification import Embedded, PixelClassifier, class_probabilities
 from timesenclip_hf.models.timesenclip import pipeline_timesenclip
+from timesenclip_hf.models.timesenclip.novelty_timesenclip import TimeSenCLIPNovelty, measure_novelty
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.runtimes.options import ComputeOptions
 
@@ -154,3 +157,30 @@ def test_a_damaged_checkpoint_is_told_in_one_sentence(tmp_path, tiny_checkpoint)
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"^The checkpoint .* cannot be used: [^\n]*num_attention_heads[^\n]*\.$"):
         classification.load_pipeline(tmp_path / "model", None)
+
+
+def test_a_checkpoint_that_knows_its_training_says_how_unlike_it_a_series_is(series, tiny_checkpoint, caplog):
+    loaded = pipeline("zero-shot-pixel-classification", model=str(tiny_checkpoint))
+    blind = PixelClassifier(LABELS, loaded)
+    assert blind.answers_of_items(list(series)).novelty is None
+    torch.manual_seed(0)
+    loaded.model.keep_novelty(TimeSenCLIPNovelty(loaded.model.pixel_model.config, 8))
+    knowing = PixelClassifier(LABELS, loaded)
+    series[4] = 65535
+    features = loaded.processor.feature_extractor(series, allow_empty=True)
+    expected = measure_novelty(loaded.model, features).numpy()
+    probabilities, novelty = knowing.answers_of_items(list(series))
+    np.testing.assert_allclose(novelty, expected, atol=1e-5)
+    assert np.isnan(novelty[4])
+    np.testing.assert_array_equal(probabilities, blind.probabilities_of_items(list(series)))
+    loaded.model.novelty.centre -= 100  # all are far from it now
+    sentence = "8 of 8 series (100%) are unlike anything this checkpoint was trained on"
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        for answer in (knowing.answers_of_items, lambda items: loaded(items, candidate_labels=LABELS)):
+            caplog.clear()
+            answer(list(series))
+            assert caplog.text.count(sentence) == 1
+    finally:
+        logger.removeHandler(caplog.handler)
