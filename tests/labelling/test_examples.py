@@ -95,12 +95,22 @@ def test_arrays_of_an_npz_are_columns(tmp_path):
 
 def test_a_column_that_is_not_there_is_told_with_the_nearest(tmp_path):
     path, _ = wide(tmp_path / "t.csv")
-    with pytest.raises(
-        ValueError, match=r"t.csv has no column 'corp': the nearest is 'crop', its columns are id"
-    ):
+    with pytest.raises(ValueError, match=r"t.csv has no column 'corp': the nearest is 'crop', its columns are id"):
         examples_from_table(path, "corp")
     with pytest.raises(ValueError, match="no column 'farm'"):
         examples_from_table(path, "crop", group_column="farm")
+
+
+def test_labels_may_stand_in_a_table_of_their_own_with_a_row_a_series(tmp_path):
+    path, values = wide(tmp_path / "t.csv")
+    labels = {"id": ["c", "a", "b"], "kind": ["x", "y", "z"], "lon": [3.0, 3.1, 3.2], "lat": [50.0, 50.1, 50.2]}
+    pd.DataFrame(labels).to_csv(tmp_path / "labels.csv", index=False)
+    examples = examples_from_table(path, "kind", labels=tmp_path / "labels.csv")
+    np.testing.assert_array_equal(values_of(examples), values)
+    assert examples.labels == ["y", "z", "x"]
+    np.testing.assert_array_equal(examples.longitude, [3.1, 3.2, 3.0])
+    with pytest.raises(ValueError, match=r"labels.csv has no column 'crop'"):
+        examples_from_table(path, "crop", labels=tmp_path / "labels.csv")
 
 
 def test_coordinates_in_metres_are_read_by_their_reference_system_and_else_left(tmp_path):
