@@ -135,7 +135,7 @@ def size(ledger: Ledger) -> None:
     random = torch.Generator().manual_seed(0)
     centres = torch.randn(CLASSES, PROJECTION_DIM, generator=random)
     truth = torch.randint(CLASSES, (EXAMPLES,), generator=random)
-    noise = 2 * torch.randn(EXAMPLES, PROJECTION_DIM, generator=random)
+    noise = 8 * torch.randn(EXAMPLES, PROJECTION_DIM, generator=random)
     embeds = torch.nn.functional.normalize(centres[truth] + noise, dim=1)
     told = torch.nn.functional.normalize(centres + torch.randn(centres.shape, generator=random), dim=1)
     words = LabelSet({f"class {label}": ["a class"] for label in range(CLASSES)}, ["{}"], told, 22.0, "weights")

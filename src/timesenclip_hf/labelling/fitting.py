@@ -40,11 +40,14 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
 # one to three examples a class then seldom say better; weaker where they are not, down to what unaided probes take.
 TRUSTED = 0.4
 DEFAULT_PENALTY = 2.0
-LEAST_PENALTY = 0.3
+LEAST_PENALTY = 0.6
 # Standard deviation of the logarithm of the penalty before examples are seen; and what leaving the words costs, in
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
 WORDS_COST = 2.0
+# So many times the penalty has what classes with examples share, where others have none: no example says that those are
+# not meant, and unrestrained they drown in the others.
+SHARED = 5.0
 # So many examples is the prior of a scale worth.
 PRIOR_EXAMPLES = 4.0
 FOLDS = 5
@@ -220,17 +223,21 @@ class _Problem:
         features, words, weights = self.features[rows] * stretch, self.words[rows], _alike(self.truth[rows])
         cost, is_true = penalty * stretch**2, np.equal.outer(self.truth[rows], np.arange(words.shape[1]))
 
+        restraint = SHARED - 1 if len(classes) < words.shape[1] else 0.0
+
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             steps = flat.reshape(len(classes), -1)
             logits = words.copy()
             logits[:, classes] += features @ steps.T
             shares = log_softmax(logits, axis=1)
-            value = -weights @ shares[is_true] + 0.5 * (cost * steps**2).sum()
+            shared = steps.mean(axis=0)
+            paid = (cost * steps**2).sum() + restraint * len(classes) * (cost * shared**2).sum()
+            value = 0.5 * paid - weights @ shares[is_true]
             slope = (np.exp(shares) - is_true)[:, classes] * weights[:, None]
-            return float(value), (slope.T @ features + cost * steps).ravel()
+            return float(value), (slope.T @ features + cost * (steps + restraint * shared)).ravel()
 
         start = np.zeros(len(classes) * features.shape[1])
-        limits = {"maxiter": MOST_ITERATIONS, "gtol": 1e-4, "ftol": 1e-10}
+        limits = {"maxiter": MOST_ITERATIONS, "gtol": 1e-4, "ftol": 1e-9}
         minimum = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits)
         change[classes] = minimum.x.reshape(len(classes), -1) * stretch
         return change
