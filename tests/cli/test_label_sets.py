@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -77,6 +78,8 @@ def test_maps_of_a_fitted_set_say_so_in_every_file(tmp_path, cube, crops, valued
     assert f"note: fitted to examples: {counts}" in result.stdout
     with rasterio.open(output) as raster:
         assert raster.tags()["FITTED_TO_EXAMPLES"] == counts
+    described = ElementTree.parse(f"{output}.aux.xml").findtext("Metadata/MDI[@key='FITTED_TO_EXAMPLES']")
+    assert described == counts
     item = json.loads((tmp_path / "map_stac.json").read_text())
     assert item["properties"]["mlm:hyperparameters"]["fitted_to_examples"] == counts.split(", ")
     page = (tmp_path / "map.html").read_text()
@@ -112,13 +115,25 @@ def test_what_cannot_be_read_or_used_ends_in_one_line(tmp_path, table, cube, wor
     other = tmp_path / "other.labels"
     write_label_set(replace(fitted_from(words), weights_hash="f" * 16), other)
     (tmp_path / "odd.labels").write_bytes(b"maize\nwheat\n")
+    cut, renamed = tmp_path / "cut.labels", tmp_path / "renamed.json"
+    cut.write_bytes(crops.read_bytes()[:-100])
+    renamed.write_bytes(crops.read_bytes())
+    (tmp_path / "folder.labels").mkdir()
+    groups = tmp_path / "n_stac.json"
+    groups.write_text('{"farmland": ["maize"]}')
     classify, mapping = ("classify", table, "--labels"), ("map", cube, "--output", tmp_path / "m.tif")
     for call, sentence in [
         ((*classify, other), "of a checkpoint with other weights (ffffffffffffffff, here "),
         ((*mapping, "--labels", other), "of a checkpoint with other weights"),
         ((*classify, tmp_path / "odd.labels"), "odd.labels is cut short, or no safetensors"),
         ((*classify, tmp_path / "nowhere.labels"), "No such file: "),
-        ((*classify, crops, "--template", "{}"), "`hypothesis_template` is for words"),
+        ((*classify, crops, "--template", "{}"), "--template is for words"),
+        ((*mapping, "--label-set", f"a={crops}", "--labels", crops), "Give --label-set, or labels"),
+        ((*classify, cut), "cut.labels is damaged or cut short: fetch it again"),
+        ((*classify, renamed), "renamed.json is no text in UTF-8"),
+        ((*classify, tmp_path / "folder.labels"), "folder.labels is a folder"),
+        ((*classify, crops, "--output", crops, "--overwrite"), "crops.labels is read by the same command"),
+        (("map", cube, "--output", tmp_path / "n.tif", "--hierarchy", groups, "--overwrite"), "is read by the same"),
         ((*mapping, "--labels", crops, "--hierarchy", crops), 'A hierarchy is {"group": ["label", ...]}'),
     ]:
         result = run(*call, "--model", tiny_checkpoint)

@@ -152,7 +152,7 @@ def test_offsets_that_lie_outside_the_file_or_over_each_other_are_refused(tmp_pa
     metadata = {"__metadata__": {"label_set": json.dumps(CONTENT)}}
     for entries in ({"class_embeds": tensor}, {"class_embeds": tensor, "biases": {**tensor, "shape": [2]}}):
         content = json.dumps({**metadata, **entries}).encode()
-        with pytest.raises(ValueError, match=r"x.labels cannot be used"):
+        with pytest.raises(ValueError, match=r"x.labels is damaged or cut short: fetch it again"):
             read_label_set(header(tmp_path / "x.labels", content, values=b"\0" * 8))
 
 
@@ -166,6 +166,8 @@ def test_nested_texts_and_fields_written_twice_are_refused(tmp_path):
 def test_what_is_no_file_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="No such file"):
         read_label_set(tmp_path / "absent.labels")
+    with pytest.raises(FileNotFoundError, match="is a folder, no file"):
+        read_label_set(tmp_path)
     (tmp_path / "short.labels").write_bytes(b"abc")
     with pytest.raises(ValueError, match="cut short, or no safetensors"):
         read_label_set(tmp_path / "short.labels")

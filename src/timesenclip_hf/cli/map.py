@@ -121,7 +121,7 @@ def map_(
     files |= {
         "overwrite": shown.overwrite,
         "run_files": run_files,
-        "inputs": _read_files(cube or [], source, shown, store),
+        "inputs": [*_read_files(cube or [], source, shown, store), *_label_files(words)],
     }
     check_output(output, shown.png, **files)
     opened, inputs = _open(cube or [], source, run.chunk)
@@ -172,6 +172,12 @@ def _read_files(cube: list[Path], source: SourceGroup, shown: ShownGroup, store:
         raise ValueError(f"{store} is what --relabel reads: give another output.")
     named = [Path(source.stac)] if source.stac is not None else []
     return [*cube, *named, *filter(None, (source.relabel, shown.reference))]
+
+
+def _label_files(words: WordsGroup) -> list[str]:
+    """List what labels are read from, or are themselves."""
+    named = [text.partition("=")[2] for text in words.label_set or ()]
+    return [*named, *(str(each) for each in (words.labels, words.hierarchy) if each is not None)]
 
 
 def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list[str]]:

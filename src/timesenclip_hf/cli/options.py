@@ -134,6 +134,8 @@ class ComputeGroup:
         return ComputeOptions(**vars(self))
 
 
+# Arguments of Python whose options are named otherwise.
+_RENAMED = {"`hypothesis_template`": "--template", "`label_sets`": "--label-set"}
 _ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
 _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 
@@ -141,7 +143,7 @@ _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 def in_options(text: str) -> str:
     """Write arguments of Python that are options as these: of [`ReadingGroup`] in backticks, of [`CubeGroup`] without.
 
-    So `units="dn"` becomes --units dn, and crs="EPSG:32631" becomes --crs "EPSG:32631".
+    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631".
     """
     names = {field.name for field in fields(ReadingGroup)}
 
@@ -150,6 +152,8 @@ def in_options(text: str) -> str:
             return match[0]
         return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
 
+    for argument, name in _RENAMED.items():
+        text = text.replace(argument, name)
     return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
 
 

@@ -50,7 +50,7 @@ def classify(
     if written.top_k is not None and written.top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {written.top_k}.")
     if written.output is not None:
-        check_file(written.output, overwrite=written.overwrite, inputs=[table])
+        check_file(written.output, overwrite=written.overwrite, inputs=[table, labels])
     steps, options = take_steps(reading.to_series_options())
     series = read_table(table, id_column=id_column, steps=steps)
     names, prompts = read_label_option(labels), template or None

@@ -36,7 +36,7 @@ def read_header(path: Path, limits: Limits) -> dict[str, Any]:
         ValueError: it is no safetensors, or larger than the limits.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"No such file: {path}.")
+        raise FileNotFoundError(f"{path} is a folder, no file." if path.is_dir() else f"No such file: {path}.")
     check_count(path.name, path.stat().st_size, limits.file_bytes, "bytes")
     length = header_bytes(path)
     check_count(path.name, length, limits.attribute_bytes, "bytes of metadata")

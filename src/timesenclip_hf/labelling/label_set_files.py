@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..files import first_line, parse_json, whole_file
 from ..gate import STRICT
@@ -45,7 +45,8 @@ def write_label_set(label_set: LabelSet, path: str | PathLike[str], *, overwrite
     text = json.dumps({"format": FORMAT, **content}, allow_nan=False)
     tensors = {name: tensor.contiguous() for name in TENSORS if (tensor := getattr(label_set, name)) is not None}
     with whole_file(path, overwrite=overwrite) as partial:
-        save_file(tensors, partial, metadata={ENTRY: text})
+        # Not by `save_file`, whose files nobody else may read.
+        partial.write_bytes(save(tensors, metadata={ENTRY: text}))
 
 
 def read_label_set(path: str | PathLike[str]) -> LabelSet:
@@ -72,7 +73,9 @@ def read_label_set(path: str | PathLike[str]) -> LabelSet:
         _check_words(label_set)
     except (KeyError, TypeError, AttributeError, OverflowError):
         raise ValueError(f"{path.name} is damaged, its fields are not those of a label set: fetch it again.") from None
-    except (ValueError, SafetensorError) as error:
+    except SafetensorError:
+        raise ValueError(f"{path.name} is damaged or cut short: fetch it again.") from None
+    except ValueError as error:
         raise ValueError(f"{path.name} cannot be used: {first_line(error)}.") from None
     return label_set
 

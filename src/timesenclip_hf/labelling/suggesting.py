@@ -29,8 +29,8 @@ with needs_extra("eval"):
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits
 with needs_extra("map"):
-    import pyproj
     import xarray as xr
+    from rasterio.warp import transform
 
     from ..maps.files.legend import NO_CLASS
     from ..maps.making.blocks import embeddings_from_int8
@@ -222,8 +222,7 @@ def _suggestions(
 ) -> list[Suggestion]:
     """Describe the chosen pixels."""
     rows, columns = candidates.yx[chosen].T
-    to_degrees = pyproj.Transformer.from_crs(mapped.rio.crs, WGS84, always_xy=True)
-    degrees = to_degrees.transform(mapped["x"].values[columns], mapped["y"].values[rows])
+    degrees = transform(mapped.rio.crs, WGS84, mapped["x"].values[columns], mapped["y"].values[rows])
     suggestions = []
     for number, (index, share) in enumerate(zip(chosen.tolist(), shares.tolist(), strict=True)):
         predicted = mapped.attrs["labels"][candidates.classes[index]]

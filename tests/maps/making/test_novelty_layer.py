@@ -6,6 +6,7 @@ from transformers import pipeline
 from tests.support.small_cubes import MONTHS, small_cube
 from timesenclip_hf.maps import MapOptions, MapRun, map_cube, open_cube, stored_embeddings, write_map
 from timesenclip_hf.maps.files.geotiff import MOST_NOVELTY, NOVELTY_STEP
+from timesenclip_hf.models.timesenclip import novelty_timesenclip
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.novelty_timesenclip import TimeSenCLIPNovelty, measure_novelty
 
@@ -19,7 +20,9 @@ def knowing(tiny_checkpoint, tmp_path_factory) -> str:
     loaded = pipeline("zero-shot-pixel-classification", model=str(tiny_checkpoint))
     torch.manual_seed(0)
     loaded.model.keep_novelty(TimeSenCLIPNovelty(loaded.model.pixel_model.config, 8))
-    loaded.model.novelty.spread *= 0.1
+    # So that about half of a small cube's pixels lie above 1.
+    loaded.model.novelty.centre.fill_(-0.265)
+    loaded.model.novelty.spread.fill_(0.02)
     folder = tmp_path_factory.mktemp("knowing")
     loaded.save_pretrained(folder)
     return str(folder)
@@ -51,6 +54,22 @@ def test_novelty_is_a_layer_that_files_and_stored_embeddings_keep(knowing, tmp_p
     assert read.mask[0, 0]
     clipped = expected.clip(0, MOST_NOVELTY)
     np.testing.assert_allclose(read.filled(np.nan), clipped, atol=NOVELTY_STEP / 2 + 1e-4)
+
+
+def test_a_run_warns_of_the_share_of_pixels_that_are_novel(knowing, tmp_path, monkeypatch):
+    warned = []
+    monkeypatch.setattr(novelty_timesenclip.logger, "warning", warned.append)
+    run = MapRun(open_cube(small_cube()), tmp_path / "map.run", LABELS, knowing)
+    mapped = run.execute(progress=False)[""]
+    novel = int((mapped["novelty"] > 1).sum())
+    assert mapped.attrs["novel_pixels"] == novel
+    assert 0 < novel < 30
+    assert len(warned) == 1
+    assert warned[0].startswith(f"{novel} of 30 pixels ({novel / 30:.0%}) are unlike anything")
+    write_map(mapped, tmp_path / "map.tif")
+    page = (tmp_path / "map.html").read_text()
+    assert 'value="novelty"' in page
+    assert "[value=novelty]:checked) .novelty {" in page
 
 
 def test_without_statistics_there_is_no_such_layer(tiny_checkpoint):

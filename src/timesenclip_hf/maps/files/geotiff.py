@@ -119,19 +119,25 @@ def _describe_classes(raster: DatasetWriter, mapped: xr.Dataset, counts: np.ndar
     entries = legend_of(mapped)
     raster.descriptions = ("class",)
     raster.write_colormap(1, {NO_CLASS: (0, 0, 0, 0), **{entry.code: (*entry.colour, 255) for entry in entries}})
-    facts = {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
     names = {f"CLASS_{entry.code}": entry.label for entry in entries}
     colours = {f"COLOUR_{entry.code}": entry.hex_colour for entry in entries}
-    raster.update_tags(**facts, **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
+    raster.update_tags(**_tags(mapped), **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
+
+
+def _tags(mapped: xr.Dataset) -> dict[str, str]:
+    return {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
 
 
 def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
     """Write the names of the classes where GDAL and QGIS read them: beside the file, for TIFF cannot hold them.
 
-    They are written twice: as a list from code 0 on, which older programs read, and as a table, which leaps to the last
-    code.
+    How the map was made stands here too. The names are written twice: as a list from code 0 on, which older programs
+    read, and as a table, which leaps to the last code.
     """
     root = ElementTree.Element("PAMDataset")
+    metadata = ElementTree.SubElement(root, "Metadata")
+    for key, text in _tags(mapped).items():
+        ElementTree.SubElement(metadata, "MDI", key=key).text = text
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     categories = ElementTree.SubElement(band, "CategoryNames")
     for label in ("no data", *(entry.label for entry in legend_of(mapped) if entry.code != UNCERTAIN)):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,12 +153,14 @@ def make_recipe(
             )
     source, encoder = find_model(model, compute, shared=shared)
     extractor = encoder.processor.feature_extractor
+    reading = _stored_reading(cube.attrs) if is_stored else settle(cube, extractor, reading)
     recipe = Recipe(
         model=source,
         projection_dim=encoder.model.config.projection_dim,
         band_names=extractor.band_names,
         label_sets=embed_label_sets(encoder, labels, options),
-        reading=_stored_reading(cube.attrs) if is_stored else settle(cube, extractor, reading),
+        # The checkpoint's way, where none is chosen, as it is no part of the weights that a run is known by.
+        reading=replace(reading, screen=reading.screen or extractor.screen),
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
         has_novelty="novelty" in cube if is_stored else encoder.knows_novelty,
@@ -194,7 +196,7 @@ def embed_label_sets(encoder: PixelEncoder, labels: Labels | None, options: MapO
     if options.label_sets is None:
         sets = {"": read_hierarchy(labels, options.hierarchy)}
     elif labels is not None or options.hierarchy is not None:
-        raise ValueError("Give `labels` (and perhaps a `hierarchy`) or `label_sets`, not both.")
+        raise ValueError("Give `label_sets`, or labels and perhaps a `hierarchy`, not both.")
     else:
         sets = {name: read_hierarchy(names, None) for name, names in options.label_sets.items()}
         if wrong := [name for name in sets if not re.fullmatch(r"[A-Za-z0-9][\w-]*", name)]:

@@ -20,6 +20,7 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...files.locks import Hold
 from ...models.timesenclip.label_set_timesenclip import Labels
+from ...models.timesenclip.novelty_timesenclip import NOVEL, warn_of_novel
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 from .blocks import map_block
@@ -141,7 +142,10 @@ class MapRun:
             if self.left:
                 self._compute_or_say(progress)
             self.store.finish()
-        return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+        maps = {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+        told = next(iter(maps.values())).attrs
+        warn_of_novel(told.get("novel_pixels", 0), sum(told["pixels_of_labels"]), "pixels")
+        return maps
 
     def _compute_or_say(self, progress: bool) -> None:
         """Compute what is left, or say how far it came."""
@@ -213,6 +217,8 @@ def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
     for name, label_set in recipe.label_sets.items():
         classes = layers[f"{name}/class" if name else "class"]
         counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
+    if "novelty" in layers:
+        entry["novel"] = int((layers["novelty"] > NOVEL).sum())
     return {
         **entry,
         "counts": counts,

@@ -152,6 +152,8 @@ class MapStore:
             unread = sum(entry["pixels"] for entry in entries.values() if "failed" in entry)
             attributes["pixels_without_data"] = sum(count[NO_CLASS] for count in counts) + unread
             attributes["pixels_of_labels"] = np.sum(counts, axis=0).tolist()[1:] if counts else []
+            if novel := [entry["novel"] for entry in entries.values() if "novel" in entry]:
+                attributes["novel_pixels"] = sum(novel)
             attributes["failed_chunks"] = [f"{chunk}: {reason}" for chunk, reason in failed.items()]
         self.manifest["outcome"] = {"chunks": len(entries), "failed": failed}
         write_json(self.path / RUN_MANIFEST, self.manifest)

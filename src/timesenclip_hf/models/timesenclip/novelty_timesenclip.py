@@ -108,10 +108,13 @@ def warn_of_novelty(novelty: Any) -> None:
         novelty: of series (series,), NaN where nothing is observed.
     """
     novelty = torch.as_tensor(novelty)
-    known = int((~novelty.isnan()).sum())
-    novel = int((novelty > NOVEL).sum())
+    warn_of_novel(int((novelty > NOVEL).sum()), int((~novelty.isnan()).sum()))
+
+
+def warn_of_novel(novel: int, known: int, what: str = "series") -> None:
+    """Warn of so many that are unlike any of the training among those with an observation, unless they are few."""
     if novel > COMMON_SHARE * known:
         logger.warning(
-            f"{novel} of {known} series ({novel / known:.0%}) are unlike anything this checkpoint was trained on, so "
+            f"{novel} of {known} {what} ({novel / known:.0%}) are unlike anything this checkpoint was trained on, so "
             "that their scores mean little: check the order of the bands, units, offset and level (L2A) of the numbers."
         )
