@@ -8,7 +8,7 @@ found for all classes together:
 
 - `scale`, how far the words are to be trusted: it shrinks where they are sure of what is wrong. It is the one of the
   highest posterior, under a gamma prior whose mode is the model's own scale.
-- the penalty, by the likelihood of held-out folds of whole blocks of land. Few examples say little about it, so that
+- the penalty, by the likelihood of held-out folds of whole blocks of land, at the temperature that suits each. Few examples say little about it, so that
   strengths other than [`usual_penalty`] must earn their place, as under a log-normal prior; leaving the words as they
   are is among the choices.
 - a temperature, by the same folds and the prior of the scale, so that scores are as sure as they are right.
@@ -45,6 +45,8 @@ LEAST_PENALTY = 0.6
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
 WORDS_COST = 2.0
+# In nats above a blind guess, what a fit must know of held-out land, or the words stay.
+BLIND_COST = 1.0
 # So many times the penalty has what classes with examples share, where others have none: no example says that those are
 # not meant, and unrestrained they drown in the others.
 SHARED = 5.0
@@ -302,17 +304,21 @@ def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float], us
     ]
     if len(penalties) > 1:
         tried.append((None, problem.words, WORDS_COST))
+    # Each is judged as sure as it should be: weak pulls are too sure of folds of other land, yet often right.
+    surenesses = [_best_scale(logits[asked], truth, weights) for _, logits, _ in tried]
     likelihoods = [
-        float(weights @ log_softmax(logits[asked], axis=1)[np.arange(len(asked)), truth]) for _, logits, _ in tried
+        float(weights @ log_softmax(sureness * logits[asked], axis=1)[np.arange(len(asked)), truth])
+        for sureness, (_, logits, _) in zip(surenesses, tried, strict=True)
     ]
     best = int(np.argmax([value - cost for value, (_, _, cost) in zip(likelihoods, tried, strict=True)]))
+    if len(penalties) > 1 and likelihoods[best] < BLIND_COST - len(asked) * np.log(problem.words.shape[1]):
+        best = len(penalties)  # it knows no more of other land than a blind guess: the words stay
     curve = [
         {"penalty": step[0], "score": float(np.exp(value / len(asked)))}
         for step, value in zip(tried, likelihoods, strict=True)
     ]
     best_penalty, logits, _ = tried[best]
-    sureness = 1.0 if best_penalty is None else _best_scale(logits[asked], truth, weights)
-    return _Choice(best_penalty, logits, sureness, curve, num_folds)
+    return _Choice(best_penalty, logits, 1.0 if best_penalty is None else surenesses[best], curve, num_folds)
 
 
 def _prior_cost(ratio: float) -> float:
@@ -350,6 +356,6 @@ def _describe(
         for name, logits in (("words", problem.words), ("fitted", choice.logits))
     }
     numbers = {"folds": choice.folds, "trust_in_words": scale, "sureness": choice.sureness}
-    numbers["groups"] = len(counts) if groups is None else len(np.unique(groups))
+    numbers["groups"] = len(problem.truth) if groups is None else len(np.unique(groups))
     scores |= {"curve": choice.curve, **numbers}
     return Fit(dict(zip(labels, counts.tolist(), strict=True)), choice.penalty, scores)
