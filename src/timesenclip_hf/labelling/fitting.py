@@ -8,9 +8,9 @@ found for all classes together:
 
 - `scale`, how far the words are to be trusted: it shrinks where they are sure of what is wrong. It is the one of the
   highest posterior, under a gamma prior whose mode is the model's own scale.
-- the penalty, by the likelihood of held-out folds of whole blocks of land, at the temperature that suits each. Few examples say little about it, so that
-  strengths other than [`usual_penalty`] must earn their place, as under a log-normal prior; leaving the words as they
-  are is among the choices.
+- the penalty, by the likelihood of held-out folds of whole blocks of land, at the temperature that suits each. Few
+  examples say little about it, so that strengths other than [`usual_penalty`] must earn their place, as under a
+  log-normal prior; leaving the words as they are is among the choices.
 - a temperature, by the same folds and the prior of the scale, so that scores are as sure as they are right.
 
 Classes weigh alike, however many examples they have: scores are of a land that has as much of each.
