@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, Overwrite, model_of, names_of, show_progress, with_groups
+from .options import Device, Overwrite, model_of, names_of, refuse_options, show_progress, with_groups
 
 if TYPE_CHECKING:
     from ..evaluation.image_measurement import ImageProtocol
@@ -88,6 +88,9 @@ class DataGroup:
         """Return what the package's functions take; with `images`, points are simulated with their patches."""
         from ..evaluation.sets import SetOptions
 
+        if set(self.dataset) == {"simulated"}:
+            others = ("split", "task", "taxonomy")
+            refuse_options(vars(self), others, "a folder or Hub id, and simulated points have labels of their own")
         taxonomies = {}
         for text in self.taxonomy or ():
             column, _, name = text.partition("=")

@@ -86,6 +86,7 @@ def test_a_brace_in_a_label_is_only_a_brace():
         ("crops.labels", "{}", "crops.labels is a file: read it first, with timesenclip_hf.read_label_set"),
         (Path("a/crops.labels"), "{}", "a/crops.labels is a file: read it first"),
         (5, "{}", r"must be words here, such as \['maize', 'woodland'\], got a int"),
+        ([{}, "maize"], "{}", r"must be words here, such as .*, got a dict"),
     ],
 )
 def test_labels_and_templates_that_say_nothing_are_refused(labels, template, message):

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Number
 from os import PathLike
 from typing import Any
 
@@ -36,9 +37,12 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
     words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
-    if not isinstance(words, Iterable):
+    if isinstance(words, Iterable) and not isinstance(words, Mapping):
+        words = list(words)
+    wrong = [each for each in words if not isinstance(each, (str, Number))] if isinstance(words, Iterable) else [words]
+    if wrong:
         raise ValueError(
-            f"`candidate_labels` must be words here, such as ['maize', 'woodland'], got a {type(words).__name__}."
+            f"`candidate_labels` must be words here, such as ['maize', 'woodland'], got a {type(wrong[0]).__name__}."
         )
     if isinstance(words, Mapping):
         labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in words.items()}
