@@ -11,7 +11,7 @@ from timesenclip_hf.evaluation.probing import ON_WORDS, Ladder, few_shot_ladder
 from timesenclip_hf.labelling.fitting import fit_label_set
 from timesenclip_hf.models.timesenclip.label_set_timesenclip import LabelSet
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import score
-from training.evidence import examples_commands, examples_suggest
+from training.evidence import examples_commands, examples_page, examples_suggest
 from training.evidence.claims import Ledger, run_parts
 from training.evidence.examples_sets import RealTask, real_tasks
 
@@ -164,6 +164,7 @@ PARTS: dict[str, Callable[[Ledger], None]] = {
     "mixed": mixed,
     "size": size,
     "suggest": examples_suggest.suggest,
+    "page": examples_page.page,
     "kills": examples_commands.kills,
 }
 
