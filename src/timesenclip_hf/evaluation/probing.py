@@ -129,7 +129,7 @@ def few_shot_ladder(
     Unit embeddings of the frozen encoder (samples, projection_dim) are probed; the methods of `ON_SERIES` read the
     series (samples, ...), NaN where missing. Labels are class indices, -1 where not known. Shots are drawn from the
     rows of the first half; the second half judges them, and what the model answers without any label, class indices.
-    Without words the methods of `ON_WORDS` are left out, as is the second where the series are not of twelve months.
+    Without words the methods of `ON_WORDS` are left out, as is the second where there are more time steps than months.
 
     Returns:
         An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,
@@ -193,10 +193,14 @@ def _values_for(method: str, vectors: np.ndarray, raw: np.ndarray, words: Words 
         return flat
     if method not in ON_WORDS:
         return vectors
-    monthly = raw.ndim == 3 and raw.shape[1] == MONTHS_PER_YEAR
+    monthly = raw.ndim == 3 and raw.shape[1] <= MONTHS_PER_YEAR
     if words is None or (method == ON_WORDS[1] and not monthly):
         return None
-    return vectors if method == ON_WORDS[0] else np.hstack([vectors, flat])
+    if method == ON_WORDS[0]:
+        return vectors
+    # Which months they are says nothing to a fit: a value is read in its place, and a place without one is not.
+    hidden = np.full((len(raw), MONTHS_PER_YEAR * raw.shape[2] - flat.shape[1]), np.nan, dtype=flat.dtype)
+    return np.hstack([vectors, flat, hidden])
 
 
 @dataclass(frozen=True)

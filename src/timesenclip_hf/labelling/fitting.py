@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ..extras import needs_extra
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
-from ..models.timesenclip.label_set_timesenclip import Fit, LabelSet
+from ..models.timesenclip.label_set_timesenclip import Fit, LabelSet, log_values
 from .blocks import folds_of
 from .scoring import recall_report
 
@@ -45,8 +45,6 @@ LEAST_PENALTY = 0.6
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
 WORDS_COST = 2.0
-# In nats above a blind guess, what a fit must know of held-out land, or the words stay.
-BLIND_COST = 1.0
 # So many times the penalty has what classes with examples share, where others have none: no example says that those are
 # not meant, and unrestrained they drown in the others.
 SHARED = 5.0
@@ -99,7 +97,7 @@ def fit_label_set(
     _check(vectors, classes, words, groups)
     if not len(classes):
         return FittedSet(words, classes, classes)
-    table = None if values is None else _Standard.of(_as_float64(values))
+    table = None if values is None else _Standard.of(log_values(torch.from_numpy(_as_float64(values))).numpy())
     ones = np.ones((len(vectors), 1))
     features = np.hstack([vectors, ones] if table is None else [vectors, ones, table.of_examples])
     problem = _Problem.of(features, vectors @ _as_float64(words.class_embeds).T * words.score_scale, classes)
@@ -156,7 +154,7 @@ def _as_float64(values: Tensor | np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Standard:
-    """Hold monthly values as a fit reads them: about as long, together, as an embedding.
+    """Hold logarithms of monthly values as a fit reads them: about as long, together, as an embedding.
 
     A band has one spread for all months, which few examples tell better than one for each.
     """
@@ -311,8 +309,6 @@ def _choose(problem: _Problem, folds: np.ndarray, penalties: Sequence[float], us
         for sureness, (_, logits, _) in zip(surenesses, tried, strict=True)
     ]
     best = int(np.argmax([value - cost for value, (_, _, cost) in zip(likelihoods, tried, strict=True)]))
-    if len(penalties) > 1 and likelihoods[best] < BLIND_COST - len(asked) * np.log(problem.words.shape[1]):
-        best = len(penalties)  # it knows no more of other land than a blind guess: the words stay
     curve = [
         {"penalty": step[0], "score": float(np.exp(value / len(asked)))}
         for step, value in zip(tried, likelihoods, strict=True)

@@ -49,12 +49,13 @@ def test_a_fit_that_leaves_the_words_scores_as_the_words_bit_for_bit():
     assert torch.equal(left.logits(series), words.logits(series))
 
 
-def test_logits_of_a_fitted_set_are_scaled_products_and_biases_and_standardised_values():
+def test_logits_of_a_fitted_set_are_scaled_products_and_biases_and_standardised_logarithms():
     fitted = fitted_from(random_words(), with_values=2)
     series = unit(4, 8)
     values = torch.rand(4, 24, generator=torch.Generator().manual_seed(2))
-    values[1, 5] = float("nan")
-    standard = (values.double() - fitted.value_means) / fitted.value_spreads
+    values[1, 5], values[2, 6] = float("nan"), 0
+    logarithms = values.double().clamp(min=0.01).log()  # nothing is darker than a hundredth
+    standard = (logarithms - fitted.value_means) / fitted.value_spreads
     standard[1, 5] = 0  # a month that is hidden counts as the mean
     expected = series.double() @ fitted.class_embeds.double().T + standard @ fitted.value_weights.double().T
     expected = fitted.score_scale * (expected + fitted.biases)

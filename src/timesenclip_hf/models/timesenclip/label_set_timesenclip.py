@@ -13,6 +13,8 @@ from .zero_shot_timesenclip import CandidateLabels, embed_labels, read_labels, s
 
 # Tensors of a label set, by the names that its file has too.
 TENSORS = ("class_embeds", "biases", "value_weights", "value_means", "value_spreads")
+# Darker values count as this, a hundredth of what a band is scaled by: below it logarithms are of noise.
+LEAST_VALUE = 0.01
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,12 @@ class LabelSet:
     def _standard(self, values: Tensor | None) -> Tensor:
         if values is None or self.value_means is None or self.value_spreads is None:
             raise ValueError("This label set reads monthly values, and there are none: give the series themselves.")
-        return ((values - self.value_means) / self.value_spreads).nan_to_num(nan=0.0)
+        return ((log_values(values) - self.value_means) / self.value_spreads).nan_to_num(nan=0.0)
+
+
+def log_values(values: Tensor) -> Tensor:
+    """Return the logarithms of monthly values, as a fit reads them: ratios of bands become differences."""
+    return values.clamp(min=LEAST_VALUE).log()
 
 
 Labels = CandidateLabels | LabelSet
