@@ -45,9 +45,9 @@ LEAST_PENALTY = 0.6
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
 WORDS_COST = 2.0
-# So many times the penalty has what classes with examples share, where others have none: no example says that those are
-# not meant, and unrestrained they drown in the others.
-SHARED = 5.0
+# Share of each example that counts for the classes without any, as the words divide it among them, where there are
+# such: no example says that those are not meant, and a fit that is sure of it drowns them.
+LEFT_TO_WORDS = 0.2
 # So many examples is the prior of a scale worth.
 PRIOR_EXAMPLES = 4.0
 FOLDS = 5
@@ -221,26 +221,31 @@ class _Problem:
         # A quarter is the most that softmax curves.
         stretch = 1 / np.sqrt(penalty + self.sizes * (len(rows) / len(self.truth) / 4))
         features, words, weights = self.features[rows] * stretch, self.words[rows], _alike(self.truth[rows])
-        cost, is_true = penalty * stretch**2, np.equal.outer(self.truth[rows], np.arange(words.shape[1]))
-
-        restraint = SHARED - 1 if len(classes) < words.shape[1] else 0.0
+        cost, meant = penalty * stretch**2, self._meant(rows, classes)
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             steps = flat.reshape(len(classes), -1)
             logits = words.copy()
             logits[:, classes] += features @ steps.T
             shares = log_softmax(logits, axis=1)
-            shared = steps.mean(axis=0)
-            paid = (cost * steps**2).sum() + restraint * len(classes) * (cost * shared**2).sum()
-            value = 0.5 * paid - weights @ shares[is_true]
-            slope = (np.exp(shares) - is_true)[:, classes] * weights[:, None]
-            return float(value), (slope.T @ features + cost * (steps + restraint * shared)).ravel()
+            value = 0.5 * (cost * steps**2).sum() - weights @ (meant * shares).sum(axis=1)
+            slope = (np.exp(shares) - meant)[:, classes] * weights[:, None]
+            return float(value), (slope.T @ features + cost * steps).ravel()
 
         start = np.zeros(len(classes) * features.shape[1])
         limits = {"maxiter": MOST_ITERATIONS, "gtol": 1e-4, "ftol": 1e-9}
         minimum = minimize(loss, start, jac=True, method="L-BFGS-B", options=limits)
         change[classes] = minimum.x.reshape(len(classes), -1) * stretch
         return change
+
+    def _meant(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Say how much of each class some rows are (rows, classes); `classes` are those that have examples."""
+        meant = np.equal.outer(self.truth[rows], np.arange(self.words.shape[1])).astype(float)
+        if len(classes) == self.words.shape[1]:
+            return meant
+        others = self.words[rows].copy()
+        others[:, classes] = -np.inf
+        return np.asarray((1 - LEFT_TO_WORDS) * meant + LEFT_TO_WORDS * softmax(others, axis=1))
 
 
 def _alike(truth: np.ndarray) -> np.ndarray:
