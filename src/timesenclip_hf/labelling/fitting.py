@@ -45,9 +45,9 @@ LEAST_PENALTY = 0.6
 # nats, because a fold's fit has fewer examples than the fit that it stands for.
 PRIOR_SPREAD = 0.8
 WORDS_COST = 2.0
-# Share of each example that counts for the classes without any, as the words divide it among them, where there are
-# such: no example says that those are not meant, and a fit that is sure of it drowns them.
-LEFT_TO_WORDS = 0.2
+# Each example counts in part for the classes without any, as the words divide it among them: by this times their share
+# of all classes. No example says that those are not meant, and a fit that is sure of it drowns them.
+LEFT_TO_WORDS = 0.4
 # So many examples is the prior of a scale worth.
 PRIOR_EXAMPLES = 4.0
 FOLDS = 5
@@ -241,11 +241,12 @@ class _Problem:
     def _meant(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Say how much of each class some rows are (rows, classes); `classes` are those that have examples."""
         meant = np.equal.outer(self.truth[rows], np.arange(self.words.shape[1])).astype(float)
-        if len(classes) == self.words.shape[1]:
+        left = LEFT_TO_WORDS * (1 - len(classes) / self.words.shape[1])
+        if not left:
             return meant
         others = self.words[rows].copy()
         others[:, classes] = -np.inf
-        return np.asarray((1 - LEFT_TO_WORDS) * meant + LEFT_TO_WORDS * softmax(others, axis=1))
+        return np.asarray((1 - left) * meant + left * softmax(others, axis=1))
 
 
 def _alike(truth: np.ndarray) -> np.ndarray:
