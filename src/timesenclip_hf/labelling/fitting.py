@@ -243,7 +243,7 @@ class _Problem:
         meant = np.equal.outer(self.truth[rows], np.arange(self.words.shape[1])).astype(float)
         left = LEFT_TO_WORDS * (1 - len(classes) / self.words.shape[1])
         if not left:
-            return meant
+            return np.asarray(meant)
         others = self.words[rows].copy()
         others[:, classes] = -np.inf
         return np.asarray((1 - left) * meant + left * softmax(others, axis=1))
