@@ -104,12 +104,12 @@ class _Scene(Ground):
 
 
 _GROUPS: dict[str, Callable[[str], bool]] = {
-    "fields": lambda lc1: lc1 < "B7" or lc1 == "BX1",
-    "grass": lambda lc1: lc1[0] == "E",
-    "woods": lambda lc1: lc1[0] == "C",
-    "wild": lambda lc1: lc1[0] in "DE",
+    "fields": lambda lc1: "B" < lc1 < "B7" or lc1 == "BX1",
+    "grass": lambda lc1: lc1[:1] == "E",
+    "woods": lambda lc1: lc1[:1] == "C",
+    "wild": lambda lc1: lc1[:1] in ("D", "E"),
     "town": lambda lc1: lc1 == "A11",
-    "bare": lambda lc1: lc1[0] == "F",
+    "bare": lambda lc1: lc1[:1] == "F",
     "water": lambda lc1: lc1 == "G11",
 }
 
@@ -123,7 +123,7 @@ def _neighbourhood() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
 @cache
 def _pool(groups: tuple[str, ...]) -> npt.NDArray[np.float32]:
     class_index, colours = _neighbourhood()
-    codes = [cover.lc1[0] for cover in SIMULATED_CLASSES]
+    codes = [cover.code for cover in SIMULATED_CLASSES]
     members = [index for index, code in enumerate(codes) if any(_GROUPS[group](code) for group in groups)]
     pool = colours[np.isin(class_index, members)]
     # What a mask has missed would be a white field in every other patch.
