@@ -1,25 +1,11 @@
-"""Read how each simulated land cover lives through the year and what it is made of besides its green canopy.
-
-Lives are from the tables `crops` and `landscapes`; spectra of soils, stalks, stone, town, water, snow and petals from
-the table `spectra`, reflectance as a fraction of one at B02 B03 B04 B05 B06 B07 B08 B8A B11 B12.
-"""
+"""Read how each simulated land cover lives through the year, from the tables `crops` and `landscapes`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from .grounds import GROUNDS, PETALS
 from .reading import read_record, read_table
-
-_SPECTRA = read_table("spectra")
-ENDMEMBERS: dict[str, np.ndarray] = {name: np.array(values) for name, values in _SPECTRA["endmembers"].items()}
-PETALS: dict[str, np.ndarray] = {name: np.array(values) for name, values in _SPECTRA["petals"].items()}
-# What the ground of a cover is made of: weights of its endmembers.
-GROUNDS: dict[str, dict[str, float]] = _SPECTRA["grounds"]
-WETTED_GROUNDS: list[str] = _SPECTRA["wetted_grounds"]
-WATERS: list[str] = _SPECTRA["waters"]
-_WET_LOSS = np.array(_SPECTRA["wet_loss"])
 
 Range = tuple[float, float]
 
@@ -72,18 +58,3 @@ _DEFAULT = Cover({name: tuple(entry["range"]) for name, entry in read_table("qua
 # What describes a cover's year; the table `quantities` has the units and meanings, in this order.
 QUANTITIES: tuple[str, ...] = tuple(_DEFAULT.ranges)
 COVERS: dict[str, Ways] = _read_covers("crops") | _read_covers("landscapes")
-
-
-def wet(dry: np.ndarray, wetness: np.ndarray) -> np.ndarray:
-    """Darken dry ground (..., 10) by its moisture (...), 0 dry to 1 saturated."""
-    return np.asarray(dry * (1 - wetness[..., None] * _WET_LOSS))
-
-
-def draw_mixture(kind: str, num_points: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw ground spectra of a kind listed in `GROUNDS`, (num_points, 10)."""
-    recipe = GROUNDS[kind]
-    shares = rng.dirichlet(tuple(recipe.values()), num_points)
-    spectra = shares @ np.stack([ENDMEMBERS[name] for name in recipe])
-    brightness = np.exp(rng.normal(0, 0.16, (num_points, 1)))
-    tilt = rng.normal(0, 0.06, (num_points, 1)) * np.linspace(-1, 1, spectra.shape[1])
-    return np.asarray(spectra * brightness * (1 + tilt))

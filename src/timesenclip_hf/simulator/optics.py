@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
-from .covers import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, Cover, draw_mixture, wet
+from .covers import Cover
+from .grounds import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_material, draw_mixture, wet
 from .phenology import Calendar, Standing, standing_at
 
 # Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
@@ -24,6 +25,7 @@ class Optics:
         dead_leaf: withered, of either.
         petals: of the flowers.
         dry_ground: without water.
+        stalks: dry, of stubble.
         wets: 1 where the ground darkens when wet, 0 where not.
         water: what floods a point.
         under_angle: mean leaf inclination below, in degrees.
@@ -34,6 +36,7 @@ class Optics:
     dead_leaf: np.ndarray
     petals: np.ndarray
     dry_ground: np.ndarray
+    stalks: np.ndarray
     wets: np.ndarray
     water: np.ndarray
     under_angle: np.ndarray
@@ -73,6 +76,7 @@ def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng
         dead_leaf=np.stack(dead, axis=1),
         petals=np.stack([PETALS[cover.petals] for cover in covers])[chosen],
         dry_ground=dry_ground,
+        stalks=draw_material("straw", num_points, rng),
         wets=np.isin(kinds, WETTED_GROUNDS).astype(np.float64),
         water=water * np.exp(rng.normal(0, 0.15, (num_points, 1))),
         under_angle=draw(48, 66),
@@ -91,9 +95,8 @@ def visible_ground(optics: Optics, standing: Standing) -> np.ndarray:
     """Mix soil, stalks and water as they lie below all leaves, (N, D, 10)."""
     moisture = standing.wetness * optics.wets[:, None]
     ground = wet(optics.dry_ground[:, None], moisture)
-    straw = wet(ENDMEMBERS["straw"] * np.ones_like(ground), 0.7 * moisture)
-    stalks = np.clip(standing.stubble, 0, 1)[..., None]
-    ground = ground * (1 - stalks) + straw * stalks
+    stubble = np.clip(standing.stubble, 0, 1)[..., None]
+    ground = ground * (1 - stubble) + wet(optics.stalks[:, None], 0.7 * moisture) * stubble
     flood = standing.flood[..., None]
     return np.asarray(ground * (1 - flood) + optics.water[:, None] * flood)
 
