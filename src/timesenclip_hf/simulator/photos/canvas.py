@@ -56,7 +56,11 @@ class Canvas:
         self.vanish = pixels * rng.uniform(0.15, 0.85)
         self.image = Image.new("RGB", (pixels, pixels))
         self.draw = ImageDraw.Draw(self.image)
-        cloudy = rng.random()
+        self.paint_sky(rng.random())
+
+    def paint_sky(self, cloudy: float) -> None:
+        """Paint the sky, blue and clear at 0, grey with clouds at 1."""
+        rng, pixels = self.rng, self.size
         top = blend((70, 125, 205), (165, 172, 182), cloudy)
         bottom = blend((175, 205, 235), (205, 208, 212), cloudy)
         for band in range(6):

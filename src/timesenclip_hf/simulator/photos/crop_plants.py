@@ -181,8 +181,87 @@ def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
     canvas.draw.ellipse((x - half, base - tall * 0.6, x + half * 0.3, base), fill=canvas.shade(tone, 12))
 
 
+def _cane(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw sugarcane: purple and yellow stalks in a clump under long arching leaves, silver plumes in flower."""
+    for dx in canvas.rng.uniform(-0.16, 0.16, 4).tolist():
+        tone, foot = tone_of(canvas, crop), x + dx * tall
+        stalk = canvas.pick(((150, 142, 74), (122, 88, 92), (168, 158, 92)))
+        canvas.draw.line(
+            (foot, base, foot + dx * tall * 0.2, base - tall * 0.7), fill=stalk, width=max(round(tall * 0.03), 1)
+        )
+        for level, side in ((0.5, -1), (0.62, 1), (0.72, -1), (0.8, 1)):
+            y, reach = base - tall * level, tall * 0.28 * side
+            bend = (foot + reach * 0.5, y - tall * 0.2)
+            canvas.draw.line(
+                (foot, y, *bend, foot + reach, y - tall * 0.06), fill=tone, width=max(round(tall * 0.02), 1)
+            )
+    if canvas.state.flower > 0.1 and canvas.state.height > 1.0:
+        canvas.draw.line(
+            (x, base - tall, x, base - tall * 1.12), fill=(222, 214, 214), width=max(round(tall * 0.04), 1)
+        )
+
+
+def _red_head(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw sorghum: a leafy stalk under a thick, compact head, red-brown or cream."""
+    tone, top, wide = tone_of(canvas, crop), base - tall, max(round(tall * 0.04), 1)
+    canvas.draw.line((x, base, x, top), fill=tone, width=wide)
+    for level, side in ((0.2, 1), (0.35, -1), (0.5, 1), (0.65, -1)):
+        y, reach = base - tall * level, tall * 0.3 * side
+        canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.1, x + reach, y + tall * 0.06), fill=tone, width=wide)
+    if _heads_out(canvas, tall):
+        half, head = max(tall * 0.06, 1.2), (158, 64, 40) if canvas.vanish % 1 < 0.7 else (226, 208, 168)
+        canvas.draw.ellipse((x - half, top - tall * 0.12, x + half, top + tall * 0.16), fill=canvas.shade(head, 12))
+
+
+def _candle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw pearl millet: several thin stems, each with a long, upright, pale candle of grain."""
+    for lean in (-0.14, 0.02, 0.15):
+        tone, tip, top = tone_of(canvas, crop), x + lean * tall, base - tall * (0.92 - 0.5 * abs(lean))
+        canvas.draw.line((x, base, tip, top), fill=tone, width=max(round(tall * 0.02), 1))
+        for level, side in ((0.3, 1), (0.55, -1)):
+            y, reach = base - tall * level, tall * 0.22 * side
+            canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.08, x + reach, y + tall * 0.04), fill=tone)
+        if _heads_out(canvas, tall):
+            spike = blend((196, 186, 148), (176, 150, 108), canvas.dry_share())
+            canvas.draw.line(
+                (tip, top + tall * 0.1, tip + lean * tall * 0.1, top - tall * 0.24),
+                fill=spike,
+                width=max(round(tall * 0.065), 2),
+            )
+
+
+def _heads_out(canvas: Canvas, tall: float) -> bool:
+    """Tell whether a tall cereal of the tropics has shot its heads, and stands near enough to show them."""
+    state = canvas.state
+    return tall > 3 and state.height > 0.8 and (state.flower > 0.05 or state.dry > 0.15 or state.green > 0.6)
+
+
+def _palmate(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw cassava: knobbly reddish stems, at their ends stars of narrow leaflets, which fall in the dry season."""
+    for lean, rise in ((-0.3, 0.8), (0.05, 0.95), (0.32, 0.72), (-0.05, 0.6)):
+        tip, top = x + lean * tall, base - tall * rise
+        canvas.draw.line(
+            (x, base, x + lean * tall * 0.4, base - tall * 0.3, tip, top),
+            fill=(152, 106, 84),
+            width=max(round(tall * 0.03), 1),
+        )
+        if canvas.rng.random() > 0.25 + 0.75 * min(canvas.state.green + 0.5 * canvas.state.dry + 0.1, 1.0):
+            continue
+        tone = tone_of(canvas, crop)
+        for dx, dy in (
+            (-0.2, 0.02),
+            (-0.13, -0.13),
+            (0.0, -0.18),
+            (0.13, -0.13),
+            (0.2, 0.02),
+            (-0.1, 0.12),
+            (0.1, 0.12),
+        ):
+            canvas.draw.line((tip, top, tip + dx * tall, top + dy * tall), fill=tone, width=max(round(tall * 0.055), 1))
+
+
 # Draws one plant: canvas, crop, column of the stem, row of the ground, height in pixels.
 Plant = Callable[[Canvas, CropAppearance, float, float, float], None]
-_CEREALS: tuple[Plant, ...] = (_spike, _awn, _long_ear, _panicle, _rice, _maize)
-_BROAD_LEAVED: tuple[Plant, ...] = (_sunflower, _bush, _branchy, _rosette, _thin, _tall_leaves, _tangle)
+_CEREALS: tuple[Plant, ...] = (_spike, _awn, _long_ear, _panicle, _rice, _maize, _cane, _red_head, _candle)
+_BROAD_LEAVED: tuple[Plant, ...] = (_sunflower, _bush, _branchy, _rosette, _thin, _tall_leaves, _tangle, _palmate)
 PLANTS: dict[str, Plant] = {plant.__name__.removeprefix("_"): plant for plant in (*_CEREALS, *_BROAD_LEAVED)}
