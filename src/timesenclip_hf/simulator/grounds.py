@@ -15,6 +15,8 @@ ENDMEMBERS: dict[str, np.ndarray] = {name: np.array(values) for name, values in 
 PETALS: dict[str, np.ndarray] = {name: np.array(values) for name, values in _SPECTRA["petals"].items()}
 # What the ground of a cover is made of: weights of its materials.
 GROUNDS: dict[str, dict[str, float]] = _SPECTRA["grounds"]
+# What the ground "soil" is in a climate: kinds of ground, each with its share.
+CLIMATE_SOILS: dict[str, dict[str, float]] = _SPECTRA["climate_soils"]
 WETTED_GROUNDS: list[str] = _SPECTRA["wetted_grounds"]
 WATERS: list[str] = _SPECTRA["waters"]
 _WET_LOSS = np.array(_SPECTRA["wet_loss"])
@@ -59,6 +61,15 @@ def draw_material(name: str, num_points: int, rng: np.random.Generator) -> np.nd
     brightness = np.exp(rng.normal(0, 0.16, (num_points, 1)))
     tilt = rng.normal(0, 0.06, (num_points, 1)) * np.linspace(-1, 1, len(ENDMEMBERS[name]))
     return np.asarray(ENDMEMBERS[name] * brightness * (1 + tilt))
+
+
+def draw_soils(kinds: np.ndarray, climates: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put for the ground "soil" a kind of soil of the climate it lies in; names of kinds and climates are (N,)."""
+    kinds = kinds.astype(object)
+    for climate, soils in CLIMATE_SOILS.items():
+        here = (kinds == "soil") & (climates == climate)
+        kinds[here] = rng.choice(list(soils), int(here.sum()), p=list(soils.values()))
+    return kinds
 
 
 def draw_mixture(kind: str, num_points: int, rng: np.random.Generator) -> np.ndarray:

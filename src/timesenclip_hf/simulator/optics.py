@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
+from .climates import CLIMATE_NAMES
 from .covers import Cover
-from .grounds import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_material, draw_mixture, wet
+from .grounds import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_material, draw_mixture, draw_soils, wet
 from .phenology import Calendar, Standing, standing_at
 
 # Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
@@ -51,8 +52,18 @@ def hidden_share(lai: np.ndarray) -> np.ndarray:
     return np.asarray(1 - np.exp(-_HIDING * lai))
 
 
-def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> Optics:
-    """Draw the optical properties of N points, given the distinct covers, each point's index (N,) and calendars."""
+def draw_optics(
+    covers: list[Cover], chosen: np.ndarray, climate_index: np.ndarray, calendar: Calendar, rng: np.random.Generator
+) -> Optics:
+    """Draw the optical properties of N points.
+
+    Args:
+        covers: the distinct ways of life.
+        chosen: each point's index into them, (N,).
+        climate_index: each point's index into `CLIMATE_NAMES`, (N,).
+        calendar: the points' years.
+        rng: what draws.
+    """
     num_points = len(chosen)
     v = calendar.values
 
@@ -65,7 +76,9 @@ def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng
     under = leaf_optics(*(draw(low, high) for low, high in under_ranges))
     dead = leaf_optics(draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012))
     dry_ground = np.empty((num_points, NUM_BANDS))
-    kinds = np.array([cover.ground for cover in covers])[chosen]
+    kinds = draw_soils(
+        np.array([cover.ground for cover in covers])[chosen], np.array(CLIMATE_NAMES)[climate_index], rng
+    )
     for kind in GROUNDS:
         here = kinds == kind
         dry_ground[here] = draw_mixture(kind, int(here.sum()), rng)
@@ -135,6 +148,7 @@ def reflectance(calendar: Calendar, optics: Optics, days: np.ndarray, latitude: 
     pixel = crown * cover + below * (1 - cover)
     # Shadows lengthen with the sun's zenith; 45 degrees is the reference at which `shade` is given.
     pixel = pixel * (1 - np.clip(v["shade"][:, None] * sun / 45, 0, 0.7))[..., None]
-    # Snow falls through crowns: trees hide most of it.
-    white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
+    # Snow falls through crowns: trees hide most of it, and cast shadow on the rest.
+    through = np.where(standing.height > 4, 0.8 * (1 - 0.8 * cover[..., 0] * hidden_share(standing.lai)), 1.0)
+    white = (standing.snow * through)[..., None]
     return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)
