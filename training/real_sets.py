@@ -194,6 +194,23 @@ def crop_mask(folder: Path) -> EvaluationSet:
     )
 
 
+def rondonia(folder: Path) -> EvaluationSet:
+    """Read points in the Brazilian Amazon, acquisitions every 16 days across New Year."""
+    table = read_table(folder / "series.npz")
+    columns = read_labels(folder / "labels.csv", table.ids).columns
+    covers, pair = columns.pop("label"), label_set("rondonia_forest_or_pasture").names
+    columns |= {"covers": covers, "forest_or_pasture": [cover if cover in pair else "" for cover in covers]}
+    return _set(
+        "Rondonia 2018",
+        dataset_from_series(table, columns, season="2018-08", problems=[]),
+        {},
+        {"covers": "rondonia_covers", "forest_or_pasture": "rondonia_forest_or_pasture"},
+        "Labels are pasture, forest, natural vegetation that is no forest, and land cleared within the year.",
+        "Of July 2018 to July 2019 the twelve months from August on are read; clouds were filled at the source by "
+        "interpolation.",
+    )
+
+
 def eurosat(folder: Path) -> EvaluationSet:
     """Read patches of one day, each as the median of its pixels."""
     with (folder / "index.csv").open(newline="", encoding="utf-8") as file:
@@ -235,6 +252,7 @@ _SETS: dict[str, Callable[[Path], EvaluationSet]] = {
     "worldcereal_eastafrica_2017_monthly": east_africa,
     "worldcereal_lucas2018_25": lucas,
     "deafrica_cropmask_2season": crop_mask,
+    "sits_rondonia_2018": rondonia,
     "eurosat_ms_rgb_subset100": eurosat,
 }
 
