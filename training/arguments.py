@@ -67,6 +67,9 @@ class ModelArguments:
     intermediate_size: int | None = None
     hidden_act: str = described("relu", "activation, by its name in transformers")
     dropout: float | None = None
+    clamp_max: float | None = described(
+        None, "largest scaled value the tower is given; 1, upstream's, or that of the checkpoint to go on from"
+    )
     photo_pooling: str = described("average", "average, attention_per_image or attention_per_dimension")
     trainable_blocks: int = described(1, "senclip: last blocks of the vision tower that learn; -1 for all of it")
     projection_head: bool = described(True, "senclip: a head on the images, in training only")
@@ -79,6 +82,11 @@ class ModelArguments:
         poolings = get_args(PoolingMethod)
         if self.photo_pooling not in poolings:
             raise ValueError(f"`photo_pooling` must be one of {', '.join(poolings)}, got {self.photo_pooling!r}.")
+        if self.clamp_max is not None and (self.system != "timesenclip" or self.model_name_or_path is not None):
+            raise ValueError(
+                "`clamp_max` is for a tower of series that starts from nothing: leave it out, as a checkpoint or a "
+                "teacher brings its own."
+            )
         if self.system == "senclip" and self.model_name_or_path is not None:
             raise ValueError("A senclip starts from a CLIP: name it in `clip_name_or_path`, not `model_name_or_path`.")
         if self.system == "student" and self.clip_name_or_path is not None:

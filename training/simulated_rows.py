@@ -33,7 +33,7 @@ def simulated_source(
     folder: Path,
     workers: int,
     *,
-    prepare: Prepare | None = None,
+    prepare: TimeSenCLIPFeatureExtractor | Prepare,
 ) -> RowSource:
     """Simulate places, and embed their drawn photos with a CLIP.
 
@@ -45,17 +45,19 @@ def simulated_source(
         accelerator: its processes share the photos.
         folder: for embeddings, so that a stopped run does not embed again.
         workers: processes that draw photos.
-        prepare: for an image of each place from above in place of its series; images to what the model takes.
+        prepare: the model's extractor of series; or, for an image of each place from above in their place, images to
+            what the model takes.
     """
     points = simulate(num_points, seed=seed)
     photo_embeds = _simulated_photo_embeds(points, seed, clip, image_processor, accelerator, folder, workers)
-    seen, names, series, labels = _seen_points(points, seed, TimeSenCLIPFeatureExtractor())
+    extractor = prepare if isinstance(prepare, TimeSenCLIPFeatureExtractor) else TimeSenCLIPFeatureExtractor()
+    seen, names, series, labels = _seen_points(points, seed, extractor)
     paired = {
         "photo_embeds": photo_embeds[seen],
         "photo_mask": torch.ones(photo_embeds[seen].shape[:2], dtype=torch.bool),
         "ids": torch.arange(len(names)),
     }
-    if prepare is None:
+    if isinstance(prepare, TimeSenCLIPFeatureExtractor):
         return RowSource(TensorRows(names, **series, **paired), labels)
     patches = simulate_patches(points, seed=seed)[seen.numpy()]
     return RowSource(ImageRows(lambda chosen: list(patches[chosen]), prepare, names, **paired), labels)

@@ -171,7 +171,11 @@ class StudentSystem(System):
         self.views = SeriesAndTeacher(self.tower)
         training = setting.training
         perturb = SeriesPerturbation(
-            training.blending, training.calendar_shift, training.gain_noise, training.value_noise
+            training.blending,
+            training.calendar_shift,
+            training.gain_noise,
+            training.value_noise,
+            self.processor.feature_extractor.clamp_max,
         )
         self.augmentations = [perturb, build_augmentation(training)]
         self.augment = None

@@ -220,6 +220,8 @@ class PixelSystem(System):
         )
         if setting.model.model_name_or_path is not None:
             processor.feature_extractor = read_extractor(setting.model.model_name_or_path)
+        elif setting.model.clamp_max is not None:
+            processor.feature_extractor.clamp_max = setting.model.clamp_max
         # What lets a missing band be 0 later.
         extractor = processor.feature_extractor
         extractor.band_dropout = max(extractor.band_dropout, setting.training.band_dropout)
@@ -229,7 +231,7 @@ class PixelSystem(System):
         """Read rows to train on, or to validate with."""
         setting = self.setting
         if setting.data.dataset_name_or_path is None:
-            return simulated_source(**setting.photos(held_out=held_out))
+            return simulated_source(prepare=self.processor.feature_extractor, **setting.photos(held_out=held_out))
         extractor, patch_size = self.processor.feature_extractor, setting.model.patch_size
         return dataset_source(extractor=extractor, patch_size=patch_size, **setting.places(held_out=held_out))
 

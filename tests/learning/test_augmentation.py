@@ -287,6 +287,13 @@ def test_gains_are_a_band_s_times_a_composite_s():
     assert gains.std() > 0.01
 
 
+def test_a_perturbed_series_reaches_as_far_as_its_extractor_lets_it():
+    batch = a_batch() | {"pixel_series": torch.full((6, 12, 10), 3.9)}
+    perturbed = SeriesPerturbation(gain_noise=0.1, clamp_max=4)(batch)["pixel_series"]
+    assert perturbed.max() == 4
+    assert perturbed.min() > 1
+
+
 def test_nothing_is_perturbed_or_drawn_in_evaluation_or_when_all_is_0():
     batch, state = a_batch(), torch.get_rng_state()
     for perturbation in (SeriesPerturbation(**ALL_PERTURBATIONS).eval(), SeriesPerturbation()):

@@ -100,6 +100,8 @@ def test_the_recipe_of_senclip_has_the_numbers_of_its_paper():
             ["--system", "senclip", "--model_name_or_path", "x"],
             "A senclip starts from a CLIP: name it in",
         ),
+        (["--clamp_max", "4", "--model_name_or_path", "x"], "`clamp_max` is for a tower of series that starts from"),
+        (["--clamp_max", "4", "--system", "student"], "`clamp_max` is for a tower of series that starts from nothing"),
     ],
 )
 def test_a_system_that_is_none_or_starts_elsewhere_is_refused(argv, sentence):

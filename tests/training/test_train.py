@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from accelerate.commands import launch as accelerate_launch
@@ -16,7 +17,7 @@ from transformers import AutoModel, CLIPModel, pipeline
 
 from tests.conftest import ROOT
 from tests.support.training_runs import FEW_PLACES, command_line, kill, newest_step, outcome, refuse, train, train_here
-from timesenclip_hf import DEFAULT_CHECKPOINT
+from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPFeatureExtractor
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches
 
@@ -89,6 +90,13 @@ def test_settings_and_versions_lie_beside_every_checkpoint(trained):
         kept = json.loads(file.read_text())
         assert kept["arguments"]["learning_rate"] == 0.0015
         assert kept["code"]["torch"] == torch.__version__
+
+
+def test_the_clamp_that_was_asked_for_is_the_checkpoint_s(trained):
+    extractor = TimeSenCLIPFeatureExtractor.from_pretrained(trained / "model")
+    assert extractor.clamp_max == 4
+    bright = extractor(np.full((12, 10), 0.6))["pixel_series"]
+    assert bright.min() > 1  # B12, the dimmest
 
 
 def test_the_tracker_has_the_losses_of_both_stages(trained):

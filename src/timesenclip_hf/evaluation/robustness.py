@@ -2,7 +2,7 @@
 
 Damage is done to the feature extractor's output, not to what it reads: that is what every source of samples has in
 common, and the extractor would mask or refuse some of the damage that is to be measured. Reflectance is added in the
-extractor's scaling and clamped to [0, 1] again, which is what it would have done itself, except that a value that
+extractor's scaling and clamped again as it does, which is what it would have done itself, except that a value that
 was clamped before starts from the limit.
 
 A stronger level does the same damage, only more of it: what one level hides, the next hides too, and noise and haze
@@ -182,7 +182,7 @@ def _add(damage: Damage, reflectance: torch.Tensor) -> Features:
     series = damage.features["pixel_series"]
     per_band = DN_PER_REFLECTANCE / torch.tensor(damage.extractor.band_scale)
     added = _aligned(reflectance.float(), series) * _aligned(per_band[None, None], series)
-    return _masked((series + added).clamp(0, 1), damage.features["series_mask"])
+    return _masked((series + added).clamp(0, damage.extractor.clamp_max), damage.features["series_mask"])
 
 
 def _masked(series: torch.Tensor, mask: torch.Tensor) -> Features:

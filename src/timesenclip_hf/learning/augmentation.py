@@ -107,21 +107,27 @@ class SeriesPerturbation(_Augmentation):
     - `value_noise`: every value is a little off.
 
     How far is drawn for each series between nothing and twice what is given, so that some stay nearly as they were.
-    Scaled values stay within 0 and 1, as the feature extractor leaves them. In evaluation, and where all four are 0,
-    nothing is touched and nothing drawn. All randomness is torch's global generator's.
+    Scaled values stay within 0 and `clamp_max`, as the feature extractor leaves them. In evaluation, and where all four
+    are 0, nothing is touched and nothing drawn. All randomness is torch's global generator's.
 
     Args:
         blending: probability that a series is blended.
         calendar_shift: probability that the year of a series is shifted, by whole months.
         gain_noise: standard deviation of the log of a band's gain, and of a time step's.
         value_noise: standard deviation of what is added to a scaled value.
+        clamp_max: of the feature extractor.
 
     Raises:
         ValueError: a probability is outside 0 to 1, or a deviation is negative.
     """
 
     def __init__(
-        self, blending: float = 0.0, calendar_shift: float = 0.0, gain_noise: float = 0.0, value_noise: float = 0.0
+        self,
+        blending: float = 0.0,
+        calendar_shift: float = 0.0,
+        gain_noise: float = 0.0,
+        value_noise: float = 0.0,
+        clamp_max: float = 1.0,
     ) -> None:
         super().__init__()
         _check(_SHARE, blending=blending, calendar_shift=calendar_shift)
@@ -130,6 +136,7 @@ class SeriesPerturbation(_Augmentation):
         self.calendar_shift = calendar_shift
         self.gain_noise = gain_noise
         self.value_noise = value_noise
+        self.clamp_max = clamp_max
 
     def _changes(self, batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         series, mask, months = (batch[name] for name in ("pixel_series", "series_mask", "months"))
@@ -151,7 +158,7 @@ class SeriesPerturbation(_Augmentation):
         if self.value_noise:
             far = 2 * self.value_noise * torch.rand(rows, device=series.device)
             series = series + far * torch.randn_like(series)
-        return {"pixel_series": series.clamp(0, 1), "months": months}
+        return {"pixel_series": series.clamp(0, self.clamp_max), "months": months}
 
 
 class ImageAugmentation(_Augmentation):

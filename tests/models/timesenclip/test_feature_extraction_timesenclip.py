@@ -43,8 +43,18 @@ def test_the_default_scaling_is_upstreams():
     np.testing.assert_array_equal(features["months"], np.tile(np.arange(12), (3, 1)))
 
 
+def test_with_a_wider_clamp_what_is_bright_differs_and_the_rest_is_as_before():
+    series = reflectance(2, 12, 10)
+    series[1] = np.linspace(0.5, 0.8, 12)[:, None]  # snow, which upstream's clamp makes one value
+    wide = TimeSenCLIPFeatureExtractor(clamp_max=4)(series)["pixel_series"]
+    narrow = EXTRACT(series)["pixel_series"]
+    np.testing.assert_array_equal(np.minimum(wide, 1), narrow)
+    assert (narrow[1, :, 0] == 1).all()
+    np.testing.assert_allclose(wide[1, :, 0], (np.linspace(5000, 8000, 12) - 67) / 2089, rtol=1e-5)
+
+
 def test_saved_and_loaded_it_scales_the_same(tmp_path):
-    extract = TimeSenCLIPFeatureExtractor(band_low=[1] * 10, band_scale=[5000] * 10, composite="none")
+    extract = TimeSenCLIPFeatureExtractor(band_low=[1] * 10, band_scale=[5000] * 10, clamp_max=2, composite="none")
     extract.save_pretrained(tmp_path)
     loaded = TimeSenCLIPFeatureExtractor.from_pretrained(tmp_path)
     assert loaded.to_dict() == extract.to_dict()
@@ -508,6 +518,12 @@ def test_what_cannot_be_read_is_named_in_one_sentence(series, kwargs, message):
     with pytest.raises(ValueError, match=message) as error:
         EXTRACT(series, **kwargs)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_a_clamp_that_is_no_positive_number_is_refused(value):
+    with pytest.raises(ValueError, match=f"`clamp_max` must be a positive number, got {value}"):
+        TimeSenCLIPFeatureExtractor(clamp_max=value)
 
 
 def test_an_unequal_number_of_constants_is_refused():

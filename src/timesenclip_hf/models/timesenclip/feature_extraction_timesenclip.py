@@ -1,5 +1,6 @@
 """Turn raw Sentinel-2 series into model inputs: bands by name, units, offset, clouds, months, scaling."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -44,7 +45,9 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
     Args:
         band_names: bands the checkpoint was trained on, in its order.
         band_low: subtracted from each band, in digital numbers (reflectance times 10,000, offset removed).
-        band_scale: divides each band after that; the result is clamped to [0, 1].
+        band_scale: divides each band after that; the result is clamped to [0, clamp_max].
+        clamp_max: largest value that the tower is given. 1 is upstream's, above which what is bright (B02 above 0.216)
+            is all alike; with 4, B02 goes to 0.84.
         masked_scl: scene classes that hide the ground.
         composite: how acquisitions become months when dates are given: "median" masks before the median, "timesenclip"
             is upstream's recipe, "none" keeps every acquisition at its own time of the year.
@@ -62,6 +65,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         band_names: Sequence[str] = BANDS,
         band_low: Sequence[float] = UPSTREAM_LOW,
         band_scale: Sequence[float] = UPSTREAM_SCALE,
+        clamp_max: float = 1.0,
         masked_scl: Sequence[int] = MASKED_SCL,
         composite: str = "median",
         missing_bands: str = "fill",
@@ -72,6 +76,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         self.band_names = [canonical_band(name) for name in band_names]
         self.band_low = [float(value) for value in band_low]
         self.band_scale = [float(value) for value in band_scale]
+        self.clamp_max = float(clamp_max)
         self.masked_scl = [int(value) for value in masked_scl]
         self.composite, self.missing_bands, self.band_dropout = composite, missing_bands, band_dropout
         lengths = [len(self.band_names), len(self.band_low), len(self.band_scale)]
@@ -80,6 +85,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(
                 f"`band_names`, `band_low`, `band_scale` must be equally long, got {bands}, {low} and {scale}."
             )
+        if not 0 < self.clamp_max < math.inf:
+            raise ValueError(f"`clamp_max` must be a positive number, got {clamp_max}.")
         _check_choice("composite", composite, (*RECIPES, "none"))
         _check_choice("missing_bands", missing_bands, MISSING_BANDS)
 
@@ -236,7 +243,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             logger.warning_once(f"{', '.join(absent)} are missing and masked.")
 
     def scale(self, dn: np.ndarray) -> np.ndarray:
-        """Scale digital numbers without offset to the model's inputs, `(dn - band_low) / band_scale` clamped to [0, 1].
+        """Scale digital numbers without offset to the model's inputs, `(dn - band_low) / band_scale`, clamped.
 
         Args:
             dn: float32 (series, time, band[, height, width]) in the checkpoint's band order; overwritten and returned.
@@ -244,7 +251,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         shape = (1, 1, -1) + (1,) * (dn.ndim - 3)
         dn -= np.asarray(self.band_low, dtype=np.float32).reshape(shape)
         dn /= np.asarray(self.band_scale, dtype=np.float32).reshape(shape)
-        return np.clip(dn, 0, 1, out=dn)
+        return np.clip(dn, 0, self.clamp_max, out=dn)
 
 
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
