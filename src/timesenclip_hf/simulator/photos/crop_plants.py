@@ -16,6 +16,7 @@ class CropAppearance:
     leaf: tuple[RGB, ...]
     ripe: tuple[RGB, ...]
     flowers: tuple[RGB, ...] = ()
+    heads: tuple[RGB, ...] = ()
     width: float = 0.5
     flower_size: float = 0.04
     flower_show: float = 0.15
@@ -209,8 +210,8 @@ def _red_head(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall:
         y, reach = base - tall * level, tall * 0.3 * side
         canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.1, x + reach, y + tall * 0.06), fill=tone, width=wide)
     if _heads_out(canvas, tall):
-        half, head = max(tall * 0.06, 1.2), (158, 64, 40) if canvas.vanish % 1 < 0.7 else (226, 208, 168)
-        canvas.draw.ellipse((x - half, top - tall * 0.12, x + half, top + tall * 0.16), fill=canvas.shade(head, 12))
+        half, head = max(tall * 0.06, 1.2), canvas.shade(crop.heads[0], 12)
+        canvas.draw.ellipse((x - half, top - tall * 0.12, x + half, top + tall * 0.16), fill=head)
 
 
 def _candle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
@@ -222,7 +223,7 @@ def _candle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
             y, reach = base - tall * level, tall * 0.22 * side
             canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.08, x + reach, y + tall * 0.04), fill=tone)
         if _heads_out(canvas, tall):
-            spike = blend((196, 186, 148), (176, 150, 108), canvas.dry_share())
+            spike = canvas.shade(crop.heads[0], 12)
             canvas.draw.line(
                 (tip, top + tall * 0.1, tip + lean * tall * 0.1, top - tall * 0.24),
                 fill=spike,

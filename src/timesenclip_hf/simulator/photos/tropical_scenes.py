@@ -17,10 +17,11 @@ def draw_tropical_rainforest(canvas: Canvas) -> None:
     roof = canvas.size * rng.uniform(0.04, 0.2)
     tones = [blend(tone, (150, 140, 60), 0.6 * dry) for tone in _CANOPY]
     canvas.block(0, size, size, size - roof, (16, 40, 22))
-    for share, x, pick in np.sort(rng.random((46, 3)), axis=0).tolist():
+    crowns = rng.random((46, 3))
+    for share, x, pick in crowns[np.argsort(crowns[:, 0])].tolist():
         row = roof + (size * 0.6 - roof) * share
-        shadow = blend(tones[int(pick * 997) % len(tones)], (10, 30, 16), 0.55 * share)
-        canvas.disc(rng.uniform(0, size), row, size * (0.04 + 0.06 * x), canvas.shade(shadow, 9), 0.7)
+        shadow = blend(tones[int(pick * len(tones))], (10, 30, 16), 0.55 * share)
+        canvas.disc(x * size, row, size * (0.04 + 0.06 * rng.random()), canvas.shade(shadow, 9), 0.7)
     for x, t in rng.random((6, 2)).tolist():
         base, half = canvas.y(6.0 + 12.0 * t), size * (0.008 + 0.012 * (1 - t))
         left, bark = x * size, canvas.shade((172, 160, 140), 14)
@@ -47,6 +48,36 @@ def _draw_huge_leaves(canvas: Canvas, tones: list[RGB], count: int) -> None:
         corners = [(left, y), ((left + tip) / 2 - side, y - reach * 0.8), (tip, y - reach)]
         canvas.draw.polygon([*corners, ((left + tip) / 2 + side, y - reach * 0.35)], fill=tone)
         canvas.draw.line((left, y, tip, y - reach), fill=blend(tone, (200, 220, 140), 0.4))
+
+
+def draw_cleared_forest(canvas: Canvas) -> None:
+    """Draw what felling leaves before the next forest: stumps, logs, ash, regrowth; or the forest that still stands."""
+    state, size, rng = canvas.state, canvas.size, canvas.rng
+    if state.height > 4 and state.green > 0.4:
+        draw_tropical_rainforest(canvas)
+        return
+    for x in np.arange(-4.0, size, size * 0.07).tolist():
+        rise = size * rng.uniform(0.04, 0.13)
+        canvas.disc(x, canvas.horizon - rise * 0.4, rise, canvas.shade((48, 84, 48), 8), 0.9)
+    burnt = rng.random() < 0.5
+    earth = blend(canvas.soil_colour(), (74, 66, 62) if burnt else _RED_EARTH, 0.55)
+    canvas.ground(earth, 14)
+    canvas.scatter((blend(earth, (210, 206, 200), 0.5), blend(earth, (30, 26, 24), 0.6)), 90, 0.06)
+    wood = (44, 38, 36) if burnt else (140, 116, 90)
+    pieces = rng.random((30, 4))
+    for share, x, lean, kind in pieces[np.argsort(pieces[:, 0])].tolist():
+        y, unit, left, tone = canvas.row(share), size * (0.03 + 0.2 * share), x * size, canvas.shade(wood, 14)
+        if kind < 0.35:
+            canvas.block(left, y, unit * 0.4, unit * 0.5, tone)
+            canvas.disc(left + unit * 0.2, y - unit * 0.5, unit * 0.2, blend(tone, (214, 184, 140), 0.6), 0.4)
+        else:
+            end = (left + unit * 1.6, y + unit * (lean - 0.5))
+            canvas.draw.line((left, y, *end), fill=tone, width=max(round(unit * 0.2), 1))
+    for x, t in rng.random((3, 2)).tolist():
+        base, tall = canvas.y(14.0 + 20.0 * t), size * rng.uniform(0.12, 0.3)
+        canvas.draw.line((x * size, base, x * size, base - tall), fill=wood, width=2)
+    green = min(state.off_season + state.green, 1.0)
+    canvas.tufts(((92, 142, 58), (120, 160, 70)), int(130 * green), 0.3)
 
 
 def draw_tropical_dry_forest(canvas: Canvas) -> None:
