@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from timesenclip_hf.simulator.grounds import ENDMEMBERS, GROUNDS, MEASURED, WETTED_GROUNDS, draw_material, draw_mixture
+from timesenclip_hf.simulator.climates import CLIMATE_NAMES
+from timesenclip_hf.simulator.grounds import (
+    CLIMATE_SOILS,
+    ENDMEMBERS,
+    GROUNDS,
+    MEASURED,
+    WETTED_GROUNDS,
+    draw_material,
+    draw_mixture,
+    draw_soils,
+)
 
 POINTS = 20_000
 
@@ -15,6 +25,22 @@ def test_every_ground_is_made_of_materials_that_there_are() -> None:
     assert {name for recipe in GROUNDS.values() for name in recipe} <= {*ENDMEMBERS, *MEASURED}
     assert not set(ENDMEMBERS) & set(MEASURED)
     assert set(WETTED_GROUNDS) <= set(GROUNDS)
+
+
+def test_every_climate_has_soils_that_there_are() -> None:
+    assert set(CLIMATE_SOILS) == set(CLIMATE_NAMES)
+    for soils in CLIMATE_SOILS.values():
+        assert set(soils) <= set(WETTED_GROUNDS)
+        assert sum(soils.values()) == pytest.approx(1)
+
+
+def test_soil_is_that_of_its_climate_and_other_grounds_are_the_same_everywhere() -> None:
+    climates = np.repeat(["temperate", "rainforest", "rainforest"], 2000)
+    kinds = draw_soils(np.repeat(["soil", "soil", "lake"], 2000), climates, np.random.default_rng(0)).reshape(3, 2000)
+    assert set(kinds[0]) == {"soil"}
+    assert set(kinds[2]) == {"lake"}
+    assert np.mean(kinds[1] == "laterite") == pytest.approx(CLIMATE_SOILS["rainforest"]["laterite"], abs=0.03)
+    assert set(kinds[1]) == set(CLIMATE_SOILS["rainforest"])
 
 
 @pytest.mark.parametrize("kind", GROUNDS)
