@@ -4,12 +4,13 @@ Series are damaged as inputs go wrong: bands in another order, an offset left in
 ground, noise.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.harness import evaluate
@@ -26,6 +27,8 @@ from training.real_sets import real_data_folder, real_sets
 
 POINTS = 6_000
 MOST_FLAGGED, FEWEST_FLAGGED, MOST_OF_ENCODER = 0.02, 0.9, 0.02
+# Of the score, above which a series is unlike any that the checkpoint was trained on.
+NOVEL = 1.0
 Series = npt.NDArray[np.float32]
 # Sun zenith of the simulated top of the atmosphere, in degrees; Sentinel-2 sees it from about the nadir.
 _SUN = 40.0
@@ -35,7 +38,13 @@ _AEROSOL, _ANGSTROM, _AEROSOL_PHASE = 0.1, 1.3, 0.2
 
 def is_novel(checkpoint: Checkpoint, samples: Samples) -> npt.NDArray[np.bool_] | None:
     """Tell which series are unlike any the checkpoint was trained on; None where it has no statistics of those."""
-    return None
+    statistics = getattr(checkpoint.model, "novelty", None)
+    if statistics is None:
+        return None
+    features = samples.features(checkpoint.processor.feature_extractor)
+    with torch.no_grad():
+        scores = statistics(features["pixel_series"], features["series_mask"], features["months"])
+    return np.asarray((scores > NOVEL).numpy())
 
 
 def screen_share(checkpoint: Checkpoint) -> float | None:
@@ -43,9 +52,10 @@ def screen_share(checkpoint: Checkpoint) -> float | None:
     return None
 
 
-def swapped(series: Series) -> Series:
-    """Read bands that lie in reverse order."""
-    return series[:, :, ::-1]
+def reordered(order: Sequence[str]) -> Callable[[Series], Series]:
+    """Read bands that lie in this order as if they lay in that of `BANDS`."""
+    places = [BANDS.index(name) for name in order]
+    return lambda series: series[:, :, places]
 
 
 def offset_left_in(series: Series) -> Series:
@@ -75,8 +85,11 @@ def noise(series: Series) -> Series:
     return np.where(np.isnan(series), np.float32(np.nan), drawn.astype(np.float32))
 
 
+_SWAPPED = {"B04": "B08", "B08": "B04"}
 DAMAGES: dict[str, Callable[[Series], Series]] = {
-    "bands in reverse order": swapped,
+    "bands in reverse order": reordered(BANDS[::-1]),
+    "bands in the order of their names": reordered(sorted(BANDS)),
+    "red and near infrared swapped": reordered([_SWAPPED.get(name, name) for name in BANDS]),
     "an offset left in": offset_left_in,
     "reflectance at the top of the atmosphere": top_of_atmosphere,
     "random noise": noise,

@@ -1,10 +1,17 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
+from timesenclip_hf.evaluation.protocol import Checkpoint
+from timesenclip_hf.evaluation.samples import Samples
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
-from training.evidence.default_novelty import DAMAGES, top_of_atmosphere
+from timesenclip_hf.models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from training.evidence.default_novelty import DAMAGES, is_novel, top_of_atmosphere
 
 GREEN = np.array([300, 600, 350, 1000, 3000, 3800, 4000, 4100, 2000, 1000], dtype=np.float32)
+MONTHS = np.arange(12, dtype=np.float32)[None]
 
 
 def series() -> np.ndarray:
@@ -29,3 +36,27 @@ def test_the_top_of_the_atmosphere_is_bluer_and_dimmer_than_the_ground() -> None
     assert seen["B03"] > GREEN[1] / 10_000
     assert 0.34 < seen["B08"] < 0.4
     assert abs(seen["B12"] - 0.1) < 0.005
+
+
+def test_bands_in_another_order_are_read_by_their_places() -> None:
+    shown = DAMAGES["bands in the order of their names"](series())[0, 0]
+    assert shown[BANDS.index("B8A")] == GREEN[BANDS.index("B11")]
+    assert shown[BANDS.index("B12")] == GREEN[BANDS.index("B8A")]
+    assert DAMAGES["red and near infrared swapped"](series())[0, 0, BANDS.index("B04")] == GREEN[BANDS.index("B08")]
+
+
+def test_series_are_novel_above_one_and_without_statistics_nobody_can_tell() -> None:
+    samples = Samples("some", "all", np.concatenate([series(), series() * 2]), MONTHS.repeat(2, axis=0), ["a", "b"])
+    processor = SimpleNamespace(feature_extractor=TimeSenCLIPFeatureExtractor())
+
+    def checkpoint(novelty) -> Checkpoint:
+        return Checkpoint("some", SimpleNamespace(novelty=novelty), processor)
+
+    def brightness(pixel_series, series_mask, months) -> torch.Tensor:
+        assert pixel_series.shape == (2, 12, 10)
+        assert series_mask.sum() == 22
+        blue = pixel_series[:, 0, 0]
+        return blue / blue[0] - 0.5
+
+    assert is_novel(checkpoint(brightness), samples).tolist() == [False, True]
+    assert is_novel(checkpoint(None), samples) is None
