@@ -182,24 +182,22 @@ def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
     canvas.draw.ellipse((x - half, base - tall * 0.6, x + half * 0.3, base), fill=canvas.shade(tone, 12))
 
 
+_CANES: tuple[RGB, ...] = ((150, 142, 74), (122, 88, 92), (168, 158, 92))
+
+
 def _cane(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
     """Draw sugarcane: purple and yellow stalks in a clump under long arching leaves, silver plumes in flower."""
-    for dx in canvas.rng.uniform(-0.16, 0.16, 4).tolist():
-        tone, foot = tone_of(canvas, crop), x + dx * tall
-        stalk = canvas.pick(((150, 142, 74), (122, 88, 92), (168, 158, 92)))
-        canvas.draw.line(
-            (foot, base, foot + dx * tall * 0.2, base - tall * 0.7), fill=stalk, width=max(round(tall * 0.03), 1)
-        )
-        for level, side in ((0.5, -1), (0.62, 1), (0.72, -1), (0.8, 1)):
-            y, reach = base - tall * level, tall * 0.28 * side
-            bend = (foot + reach * 0.5, y - tall * 0.2)
-            canvas.draw.line(
-                (foot, y, *bend, foot + reach, y - tall * 0.06), fill=tone, width=max(round(tall * 0.02), 1)
-            )
+    for dx in canvas.rng.uniform(-0.16, 0.16, 1 if tall < 40 else 3).tolist():
+        tone, foot, reach = tone_of(canvas, crop), x + dx * tall, tall * 0.28
+        stalk, thick = canvas.pick(_CANES), max(round(tall * 0.03), 1)
+        canvas.draw.line((foot, base, foot + dx * tall * 0.2, base - tall * 0.7), fill=stalk, width=thick)
+        for level in (0.5, 0.64, 0.78):
+            y = base - tall * level
+            left, right = (foot - reach, y - tall * 0.06), (foot + reach, y - tall * 0.02)
+            bends = (foot - reach / 2, y - tall * 0.2), (foot + reach / 2, y - tall * 0.17)
+            canvas.draw.line((*left, *bends[0], foot, y, *bends[1], *right), fill=tone)
     if canvas.state.flower > 0.1 and canvas.state.height > 1.0:
-        canvas.draw.line(
-            (x, base - tall, x, base - tall * 1.12), fill=(222, 214, 214), width=max(round(tall * 0.04), 1)
-        )
+        canvas.block(x, base - tall, max(tall * 0.03, 0.5), tall * 0.12, (222, 214, 214))
 
 
 def _red_head(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
@@ -239,26 +237,19 @@ def _heads_out(canvas: Canvas, tall: float) -> bool:
 
 def _palmate(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
     """Draw cassava: knobbly reddish stems, at their ends stars of narrow leaflets, which fall in the dry season."""
-    for lean, rise in ((-0.3, 0.8), (0.05, 0.95), (0.32, 0.72), (-0.05, 0.6)):
+    leafy = min(0.35 + 0.75 * (canvas.state.green + 0.5 * canvas.state.dry), 1.0)
+    for lean, rise in ((-0.3, 0.8), (0.05, 0.95), (0.32, 0.72)):
         tip, top = x + lean * tall, base - tall * rise
-        canvas.draw.line(
-            (x, base, x + lean * tall * 0.4, base - tall * 0.3, tip, top),
-            fill=(152, 106, 84),
-            width=max(round(tall * 0.03), 1),
-        )
-        if canvas.rng.random() > 0.25 + 0.75 * min(canvas.state.green + 0.5 * canvas.state.dry + 0.1, 1.0):
+        canvas.draw.line((x, base, x + lean * tall * 0.4, base - tall * 0.3, tip, top), fill=(152, 106, 84))
+        if canvas.rng.random() > leafy:
             continue
-        tone = tone_of(canvas, crop)
-        for dx, dy in (
-            (-0.2, 0.02),
-            (-0.13, -0.13),
-            (0.0, -0.18),
-            (0.13, -0.13),
-            (0.2, 0.02),
-            (-0.1, 0.12),
-            (0.1, 0.12),
-        ):
-            canvas.draw.line((tip, top, tip + dx * tall, top + dy * tall), fill=tone, width=max(round(tall * 0.055), 1))
+        tone, thick = tone_of(canvas, crop), max(round(tall * 0.055), 1)
+        if tall < 22:
+            canvas.disc(tip, top, tall * 0.16, tone, 0.7)
+            continue
+        for dx, dy in ((0.2, 0.05), (0.13, -0.13), (-0.13, -0.13), (0.0, 0.16)):
+            ends = (tip - dx * tall, top - dy * tall * 0.6, tip + dx * tall, top + dy * tall)
+            canvas.draw.line(ends, fill=tone, width=thick)
 
 
 # Draws one plant: canvas, crop, column of the stem, row of the ground, height in pixels.

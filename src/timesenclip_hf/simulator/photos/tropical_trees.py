@@ -20,13 +20,14 @@ def draw_palm(canvas: Canvas, x: float, base: float, tall: float, crown: float, 
     trunk, bark = max(crown * (0.05 if stiff else 0.085), 0.8), canvas.shade((128, 104, 78) if stiff else (82, 68, 52))
     top = base - tall
     canvas.draw.rectangle((x - trunk, top, x + trunk, base), fill=bark)
-    for notch in np.arange(top, base, max(crown * 0.16, 3.0)).tolist():
+    for notch in np.arange(top, base, max(crown * 0.2, 4.0)).tolist():
         canvas.draw.line((x - trunk, notch, x + trunk, notch), fill=blend(bark, (30, 24, 18), 0.5))
     reach = crown * (0.85 if stiff else 1.0)
-    for angle in np.linspace(-0.35 * np.pi, 1.35 * np.pi, 13 if stiff else 11).tolist():
-        turn = angle + canvas.rng.normal(0.0, 0.08)
-        dx, dy = float(np.cos(turn)) * reach, -float(np.sin(turn)) * reach
-        tone, thick = canvas.shade(colour, 12), max(round(crown * (0.09 if stiff else 0.14)), 1)
+    turns = np.linspace(-0.35 * np.pi, 1.35 * np.pi, 13 if stiff else 11)
+    turns = turns + canvas.rng.normal(0.0, 0.08, len(turns))
+    thick = max(round(crown * (0.09 if stiff else 0.14)), 1)
+    for dx, dy in (np.stack([np.cos(turns), -np.sin(turns)], axis=1) * reach).tolist():
+        tone = canvas.shade(colour, 12)
         if stiff:
             canvas.draw.line((x, top, x + dx, top + dy), fill=tone, width=thick)
         else:
@@ -51,12 +52,12 @@ def draw_gum(canvas: Canvas, x: float, base: float, tall: float, colour: RGB) ->
     half, pale = max(tall * 0.011, 0.7), canvas.shade((214, 206, 190))
     canvas.draw.rectangle((x - half, base - tall * 0.95, x + half, base), fill=pale)
     canvas.draw.line((x + half, base - tall * 0.9, x + half, base), fill=blend(pale, (120, 104, 88), 0.6))
-    for level in canvas.rng.uniform(0.05, 0.6, 3).tolist():
+    for level in canvas.rng.uniform(0.05, 0.6, 2).tolist():
         canvas.draw.line((x, base - tall * level, x, base - tall * (level - 0.07)), fill=(150, 112, 84))
-    for lean, level in canvas.rng.uniform((-1.0, 0.62), (1.0, 0.97), (8, 2)).tolist():
+    for lean, level in canvas.rng.uniform((-1.0, 0.62), (1.0, 0.97), (4 if tall < 36 else 7, 2)).tolist():
         tip = x + lean * tall * 0.09
         canvas.draw.line((x, base - tall * (level - 0.08), tip, base - tall * level), fill=pale)
-        canvas.disc(tip, base - tall * level, tall * 0.085, canvas.shade(colour, 9), 0.7)
+        canvas.disc(tip, base - tall * level, tall * (0.11 if tall < 36 else 0.085), canvas.shade(colour, 9), 0.7)
 
 
 def draw_stilt_tree(canvas: Canvas, x: float, base: float, tall: float, colour: RGB) -> None:
