@@ -127,7 +127,7 @@ def _draw_temperature(climate_index: np.ndarray, latitude: np.ndarray, rng: np.r
     # January is the coldest month and July the warmest.
     season = np.cos(2 * np.pi * (np.arange(NUM_MONTHS) - 0.3) / NUM_MONTHS)
     year = mean[:, None] - (swing * distance * rng.uniform(0.9, 1.1, len(latitude)))[:, None] * season
-    return _turned(year, latitude) + rng.normal(0, 1.2, year.shape)
+    return np.asarray(_turned(year, latitude) + rng.normal(0, 1.2, year.shape))
 
 
 def _draw_rain(climate_index: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -103,6 +103,9 @@ def simulate(
     calendar = draw_calendar(covers, chosen, latitude, weather, rng)
     optics = draw_optics(covers, chosen, climate_index, calendar, rng)
 
+    window = _VISIT_WINDOWS[:, 1] - _VISIT_WINDOWS[:, 0]
+    visits = (_VISIT_WINDOWS[:, 0] + rng.random((num_points, 4)) * window).astype(np.int64)
+    visit_days = np.sort(1 + (days_of(calendar, visits).astype(np.int64) - 1) % DAYS, axis=1)
     acquisitions = draw_acquisitions(weather.clearness, rng)
     days = composite_days(acquisitions, rng)
     series = np.empty((num_points, *acquisitions.shape[1:], NUM_BANDS), dtype=np.float32)
@@ -113,9 +116,6 @@ def simulate(
     series = observe(series, acquisitions, rng)
     series[rng.random(num_points) < 0.3, :, _B8A] = np.nan
 
-    window = _VISIT_WINDOWS[:, 1] - _VISIT_WINDOWS[:, 0]
-    visits = (_VISIT_WINDOWS[:, 0] + rng.random((num_points, 4)) * window).astype(np.int64)
-    visit_days = np.sort(1 + (days_of(calendar, visits).astype(np.int64) - 1) % DAYS, axis=1)
     european = np.isin(climate_index, [CLIMATE_NAMES.index(name) for name in EUROPE])
     longitude = np.where(european, rng.uniform(-9, 25, num_points), rng.uniform(-180, 180, num_points))
     year = rng.integers(2016, 2025, num_points)
