@@ -66,7 +66,8 @@ def test_a_caption_can_say_in_what_state_the_field_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cover", "name"), [("savanna", "savanna"), ("bare soil", "deforestation"), ("rice", "paddy"), ("tundra", "tundra")]
+    ("cover", "name"),
+    [("savanna", "savanna"), ("cleared forest", "deforestation"), ("rice", "paddy"), ("tundra", "tundra")],
 )
 def test_what_people_call_a_cover_leads_to_it_and_to_no_other(cover: str, name: str) -> None:
     holders = {

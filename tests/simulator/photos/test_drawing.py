@@ -128,3 +128,10 @@ def test_what_grows_on_dry_ground_stands_before_brown_hills() -> None:
     green, moist = horizon(VisitState())
     assert (aridity, moist) == (1.0, 0.0)
     assert red > green + 20
+
+
+def test_a_forest_is_drawn_until_it_is_felled_and_its_remains_after() -> None:
+    standing, felled = VisitState(green=0.8, height=20.0), VisitState(stubble=0.5, height=0.12)
+    before, after = (mean_colour("cleared forest", state) for state in (standing, felled))
+    assert np.abs(before - mean_colour("tropical rainforest", standing)).max() < 20
+    assert after[0] - after[1] > before[0] - before[1] + 15

@@ -232,7 +232,7 @@ def _candle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
 def _heads_out(canvas: Canvas, tall: float) -> bool:
     """Tell whether a tall cereal of the tropics has shot its heads, and stands near enough to show them."""
     state = canvas.state
-    return tall > 3 and state.height > 0.8 and (state.flower > 0.05 or state.dry > 0.15 or state.green > 0.6)
+    return tall > 3 and state.height > 0.7 and (state.height > 1.3 or state.flower > 0.05 or state.dry > 0.08)
 
 
 def _palmate(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
