@@ -23,7 +23,8 @@ WORDS_OF_THE_WORLD = (
     "tundra bog steppe paddy cotton date prairie rangeland pampas larch birch oak beech taiga boreal irrigated rainfed "
     "town village city settlement dune gravel plain salt rice groundnut groundnuts peanuts sesame cowpeas sweet yams "
     "manioc cocoa rubber tropical semi arid sparse vegetation mangroves moss lichen flooded natural non forest cleared "
-    "deforestation burned oasis jungle miombo cerrado brachiaria monsoon prairie cultivated fallow plantation"
+    "deforestation burned oasis jungle miombo cerrado brachiaria monsoon prairie cultivated fallow plantation "
+    "agriculture exposed forages flaxseed mixedwood marshland grasses banana"
 )
 
 
