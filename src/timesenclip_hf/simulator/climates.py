@@ -136,9 +136,9 @@ def _draw_rain(climate_index: np.ndarray, latitude: np.ndarray, rng: np.random.G
     curves = np.array([climate.rain for climate in CLIMATES])[climate_index]
     spread, onset = np.array([(climate.rain_spread, climate.onset) for climate in CLIMATES])[climate_index].T
     shift = rng.normal(0, onset) * NUM_MONTHS / DAYS
-    place = (np.arange(NUM_MONTHS) - shift[:, None]) % NUM_MONTHS
-    before = np.floor(place).astype(np.int64) % NUM_MONTHS
-    part = place - np.floor(place)
+    position = (np.arange(NUM_MONTHS) - shift[:, None]) % NUM_MONTHS
+    before = np.floor(position).astype(np.int64) % NUM_MONTHS
+    part = position - np.floor(position)
     rows = np.arange(num_points)[:, None]
     shifted = curves[rows, before] * (1 - part) + curves[rows, (before + 1) % NUM_MONTHS] * part
     factor = np.exp(rng.normal(0, spread)[:, None] + rng.normal(0, 0.25, shifted.shape))
@@ -170,9 +170,9 @@ def _growing_season(temperature: np.ndarray, rain: np.ndarray, thirst: np.ndarra
         store = np.clip(store + rain[:, month] - thirst[:, month], 0, _ROOT_ZONE)
         moist[:, month] = np.maximum(store / _ROOT_ZONE - _DRY, rain[:, month] / (thirst[:, month] + 1) - 0.5)
     # Both in the middle of months; a step lies between two of them.
-    place = (np.arange(_STEPS) + 0.5) * NUM_MONTHS / _STEPS - 0.5
-    before = np.floor(place).astype(np.int64)
-    part = place - before
+    position = (np.arange(_STEPS) + 0.5) * NUM_MONTHS / _STEPS - 0.5
+    before = np.floor(position).astype(np.int64)
+    part = position - before
     warm, water = (
         values[:, before % NUM_MONTHS] * (1 - part) + values[:, (before + 1) % NUM_MONTHS] * part
         for values in (temperature - _WARM, moist)

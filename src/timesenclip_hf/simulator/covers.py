@@ -68,8 +68,8 @@ def _read_cover(entry: Mapping[str, Any], where: str, ancestors: Mapping[str | N
 
 def latitude_range(cover: Cover, climate: str) -> Range:
     """Return how far from the equator a cover lives in a climate, in degrees; from more to less where it does not."""
-    here, there = cover.ranges["latitude"], _CLIMATE_LATITUDES[climate]
-    return max(here[0], there[0]), min(here[1], there[1])
+    (nearest, furthest), (low, high) = cover.ranges["latitude"], _CLIMATE_LATITUDES[climate]
+    return max(nearest, low), min(furthest, high)
 
 
 def _within_reach(cover: Cover, where: str) -> Cover:
