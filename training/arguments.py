@@ -4,7 +4,7 @@ Names are transformers' where it has one. Every field has its default; `training
 """
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
 
@@ -112,6 +112,10 @@ class RunArguments:
     clip_learning_rate: float = 2e-3
     clip_patch_share: float = described(0.5, "share of a photo's patches seen at a step")
     clip_weight_decay: float = 0.05
+    clip_text_steps: int = described(
+        0, "steps in which the small CLIP's text tower alone learns to say the embedding of a caption's photo"
+    )
+    clip_text_learning_rate: float = 5e-4
     steps: int = 900
     num_train_epochs: float | None = described(None, "passes over the points, in place of `steps`")
     batch_size: int = described(512, "points of an optimiser step, over all processes and accumulated parts")
@@ -171,7 +175,14 @@ class RunArguments:
             "gradient_accumulation_steps",
             "lessons",
         )
-        at_least_zero = ("memory_bank_size", "save_steps", "eval_steps", "early_stopping_patience", "warmup_steps")
+        at_least_zero = (
+            "clip_text_steps",
+            "memory_bank_size",
+            "save_steps",
+            "eval_steps",
+            "early_stopping_patience",
+            "warmup_steps",
+        )
         for name in (*at_least_one, *at_least_zero):
             least = int(name in at_least_one)
             if getattr(self, name) < least:
@@ -189,6 +200,10 @@ class RunArguments:
             early_stopping_patience=0,
             gradient_accumulation_steps=1,
         )
+
+    def text_stage(self) -> FitSettings:
+        """Return the settings of the end of the first stage, in which the text tower alone learns."""
+        return replace(self.clip_stage(), steps=self.clip_text_steps, learning_rate=self.clip_text_learning_rate)
 
     def tower_stage(self, num_rows: int) -> FitSettings:
         """Return the settings of the second stage, over so many points."""
