@@ -58,6 +58,7 @@ from training.systems import ImageSystem, PixelSystem, Setting, System
 SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem, StudentSystem), strict=True))
 # Of the points of stage one; those of the others are in `systems`.
 PHOTO_SEED = 1
+CAPTIONS_STAGE = "captions_and_their_photos"
 PLACES = ("output_dir", "results_file", "overwrite")  # where files lie is nothing that was measured
 
 
@@ -149,7 +150,9 @@ class Run:
         data, training, folder = self.data, self.training, self.output / "clip"
         stage = self.output / "photos_and_captions"
         if folder.exists():
-            self.progress[stage.name] = read_progress(stage)
+            for finished in (stage, self.output / CAPTIONS_STAGE):
+                if finished.exists():
+                    self.progress[finished.name] = read_progress(finished)
             return str(folder)
         accelerator = self.new_accelerator(stage.name)
         set_seed(training.seed)
@@ -193,7 +196,7 @@ class Run:
         Contrast alone leaves words in directions that no photo has. Photos tell words apart all the same; series, which
         are like several photos at once where they cannot tell covers apart, do not.
         """
-        stage = self.output / "captions_and_their_photos"
+        stage = self.output / CAPTIONS_STAGE
         accelerator = self.new_accelerator(stage.name)
         self.progress[stage.name] = Fit(
             accelerator,
