@@ -17,7 +17,7 @@ TEST_THREADS ?= 1
 
 .PHONY: help demo test test-browser check fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed evidence-house evidence-safety evidence-sources
+	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -99,6 +99,9 @@ evidence-safety: $(VENV)/.dev ## measure every claim about strangers' files, out
 evidence-sources: $(VENV)/.dev ## measure every claim about the inputs that people have again, 20 minutes; PARTS="cases tables" for some
 	$(BIN)/python -m training.evidence.sources $(PARTS)
 
+evidence-examples: $(VENV)/.dev ## measure every claim about words fitted to examples again, an hour; PARTS="shots suggest" for some
+	$(BIN)/python -m training.evidence.examples $(PARTS)
+
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m training.evidence.house_picture docs/house.png --overwrite
 	$(BIN)/python -m timesenclip_hf.app docs/demo.png --overwrite
@@ -106,6 +109,7 @@ pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map ne
 	$(BIN)/python -m training.curves training/results/embedded_default.json --output docs --overwrite
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png --overwrite
+	$(BIN)/python -m training.examples_pictures docs --overwrite
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
 	$(BIN)/python -m hub.fill_cards

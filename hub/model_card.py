@@ -12,8 +12,8 @@ from hub.filling import CARDS, PROJECT, TAGS, citation, fill, table
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
 from timesenclip_hf.evaluation.report import model_index
 from timesenclip_hf.evaluation.report.reading import drawn_entries, figure, words
-from timesenclip_hf.files import weights_hash
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
+from timesenclip_hf.models.timesenclip.weights_timesenclip import weights_hash
 
 # As the Hub names it.
 CODE_LICENCE = PROJECT["license"].lower()

@@ -1,14 +1,19 @@
 import json
+import logging
 import shutil
 
 import numpy as np
 import pytest
+import torch
 from transformers import pipeline
 
+from tests.support.fitted_sets import fitted_from, left_as_words
 from timesenclip_hf import classification
-from timesenclip_hf.classification import PixelClassifier
+from timesenclip_hf.classification import Embedded, PixelClassifier, class_probabilities
 from timesenclip_hf.models.timesenclip import pipeline_timesenclip
+from timesenclip_hf.models.timesenclip.novelty_timesenclip import TimeSenCLIPNovelty, measure_novelty
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
+from timesenclip_hf.runtimes.options import ComputeOptions
 
 LABELS = ["maize", "woodland", "water"]
 
@@ -65,6 +70,53 @@ def test_a_list_is_classified_alike_in_parts_of_any_size(classifier, series, mon
     assert classifier.probabilities_of_items([]).shape == (0, 3)
 
 
+@pytest.mark.parametrize("bands", [0, 10])
+def test_a_fitted_set_gives_what_the_pipeline_gives_in_parts_of_any_size(classifier, series, monkeypatch, bands):
+    fitted = fitted_from(classifier.label_set, with_values=bands)
+    loaded = pipeline("zero-shot-pixel-classification", model=classifier.model, processor=classifier.processor)
+    again = PixelClassifier(fitted, loaded)
+    assert again.labels == LABELS
+    items = [{"series": values} for values in series]
+    items[3] = {"series": np.full((12, 10), np.nan)}
+    complete = again.probabilities_of_items(items)
+    for row, answers in zip(np.delete(complete, 3, axis=0), loaded([*items[:3], *items[4:]], fitted), strict=True):
+        assert {answer["label"]: answer["score"] for answer in answers} == pytest.approx(
+            dict(zip(LABELS, row.tolist(), strict=True)), abs=1e-6
+        )
+    assert np.isnan(complete[3]).all()
+    for module in (classification, pipeline_timesenclip):
+        monkeypatch.setattr(module, "JUDGED_TOGETHER", 2)
+    np.testing.assert_allclose(again.probabilities_of_items(items), complete, atol=1e-6)
+
+
+def test_a_fit_without_examples_classifies_as_its_words_bit_for_bit(classifier, series, tiny_checkpoint):
+    left = PixelClassifier(left_as_words(classifier.label_set), tiny_checkpoint)
+    np.testing.assert_array_equal(left.probabilities(series)[0], classifier.probabilities(series)[0])
+
+
+def test_embeddings_of_a_list_are_those_of_its_parts(classifier, series, monkeypatch):
+    items = [{"series": values} for values in series]
+    items[3] = {"series": np.full((12, 10), np.nan)}
+    complete = classifier.embed_items(items, with_values=True)
+    assert (complete.embeds.shape, complete.values.shape) == ((8, 32), (8, 120))
+    assert complete.observed.tolist() == [index != 3 for index in range(9)]
+    monkeypatch.setattr(classification, "JUDGED_TOGETHER", 2)
+    parts = classifier.embed_items(items, with_values=True)
+    np.testing.assert_allclose(parts.embeds, complete.embeds, atol=1e-6)
+    np.testing.assert_array_equal(parts.values, complete.values)
+    np.testing.assert_array_equal(parts.clear_months, complete.clear_months)
+    none = classifier.embed_items([])
+    assert class_probabilities(Embedded(*none), classifier.label_set).shape == (0, 3)
+
+
+def test_series_that_are_equal_and_encoded_once_keep_their_values(classifier, series, tiny_checkpoint):
+    fitted = fitted_from(classifier.label_set, with_values=10)
+    twice = np.concatenate([series, series[::-1]])
+    plain = PixelClassifier(fitted, tiny_checkpoint).probabilities(twice)[0]
+    once = PixelClassifier(fitted, tiny_checkpoint, compute=ComputeOptions(deduplicate=True)).probabilities(twice)[0]
+    np.testing.assert_allclose(once, plain, atol=1e-6)
+
+
 @pytest.mark.parametrize("strange", [-25.0, 27_500.0, 0.2, 65535.0])
 def test_one_strange_series_of_a_list_stops_no_other_and_changes_none(classifier, series, strange):
     items = [{"series": values.astype(float)} for values in series]
@@ -105,3 +157,30 @@ def test_a_damaged_checkpoint_is_told_in_one_sentence(tmp_path, tiny_checkpoint)
     (tmp_path / "model" / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"^The checkpoint .* cannot be used: [^\n]*num_attention_heads[^\n]*\.$"):
         classification.load_pipeline(tmp_path / "model", None)
+
+
+def test_a_checkpoint_that_knows_its_training_says_how_unlike_it_a_series_is(series, tiny_checkpoint, caplog):
+    loaded = pipeline("zero-shot-pixel-classification", model=str(tiny_checkpoint))
+    blind = PixelClassifier(LABELS, loaded)
+    assert blind.answers_of_items(list(series)).novelty is None
+    torch.manual_seed(0)
+    loaded.model.keep_novelty(TimeSenCLIPNovelty(loaded.model.pixel_model.config, 8))
+    knowing = PixelClassifier(LABELS, loaded)
+    series[4] = 65535
+    features = loaded.processor.feature_extractor(series, allow_empty=True)
+    expected = measure_novelty(loaded.model, features).numpy()
+    probabilities, novelty = knowing.answers_of_items(list(series))
+    np.testing.assert_allclose(novelty, expected, atol=1e-5)
+    assert np.isnan(novelty[4])
+    np.testing.assert_array_equal(probabilities, blind.probabilities_of_items(list(series)))
+    loaded.model.novelty.centre -= 100  # all are far from it now
+    sentence = "8 of 8 series (100%) are unlike anything this checkpoint was trained on"
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        for answer in (knowing.answers_of_items, lambda items: loaded(items, candidate_labels=LABELS)):
+            caplog.clear()
+            answer(list(series))
+            assert caplog.text.count(sentence) == 1
+    finally:
+        logger.removeHandler(caplog.handler)

@@ -8,7 +8,6 @@ import torch
 from timesenclip_hf.files import (
     first_line,
     read_tensors,
-    weights_hash,
     whole_file,
     whole_files,
     whole_folder,
@@ -35,14 +34,6 @@ def test_what_is_no_dictionary_of_tensors_is_refused(tmp_path, content):
 def test_an_error_is_told_in_one_line():
     assert first_line(ValueError("what is wrong.\nand a lot more")) == "what is wrong"
     assert first_line(KeyError()) == "KeyError"
-
-
-def test_a_hash_of_weights_knows_names_and_values_but_neither_order_nor_precision():
-    weights = {"a": torch.tensor([0.5, 2.0]), "b": torch.zeros(2, 3)}
-    same = [dict(reversed(weights.items())), {name: tensor.bfloat16() for name, tensor in weights.items()}]
-    assert {weights_hash(other) for other in same} == {weights_hash(weights)}
-    others = [{"a": weights["a"]}, {"c": weights["a"], "b": weights["b"]}, {**weights, "a": torch.tensor([0.5, 2.1])}]
-    assert len({weights_hash(other) for other in [weights, *others]}) == 4
 
 
 def test_a_file_is_replaced_when_the_new_one_is_finished_and_nothing_else_is_touched(tmp_path):

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -14,9 +15,11 @@ import torch
 from datasets import Dataset, Features, load_dataset
 from transformers import AutoModel, AutoProcessor
 
+from tests.support.fitted_sets import fitted_from
 from timesenclip_hf import TimeSenCLIPModel, encode, search
 from timesenclip_hf.data.schema import photo_feature
 from timesenclip_hf.data.sources.arrays import NO_CLEAR_OBSERVATION, dataset_from_series
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import label_set_from_words
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import embed_labels, score
 from timesenclip_hf.search import FAISS_FILE, INDEX_FILE, SearchIndex, as_geojson, as_table, build_index
 
@@ -97,6 +100,26 @@ def test_a_hit_has_its_place_its_year_and_links_to_its_photos(index):
     links = [photo["link"] for hit in hits if hit["point_id"] == f"p{number}" for photo in hit["photos"]]
     # What lies in a dataset as bytes has no link.
     assert links == [f"https://photos.example/{number}N.jpg", f"/photos/{number}E.jpg", None]
+
+
+def test_a_class_of_a_fitted_set_is_searched_by_its_vector_and_says_so(index, checkpoint):
+    words = label_set_from_words(*checkpoint, ["rice", "water"])
+    fitted = fitted_from(words)
+    expected = [{**hit, "fitted": True} for hit in index.nearest(fitted.class_embeds[1], top_k=5)]
+    assert index.search("water", top_k=5, label_set=fitted) == expected
+    of_words, plain = index.search("water", label_set=words), index.search("water")
+    assert [hit["point_id"] for hit in of_words] == [hit["point_id"] for hit in plain]
+    assert "fitted" not in of_words[0]
+
+
+def test_a_class_that_no_label_set_has_and_sets_that_cannot_search_get_one_sentence(index, checkpoint):
+    fitted = fitted_from(label_set_from_words(*checkpoint, ["rice", "water"]))
+    with pytest.raises(ValueError, match="'wheat' is no class of the label set, which has rice, water: name one"):
+        index.search("wheat", label_set=fitted)
+    with pytest.raises(ValueError, match="reads monthly values, which an index does not hold"):
+        index.search("water", label_set=fitted_from(fitted, with_values=10))
+    with pytest.raises(ValueError, match="a checkpoint with other weights"):
+        index.search("water", label_set=replace(fitted, weights_hash="0" * 16))
 
 
 def test_no_more_points_are_found_than_there_are(index):

@@ -126,6 +126,9 @@ class RunArguments:
     adam_beta2: float = 0.98
     warmup_steps: float = described(50.0, "optimiser steps, or a share of them where below 1")
     max_grad_norm: float = 1.0
+    novelty_steps: int = described(
+        800, "timesenclip: steps that learn to tell other series from those trained on; 0: none"
+    )
     bidirectional: bool = described(False, "contrast photos with series as well as series with photos")
     memory_bank_size: int = described(0, "keys of earlier batches that serve as negatives; 0 for none")
     logit_scale_init_value: float = described(2.6592, "log of the inverse temperature; 2.6592 is log(1 / 0.07)")
@@ -182,6 +185,7 @@ class RunArguments:
             "eval_steps",
             "early_stopping_patience",
             "warmup_steps",
+            "novelty_steps",
         )
         for name in (*at_least_one, *at_least_zero):
             least = int(name in at_least_one)

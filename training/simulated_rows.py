@@ -19,6 +19,8 @@ from training.checkpoints import compute_once
 from training.small_clip import photo_values
 from training.sources import ClassLabels, ImageRows, Prepare, RowSource
 
+# Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
+SERIES_SEED, VALIDATION_SEED = 2, 4
 # Points whose photos are drawn, embedded, kept on disk and dropped at a time: 2,000 points are 98 MB of photos.
 EMBEDDED_AT_A_TIME = 2_000
 PHOTOS_AT_A_TIME = 256

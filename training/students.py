@@ -25,9 +25,9 @@ from training.clips import UNREADABLE, read_teacher
 from training.flops import count_flops
 from training.loop import Evaluation
 from training.measure import simulated
-from training.simulated_rows import simulated_series
+from training.simulated_rows import SERIES_SEED, VALIDATION_SEED, simulated_series
 from training.sources import RowSource, dataset_source
-from training.systems import SERIES_SEED, VALIDATION_SEED, Setting, System, build_augmentation, build_tower
+from training.systems import Setting, System, build_augmentation, build_tower
 from training.validation import build_zero_shot
 
 # Of the teacher's work; a student that needs more is hardly worth its loss.
@@ -243,8 +243,8 @@ class StudentSystem(System):
 
         return evaluate
 
-    def finish(self, objective: nn.Module) -> None:
-        """Put the student in its teacher's place, beside the same words and the same calibration."""
+    def finish(self, objective: nn.Module, rows: TensorRows) -> None:
+        """Put the student in its teacher's place, beside the same words, calibration and novelty."""
         if self.first is not None:
             self._first_block[0] = self.first.fold()
         self.full = deepcopy(self.teacher.cpu())

@@ -36,12 +36,11 @@ from training.batches import Batch, TensorRows
 from training.clips import read_clip, read_extractor, read_tower
 from training.loop import Evaluation
 from training.measure import simulated, simulated_images
-from training.simulated_rows import simulated_source
+from training.novelty import fit_novelty
+from training.simulated_rows import SERIES_SEED, VALIDATION_SEED, simulated_source
 from training.sources import RowSource, dataset_images, dataset_source
 from training.validation import build_validation
 
-# Each set of points has a seed of its own, so that none shares a point with another; the evaluation's is 3.
-SERIES_SEED, VALIDATION_SEED = 2, 4
 TEMPLATES = ["{}", "a photo of {}", "a satellite pixel of {}"]
 IMAGES_AT_A_TIME = 128
 
@@ -175,8 +174,8 @@ class System(ABC):
         return build_validation(self.read(held_out=True), self.setting.clip, tokenizer, self.templates)
 
     @abstractmethod
-    def finish(self, objective: nn.Module) -> None:
-        """Make the checkpoint of the trained views."""
+    def finish(self, objective: nn.Module, rows: TensorRows) -> None:
+        """Make the checkpoint of the trained views, and of the rows they were trained on."""
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -235,12 +234,23 @@ class PixelSystem(System):
         extractor, patch_size = self.processor.feature_extractor, setting.model.patch_size
         return dataset_source(extractor=extractor, patch_size=patch_size, **setting.places(held_out=held_out))
 
-    def finish(self, objective: nn.Module) -> None:
-        """Put the trained tower beside the CLIP's towers, with the temperature that it learned."""
+    def finish(self, objective: nn.Module, rows: TensorRows) -> None:
+        """Put the trained tower beside the CLIP's towers, with its temperature and what tells `rows` from others."""
         self.full = TimeSenCLIPModel.from_clip(self.tower.to("cpu"), self.setting.clip_folder)
         with torch.no_grad():
             self.full.logit_scale.copy_(cast(torch.Tensor, objective.logit_scale))
         self.full.eval()
+        training, extractor = self.setting.training, self.processor.feature_extractor
+        if training.novelty_steps and self.setting.accelerator.is_main_process:
+            fitted = fit_novelty(
+                rows,
+                extractor,
+                self.tower.config,
+                steps=training.novelty_steps,
+                seed=training.seed,
+                band_dropout=training.band_dropout,
+            )
+            self.full.keep_novelty(fitted)
 
     def save(self, folder: Path) -> None:
         """Write the finished checkpoint."""
@@ -316,7 +326,7 @@ class ImageSystem(System):
             return simulated_source(prepare=self._prepare, **setting.photos(held_out=held_out))
         return dataset_images(prepare=self._prepare, **setting.places(held_out=held_out))
 
-    def finish(self, objective: nn.Module) -> None:
+    def finish(self, objective: nn.Module, rows: TensorRows) -> None:
         """Leave a stock CLIP, whose own temperature stays: it is the one that its words were trained with."""
         clip, tokenizer = self.model.to("cpu").to_clip(), AutoTokenizer.from_pretrained(self.setting.clip_folder)
         self.finished = ImageModel("checkpoint", clip, self.image_processor.to_clip(), tokenizer)

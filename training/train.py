@@ -236,7 +236,7 @@ class Run:
             evaluate=evaluate,
             bank=bank,
         ).run()
-        system.finish(objective)
+        system.finish(objective, source.rows)
         accelerator.wait_for_everyone()
         finish_stage(accelerator)
         return system

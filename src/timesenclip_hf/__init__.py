@@ -4,7 +4,9 @@ Importing registers the models with transformers' Auto classes and the task "zer
 its pipelines; nothing else happens.
 """
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
@@ -15,6 +17,7 @@ from .models.senclip.modeling_senclip import SenCLIPModel, SenCLIPOutput
 from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+from .models.timesenclip.label_set_timesenclip import LabelSet
 from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
 from .models.timesenclip.options_timesenclip import SeriesOptions
 from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
@@ -48,6 +51,8 @@ PIPELINE_REGISTRY.register_pipeline(
 __all__ = [
     "DEFAULT_CHECKPOINT",
     "ComputeOptions",
+    "Examples",
+    "LabelSet",
     "SenCLIPConfig",
     "SenCLIPImageProcessor",
     "SenCLIPModel",
@@ -62,4 +67,22 @@ __all__ = [
     "TimeSenCLIPProcessor",
     "ZeroShotPixelClassificationPipeline",
     "encode",
+    "fit_labels",
+    "read_label_set",
+    "write_label_set",
 ]
+
+# Modules of names that a pipeline does without, and some of which need more than the base install.
+_MODULES = {
+    "Examples": "labelling.examples",
+    "fit_labels": "labelling.fit_labels",
+    "read_label_set": "labelling.label_set_files",
+    "write_label_set": "labelling.label_set_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public name that is asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

@@ -23,9 +23,11 @@ from .data.engine.reports import ImportReport, Problem
 from .data.engine.shards import ImportPart, import_parts
 from .data.sources.arrays import NO_CLEAR_OBSERVATION
 from .extras import needs_extra
-from .files import first_line, read_json, weights_hash, whole_file, write_json
+from .files import first_line, read_json, whole_file, write_json
 from .files.locks import Hold
 from .models.timesenclip.encoding_timesenclip import encode
+from .models.timesenclip.label_set_timesenclip import LabelSet, as_label_set
+from .models.timesenclip.weights_timesenclip import weights_hash
 from .models.timesenclip.zero_shot_timesenclip import embed_labels, unknown_words
 
 with needs_extra("eval"):
@@ -122,22 +124,35 @@ class SearchIndex:
         return cls(points, model, processor)
 
     def search(
-        self, query: str | Sequence[str], *, top_k: int = 10, hypothesis_template: str | Sequence[str] | None = None
+        self,
+        query: str | Sequence[str],
+        *,
+        top_k: int = 10,
+        hypothesis_template: str | Sequence[str] | None = None,
+        label_set: LabelSet | None = None,
     ) -> list[Hit]:
-        """Find the points that are nearest to words.
+        """Find the points that are nearest to words, or to a class of a label set.
 
         Args:
-            query: what to find, or several phrases for the same, whose embeddings are averaged.
+            query: what to find, or several phrases for the same, whose embeddings are averaged; or the name of a class
+                of `label_set`.
             top_k: points to return, fewer where the index has fewer.
             hypothesis_template: that the query goes into; the checkpoint's own when left out.
+            label_set: whose class the query names; points are compared with its class vector, whatever its words.
 
         Returns:
             The nearest first: `rank`, `score` (cosine), `point_id`, `year`, `longitude`, `latitude` (WGS84 degrees,
-            `None` where not known) and `photos`, each with `direction`, `link` (address or path) and `licence`.
+            `None` where not known) and `photos`, each with `direction`, `link` (address or path) and `licence`; and
+            `fitted`, True, where the class was fitted to examples.
 
         Raises:
-            ValueError: a query without words, or without any that the checkpoint ever read; `top_k` below 1.
+            ValueError: a query without words, or without any that the checkpoint ever read; a class that the label set
+                does not have, or one of other weights, or that reads what an index has not; `top_k` below 1.
         """
+        if label_set is not None:
+            checked = as_label_set(self.model, self.processor, label_set, hypothesis_template)
+            hits = self.nearest(_class_vector(query, checked), top_k=top_k)
+            return [{**hit, "fitted": True} for hit in hits] if checked.is_fitted else hits
         phrases = [query] if isinstance(query, str) else list(query)
         _check_words(phrases, self.processor.known_words)
         _, embeds = embed_labels(self.model, self.processor, {" ".join(phrases): phrases}, hypothesis_template)
@@ -190,6 +205,18 @@ def as_table(hits: Sequence[Hit]) -> str:
         year = "-" if hit["year"] is None else hit["year"]
         lines.append(f"{hit['rank']:>4}  {hit['score']:.3f}  {located}  {year:>4}  {hit['point_id']:<{width}}  {links}")
     return "\n".join(lines)
+
+
+def _class_vector(query: str | Sequence[str], label_set: LabelSet) -> torch.Tensor:
+    """Return the vector of the class that a query names; raise ValueError where there is none to search by."""
+    if query not in label_set.labels:
+        raise ValueError(
+            f"{query!r} is no class of the label set, which has {', '.join(label_set.labels)}: name one of them, or "
+            "leave the label set out to search by words."
+        )
+    if label_set.reads_values:
+        raise ValueError("The label set reads monthly values, which an index does not hold: search by a set without.")
+    return label_set.class_embeds[label_set.labels.index(str(query))]
 
 
 def _check_words(phrases: Sequence[str], known_words: Sequence[str] | None) -> None:
@@ -293,7 +320,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
 
 def _searching_weights(model: Any) -> str:
     """Hash the towers that embed series and words; without the vision tower a checkpoint searches as well."""
-    others = ("vision_model.", "visual_projection.", "logit_scale")
+    others = ("vision_model.", "visual_projection.", "logit_scale", "novelty.")
     return weights_hash({name: tensor for name, tensor in model.state_dict().items() if not name.startswith(others)})
 
 

@@ -5,7 +5,7 @@ from tests.app.conftest import SIDE
 from tests.support.small_cubes import small_cube as raw_cube
 from timesenclip_hf.app import cube_map
 from timesenclip_hf.app.cube_map import answer_pixel, keep_cube, relabel
-from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube
+from timesenclip_hf.app.example_cubes import EXAMPLES, example_cube, simulate_land
 from timesenclip_hf.app.upload_reading import read_cube
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.cubes import open_cube
@@ -20,7 +20,7 @@ def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
 ):
     expected = map_cube(small_cube, text, progress=False)
     monkeypatch.setattr(page_model, "embed", None)  # nothing is encoded again
-    answer = relabel(page_model, kept, text)
+    answer = relabel(page_model, kept, page_model.words(text))
     assert answer.classes.tolist() == expected["class"].values.tolist()
     np.testing.assert_allclose(answer.probability, expected["probability"].values, atol=1e-5)
     seen = answer.classes > 0
@@ -30,26 +30,28 @@ def test_the_map_is_that_of_the_command_in_any_words_from_embeddings_kept_once(
 
 
 def test_a_pixel_answers_as_its_map_says(page_model, kept):
-    answer = relabel(page_model, kept, WORDS)
+    answer = relabel(page_model, kept, page_model.words(WORDS))
     row, column = np.argwhere(answer.classes > 0)[137]
-    pixel = answer_pixel(page_model, kept, WORDS, row, column)
+    pixel = answer_pixel(page_model, kept, page_model.words(WORDS), row, column)
     assert pixel.probabilities.argmax() + 1 == answer.classes[row, column]
     assert pixel.probabilities.max() == pytest.approx(answer.probability[row, column])
 
 
 def test_a_pixel_outside_or_under_cloud_all_year_is_refused(page_model, kept):
     with pytest.raises(ValueError, match=f"no pixel in row {SIDE}, column 0: the map has rows 0 to {SIDE - 1}"):
-        answer_pixel(page_model, kept, WORDS, SIDE, 0)
-    row, column = np.argwhere(relabel(page_model, kept, WORDS).classes == 0)[0]
+        answer_pixel(page_model, kept, page_model.words(WORDS), SIDE, 0)
+    row, column = np.argwhere(relabel(page_model, kept, page_model.words(WORDS)).classes == 0)[0]
     with pytest.raises(ValueError, match="has no clear month"):
-        answer_pixel(page_model, kept, WORDS, row, column)
+        answer_pixel(page_model, kept, page_model.words(WORDS), row, column)
 
 
 def test_an_uploaded_cube_of_two_years_is_mapped_as_the_command_maps_it(tmp_path, page_model):
     dates = np.datetime64("2017-03-01", "ns") + np.arange(30) * np.timedelta64(20, "D")
     raw_cube(4, 5, times=dates).to_netcdf(tmp_path / "cube.nc", engine="h5netcdf")
     cube = read_cube([tmp_path / "cube.nc"])
-    answer = relabel(page_model, keep_cube(page_model, page_model.reader.read_cube(cube, offset=50)), WORDS)
+    answer = relabel(
+        page_model, keep_cube(page_model, page_model.reader.read_cube(cube, offset=50)), page_model.words(WORDS)
+    )
     expected = map_cube(cube, WORDS, reading=SeriesOptions(offset=50), progress=False)
     assert answer.classes.tolist() == expected["class"].values.tolist()
 
@@ -76,3 +78,13 @@ def test_an_example_has_fields_clouds_and_a_strip_that_was_never_seen(name):
     assert hidden.any(axis=0).mean() > 0.9
     with pytest.raises(ValueError, match="There is no example 'Sea'"):
         example_cube("Sea")
+
+
+def test_a_land_is_the_cube_with_the_cover_of_each_pixel_in_fields(small_cube):
+    covers = {"wheat": 1, "maize": 1}
+    cube, names = simulate_land(covers, seed=1, side=SIDE)
+    assert cube["reflectance"].equals(small_cube["reflectance"])
+    assert names.shape == (SIDE, SIDE)
+    assert set(names.ravel()) == {*covers, "lake", "buildings"}
+    finer = simulate_land(covers, seed=1, side=SIDE, fields=150)[1]
+    assert (finer[1:] != finer[:-1]).sum() > (names[1:] != names[:-1]).sum()

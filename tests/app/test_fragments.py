@@ -6,6 +6,7 @@ import pytest
 from timesenclip_hf.app import fragments
 from timesenclip_hf.app.cube_map import relabel
 from timesenclip_hf.app.series_answer import CLOUDED, answer_series, example_series
+from timesenclip_hf.app.teaching import Example, Taught
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -23,12 +24,14 @@ def test_scores_are_listed_the_highest_first(answer):
 
 
 def test_what_was_typed_or_indexed_is_never_markup(page_model, kept, answer):
+    taught = Taught().add(page_model, kept, "maize, water", Example(9, 9, SCRIPT)).fit(page_model, kept, "maize, water")
     hit = {**answer.nearest[0], "point_id": SCRIPT, "photos": [{"direction": SCRIPT, "link": f"https://x/{SCRIPT}"}]}
     parts = [
         fragments.scores(answer),
         fragments.chart(answer),
         fragments.hits([hit]),
-        fragments.legend(relabel(page_model, kept, SCRIPT)),
+        fragments.examples(taught, relabel(page_model, kept, taught.words)),
+        fragments.legend(relabel(page_model, kept, page_model.words(SCRIPT))),
         fragments.render("status", sentence=SCRIPT, notices=[SCRIPT]),
         fragments.render("error", sentence=SCRIPT),
     ]
@@ -59,7 +62,8 @@ def test_photos_are_part_of_the_page_and_those_elsewhere_are_links(answer, tmp_p
 
 def test_a_legend_names_every_class_with_its_share_and_what_has_none(page_model, kept):
     shares = re.findall(
-        r'data-label="([^"]+)" data-share="([\d.]+)"', fragments.legend(relabel(page_model, kept, "maize, lake"))
+        r'data-label="([^"]+)" data-share="([\d.]+)"',
+        fragments.legend(relabel(page_model, kept, page_model.words("maize, lake"))),
     )
     assert [label for label, _ in shares] == ["maize", "lake", "no clear month"]
     assert sum(float(share) for _, share in shares) == pytest.approx(1, abs=1e-3)

@@ -41,8 +41,9 @@ def test_series_are_shown_as_reflectance(page_model):
 def test_words_are_embedded_once_and_a_bounded_number_of_them_is_kept(page_model):
     first = page_model.words("maize,  water")
     assert page_model.words("maize\nwater ,") is first
-    assert first.labels == ("maize", "water")
-    torch.testing.assert_close(first.embeds.norm(dim=1), torch.ones(2))
+    assert first.labels == ["maize", "water"]
+    assert page_model.words("maize", ["water", "maize", "water"]) is first
+    torch.testing.assert_close(first.label_set.class_embeds.norm(dim=1), torch.ones(2))
     assert page_model._words.cache_info().maxsize == MOST_KEPT_WORDS
 
 

@@ -19,7 +19,8 @@ from timesenclip_hf.cli import app
 
 FIELDS = {
     "series": "example words sets run own file offset number error status scores chart photos",
-    "map": "example words sets run own file offset error status classes legend probability entropy",
+    "map": "example words sets run own file offset error status classes legend probability entropy truth new add "
+    "examples undo forget",
     "map-pixel": "heading status scores chart",
     "search": "query run queries error status hits",
     "tab": "series map search",

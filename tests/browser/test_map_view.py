@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +7,11 @@ import xarray as xr
 from playwright.sync_api import Page, expect
 from transformers import pipeline
 
+from tests.support.browser.chromium import SIZES
 from tests.support.browser.files import write_cube
 from tests.support.browser.views import (
     NO_CLEAR_MONTH,
+    choose,
     complaint,
     field,
     open_view,
@@ -20,6 +23,7 @@ from tests.support.browser.views import (
     write,
 )
 from tests.support.small_cubes import MONTHS, small_cube
+from timesenclip_hf.labelling.label_set_files import read_label_set
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
@@ -122,3 +126,101 @@ def test_a_cube_with_too_many_pixels_is_answered_in_one_sentence(unfolded: Page,
     small_cube(200, 200, MONTHS[:1], bands=["B04"]).to_netcdf(tmp_path / "wide.nc", engine="h5netcdf")
     upload(unfolded, "map", tmp_path / "wide.nc")
     assert "200 × 200" in complaint(unfolded, "map")
+
+
+def name_pixel(page: Page, row: int, column: int) -> None:
+    field(page, "map-row").fill(str(row))
+    write(page, "map-column", str(column))
+    expect(page.locator("#map-pixel-status")).to_contain_text(f"Row {row}, column {column}")
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_the_map_follows_what_a_visitor_says_of_pixels_and_goes_back(visitor: Callable[..., Page], width: int):
+    page = visitor(width)
+    open_view(page, "Map")
+    write(page, "map-words", ", ".join(WORDS))
+    words = shares(page, [*WORDS, NO_CLEAR_MONTH])
+    before = source(page, "map-classes")
+    image = page.locator("#map-classes img")
+    box = image.bounding_box()
+    assert box is not None
+    image.click(position={"x": box["width"] * 10.5 / 64, "y": box["height"] * 50.5 / 64})
+    expect(page.locator("#map-pixel-status")).to_contain_text("Row 50, column 10")
+    choose(page, "map-truth", "water")
+    expect(page.locator('#map-examples [data-label="water"]')).to_have_attribute("data-count", "1")
+    expect(image).not_to_have_attribute("src", before)
+    write(page, "map-new", "sugar beet")  # of the same pixel, in place of water
+    expect(page.locator("#map-examples .example")).to_have_text(["sugar beet 1"])
+    assert set(shares(page, [*WORDS, "sugar beet", NO_CLEAR_MONTH])) == {*WORDS, "sugar beet", NO_CLEAR_MONTH}
+    expect(field(page, "map-new")).to_have_value("")
+    name_pixel(page, 20, 30)
+    choose(page, "map-truth", "maize")
+    expect(page.locator("#map-examples .example")).to_have_text(["sugar beet 1", "maize 1"])
+    page.locator("#map-undo").click()
+    expect(page.locator("#map-examples .example")).to_have_text(["sugar beet 1"])
+    page.locator("#map-forget").click()
+    expect(page.locator("#map-examples .example")).to_have_count(0)
+    assert shares(page, [*WORDS, NO_CLEAR_MONTH]) == words
+
+
+def test_the_label_set_is_taken_away_as_a_file_that_the_package_reads(view: Page, tmp_path: Path):
+    choose(view, "map-truth", "rapeseed")
+    with view.expect_download() as waiting:
+        view.get_by_role("link", name="Download the label set").click()
+    waiting.value.save_as(tmp_path / waiting.value.suggested_filename)
+    label_set = read_label_set(tmp_path / "page.labels")
+    assert {label: count for label, count in label_set.fit.examples.items() if count} == {"rapeseed": 1}
+
+
+def test_pixels_are_named_by_the_keyboard_alone(view: Page):
+    field(view, "map-row").press("Tab")
+    expect(field(view, "map-column")).to_be_focused()
+    field(view, "map-column").fill("20")
+    field(view, "map-column").press("Enter")
+    expect(view.locator("#map-pixel-status")).to_contain_text("column 20")
+    for _ in range(2):
+        view.keyboard.press("Tab")
+    view.keyboard.press("Space")
+    expect(view.locator("#map-examples .example")).to_have_count(1)
+    field(view, "map-new").focus()
+    view.keyboard.type("sugar beet")
+    view.keyboard.press("Tab")
+    view.keyboard.press("Enter")
+    expect(view.locator("#map-examples .example")).to_have_text(["sugar beet 1"])
+    view.locator("#map-undo button, button#map-undo").first.focus()
+    view.keyboard.press("Enter")
+    expect(view.locator("#map-examples .example")).to_have_count(0)
+
+
+def test_what_cannot_be_learned_from_is_answered_in_one_sentence(view: Page):
+    write(view, "map-new", "a, b")
+    assert "one name without commas" in complaint(view, "map")
+    view.locator("#map-undo").click()
+    expect(view.locator("#map-error").get_by_role("alert")).to_contain_text("nothing to undo")
+
+
+def test_what_a_visitor_calls_a_pixel_is_shown_as_text_and_never_run(view: Page):
+    name = "<img src=x onerror=document.title=1>"
+    write(view, "map-new", name)
+    expect(view.locator("#map-examples .example")).to_have_text([f"{name} 1"])
+    expect(view.locator("#map-truth").get_by_label(name, exact=True)).to_have_count(1)
+    expect(view).to_have_title("TimeSenCLIP")
+
+
+def test_examples_of_a_place_are_not_examples_of_another(view: Page):
+    choose(view, "map-truth", "rapeseed")
+    expect(view.locator("#map-examples .example")).to_have_count(1)
+    choose(view, "map-example", "Wine country, 64 × 64 pixels")
+    expect(view.locator("#map-examples .example")).to_have_count(0)
+
+
+@pytest.mark.parametrize("element", ["map-undo", "map-forget", "map-add", "map-truth label >> nth=0"])
+def test_what_is_pressed_with_a_thumb_is_large_enough(visitor: Callable[..., Page], element: str):
+    page = visitor(390)
+    open_view(page, "Map")
+    target = page.locator(f"#{element}")
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44  # WCAG 2.2, 2.5.5
+    assert box["width"] >= 44

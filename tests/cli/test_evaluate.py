@@ -92,6 +92,12 @@ def test_any_column_is_a_task_with_its_own_names_or_a_label_set_of_a_file(
         assert {tuple(entry["labels"]) for entry in entries} == {tuple(names)}
 
 
+def test_simulated_points_take_no_labels_of_datasets(tmp_path: Path):
+    shared = ("--dataset", "simulated", "--output", str(tmp_path / "out"))
+    for option, text in (("--taxonomy", "lc1=crops.labels"), ("--task", "lc1"), ("--split", "test")):
+        assert f"{option} is for a folder or Hub id, and simulated points" in fails(*shared, option, text)
+
+
 def test_the_same_command_replaces_its_report_and_another_is_refused_before_the_work(
     places: Path, tiny_checkpoint: Path, tmp_path: Path
 ):

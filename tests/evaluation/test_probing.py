@@ -6,7 +6,9 @@ import torch
 
 from timesenclip_hf.data.splits import check_blocks
 from timesenclip_hf.evaluation.metrics import balanced_accuracy, macro_f1
-from timesenclip_hf.evaluation.probing import Ladder, few_shot_ladder, split_rows_by_place
+from timesenclip_hf.evaluation.probing import Ladder, Words, few_shot_ladder, split_rows_by_place
+from timesenclip_hf.labelling.fitting import fit_label_set
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import LabelSet
 
 NAMES = ["maize", "woodland", "water"]
 
@@ -22,8 +24,15 @@ def clouds(num_samples=240, spread=0.05, seed=0):
     return embeds.astype(np.float32), series, labels, np.arange(120), np.arange(120, num_samples)
 
 
-def ladder(embeds, series, labels, train, test, *, zero_shot=None, **options):
-    return few_shot_ladder(embeds, series, labels, NAMES, (train, test), Ladder(**options), zero_shot=zero_shot)
+def ladder(embeds, series, labels, train, test, *, zero_shot=None, words=None, **options):
+    ladder = Ladder(**options)
+    return few_shot_ladder(embeds, series, labels, NAMES, (train, test), ladder, zero_shot=zero_shot, words=words)
+
+
+def named_words(directions=(0, 1, 2)):
+    """Words that describe each class by the direction of its embeddings."""
+    phrases = {name: [name] for name in NAMES}
+    return LabelSet(phrases, ["{}"], torch.eye(8)[list(directions)], 20.0, "weights")
 
 
 def values(entries, metric="accuracy"):
@@ -43,6 +52,38 @@ def test_probes_read_the_embeddings_and_boosting_reads_the_series():
     found = values(ladder(torch.from_numpy(blind), told, labels, train, test, shots=(10, "all"), draws=1))
     assert min(found["boosting", shots] for shots in (10, "all")) == 1.0
     assert max(found[method, 10] for method in ("knn", "linear_probe")) < 0.6
+
+
+def test_fitted_words_are_the_label_set_that_the_shots_and_their_blocks_give():
+    embeds, series, labels, train, test = clouds(spread=0.7)
+    words, blocks = named_words((1, 2, 0)), np.arange(len(labels)) // 4
+    ladder_words = Words(words, blocks)
+    found = values(ladder(embeds, series, labels, train, test, words=ladder_words, methods=["fitted_words"], draws=1))
+    assert found.keys() == {("fitted_words", shots) for shots in (1, 5, 10, "all")}
+    fitted = fit_label_set(embeds[train], labels[train], words, blocks[train]).label_set
+    answers = fitted.logits(torch.from_numpy(embeds[test])).argmax(dim=1).numpy()
+    assert found["fitted_words", "all"] == np.mean(answers == labels[test]) > found["fitted_words", 1]
+
+
+def test_fitted_words_read_monthly_values_where_asked_and_are_left_out_where_there_are_no_words():
+    embeds, series, labels, train, test = clouds(spread=0.7)
+    series = series + 2 * labels[:, None, None]
+    options = {"methods": ["fitted_words", "fitted_words_and_values", "knn"], "shots": ("all",)}
+    found = values(ladder(embeds, series, labels, train, test, words=Words(named_words()), **options))
+    assert found["fitted_words_and_values", "all"] > found["fitted_words", "all"]
+    assert values(ladder(embeds, series, labels, train, test, **options)).keys() == {("knn", "all")}
+    quarters = values(ladder(embeds, series[:, :4], labels, train, test, words=Words(named_words()), **options))
+    assert quarters.keys() == {("fitted_words", "all"), ("knn", "all")}
+
+
+@pytest.mark.parametrize("method", ["forest", "logistic"])
+def test_forest_and_regression_read_the_series_with_its_gaps(method):
+    embeds, series, labels, train, test = clouds()
+    series[:, 4] += 4 * labels[:, None]
+    series[:, 7] += 4 * labels[:, None]
+    series[train, 3] = np.nan
+    found = values(ladder(np.zeros_like(embeds), series, labels, train, test, methods=[method], shots=("all",)))
+    assert found[method, "all"] > 0.7
 
 
 def test_an_entry_says_what_it_was_trained_and_judged_on():
@@ -84,7 +125,7 @@ def test_other_seeds_draw_other_shots():
     assert len(set(figures)) > 1
 
 
-@pytest.mark.parametrize("method", ["knn", "linear_probe", "boosting"])
+@pytest.mark.parametrize("method", ["knn", "linear_probe", "boosting", "forest", "logistic"])
 def test_no_training_depends_on_the_rows_that_are_judged(method):
     embeds, series, labels, train, test = clouds(spread=0.7)
     whole, first, second = (
@@ -161,7 +202,7 @@ def test_a_single_sample_of_a_class_does_not_stop_the_choice_of_strength():
         ({"series": np.zeros((10, 12, 2))}, r"got \(240, 8\) and \(10, 12, 2\)"),
         ({"shots": (0,)}, '`shots` must be numbers from 1 on or "all", got 0'),
         ({"shots": ("many",)}, "got many"),
-        ({"methods": ["svm"]}, "`methods` must be of knn, linear_probe, boosting, got 'svm'"),
+        ({"methods": ["svm"]}, "`methods` must be of knn, linear_probe, fitted_words, .*, logistic, got 'svm'"),
         ({"draws": 0}, "`draws` must be at least 1, got 0"),
         ({"zero_shot": np.full(240, 3)}, "`zero_shot` has 3 at row 0"),
     ],

@@ -18,17 +18,21 @@ import safetensors.numpy
 import scipy.io
 import torch
 import zarr
+from safetensors import safe_open
 
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.classification import load_pipeline
 from timesenclip_hf.data.engine.reports import Problem
 from timesenclip_hf.data.sources.sen4map_points import PointSettings, point_id_of, read_points
 from timesenclip_hf.data.sources.tables import read_table
-from timesenclip_hf.files import read_checkpoint, weights_hash
+from timesenclip_hf.files import read_checkpoint
 from timesenclip_hf.gate.hdf5 import list_entries
 from timesenclip_hf.gate.limits import PLAIN
+from timesenclip_hf.labelling.label_set_files import read_label_set
 from timesenclip_hf.maps.cubes.reading import open_cube
 from timesenclip_hf.maps.cubes.stac import open_stac
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import TENSORS
+from timesenclip_hf.models.timesenclip.weights_timesenclip import weights_hash
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import read_labels
 from timesenclip_hf.taxonomies.label_files import read_label_file
 
@@ -131,11 +135,19 @@ def classes(path: Path) -> Parts:
     return {"labels": digest(read_labels(read_label_file(path)))}
 
 
+def label_set(path: Path) -> Parts:
+    """Read a label set."""
+    read = read_label_set(path)
+    tensors = {name: digest(value.numpy()) for name in TENSORS if (value := getattr(read, name)) is not None}
+    return {**tensors, "words": digest([dict(read.phrases), read.templates]), "fit": digest(str(read.fit))}
+
+
 READERS: dict[str, Callable[[Path], Parts]] = {
     **dict.fromkeys(("wide_table", "long_table", "packed_table", "parquet_table", "excel_table", "npz_table"), table),
     **dict.fromkeys(("netcdf4", "netcdf3", "geotiff", "zarr2", "zarr3"), cube),
     **dict.fromkeys(("sen4map", "sen4map_compound", "sen4map_derived"), points),
     **dict.fromkeys(("labels", "labels_csv"), classes),
+    "label_set": label_set,
     "extractor": described,
     "stac": items,
     "checkpoint": model,
@@ -243,6 +255,11 @@ def _safetensors(path: Path) -> Parts:
     return {name: digest(values) for name, values in safetensors.numpy.load_file(path).items()}
 
 
+def _described_tensors(path: Path) -> Parts:
+    with safe_open(path, framework="np") as file:
+        return {**_safetensors(path), "words": digest(file.metadata())}
+
+
 def _torch(path: Path) -> Parts:
     content = torch.load(path, weights_only=True)
     return {
@@ -262,5 +279,6 @@ LIBRARIES: dict[str, Callable[[Path], Parts]] = {
     ".tif": _tiff,
     ".json": _json,
     ".safetensors": _safetensors,
+    ".labels": _described_tensors,
     ".ckpt": _torch,
 }

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tests.support.fitted_sets import fitted_from, random_words
 from tests.support.sen4map_files import write_derived, write_raw
 from tests.support.small_cubes import small_cube, write_raster
 from tests.support.stac_places import save_items, write_item
 from timesenclip_hf import DEFAULT_CHECKPOINT
+from timesenclip_hf.labelling.label_set_files import write_label_set
 from timesenclip_hf.maps.cubes.reading import open_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.simulator import simulate
@@ -169,6 +171,12 @@ def labels_csv(folder: Path) -> Path:
     return folder / "labels.csv"
 
 
+def label_set(folder: Path) -> Path:
+    """Write a label set that was fitted and reads monthly values."""
+    write_label_set(fitted_from(random_words(), with_values=2), folder / "crops.labels")
+    return folder / "crops.labels"
+
+
 SEEDS: dict[str, Callable[[Path], Path]] = {
     function.__name__: function
     for function in (
@@ -195,6 +203,7 @@ SEEDS: dict[str, Callable[[Path], Path]] = {
             state_dict,
             labels,
             labels_csv,
+            label_set,
         ),
     )
 }

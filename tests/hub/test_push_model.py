@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoProcessor, CLIPModel, CLIPProcessor, pip
 
 from tests.hub.conftest import last_line
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPPixelModel, ZeroShotPixelClassificationPipeline
-from timesenclip_hf.files import weights_hash
+from timesenclip_hf.models.timesenclip.weights_timesenclip import weights_hash
 
 REPO = "tester/thing"
 LICENCES = ("--licence", "cc-by-4.0", "--clip-licence", "mit", "--data-licence", "Copernicus, LUCAS terms")

@@ -9,11 +9,11 @@ from tests.support.small_cubes import small_cube
 from tests.support.small_towers import make_tower, tower_inputs
 from timesenclip_hf import TimeSenCLIPFeatureExtractor
 from timesenclip_hf.classification import PixelClassifier, load_pipeline
-from timesenclip_hf.files import weights_hash
 from timesenclip_hf.maps import map_cube
 from timesenclip_hf.maps.making import model_source
 from timesenclip_hf.maps.making.model_source import find_model
 from timesenclip_hf.models.timesenclip.encoding_timesenclip import encode
+from timesenclip_hf.models.timesenclip.weights_timesenclip import weights_hash
 from timesenclip_hf.runtimes import exported as exported_module
 from timesenclip_hf.runtimes.exported import export_tower, load_tower
 from timesenclip_hf.runtimes.options import EXPORT_RUNTIMES, ComputeOptions

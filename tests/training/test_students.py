@@ -112,7 +112,7 @@ def test_an_mlp_from_nothing_standardises_what_its_lessons_vary_in_and_ends_with
     series = simulate(8, seed=1).series
     features = system.processor.feature_extractor(series, allow_empty=True, return_tensors="pt")
     before = encode(system.tower, features)
-    system.finish(system.objective())
+    system.finish(system.objective(), TensorRows(x=torch.empty(0)))
     assert type(system.full.pixel_model.encoder.layers[0][0]) is torch.nn.Linear
     assert torch.allclose(encode(system.full, features), before, atol=1e-5)
 
@@ -189,7 +189,7 @@ def test_the_calibration_of_a_teacher_is_its_student_s(tiny_checkpoint, tmp_path
     TimeSenCLIPProcessor.from_pretrained(tiny_checkpoint).save_pretrained(tmp_path / "teacher")
     sizes = {"encoder_type": "mlp", "hidden_size": 4, "num_hidden_layers": 1}
     system = student(str(tmp_path / "teacher"), DataArguments(held_out_points=300), **sizes)
-    system.finish(system.objective())
+    system.finish(system.objective(), TensorRows(x=torch.empty(0)))
     system.save(tmp_path / "model")
     saved = TimeSenCLIPModel.from_pretrained(tmp_path / "model").config
     assert (saved.calibration_temperature, saved.reject_threshold) == (2.5, 0.25)

@@ -117,6 +117,13 @@ def test_settings_and_versions_lie_beside_every_checkpoint(trained):
         assert kept["code"]["torch"] == torch.__version__
 
 
+def test_a_checkpoint_knows_what_it_was_trained_on(trained):
+    model = AutoModel.from_pretrained(trained / "model")
+    assert model.novelty is not None
+    assert model.novelty.spread.min() > 0
+    assert (model.novelty.centre != 0).all()
+
+
 def test_the_clamp_that_was_asked_for_is_the_checkpoint_s(trained):
     extractor = TimeSenCLIPFeatureExtractor.from_pretrained(trained / "model")
     assert extractor.clamp_max == 4

@@ -17,7 +17,8 @@ import torch
 from transformers import AutoModel, AutoProcessor
 
 from timesenclip_hf import encode
-from timesenclip_hf.classification import class_probabilities
+from timesenclip_hf.classification import Embedded, class_probabilities
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import LabelSet
 from timesenclip_hf.runtimes import plan as inference_timesenclip
 from timesenclip_hf.runtimes.exported import load_tower
 from timesenclip_hf.runtimes.options import ComputeOptions
@@ -161,7 +162,8 @@ def shares_of_features_and_scores(model: Any, classes: int = 44, turns: int = TU
     """Time feature extraction and scoring, over encoding the same series in float32."""
     extractor = AutoProcessor.from_pretrained(base_size_checkpoint()).feature_extractor
     series = simulate(SERIES, seed=4).series
-    class_embeds = torch.nn.functional.normalize(torch.randn(classes, model.config.projection_dim), dim=-1)
+    embeds = torch.nn.functional.normalize(torch.randn(classes, model.config.projection_dim), dim=-1)
+    label_set = LabelSet({f"class {index}": ["words"] for index in range(classes)}, ["{}"], embeds, 10.0, "0" * 16)
     taken: dict[str, list[float]] = {"features": [], "scores": [], "encoder": []}
     for turn in range(turns + 1):
         marks = [time.perf_counter()]
@@ -169,7 +171,7 @@ def shares_of_features_and_scores(model: Any, classes: int = 44, turns: int = TU
         marks.append(time.perf_counter())
         embeds = encode(model, features)
         marks.append(time.perf_counter())
-        class_probabilities(embeds, np.ones(len(embeds), bool), class_embeds, 10.0)
+        class_probabilities(Embedded(embeds, np.ones(len(embeds), bool), np.full(len(embeds), 12)), label_set)
         marks.append(time.perf_counter())
         if turn:
             for name, seconds in zip(("features", "encoder", "scores"), np.diff(marks), strict=True):

@@ -57,7 +57,7 @@ def browser(ledger: Ledger) -> None:
 
 def latency(ledger: Ledger) -> None:
     """Time a click to the answer drawn, in a Space that nobody has asked anything yet."""
-    note = _on_two_cores()
+    note = on_two_cores()
     with uploads(1) as files, running_space() as space, chromium() as running:
         with visit(running, space.url) as page:
             source(page, "series-chart")
@@ -91,7 +91,7 @@ def latency(ledger: Ledger) -> None:
 
 def visitors(ledger: Ledger) -> None:
     """Twenty visitors for a minute, once as many as the Space keeps the cubes of have come and gone."""
-    note = _on_two_cores()
+    note = on_two_cores()
     with uploads(4) as files, running_space() as space:
         start = space.memory()
         before = pass_through(space, files, MOST_SESSIONS, together=VISITORS)
@@ -149,7 +149,7 @@ def _drawn(view: str, words: list[str]) -> str:
     return labels_shown({"series": "#series-scores .score", "map": "#map-legend .legend-entry"}[view], words)
 
 
-def _on_two_cores() -> str:
+def on_two_cores() -> str:
     """Keep this process and those that it starts on two cores; return what the figures were measured on."""
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     os.sched_setaffinity(0, cores)

@@ -14,7 +14,8 @@ from training.evidence.safety_options import MEASURE, TIMESENCLIP
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0
-LABELS = "maize,grassland,built-up"
+CROPS = ["maize", "grassland", "built-up"]
+LABELS = ",".join(CROPS)
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,14 @@ def write_inputs(folder: Path) -> None:
     from tests.support.sen4map_files import write_derived
     from tests.support.small_cubes import CRS, grid, small_cube, write_raster
     from timesenclip_hf.data.sources.lucas import photo_path
+    from timesenclip_hf.maps.cubes import open_cube
+    from timesenclip_hf.maps.making.run import MapRun
 
     values = np.random.default_rng(0).integers(100, 4000, (300, 12, 10), dtype=np.uint16)
-    np.savez(folder / "table.npz", X=values, ids=np.array([f"p{index}" for index in range(len(values))]))
+    ids = np.array([f"p{index}" for index in range(len(values))])
+    np.savez(folder / "table.npz", X=values, ids=ids, crop=np.array(CROPS * 100))
     small_cube(70, 70).to_netcdf(folder / "cube.nc", engine="h5netcdf")
+    MapRun(open_cube(small_cube(16, 16), chunks=16), folder / "map.run", LABELS).execute(progress=False)
     write_raster(folder / "labels.tif", np.full((1, 70, 70), 7, dtype=np.uint8))
     east, north = transform(CRS, "EPSG:4326", [grid(70, 70)["x"][30]], [grid(70, 70)["y"][30]])
     (folder / "points.csv").write_text(f"longitude,latitude\n{east[0]},{north[0]}\n", encoding="utf-8")
@@ -142,6 +147,8 @@ def words_of(command: str, inputs: Path) -> list[str]:
     evaluated = ["--dataset", str(inputs / "paired"), "--split", "train", "--task", "land_cover", "--composites", "12"]
     arguments: dict[str, list[str | Path]] = {
         f"{TIMESENCLIP} classify": [inputs / "table.npz", "--labels", LABELS],
+        f"{TIMESENCLIP} fit": [inputs / "table.npz", "--labels", LABELS, "--label-column", "crop"],
+        f"{TIMESENCLIP} suggest": [inputs / "map.run", "--count", "5"],
         f"{TIMESENCLIP} map": [inputs / "cube.nc", "--labels", LABELS, "--chunk", "16"],
         f"{TIMESENCLIP} import sen4map": [inputs / "points.h5"],
         f"{TIMESENCLIP} import lucas": ["--series", inputs / "paired"],

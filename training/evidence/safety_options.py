@@ -16,7 +16,7 @@ from hub import push_dataset, push_metrics, push_model, push_space
 from tests.support.browser import screenshots
 from timesenclip_hf.app import __main__ as demonstration
 from timesenclip_hf.cli import app
-from training import curves, embed_photos, measure  # measure adds its command to the app
+from training import curves, embed_photos, examples_pictures, measure  # measure adds its command to the app
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.evidence import house_picture
 
@@ -26,6 +26,8 @@ TIMESENCLIP, MEASURE = "timesenclip_hf.cli", measure.__name__
 # What is written: by the module that Python runs and its subcommand, the option (or argument) and what it names.
 WRITTEN: dict[str, dict[str, str]] = {
     f"{TIMESENCLIP} classify": {"--output": FILE},
+    f"{TIMESENCLIP} fit": {"--output": FILE, "--report": FILE},
+    f"{TIMESENCLIP} suggest": {"--output": FILE},
     f"{TIMESENCLIP} map": {"--output": FILE, "--png": FILE},
     **{
         f"{TIMESENCLIP} import {name}": {"--output": RUN}
@@ -45,15 +47,17 @@ WRITTEN: dict[str, dict[str, str]] = {
     "hub.push_dataset": {"--staging": STAGED},
     "hub.push_space": {"--staging": STAGED},
     "timesenclip_hf.app": {"picture": FILE},
+    examples_pictures.__name__: {"folder": FILES},
     house_picture.__name__: {"path": FILE},
     screenshots.__name__: {"folder": FILES},
 }
 # What is read, by its name; photos are read, and fetched into their folder where that is asked for.
 READ = frozenset(
     {
-        *("cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
+        *("run", "cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
-        *("--index", "--calibration", "--exported", "--relabel", "--hierarchy", "--reference", "--results"),
+        *("--cube", "--label-table", "--index", "--calibration", "--exported", "--relabel", "--hierarchy"),
+        *("--reference", "--results"),
         *("--training-results", "--clip"),
         *("--dataset_name_or_path", "--clip_name_or_path", "--model_name_or_path", "--teacher_name_or_path"),
     }
@@ -68,7 +72,7 @@ def named_paths() -> Iterator[tuple[str, str]]:
     for script in (push_dataset, push_metrics, push_model, push_space):
         yield from ((script.__name__, name) for name in _paths_of(script.main))
     parsers = {"timesenclip_hf.app": demonstration.parser(), curves.__name__: curves.parser()}
-    parsers |= {script.__name__: script.parser() for script in (house_picture, screenshots)}
+    parsers |= {script.__name__: script.parser() for script in (examples_pictures, house_picture, screenshots)}
     for command, parser in parsers.items():
         yield from ((command, name) for name in _parser_paths(parser))
     groups: dict[str, tuple[Any, ...]] = {

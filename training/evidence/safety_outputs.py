@@ -24,10 +24,12 @@ from training.evidence.safety_options import FILE, FILES, FOLDER, RUN, STAGED, T
 
 MINE = "of somebody else"
 HAZARDS = ("the other kind", "a link to somebody's", "a link that leads nowhere", "somebody's", "read-only", "full")
+# That commands want of their output.
+SUFFIXES = {"map": ".tif", "export": ".onnx", "fit": ".labels", "suggest": ".geojson"}
 # What is written beside `out.tif`.
 BESIDE_A_MAP = ("out.png", "out.html", "out_scores.tif", "out_stac.json", "out.tif.aux.xml", "out.run")
 # What commands write into a folder that may hold other files.
-NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png")
+NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png", "examples_words.png")
 # Without a browser there is nothing to write.
 NOT_FILLED = "tests.support.browser.screenshots"
 # Long commands, and what is compared of what they leave.
@@ -154,8 +156,7 @@ def _named(command: str, option: str) -> str:
     """Name the output of a trial, with the suffix that its command wants."""
     if option in ("--png", "picture", "path"):
         return "out.png"
-    ends = {"map": "out.tif", "export": "out.onnx"}
-    return ends.get(command.split()[-1], "out")
+    return "out.html" if option == "--report" else f"out{SUFFIXES.get(command.split()[-1], '')}"
 
 
 def _inputs(folder: Path) -> Path:
@@ -175,7 +176,7 @@ def _run(command: str, inputs: Path, folder: Path, named: dict[str, Path], *, ov
 
 def _words(command: str, inputs: Path, named: dict[str, Path]) -> list[str]:
     needed = {option for option in ("--output", "--output_dir") if option in WRITTEN[command]} - named.keys()
-    suffix = ".tif" if command.endswith(" map") else ""
+    suffix = SUFFIXES.get(command.split()[-1], "")
     fresh = {option: Path(tempfile.mkdtemp(dir=inputs)) / f"new{suffix}" for option in needed}
     outputs = [
         word

@@ -68,19 +68,14 @@ def keep_cube(model: PageModel, reading: Reading, *, seconds: float = 0) -> Kept
     return KeptCube(reading.height, reading.width, series, torch.cat(chunks), seconds, tuple(reading.notes))
 
 
-def relabel(model: PageModel, kept: KeptCube, text: str) -> MapAnswer:
-    """Map the cube in the words typed; the encoder does not run.
-
-    Raises:
-        ValueError: the words cannot be used.
-    """
-    words = model.words(text)
+def relabel(model: PageModel, kept: KeptCube, words: Words) -> MapAnswer:
+    """Map the cube in words, fitted or not; the encoder does not run."""
     layers = class_layers(model.probabilities(kept.embeds, words).reshape(kept.height, kept.width, -1))
     return MapAnswer(words, layers["class"], layers["probability"], layers["entropy"])
 
 
-def answer_pixel(model: PageModel, kept: KeptCube, text: str, row: int, column: int) -> SeriesAnswer:
-    """Name the series of one pixel in the words typed; rows are counted from the upper one, columns from the left one.
+def check_pixel(kept: KeptCube, row: int, column: int) -> int:
+    """Return the index of a pixel; rows are counted from the upper one, columns from the left one.
 
     Raises:
         ValueError: there is no such pixel, or it has no clear month.
@@ -90,8 +85,14 @@ def answer_pixel(model: PageModel, kept: KeptCube, text: str, row: int, column: 
             f"There is no pixel in row {row}, column {column}: the map has rows 0 to {kept.height - 1} and columns 0 "
             f"to {kept.width - 1}."
         )
-    words, index = model.words(text), row * kept.width + column
-    series = kept.series[index : index + 1]
-    if not series.observed.any():
+    index = row * kept.width + column
+    if not kept.series[index : index + 1].observed.any():
         raise ValueError(f"The pixel in row {row}, column {column} has no clear month: choose another one.")
-    return SeriesAnswer(words, model.probabilities(kept.embeds[index : index + 1], words)[0], series, [])
+    return index
+
+
+def answer_pixel(model: PageModel, kept: KeptCube, words: Words, row: int, column: int) -> SeriesAnswer:
+    """Name the series of one pixel in words; raise `ValueError` as [`check_pixel`] does."""
+    index = check_pixel(kept, row, column)
+    part = slice(index, index + 1)
+    return SeriesAnswer(words, model.probabilities(kept.embeds[part], words)[0], kept.series[part], [])

@@ -67,9 +67,16 @@ def in_sentences(answer: Answer, outputs: int, queue: Callable[..., Queue]) -> C
 
 
 def choose_queue(components: Components) -> Callable[..., Queue]:
-    """Return what chooses the queue of a call with these inputs: an upload is read, unless what it gave is kept."""
+    """Return what chooses the queue of a call with these inputs: an upload is read, unless what it gave is kept.
+
+    A state that begins as None is of what an upload gave.
+    """
     files = [index for index, component in enumerate(components) if isinstance(component, gr.File)]
-    states = [index for index, component in enumerate(components) if isinstance(component, gr.State)]
+    states = [
+        index
+        for index, component in enumerate(components)
+        if isinstance(component, gr.State) and component.value is None
+    ]
 
     def queue(*inputs: Any) -> Queue:
         # An event's own data comes before the inputs.

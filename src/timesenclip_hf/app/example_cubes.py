@@ -47,10 +47,17 @@ def example_cube(name: str) -> xr.Dataset:
 
 def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -> xr.Dataset:
     """Simulate a square cube of monthly composites in digital numbers: fields by their shares, a lake and a town."""
+    return simulate_land(covers, seed=seed, side=side)[0]
+
+
+def simulate_land(
+    covers: Mapping[str, float], *, seed: int, side: int = SIDE, fields: int = FIELDS
+) -> tuple[xr.Dataset, np.ndarray]:
+    """Simulate a cube as [`simulate_cube`] does, of so many fields; return the cover of each pixel (side, side) too."""
     rng = np.random.default_rng(seed)
-    parcels = _parcels(side, rng)
+    parcels = _parcels(side, fields, rng)
     shares = np.asarray(list(covers.values()))
-    grown = rng.choice(list(covers), size=FIELDS, p=shares / shares.sum())
+    grown = rng.choice(list(covers), size=fields, p=shares / shares.sum())
     years = np.concatenate([_years(grown.tolist(), rng), _years(["lake", "buildings"], rng)])
     years = years[parcels]
     common = 1 + BRIGHTNESS * rng.standard_normal((side, side, 1, 1))
@@ -63,22 +70,23 @@ def simulate_cube(covers: Mapping[str, float], *, seed: int, side: int = SIDE) -
     coords = {"time": dates, "band": list(BANDS), "y": 5_600_000 - metres, "x": 500_000 + metres}
     # Reflectance without an offset, as products before baseline 04.00 have it.
     unknown = np.full(MONTHS_PER_YEAR, np.nan)
-    return assemble_cube(numbers.transpose(2, 3, 0, 1), None, coords, unknown, NO_DATA, "EPSG:32631")
+    cube = assemble_cube(numbers.transpose(2, 3, 0, 1), None, coords, unknown, NO_DATA, "EPSG:32631")
+    return cube, np.asarray([*grown, "lake", "buildings"])[parcels]
 
 
-def _parcels(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Lay out numbered fields (side, side); `FIELDS` is the lake and the next the town."""
+def _parcels(side: int, fields: int, rng: np.random.Generator) -> np.ndarray:
+    """Lay out numbered fields (side, side); the number after the last is the lake and the next the town."""
     y, x = np.mgrid[:side, :side] / side
     turn = rng.uniform(0.2, 0.6)
     # Along and across the lie of the land, so that fields are longer than wide.
     along, across = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
-    middles = rng.uniform((-0.1, -0.6), (1.4, 1.0), (4 * FIELDS, 2))
-    inside = [m for m in middles if 0 <= m[0] * np.cos(turn) - m[1] * np.sin(turn) <= 1][:FIELDS]
+    middles = rng.uniform((-0.1, -0.6), (1.4, 1.0), (4 * fields, 2))
+    inside = [m for m in middles if 0 <= m[0] * np.cos(turn) - m[1] * np.sin(turn) <= 1][:fields]
     distance = [np.abs(along - a) * 0.6 + np.abs(across - b) for a, b in inside]
     parcels = np.argmin(distance, axis=0)
     lake = ((x - 0.75) / 0.17) ** 2 + ((y - 0.27) / 0.12) ** 2 < 1 + 0.3 * np.sin(9 * x + 5 * y)
     town = (np.abs(along - 0.42) < 0.17) & (np.abs(across - 0.42) < 0.1)
-    return np.where(lake, FIELDS, np.where(town, FIELDS + 1, parcels))
+    return np.where(lake, fields, np.where(town, fields + 1, parcels))
 
 
 def _years(covers: list[str], rng: np.random.Generator) -> np.ndarray:

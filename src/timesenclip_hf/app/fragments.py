@@ -15,6 +15,7 @@ from ..words import on_a_page
 from .cube_map import MapAnswer
 from .pictures import NO_CLASS_COLOUR, index_values, series_chart
 from .series_answer import SeriesAnswer
+from .teaching import DOWNLOAD, Taught
 
 MONTH_NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 PHOTO_TYPES = ("image/png", "image/jpeg", "image/webp")
@@ -75,6 +76,17 @@ def legend(answer: MapAnswer) -> str:
     if shares[NO_CLASS]:
         entries.append(("no clear month", shares[NO_CLASS], NO_CLASS_COLOUR))
     return render("legend", entries=entries)
+
+
+def examples(taught: Taught, answer: MapAnswer) -> str:
+    """Render how many pixels a visitor named as what, what came of it, and the fitted label set to take away."""
+    content = taught.file()
+    if content is None:
+        return render("examples", counts={})
+    named = [answer.words.labels[answer.classes[row, column] - 1] == label for row, column, label in taught.examples]
+    fit = answer.words.label_set.fit
+    values = {"counts": taught.counts, "agreed": sum(named), "kept_words": fit is not None and fit.penalty is None}
+    return render("examples", **values, address=_as_address(content, "application/octet-stream"), name=DOWNLOAD)
 
 
 def _position(latitude: float | None, longitude: float | None) -> str | None:

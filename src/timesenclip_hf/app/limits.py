@@ -9,6 +9,9 @@ LARGEST_FILE_MB = 20
 MOST_FILES = 40
 MOST_CLASSES = 24
 MOST_CHARACTERS = 1_000
+# Pixels that a visitor names on a map, and letters of such a name.
+MOST_EXAMPLES = 200
+MOST_LETTERS = 60
 MOST_SERIES = 5_000
 MOST_PIXELS = 128 * 128
 # Time steps of a series that is read without dates, each of which the encoder compares with all others.

@@ -1,5 +1,6 @@
 """Turn words and series into embeddings, and these into probabilities, for the page's visitors."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from os import PathLike
 from typing import NamedTuple
@@ -9,8 +10,9 @@ import torch
 
 from ..classification import load_pipeline
 from ..models.timesenclip.encoding_timesenclip import encode
+from ..models.timesenclip.label_set_timesenclip import LabelSet, label_set_from_words
 from ..models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
-from ..models.timesenclip.zero_shot_timesenclip import embed_labels, read_labels, score, unknown_words
+from ..models.timesenclip.zero_shot_timesenclip import read_labels, unknown_words
 from .limits import MOST_CHARACTERS, MOST_CLASSES, MOST_KEPT_WORDS
 from .series_reading import EncodedSeries, SeriesReader
 
@@ -18,11 +20,15 @@ EXAMPLE = "maize, woodland, water"
 
 
 class Words(NamedTuple):
-    """Hold class names, their unit embeddings (classes, projection_dim), and notices of words never read before."""
+    """Hold class names as a label set, and notices of words never read before."""
 
-    labels: tuple[str, ...]
-    embeds: torch.Tensor
+    label_set: LabelSet
     notices: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """Return the class names."""
+        return self.label_set.labels
 
 
 class PageModel:
@@ -39,8 +45,12 @@ class PageModel:
         self.reader = SeriesReader(self.processor.feature_extractor.to_dict())
         self._words = lru_cache(MOST_KEPT_WORDS)(self._embed_words)
 
-    def words(self, text: str) -> Words:
-        """Embed class names between commas or lines, each list of names once.
+    def words(self, text: str, others: Sequence[str] = ()) -> Words:
+        """Embed class names, each list of names once.
+
+        Args:
+            text: names between commas or lines.
+            others: names that follow those that are not among them.
 
         Raises:
             ValueError: there are none, too many, or a name is given twice.
@@ -51,6 +61,7 @@ class PageModel:
         labels = tuple(name for part in text.replace(",", "\n").splitlines() if (name := " ".join(part.split())))
         if not labels:
             raise ValueError(f"There are no class names: type at least one, such as {EXAMPLE}.")
+        labels = (*labels, *(name for name in dict.fromkeys(others) if name not in labels))
         if len(labels) > MOST_CLASSES:
             raise ValueError(f"{len(labels)} class names are too many: give at most {MOST_CLASSES}.")
         return self._words(tuple(read_labels(labels)))
@@ -69,15 +80,14 @@ class PageModel:
     @torch.no_grad()
     def probabilities(self, embeds: torch.Tensor, words: Words) -> np.ndarray:
         """Compare embeddings of series with words: (series, classes) float32, NaN where an embedding is."""
-        scale = self.model.score_scale.detach().float().cpu()
-        return np.asarray(score(embeds, words.embeds, logit_scale=scale).softmax(dim=-1))
+        return np.asarray(words.label_set.logits(embeds).softmax(dim=-1))
 
     def _embed_words(self, labels: tuple[str, ...]) -> Words:
-        _, embeds = embed_labels(self.model, self.processor, labels)
+        label_set = label_set_from_words(self.model, self.processor, labels)
         known = self.processor.known_words
         notices = [
             f"“{word}” occurs in none of the captions that this checkpoint was trained on, so its scores mean little; "
             + (f"the nearest words it knows: {', '.join(nearest)}." if nearest else "it knows no similar word.")
             for word, nearest in (unknown_words(labels, known) if known else {}).items()
         ]
-        return Words(labels, embeds, tuple(notices))
+        return Words(label_set, tuple(notices))

@@ -1,6 +1,7 @@
 """Draw the year of a series, and maps as images."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -33,6 +34,8 @@ NO_CLASS_COLOUR = (255, 255, 255)
 SCORE_COLOURS = "viridis"
 # Colours of the frame around a chosen pixel by the reach of each in the picture's pixels, the outer first.
 FRAME = {5: (255, 255, 255), 3: (0, 0, 0)}
+# Of pixels that a visitor named, which are many.
+THIN_FRAME = {2: (0, 0, 0), 1: (255, 255, 255)}
 # The settings of matplotlib are the process's, and several visitors are drawn for at once.
 _DRAWING = Lock()
 
@@ -83,11 +86,13 @@ def enlarged(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
-def marked(picture: np.ndarray, row: int, column: int, factor: int) -> np.ndarray:
+def marked(
+    picture: np.ndarray, row: int, column: int, factor: int, frame: Mapping[int, tuple[int, int, int]] = FRAME
+) -> np.ndarray:
     """Frame a pixel of the map, drawn `factor` times larger, in black and white; the pixel itself stays as it is."""
     framed = picture.copy()
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
-    for width, colour in FRAME.items():
+    for width, colour in frame.items():
         framed[tuple(slice(max(side.start - width, 0), side.stop + width) for side in inside)] = colour
     framed[inside] = picture[inside]
     return framed

@@ -13,11 +13,13 @@ from ..files.locks import FULL, is_full
 from ..words import PrintableLog, PrintableStream, as_sentence
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_
+from .fitting import fit
 from .imports import import_app
 from .inspection import inspect_
 from .map import map_
 from .options import in_options, options_in_log, show_progress
 from .search import demo_app, index_, search
+from .suggesting import suggest
 from .tables import classify
 
 
@@ -49,6 +51,8 @@ app = typer.Typer(
     help="Name land cover in words and read it from a year of Sentinel-2 reflectance.",
 )
 app.command()(classify)
+app.command()(fit)
+app.command()(suggest)
 app.command("map")(map_)
 app.command("inspect")(inspect_)
 app.add_typer(import_app, name="import")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import Device, Overwrite, model_of, names_of, show_progress, with_groups
+from .options import Device, Overwrite, model_of, names_of, refuse_options, show_progress, with_groups
 
 if TYPE_CHECKING:
     from ..evaluation.image_measurement import ImageProtocol
@@ -75,7 +75,9 @@ class DataGroup:
         typer.Option(help='Of a folder or Hub id; "all" for every split; test, or the only one, if left out.'),
     ] = None
     task: Annotated[str | None, typer.Option(help="Label columns of a folder or Hub id, with commas.")] = None
-    taxonomy: Annotated[Texts, typer.Option(help="COLUMN=LABEL_SET, name or JSON file, if not the schema's.")] = None
+    taxonomy: Annotated[
+        Texts, typer.Option(help="COLUMN=LABEL_SET, name, JSON file or .labels of a fit, if not the schema's.")
+    ] = None
     points: Annotated[int | None, typer.Option(help="Points to simulate, or rows of a dataset, the first.")] = None
     model: Annotated[
         Texts, typer.Option(help="Folder or Hub id; repeated for trainings that differ by their seed, to be averaged.")
@@ -86,6 +88,9 @@ class DataGroup:
         """Return what the package's functions take; with `images`, points are simulated with their patches."""
         from ..evaluation.sets import SetOptions
 
+        if set(self.dataset) == {"simulated"}:
+            others = ("split", "task", "taxonomy")
+            refuse_options(vars(self), others, "a folder or Hub id, and simulated points have labels of their own")
         taxonomies = {}
         for text in self.taxonomy or ():
             column, _, name = text.partition("=")

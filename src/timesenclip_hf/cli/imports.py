@@ -190,7 +190,7 @@ def import_cube_(
     labels: LabelGroup,
     files: CubeGroup,
     reading: ReadingGroup,
-    points: Annotated[Path | None, typer.Option(help="Table of longitude, latitude and labels.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Table of points with their labels, or polygons.")] = None,
     points_crs: Annotated[
         str | None, typer.Option(help="Of the points, such as EPSG:32631, where they are not longitude and latitude.")
     ] = None,

@@ -1,6 +1,6 @@
 """Turn words into the files of a map: `timesenclip map`, over the public functions of the package's maps."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,9 @@ from .options import (
     model_of,
     names_of,
     read_label_option,
+    refuse_options,
     show_progress,
+    told_of_examples,
     with_groups,
 )
 
@@ -39,7 +41,7 @@ WRITTEN = "written.json"
 class SourceGroup(ReadingGroup):
     """Collect the options that say what is mapped, and how it is read."""
 
-    relabel: Annotated[Path | None, typer.Option(help="Run with --embeddings to map again by other words.")] = None
+    relabel: Annotated[Path | None, typer.Option(help="Run with --embeddings to map again by other labels.")] = None
     stac: Annotated[str | None, typer.Option(help="Address of a STAC API or file of items, instead of a cube.")] = None
     collection: Annotated[str | None, typer.Option(help="Of the STAC API.")] = None
     resolution: Annotated[float | None, typer.Option(help="Of a map from STAC, in the units of its CRS.")] = None
@@ -54,7 +56,9 @@ class SourceGroup(ReadingGroup):
 class WordsGroup:
     """Collect the options that say what to map and which checkpoint names it."""
 
-    labels: Annotated[str | None, typer.Option(help='Names with commas, or JSON of {"label": ["phrase", ...]}.')] = None
+    labels: Annotated[
+        str | None, typer.Option(help='Names with commas, JSON of {"label": ["phrase", ...]}, or .labels of a fit.')
+    ] = None
     label_set: Annotated[list[str] | None, typer.Option(help="NAME=LABELS, repeated: several maps in one pass.")] = None
     hierarchy: Annotated[Path | None, typer.Option(help='JSON of {"group": ["label", ...]}, to map groups too.')] = None
     model: Model = None
@@ -117,7 +121,7 @@ def map_(
     files |= {
         "overwrite": shown.overwrite,
         "run_files": run_files,
-        "inputs": _read_files(cube or [], source, shown, store),
+        "inputs": [*_read_files(cube or [], source, shown, store), *_label_files(words)],
     }
     check_output(output, shown.png, **files)
     opened, inputs = _open(cube or [], source, run.chunk)
@@ -131,6 +135,9 @@ def map_(
         compute=compute.to_options(),
         run=RunOptions(run.scheduler, run.workers, run.chunk, inputs, shown.overwrite),
     )
+    for name, classes in mapping.recipe.label_sets.items():
+        for note in told_of_examples(classes.label_set):
+            typer.echo(f"{name}: {note}" if name else note)
     known = _read_reference(shown, next(iter(mapping.recipe.label_sets.values())).labels, opened)
     plan = mapping.plan()
     typer.echo(str(plan))
@@ -167,6 +174,12 @@ def _read_files(cube: list[Path], source: SourceGroup, shown: ShownGroup, store:
     return [*cube, *named, *filter(None, (source.relabel, shown.reference))]
 
 
+def _label_files(words: WordsGroup) -> list[str]:
+    """List what labels are read from, or are themselves."""
+    named = [text.partition("=")[2] for text in words.label_set or ()]
+    return [*named, *(str(each) for each in (words.labels, words.hierarchy) if each is not None)]
+
+
 def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list[str]]:
     """Open what is mapped; return it and what it is called."""
     from ..maps import open_cube, stored_embeddings
@@ -176,25 +189,19 @@ def _open(files: list[Path], source: SourceGroup, chunk: int) -> tuple[Any, list
     chosen = {name: value for name, value in vars(source).items() if value is not None}
     query = {name: chosen[name] for name in (*AREA, *ONLY_STAC) if name in chosen}
     if source.relabel is not None:
-        _refuse(chosen, ("bands", *STEPS, *AREA, *ONLY_STAC), "a cube, which --relabel does not read")
+        refuse_options(chosen, ("bands", *STEPS, *AREA, *ONLY_STAC), "a cube, which --relabel does not read")
         return stored_embeddings(source.relabel), [str(source.relabel.resolve())]
     if source.stac is not None:
-        _refuse(chosen, STEPS, "numbered steps of files")
+        refuse_options(chosen, STEPS, "numbered steps of files")
         from ..maps.cubes.stac import open_stac
         from ..maps.cubes.stac_search import StacQuery
 
         inputs = [source.stac, *(f"{name} {value}" for name, value in query.items())]
         return open_stac(source.stac, StacQuery(**query), chunks=chunk), inputs
-    _refuse(chosen, ONLY_STAC, "--stac")
+    refuse_options(chosen, ONLY_STAC, "--stac")
     opened = open_cube(files, bands=names_of(source.bands), **query, chunks=chunk, start=source.start, step=source.step)
     told = (source.bbox, source.dates, source.start, source.step)
     return opened, [*(str(path.resolve()) for path in files), *filter(None, told)]
-
-
-def _refuse(chosen: Mapping[str, Any], names: Iterable[str], purpose: str) -> None:
-    """Refuse options that are for another kind of source."""
-    if wrong := next((name for name in names if name in chosen), None):
-        raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
 
 
 def _read_reference(shown: ShownGroup, labels: list[str], cube: Any) -> Any:

@@ -4,7 +4,7 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
+    from ..models.timesenclip.label_set_timesenclip import LabelSet
     from ..models.timesenclip.options_timesenclip import SeriesOptions
     from ..runtimes.options import ComputeOptions
 
 LabelsOption = Annotated[
     str,
     typer.Option(
-        help='Class names with commas, or a file: .txt or .csv of names, .json of {"label": ["phrase", ...]}.'
+        help='Class names with commas, or a file: .txt or .csv of names, .json of {"label": ["phrase", ...]}, or '
+        ".labels of `timesenclip fit`."
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
@@ -87,6 +89,13 @@ class ReadingGroup(StepsGroup):
             "checkpoints trained with bands dropped; error refuses. The checkpoint's way when left out."
         ),
     ] = None
+    screen: Annotated[
+        Literal["clouds", "none"] | None,
+        typer.Option(
+            help="clouds leaves out acquisitions that are bright and flat, unlike the rest of their series, where no "
+            "scene classes are given; none takes all. The checkpoint's way when left out."
+        ),
+    ] = None
 
     def to_series_options(self) -> "SeriesOptions":
         """Return what the package's functions take."""
@@ -125,6 +134,8 @@ class ComputeGroup:
         return ComputeOptions(**vars(self))
 
 
+# Arguments of Python whose options are named otherwise.
+_RENAMED = {"`hypothesis_template`": "--template", "`label_sets`": "--label-set"}
 _ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
 _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 
@@ -132,7 +143,7 @@ _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 def in_options(text: str) -> str:
     """Write arguments of Python that are options as these: of [`ReadingGroup`] in backticks, of [`CubeGroup`] without.
 
-    So `units="dn"` becomes --units dn, and crs="EPSG:32631" becomes --crs "EPSG:32631".
+    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631".
     """
     names = {field.name for field in fields(ReadingGroup)}
 
@@ -141,6 +152,8 @@ def in_options(text: str) -> str:
             return match[0]
         return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
 
+    for argument, name in _RENAMED.items():
+        text = text.replace(argument, name)
     return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
 
 
@@ -190,19 +203,52 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_label_option(text: str) -> Any:
-    """Read names with commas, or the labels in a file.
+    """Read names with commas, the labels in a file, or a label set.
 
     Raises:
         ValueError: the file holds something else.
         FileNotFoundError: there is no such file.
     """
+    from ..labelling.label_set_files import LABEL_SET_SUFFIX, read_label_set
     from ..taxonomies.label_files import LABEL_SUFFIXES, read_label_file
 
+    if Path(text).suffix.lower() == LABEL_SET_SUFFIX:
+        return read_label_set(text)
     if Path(text).suffix.lower() in LABEL_SUFFIXES:
         return read_label_file(text)
     if "," not in text and Path(text).is_file():
-        raise ValueError(f"{text} is a file, but of labels only {', '.join(LABEL_SUFFIXES)} are read: rename it.")
+        suffixes = ", ".join((*LABEL_SUFFIXES, LABEL_SET_SUFFIX))
+        raise ValueError(f"{text} is a file, but of labels only {suffixes} are read: rename it.")
     return text
+
+
+def read_label_set_option(path: Path) -> "LabelSet":
+    """Read a label set from its file; refuse another suffix with a ValueError."""
+    from ..labelling.label_set_files import check_suffix, read_label_set
+
+    check_suffix(path)
+    return read_label_set(path)
+
+
+def told_of_examples(label_set: "LabelSet") -> Iterator[str]:
+    """Give the line that says to how many examples a label set was fitted; none for one from words."""
+    if label_set.is_fitted:
+        yield f"note: fitted to examples: {', '.join(label_set.counted_examples)}"
+
+
+def refuse_options(chosen: Mapping[str, Any], names: Iterable[str], purpose: str) -> None:
+    """Refuse options that are for another kind of source.
+
+    Args:
+        chosen: values by the names of the fields; None where an option is left out.
+        names: of fields that do not go with the source.
+        purpose: what they are for.
+
+    Raises:
+        ValueError: one of them is given.
+    """
+    if wrong := next((name for name in names if chosen.get(name) is not None), None):
+        raise ValueError(f"--{wrong.replace('_', '-')} is for {purpose}: leave it out.")
 
 
 def names_of(text: str | None) -> list[str] | None:

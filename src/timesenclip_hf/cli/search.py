@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import Device, Model, Template, check_dataset_folder, model_of, show_progress
+from .options import Device, Model, Template, check_dataset_folder, model_of, read_label_set_option, show_progress
 
 
 def index_(
@@ -30,10 +30,13 @@ def index_(
 
 
 def search(
-    query: Annotated[str, typer.Argument(help='What to find, such as "flooded rice paddies".')],
+    query: Annotated[str, typer.Argument(help='What to find, such as "flooded rice paddies", or a class of --labels.')],
     index: Annotated[Path, typer.Option(help="Folder that `timesenclip index` wrote.")],
     model: Model = None,
     template: Template = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Label set of `timesenclip fit` (.labels), whose class QUERY names.")
+    ] = None,
     top_k: Annotated[int, typer.Option(help="Points to show.")] = 10,
     format_: Annotated[Literal["table", "json", "geojson"], typer.Option("--format", help="Of the output.")] = "table",
 ) -> None:
@@ -41,9 +44,13 @@ def search(
     from ..classification import load_pipeline
     from ..search import SearchIndex, as_geojson, as_table
 
+    label_set = None if labels is None else read_label_set_option(labels)
     loaded = load_pipeline(model_of(model), None)
     points = SearchIndex.load(index, loaded.model, loaded.processor)
-    hits = points.search(query, top_k=top_k, hypothesis_template=template or None)
+    hits = points.search(query, top_k=top_k, hypothesis_template=template or None, label_set=label_set)
+    if label_set is not None:
+        examples = f", fitted to {label_set.fit.examples[query]} examples" if label_set.fit else ""
+        typer.echo(f"searched by the vector of the class {query!r} of {labels}{examples}", err=True)
     if format_ == "table":
         typer.echo(as_table(hits))
     else:

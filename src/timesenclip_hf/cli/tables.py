@@ -16,6 +16,7 @@ from .options import (
     model_of,
     read_label_option,
     show_progress,
+    told_of_examples,
     with_groups,
 )
 
@@ -49,18 +50,27 @@ def classify(
     if written.top_k is not None and written.top_k < 1:
         raise ValueError(f"--top-k must be at least 1, got {written.top_k}.")
     if written.output is not None:
-        check_file(written.output, overwrite=written.overwrite, inputs=[table])
+        check_file(written.output, overwrite=written.overwrite, inputs=[table, labels])
     steps, options = take_steps(reading.to_series_options())
     series = read_table(table, id_column=id_column, steps=steps)
     names, prompts = read_label_option(labels), template or None
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
-    scores = classifier.probabilities_of_items(series.series, options, progress=show_progress())
-    for note in series.notes:
-        typer.echo(f"note: {note}", err=True)
+    scores, novelty = classifier.answers_of_items(series.series, options, progress=show_progress())
+    for note in (*(f"note: {note}" for note in series.notes), *told_of_examples(classifier.label_set)):
+        typer.echo(note, err=True)
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if written.output is not None:
         path, overwrite = written.output, written.overwrite
-        write_scores(path, series.ids, classifier.labels, scores, top_k=written.top_k, overwrite=overwrite)
+        write_scores(
+            path,
+            series.ids,
+            classifier.labels,
+            scores,
+            top_k=written.top_k,
+            novelty=novelty,
+            fitted=classifier.label_set.is_fitted,
+            overwrite=overwrite,
+        )
         typer.echo(f"wrote {written.output}")
 
 

@@ -73,13 +73,14 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
         columns = {name: column[index] for name, column in self.columns.items()}
         values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
         inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
-        if values.ndim == 3:
+        if values.ndim == 3 and self.extractor.screen == "none":
             # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
             series = self.extractor.scale(values.astype(np.float32))
             series *= observed[:, :, None]
             read = {"pixel_series": series, "series_mask": observed, "months": months}
             return inputs | {name: torch.from_numpy(array) for name, array in read.items()}
-        # Hidden pixels of a patch are filled from its clear ones, which the extractor knows how to do.
-        dn = np.where((values == MISSING) | ~observed[:, :, None, None, None], np.nan, values.astype(np.float32))
+        # Hidden pixels of a patch are filled from its clear ones, and clouds are left out: the extractor knows how.
+        hidden = ~observed.reshape(*observed.shape, *(1,) * (values.ndim - 2))
+        dn = np.where((values == MISSING) | hidden, np.nan, values.astype(np.float32))
         features = self.extractor(dn, months=months, units="dn", offset=0, allow_empty=True, return_tensors="pt")
         return inputs | dict(features)

@@ -15,8 +15,9 @@ from transformers.utils import logging
 
 from ..classification import check_device
 from ..extras import needs_extra
-from ..files import first_line, weights_hash
+from ..files import first_line
 from ..models.senclip.image_processing_senclip import seems_bgr, to_eight_bit
+from ..models.timesenclip.weights_timesenclip import weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
 
 with needs_extra("eval"):

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from ..data.schema import UNKNOWN
+from ..labelling.blocks import block_side
+from ..models.timesenclip.label_set_timesenclip import LabelSet, check_weights
+from ..models.timesenclip.weights_timesenclip import pixel_weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score, words_not_in
 from .probing import split_rows_by_place
 from .protocol import Checkpoint, EvaluationSet, Protocol
-from .samples import BLOCK_KM, ENOUGH_BLOCKS
 from .tasks import Task
 
-# Sides of blocks in km: a set of a small area is cut into smaller ones, so that there are enough.
-BLOCK_SIDES = (BLOCK_KM, 10.0, 2.0, 0.5, 0.1)
 PHOTOS_AT_ONCE = 64
 
 Encode = Callable[..., torch.Tensor]
@@ -37,11 +37,11 @@ class EmbeddedSet:
 
     @cached_property
     def block_km(self) -> float | None:
-        """Choose the largest side of blocks that gives enough of them; None where a sample has no coordinates."""
-        blocks = {side: self.samples.blocks(side) for side in BLOCK_SIDES}
-        counts = {side: len(np.unique(numbers)) for side, numbers in blocks.items() if numbers is not None}
-        enough = (side for side, count in counts.items() if count >= ENOUGH_BLOCKS)
-        return next(enough, max(counts, key=counts.__getitem__)) if counts else None
+        """Choose the side of blocks, as [`block_side`] does; None where a sample has no coordinates."""
+        longitude, latitude = self.samples.longitude, self.samples.latitude
+        if longitude is None or latitude is None or np.isnan(longitude + latitude).any():
+            return None
+        return block_side(longitude, latitude)
 
     @cached_property
     def _blocks(self) -> np.ndarray | None:
@@ -83,6 +83,8 @@ class EmbeddedSet:
 
     def class_embeds(self, task: Task, prompts: str) -> torch.Tensor:
         """Embed the classes of a task, (classes, projection_dim); words that training never saw are noted."""
+        if task.label_set is not None:
+            return torch.nn.functional.normalize(self._checked(task.label_set).class_embeds, dim=-1)
         key = (task.name, prompts)
         if key not in self._classes:
             texts = self.texts(task, prompts)
@@ -99,8 +101,35 @@ class EmbeddedSet:
 
     def logits(self, embeds: torch.Tensor, task: Task, prompts: str, centring: str = "none") -> torch.Tensor:
         """Score embeddings for the classes of a task, (samples, classes)."""
+        if task.label_set is not None:
+            return self._checked(task.label_set).logits(embeds, centring=centring)
         scale = self.model.score_scale.detach().float().cpu()
         return score(embeds, self.class_embeds(task, prompts), logit_scale=scale, centring=centring)
+
+    def _checked(self, label_set: LabelSet) -> LabelSet:
+        """Refuse a label set of other weights; note once to how many examples one was fitted."""
+        check_weights(label_set, self.model)
+        counts = ", ".join(label_set.counted_examples)
+        note = (
+            f"Classes were fitted to examples ({counts}): where these are among the samples here, or near them, scores "
+            "say too much."
+        )
+        if label_set.is_fitted and note not in self.notes:
+            self.notes.append(note)
+        return label_set
+
+    def label_set(self, task: Task) -> LabelSet:
+        """Return the classes of a task as its label set, or as that of the words of its generic prompts."""
+        if task.label_set is not None:
+            return self._checked(task.label_set)
+        template = self.processor.hypothesis_template
+        return LabelSet(
+            phrases=task.taxonomy.prompts,
+            templates=[template] if isinstance(template, str) else list(template),
+            class_embeds=self.class_embeds(task, "generic"),
+            score_scale=float(self.model.score_scale.detach().float().cpu()),
+            weights_hash=pixel_weights_hash(self.model),
+        )
 
     def scored_rows(self, task: Task) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:
         """Draw labelled rows with an observation; return them, their truth and their logits with generic prompts."""
@@ -115,11 +144,14 @@ class EmbeddedSet:
         random = np.random.default_rng(self.protocol.resampling.seed)
         return np.sort(random.choice(rows, self.protocol.most_samples, replace=False))
 
-    def halves(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Split indices into `rows` in two, whole blocks to one half or the other, or raise ValueError."""
+    def halves(self, rows: np.ndarray, seed: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Split indices into `rows` in two, whole blocks to one half or the other, or raise ValueError.
+
+        The seed is that of the protocol where none is named.
+        """
         if len(rows) < 2:
             raise ValueError(f"{self.samples.name} has {len(rows)} labelled series, too few to fit on some of them.")
-        some, seed = self.samples.select(rows), self.protocol.resampling.seed
+        some, seed = self.samples.select(rows), self.protocol.resampling.seed if seed is None else seed
         if self.block_km is None:
             return split_rows_by_place(some.point_ids, seed=seed)
         return split_rows_by_place(some.point_ids, some.longitude, some.latitude, block_km=self.block_km, seed=seed)

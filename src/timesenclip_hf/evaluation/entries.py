@@ -14,7 +14,8 @@ from .uncertainty import DEFAULT_RESAMPLING, Resampling, bootstrap, bootstrap_ca
 with needs_extra("eval"):
     from sklearn.metrics import confusion_matrix
 
-RAW = "raw"
+# Scores of one sample by itself; those of classes that were fitted to examples say so.
+RAW, RAW_FITTED = "raw", "raw, fitted to examples"
 TOP_K = (3, 5)
 
 
@@ -30,6 +31,7 @@ class Scored:
     truth: np.ndarray
     blocks: np.ndarray | None = None
     resampling: Resampling = DEFAULT_RESAMPLING
+    is_fitted: bool = False
 
 
 def make_entry(
@@ -64,7 +66,7 @@ def make_entry(
         "prompts": prompts,
         "composites": composites,
         "missing": missing,
-        "scores": RAW if raw else f"transductive ({centring})",
+        "scores": (RAW_FITTED if scored.is_fitted else RAW) if raw else f"transductive ({centring})",
         "labels": list(labels),
         "absent": [labels[index] for index in absent],
         "samples": len(scored.truth),

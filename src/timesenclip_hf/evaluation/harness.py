@@ -27,6 +27,7 @@ from .report import EvaluatedSamples
 from .report.reading import drawn_entries, figure, runs_of
 from .report.writing import answers
 from .sets.images import ImageSet
+from .tasks import FITTED
 
 VERSIONS = ("timesenclip-hf", "torch", "transformers", "numpy", "scikit-learn", "scipy")
 # What an entry is of, and what it holds; matrices, prompts and the recalls of entries not drawn are in the report only.
@@ -186,6 +187,7 @@ def summarise(results: Mapping[str, Any]) -> str:
                 majority, chance = baselines["majority"]["balanced_accuracy"], baselines["chance"]
                 mean_recall = figure(metrics["balanced_accuracy"])
                 text = f"balanced accuracy {mean_recall}, majority {majority:.3f}, chance {chance:.3f}"
-            lines.append(f"  {entry['task']:<26} {text}, {entry['prompts']} prompts")
+            of = "fitted to examples" if entry["prompts"] == FITTED else f"{entry['prompts']} prompts"
+            lines.append(f"  {entry['task']:<26} {text}, {of}")
         lines += [f"  {suite} was not run: {reason}" for suite, reason in run["not_run"].items()]
     return "\n".join(lines)

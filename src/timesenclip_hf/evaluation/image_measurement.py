@@ -99,8 +99,8 @@ class ImageMeasurement:
         turned = int((text_embeds @ embeds.mean(dim=0) <= 0).sum())
         if centring != "none" and turned:
             self._notes.append(
-                f"transductive ({centring}): {turned} of {len(read)} mean cosines are not positive, and dividing by "
-                "them turns the order of the images round: these scores mean little."
+                f"transductive ({centring}): {turned} of {len(read)} mean cosines are not positive; dividing by them "
+                "would turn the order of the images round, so that means are taken away instead, as upstream does not."
             )
         if not by_prompt:
             return logits

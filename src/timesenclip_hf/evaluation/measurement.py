@@ -17,13 +17,13 @@ from .baselines import ImageModel, embed_images, nearest_mean_scores, score_imag
 from .calibration import Calibration, calibration_report, fit_calibration
 from .embedded import EmbeddedSet, Encode
 from .entries import Scored, make_entry, short_report
-from .probing import Ladder, few_shot_ladder
+from .probing import Ladder, Words, few_shot_ladder
 from .protocol import Checkpoint, EvaluationSet, Protocol
 from .report import EvaluatedSamples
 from .retrieval import retrieval_report
 from .robustness import robustness_curves
 from .samples import parse_months
-from .tasks import Task
+from .tasks import FITTED, Task
 from .uncertainty import bootstrap_classification
 
 # Of the answers that a calibrated checkpoint does not reject.
@@ -116,14 +116,20 @@ class Measurement:
         return robustness_curves(features, measure, self._extractor, seed=resampling.seed)
 
     def _few_shot(self, task: Task) -> list[dict[str, Any]]:
-        """Train probes on the frozen embeddings, beside boosting on the series and zero-shot."""
+        """Fit the words and train probes on the frozen embeddings, beside classifiers of the series and zero-shot."""
+        self._refuse_label_set(task)
         rows, truth, logits = self._embedded.scored_rows(task)
         embeds, series = self._embedded.plain[0][torch.from_numpy(rows)], self._samples.series[rows]
         ladder, halves = Ladder(seed=self._protocol.resampling.seed), self._embedded.halves(rows)
-        return few_shot_ladder(embeds, series, truth, task.labels, halves, ladder, zero_shot=logits.argmax(dim=1))
+        label_set = self._embedded.label_set(task)
+        # What examples had a part in already is no beginning for a curve over examples.
+        words = None if label_set.is_fitted else Words(label_set, self._embedded.blocks_of(rows))
+        answers = logits.argmax(dim=1)
+        return few_shot_ladder(embeds, series, truth, task.labels, halves, ladder, zero_shot=answers, words=words)
 
     def _calibrate(self, task: Task) -> dict[str, Any]:
         """Fit temperature and reject threshold on half of the land, and judge them on the other."""
+        self._refuse_label_set(task)
         rows, truth, logits = self._embedded.scored_rows(task)
         # What is fitted is the temperature of the checkpoint as it was trained, whatever was fitted before.
         logits = logits * self._temperature
@@ -134,6 +140,12 @@ class Measurement:
             fitted = fit_calibration(logits[fit], truth[fit])
         self.calibration = fitted
         return calibration_report(fitted, logits[judge], truth[judge])
+
+    def _refuse_label_set(self, task: Task) -> None:
+        if task.label_set is not None:
+            raise ValueError(
+                f"It measures what a checkpoint makes of words, and {task.name!r} has a label set instead."
+            )
 
     def _entries(
         self, task: Task, embeds: torch.Tensor, observed: np.ndarray, of: dict[str, Any], *, is_plain: bool
@@ -147,15 +159,17 @@ class Measurement:
             )
         blocks, scored = self._embedded.blocks_of(rows), embeds[torch.from_numpy(rows)]
         baselines = self._baselines(task, rows, truth[rows]) if is_plain else {}
-        for prompts in self._protocol.prompts or task.views:
+        views = task.views if task.label_set is not None else self._protocol.prompts or task.views
+        centrings = ("none",) if task.is_fitted else self._protocol.centrings
+        for prompts in views:
             texts = self._embedded.texts(task, prompts)
-            for centring in self._protocol.centrings:
+            for centring in centrings:
                 logits = self._embedded.logits(scored, task, prompts, centring)
-                scores = Scored(task.labels, logits, truth[rows], blocks, self._protocol.resampling)
+                scores = Scored(task.labels, logits, truth[rows], blocks, self._protocol.resampling, task.is_fitted)
                 entry = make_entry(task.name, prompts, centring, scores, texts, **of)
                 if is_plain:
                     entry["baselines"] |= baselines | self._image_baselines(texts, centring, rows, truth[rows])
-                if is_plain and centring == "none" and prompts == "generic":
+                if is_plain and centring == "none" and prompts in ("generic", FITTED):
                     self._picture(task, rows, logits)
                 yield entry
 

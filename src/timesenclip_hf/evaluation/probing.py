@@ -1,4 +1,4 @@
-"""Find how few labels a frozen encoder needs: classifiers on its embeddings against boosting on the raw series.
+"""Find how few labels a frozen encoder needs: classifiers on its embeddings against those on the raw series.
 
 Every method gets the same training samples and is judged on the same others. Shots are drawn several times. Where the
 coordinates are known, training and test samples lie in different blocks of land.
@@ -6,30 +6,40 @@ coordinates are known, training and test samples lie in different blocks of land
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from ..data.splits import blocked_split, random_split, split_rows
 from ..extras import needs_extra
+from ..labelling.fitting import fit_label_set
+from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from ..models.timesenclip.label_set_timesenclip import LabelSet
 from .entries import short_report
 from .metrics import ArrayLike, as_array, as_labels, macro_f1
 
 with needs_extra("eval"):
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GridSearchCV, StratifiedKFold
     from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
 ALL = "all"
 SHOTS = (1, 5, 10, 50, ALL)
-# On embeddings, on embeddings, on the raw series.
-METHODS = ("knn", "linear_probe", "boosting")
+# On embeddings, the second and third beside what the words say, the third with monthly values; and on the raw series.
+ON_WORDS = ("fitted_words", "fitted_words_and_values")
+ON_SERIES = ("boosting", "forest", "logistic")
+METHODS = ("knn", "linear_probe", *ON_WORDS, *ON_SERIES)
 # At most; fewer where the classes have fewer training samples.
 NEIGHBOURS = 5
 FOLDS = 5
 # Inverse strengths of the L2 penalty, for embeddings of length 1; the middle one where there is nothing to choose by.
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1_000.0)
+TREES = 300
 
 
 def split_rows_by_place(
@@ -60,7 +70,10 @@ class Ladder:
 
     Shots are samples a class, or "all", drawn once; a class that has fewer gives what it has, and a number that no
     class has is left out. Methods are "knn" (cosine), "linear_probe" (logistic regression whose penalty is chosen by
-    cross-validation inside the shots) and "boosting" (of decision trees, on the series).
+    cross-validation inside the shots), "fitted_words" and "fitted_words_and_values" ([`fit_label_set`], the latter for
+    series of twelve months), and, on the series, "boosting" (of decision trees), "forest" (random) and "logistic"
+    (regression of standardised values). The last two are as a user would take them, with scikit-learn's settings but
+    for 300 trees, and all of them let classes weigh alike.
     """
 
     shots: Sequence[int | str] = SHOTS
@@ -88,6 +101,18 @@ class Ladder:
                 yield step, [np.flatnonzero(rank < int(step)) for rank in ranks]
 
 
+class Words(NamedTuple):
+    """Hold what the rungs with words know besides the examples.
+
+    Attributes:
+        label_set: of words, its classes in the order of the labels.
+        blocks: block of land of each sample (samples,), to cross-validate over; None where places are not known.
+    """
+
+    label_set: LabelSet
+    blocks: np.ndarray | None = None
+
+
 def few_shot_ladder(
     embeds: ArrayLike,
     series: ArrayLike,
@@ -97,12 +122,14 @@ def few_shot_ladder(
     ladder: Ladder = Ladder(),
     *,
     zero_shot: ArrayLike | None = None,
+    words: Words | None = None,
 ) -> list[dict[str, Any]]:
     """Train each method on a growing number of labelled samples.
 
-    Unit embeddings of the frozen encoder (samples, projection_dim) are probed; boosting reads the series (samples,
-    ...), NaN where missing. Labels are class indices, -1 where not known. Shots are drawn from the rows of the first
-    half; the second half judges them, and what the model answers without any label, class indices.
+    Unit embeddings of the frozen encoder (samples, projection_dim) are probed; the methods of `ON_SERIES` read the
+    series (samples, ...), NaN where missing. Labels are class indices, -1 where not known. Shots are drawn from the
+    rows of the first half; the second half judges them, and what the model answers without any label, class indices.
+    Without words the methods of `ON_WORDS` are left out, as is the second where the series are not of twelve months.
 
     Returns:
         An entry a method and number of shots: `method`, `shots` (0 for "zero_shot"), `draws`, `train_samples`,
@@ -134,10 +161,14 @@ def few_shot_ladder(
         answers = as_labels(zero_shot, len(class_names), name="zero_shot", num_samples=len(classes))
         add("zero_shot", 0, [train[:0]], [answers[test]])
     for method in ladder.methods:
-        values = raw.reshape(len(raw), -1) if method == "boosting" else vectors
+        values = _values_for(method, vectors, raw, words)
+        if values is None:
+            continue
         for step, draws in ladder.draw(classes[train]):
             rows = [train[drawn] for drawn in draws]
-            fitted = [_fit(method, values[r], classes[r], ladder.seed + draw) for draw, r in enumerate(rows)]
+            fitted = [
+                _train(method, values, classes, drawn, ladder.seed + draw, words) for draw, drawn in enumerate(rows)
+            ]
             add(method, step, rows, [model.predict(values[test]) for model in fitted])
     return entries
 
@@ -155,6 +186,45 @@ def _judge(answers: Sequence[np.ndarray], truth: np.ndarray, num_classes: int) -
     }
 
 
+def _values_for(method: str, vectors: np.ndarray, raw: np.ndarray, words: Words | None) -> np.ndarray | None:
+    """Return what a method reads, (samples, values); None where it cannot be asked."""
+    flat = raw.reshape(len(raw), -1)
+    if method in ON_SERIES:
+        return flat
+    if method not in ON_WORDS:
+        return vectors
+    monthly = raw.ndim == 3 and raw.shape[1] == MONTHS_PER_YEAR
+    if words is None or (method == ON_WORDS[1] and not monthly):
+        return None
+    return vectors if method == ON_WORDS[0] else np.hstack([vectors, flat])
+
+
+@dataclass(frozen=True)
+class _FittedWords:
+    """Predict by a fitted label set from embeddings, with monthly values behind them where it reads these."""
+
+    label_set: LabelSet
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        width = self.label_set.class_embeds.shape[1]
+        table = torch.from_numpy(values).float()
+        logits = self.label_set.logits(table[:, :width], table[:, width:] if self.label_set.reads_values else None)
+        return logits.argmax(dim=1).numpy()
+
+
+def _train(
+    method: str, values: np.ndarray, classes: np.ndarray, rows: np.ndarray, seed: int, words: Words | None
+) -> Any:
+    """Train a method on the values and classes of some rows."""
+    if method not in ON_WORDS or words is None:
+        return _fit(method, values[rows], classes[rows], seed)
+    width = words.label_set.class_embeds.shape[1]
+    vectors, monthly = np.split(values[rows], [width], axis=1)
+    groups = None if words.blocks is None else words.blocks[rows]
+    read = monthly if monthly.size else None
+    return _FittedWords(fit_label_set(vectors, classes[rows], words.label_set, groups, values=read).label_set)
+
+
 def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any:
     counts = np.bincount(classes)
     fewest = int(counts[counts > 0].min())
@@ -163,14 +233,20 @@ def _fit(method: str, values: np.ndarray, classes: np.ndarray, seed: int) -> Any
         return neighbours.fit(values, classes)
     if method == "linear_probe":
         return _fit_probe(values, classes, counts, seed)
+    # scikit-learn fails on a column without a single value; a constant one is never cut.
+    values = np.where(np.isnan(values).all(axis=0), 0, values)
+    if method == "forest":
+        return RandomForestClassifier(TREES, class_weight="balanced", random_state=seed).fit(values, classes)
+    if method == "logistic":
+        regression = LogisticRegression(class_weight="balanced", max_iter=1_000)
+        return make_pipeline(SimpleImputer(), StandardScaler(), regression).fit(values, classes)
     # With leaves of scikit-learn's 20 samples a few shots leave no single cut. Of smaller ones the largest did best on
     # simulated points, as long as several fit into a tree.
     leaf = max(1, min(20, 2 * fewest, len(classes) // 4))
     boosting = HistGradientBoostingClassifier(
         min_samples_leaf=leaf, class_weight="balanced", early_stopping=False, random_state=seed
     )
-    # scikit-learn fails on a column without a single value; a constant one is never cut.
-    return boosting.fit(np.where(np.isnan(values).all(axis=0), 0, values), classes)
+    return boosting.fit(values, classes)
 
 
 def _fit_probe(values: np.ndarray, classes: np.ndarray, counts: np.ndarray, seed: int) -> LogisticRegression:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..classification import load_pipeline
-from ..files import weights_hash
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
+from ..models.timesenclip.weights_timesenclip import weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import CENTRINGS
 from .baselines import ImageModel
 from .samples import Samples, parse_months

@@ -20,9 +20,8 @@ from .robustness import WINTER_FIRST
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 # The three months in the middle of winter, and the six around midsummer, April to September, north of the equator.
 SEASONS = {"winter": WINTER_FIRST[:3], "growing season": WINTER_FIRST[-6:]}
-# Side of the blocks that intervals are drawn by, as in `data.splits`; with fewer blocks an interval is too narrow.
+# Side of the blocks that intervals are drawn by, as in `data.splits`.
 BLOCK_KM = 50.0
-ENOUGH_BLOCKS = 20
 # Columns of text of the schema that say a class.
 TEXTS = ("country", "lc1", "lu1")
 _COLUMNS = ("series", "observed", "months")

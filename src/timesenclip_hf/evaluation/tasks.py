@@ -5,14 +5,19 @@ Labels are matched by name or code, never by index, so that a column cannot be s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..data.schema import CLASS_TAXONOMIES, UNKNOWN
+from ..labelling.label_set_files import LABEL_SET_SUFFIX, read_label_set
+from ..models.timesenclip.label_set_timesenclip import LabelSet
 from ..models.timesenclip.zero_shot_timesenclip import expand_prompts, read_labels
 from ..taxonomies import Label, Taxonomy, load_taxonomy
 from .samples import Samples
 
+# Classes that were fitted to examples have no prompts to choose among, and this in their place.
+FITTED = "fitted"
 # What the text tower reads of a class: its name, or its generic phrases, in the templates of the checkpoint; its bare
 # name; five descriptions of it on the ground and five from above, or one of the two.
 PROMPTS = ("generic", "class_name", "descriptive", "ground", "aerial")
@@ -24,11 +29,20 @@ _DEFAULT_TAXONOMIES = {**CLASS_TAXONOMIES, **_DETAILS, "country": "countries"}
 
 @dataclass(frozen=True)
 class Task:
-    """Say what is asked of the samples, by a name: the classes of a label column, which a taxonomy names."""
+    """Say what is asked of the samples, by a name: the classes of a label column, which a taxonomy names.
+
+    With a label set its class vectors are scored, in place of what the taxonomy's words become.
+    """
 
     name: str
     column: str
     taxonomy: Taxonomy
+    label_set: LabelSet | None = None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Tell whether the classes were fitted to examples."""
+        return self.label_set is not None and self.label_set.is_fitted
 
     @property
     def labels(self) -> list[str]:
@@ -37,7 +51,9 @@ class Task:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Return those of `PROMPTS` that every class has."""
+        """Return those of `PROMPTS` that every class has; of a label set, what stands in their place."""
+        if self.label_set is not None:
+            return (FITTED if self.is_fitted else "generic",)
         return tuple(prompts for prompts in PROMPTS if self._class_without(prompts) is None)
 
     def _class_without(self, prompts: str) -> str | None:
@@ -79,6 +95,8 @@ class Task:
 
     def prompts(self, prompts: str, templates: str | Sequence[str]) -> dict[str, list[str]]:
         """Return what the text tower reads of each candidate, for one of `PROMPTS`; "generic" is for templates."""
+        if self.label_set is not None and prompts in self.views:
+            return dict(self.label_set.phrases)
         if prompts not in PROMPTS:
             raise ValueError(f"Prompts are {', '.join(PROMPTS)}, got {prompts!r}.")
         if prompts == "class_name":
@@ -99,8 +117,9 @@ def tasks_of(
     """List the tasks that the labels of a data set allow.
 
     Label columns are all with a known label where none are named, but the LUCAS codes, countries last. The label set of
-    a column goes by the name or path that [`load_taxonomy`] takes; the schema's is taken for its own columns, and the
-    class names themselves for any other, where none is given. That there is nothing to evaluate is a ValueError.
+    a column goes by the name or path that [`load_taxonomy`] takes, or by the path of a `.labels` file; the schema's is
+    taken for its own columns, and the class names themselves for any other, where none is given. That there is nothing
+    to evaluate is a ValueError.
     """
     named = dict(taxonomies or {})
     for column in (*(columns or ()), *named):
@@ -118,9 +137,21 @@ def tasks_of(
     for column in columns:
         title, names = f"the column {column!r}", samples.class_names[column]
         label_set = label_sets.get(column)
+        if label_set is not None and label_set.endswith(LABEL_SET_SUFFIX):
+            tasks.append(_task_of_label_set(column, label_set))
+            continue
         taxonomy = load_taxonomy(label_set) if label_set else named_taxonomy(title, samples.name, names)
         tasks.append(Task(column, column, taxonomy))
     return tasks
+
+
+def _task_of_label_set(column: str, path: str) -> Task:
+    """Make the task of a column whose classes are those of a label set in a file."""
+    label_set = read_label_set(path)
+    if label_set.reads_values:
+        raise ValueError(f"{path} reads monthly values, which an evaluation does not hand on: give a set without them.")
+    taxonomy = named_taxonomy(f"the label set {Path(path).name}", path, label_set.labels)
+    return Task(column, column, taxonomy, label_set)
 
 
 def named_taxonomy(title: str, source: str, class_names: Sequence[str], licence: str = "") -> Taxonomy:

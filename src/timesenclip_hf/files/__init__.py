@@ -1,11 +1,10 @@
-"""Write files and folders whole or not at all, read tensors without running what their file holds, hash weights.
+"""Write files and folders whole or not at all, and read tensors without running what their file holds.
 
 Opening a pickle can run code, so files are read with `weights_only=True`: a file that holds anything but tensors and
 plain values is refused, with the name of what it holds, and nothing of it is executed.
 """
 
 import argparse
-import hashlib
 import json
 import math
 import os
@@ -163,8 +162,13 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: a field is written twice, values lie too deep inside each other, or the file is not JSON.
     """
+    return parse_json(path.read_text(encoding="utf-8"))
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON in which no object has a field twice; raise as [`read_json`] does."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_fields)
+        return json.loads(text, object_pairs_hook=_unique_fields)
     except RecursionError:
         raise ValueError("its lists and objects lie too deep inside each other.") from None
 
@@ -218,20 +222,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
             )
     settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
     return dict(content), dict(settings) if isinstance(settings, Mapping) else {}
-
-
-def weights_hash(weights: Mapping[str, torch.Tensor]) -> str:
-    """Tell one set of weights from another, whatever folder they lie in: 16 hexadecimal digits of a SHA-256.
-
-    Args:
-        weights: by name, such as a `state_dict()`; their order does not matter, nor does their precision where float32
-            holds the same values.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _refusal(path: Path, content: str) -> ValueError:

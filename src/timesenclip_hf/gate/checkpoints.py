@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..files import read_json
+from .tensors import header_bytes
 
 
 def admit_checkpoint(folder: Path) -> None:
@@ -27,9 +28,4 @@ def admit_checkpoint(folder: Path) -> None:
                     "again, from where you trust it."
                 )
     for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-        if length > path.stat().st_size - 8:
-            raise ValueError(
-                f"{path} is cut short, or no safetensors: its header has {length:,} bytes; fetch it again."
-            )
+        header_bytes(path)

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from ..extras import needs_extra
-from ..files import weights_hash, whole_file
+from ..files import whole_file
 from ..files.outputs import check_file
 from ..gate.onnx_files import parse_onnx
 from ..models.timesenclip.encoding_timesenclip import check_precision, encode, precision_name
+from ..models.timesenclip.weights_timesenclip import weights_hash
 from .engines import RuntimeTower
 from .int8 import calibration_features, quantise_onnx
 from .onnx_model import make_onnx

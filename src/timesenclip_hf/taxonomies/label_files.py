@@ -40,7 +40,7 @@ def read_label_file(path: str | PathLike[str]) -> list[str] | dict[str, Any]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise ValueError(f"{path.name} is no text in UTF-8: save the labels again as UTF-8.") from None
+        raise ValueError(_no_text(path)) from None
     labels = _from_rows(lines, path) if path.suffix.lower() in (".csv", ".tsv") else _from_lines(lines)
     if not labels:
         raise ValueError(f"{path.name} holds no label: write one name a line.")
@@ -57,6 +57,8 @@ def _from_json(path: Path) -> list[str] | dict[str, Any]:
         labels = read_json(path)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path.name} is not JSON ({error}): write {{'label': ['phrase', ...]}}.") from None
+    except UnicodeDecodeError:
+        raise ValueError(_no_text(path)) from None
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be used: {error}") from None
     if isinstance(labels, dict) and len(labels) == 1 and next(iter(labels)).lower() in LIST_FIELDS:
@@ -66,6 +68,10 @@ def _from_json(path: Path) -> list[str] | dict[str, Any]:
     if isinstance(labels, list) and labels and all(isinstance(label, str) for label in labels):
         return labels
     raise ValueError(f"{path.name} must hold a list of labels or {{'label': ['phrase', ...]}}.")
+
+
+def _no_text(path: Path) -> str:
+    return f"{path.name} is no text in UTF-8: save the labels again as UTF-8."
 
 
 def _from_lines(lines: list[str]) -> list[str]:

@@ -1,5 +1,9 @@
+import warnings
+
 import numpy as np
+import pyogrio
 import pytest
+import shapely
 import xarray as xr
 from datasets import load_dataset
 from rasterio.warp import transform
@@ -13,6 +17,7 @@ from timesenclip_hf.data.sources.cubes import (
     import_cube,
     pixels_at,
 )
+from timesenclip_hf.data.sources.point_tables import PointTable, read_points
 from timesenclip_hf.maps.cubes import open_cube, parse_codes
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 
@@ -167,3 +172,55 @@ def test_points_are_found_on_both_sides_of_180_degrees(crs, x, y, size):
     rows, across = pixels_at(cube, longitude, np.asarray(latitude))
     assert rows.tolist() == across.tolist() == list(range(6))
     assert pixels_at(cube, np.array([0.0]), np.asarray(latitude[:1]))[0].tolist() == [-1]
+
+
+def polygon(cube: xr.Dataset, rows: slice, columns: slice) -> shapely.Polygon:
+    """Cover the pixels of these rows and columns, in degrees."""
+    box = shapely.box(
+        cube["x"].values[columns][0] - 4,
+        cube["y"].values[rows][-1] - 4,
+        cube["x"].values[columns][-1] + 4,
+        cube["y"].values[rows][0] + 4,
+    )
+    return shapely.transform(box, lambda x, y: transform(CRS, "EPSG:4326", x, y), interleaved=False)
+
+
+def test_polygons_are_imported_as_the_pixels_in_them_each_by_the_id_of_its_polygon(cube):
+    shapes = np.asarray([polygon(cube, slice(0, 2), slice(1, 3)), polygon(cube, slice(5, 6), slice(0, 1)), None])
+    table = PointTable({"point_id": ["a", "b", "c"], "geometry": shapes, "label": ["x", "y", "z"]}, [])
+    problems = []
+    dataset = dataset_from_points(cube, table, problems=problems)
+    assert dataset["point_id"][:] == ["a", "a", "a", "a", "b"]
+    assert dataset["label"][:] == ["x", "x", "x", "x", "y"]
+    expected = cube["reflectance"].values[:, :, [0, 0, 1, 1, 5], [1, 2, 1, 2, 0]].transpose(2, 0, 1)
+    np.testing.assert_array_equal(as_series(dataset.with_format("arrow")[:]), expected)
+    assert [(problem.reason, problem.point_id) for problem in problems] == [("no coordinates", "c")]
+
+
+def test_a_large_polygon_gives_a_hundred_pixels_that_spread_over_it():
+    cube = open_cube(small_cube(30, 40))
+    table = PointTable({"point_id": ["lake"], "geometry": np.asarray([polygon(cube, slice(None), slice(None))])}, [])
+    dataset = dataset_from_points(cube, table)
+    assert len(dataset) == 100
+    rows, _ = pixels_at(cube, np.asarray(dataset["longitude"][:]), np.asarray(dataset["latitude"][:]))
+    assert (rows.min(), rows.max()) == (0, 29)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_geometry_whose_coordinates_are_no_numbers_is_named(cube, number):
+    strange = shapely.Polygon([(3.0, 50.0), (number, 51.0), (4.0, 51.0)])
+    table = PointTable({"point_id": ["a", "b"], "geometry": np.asarray([None, strange])}, [])
+    with pytest.raises(ValueError, match="The geometry of 'b' is damaged"):
+        dataset_from_points(cube, table, problems=[])
+
+
+def test_geometries_without_a_reference_system_are_refused(tmp_path):
+    shapes = np.asarray([shapely.to_wkb(shapely.box(0, 0, 1, 1))], dtype=object)
+    fields = np.asarray(["f"], dtype=object)
+    write = {"geometry_type": "Polygon", "driver": "ESRI Shapefile", "crs": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pyogrio, that there is no reference system
+        pyogrio.raw.write(tmp_path / "fields.shp", shapes, [fields], ["id"], **write)
+    with pytest.raises(ValueError, match=r"The geometries of fields.shp have no coordinate reference system"):
+        read_points(tmp_path / "fields.shp", geometries=True)

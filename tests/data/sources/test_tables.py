@@ -252,6 +252,11 @@ def test_scores_are_written_with_the_best_first_and_empty_series_without_label(t
     top = pd.read_csv(tmp_path / "top.csv")
     assert list(top.columns) == ["id", "label", "score", "label_2", "score_2"]
     assert top.loc[0, ["label", "label_2"]].tolist() == ["y", "x"]
+    novelty = np.array([0.25, np.nan, 1.5], dtype=np.float32)
+    write_scores(tmp_path / "novel.csv", ["a", "b", "c"], ["x", "y", "z"], scores, novelty=novelty, fitted=True)
+    novel = pd.read_csv(tmp_path / "novel.csv")
+    assert list(novel.columns) == ["id", "label", "score", "novelty", "fitted", "x", "y", "z"]
+    np.testing.assert_array_equal(novel["novelty"], novelty)
     with pytest.raises(ValueError, match="top_k"):
         write_scores(tmp_path / "top.csv", ["a"], ["x"], scores, top_k=0)
 

@@ -37,6 +37,17 @@ def test_the_ladder_climbs_from_one_shot_to_all():
     assert axes.lines[-1].get_label() == "zero-shot 0.30"
 
 
+def test_the_curve_of_fitted_words_begins_with_the_score_of_the_words_alone():
+    entries = [
+        entry(value, method=method, shots=shots)
+        for method, shots, value in (("forest", 1, 0.1), ("forest", 5, 0.4), ("fitted_words", 1, 0.35))
+    ]
+    axes = few_shot_figure(entries, "balanced_accuracy", zero_shot=0.3).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1", "5"]
+    drawn = {bars.get_label(): bars.lines[0].get_ydata().tolist() for bars in axes.containers}
+    assert drawn == {"words fitted to the samples": [0.3, 0.35], "random forest on the raw series": [0.1, 0.4]}
+
+
 def test_a_model_that_is_always_as_sure_as_right_lies_on_the_diagonal():
     confidence = np.repeat([0.25, 0.75], 4)
     right = np.array([1, 0, 0, 0, 1, 1, 1, 0], dtype=bool)

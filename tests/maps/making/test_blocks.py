@@ -6,14 +6,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from timesenclip_hf.maps.making.blocks import class_layers, embeddings_from_int8, embeddings_to_int8, summarise
-from timesenclip_hf.maps.making.recipe import LabelSet
+from timesenclip_hf.maps.making.recipe import MapClasses
 from timesenclip_hf.maps.making.smoothing import Smoothing
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import LabelSet
 
 # The middle pixel prefers the third class, all around it the first.
 PROBABILITIES = np.full((3, 3, 3), (0.5, 0.2, 0.3), dtype=np.float32)
 PROBABILITIES[1, 1] = 0.3, 0.1, 0.6
 NAMES = ["maize", "water", "oak"]
-LABELS = LabelSet(NAMES, torch.zeros(3, 1), {name: [name] for name in NAMES}, [], [])
+LABEL_SET = LabelSet({name: [name] for name in NAMES}, ["{}"], torch.zeros(3, 1), 1.0, "0" * 16)
+LABELS = MapClasses(LABEL_SET, [], [])
 GROUPED = LABELS._replace(coarse_labels=["crops", "rest"], parents=[0, 1, 1])
 NUMBERS = st.floats(-1e6, 1e6, width=32)
 

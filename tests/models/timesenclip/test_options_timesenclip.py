@@ -16,7 +16,7 @@ def test_the_keys_of_a_series_are_the_fields_of_its_options():
 def test_an_unknown_setting_is_refused_in_one_sentence_that_names_the_others():
     expected = (
         r"^Unknown option 'band' of a series: use bands, dates, months, start, step, scl, nodata, units, "
-        r"processing_baseline, offset, year, season, minimum_months, missing_bands\.$"
+        r"processing_baseline, offset, year, season, minimum_months, missing_bands, screen\.$"
     )
     with pytest.raises(TypeError, match=expected):
         complete_options(None, {"band": ["B02"]})

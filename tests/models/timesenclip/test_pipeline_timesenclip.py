@@ -8,8 +8,10 @@ from datasets import Dataset
 from transformers import pipeline
 from transformers.pipelines.pt_utils import KeyDataset
 
+from tests.support.fitted_sets import fitted_from, left_as_words
 from timesenclip_hf import TimeSenCLIPModel, TimeSenCLIPProcessor
 from timesenclip_hf.models.timesenclip import pipeline_timesenclip
+from timesenclip_hf.models.timesenclip.label_set_timesenclip import label_set_from_words, monthly_values
 from timesenclip_hf.models.timesenclip.pipeline_timesenclip import TASK
 
 LABELS = ["maize", "grassland", "buildings"]
@@ -221,6 +223,87 @@ def test_the_text_tower_runs_once_for_each_set_of_labels(tiny_checkpoint, series
     assert len(calls) == 1
     classify(series[0], LABELS[:2])
     assert len(calls) == 2
+
+
+def test_labels_that_can_be_read_once_or_are_long_arrays_are_not_taken_for_others(classify, series):
+    assert {entry["label"] for entry in classify(series[0], (name for name in LABELS))} == set(LABELS)
+    assert {entry["label"] for entry in classify(series[0], (name for name in ["a", "b"]))} == {"a", "b"}
+    assert same(list(classify(iter(series), (name for name in LABELS))), classify(series, LABELS))
+    first, second = ([f"crop {index}" for index in range(1500)] for _ in range(2))
+    second[700] = "another"  # what is shown of a long array leaves its middle out
+    assert len(classify(series[0], np.array(first))) == 1500
+    assert "another" in {entry["label"] for entry in classify(series[0], np.array(second))}
+    ready = pipeline(TASK, model=classify.model, processor=classify.processor, candidate_labels=iter(LABELS))
+    assert same(ready(series), ready(series))
+
+
+def test_changed_weights_and_temperature_change_the_scores(tiny_checkpoint, series):
+    classify = pipeline(TASK, model=str(tiny_checkpoint), device="cpu")
+    before = classify(series, LABELS)
+    with torch.no_grad():
+        classify.model.text_projection.weight.copy_(classify.model.text_projection.weight.roll(3, dims=0))
+    changed = classify(series, LABELS)
+    assert not same(changed, before)
+    fresh = pipeline(TASK, model=classify.model, processor=classify.processor, device="cpu")
+    assert same(changed, fresh(series, LABELS))
+    classify.model.config.calibration_temperature = 5.0
+    assert not same(classify(series, LABELS), changed)
+
+
+def test_no_more_label_sets_are_kept_than_a_few(classify, series, monkeypatch, expected):
+    monkeypatch.setattr(pipeline_timesenclip, "MOST_LABEL_SETS", 4)
+    for index in range(10):
+        classify(series[0], [f"crop {index}", "water"])
+        assert len(classify._label_sets) <= 5
+    assert same(classify(series, LABELS), expected)
+
+
+@pytest.fixture(scope="module")
+def words(classify):
+    return label_set_from_words(classify.model, classify.processor, LABELS)
+
+
+def test_a_fit_without_examples_gives_the_scores_of_the_words_bit_for_bit(classify, series, words, expected):
+    assert classify(series, words) == expected
+    left = classify(series, left_as_words(words))
+    assert left == [[{**entry, "fitted": True} for entry in result] for result in expected]
+
+
+@pytest.mark.parametrize(
+    "as_given", [list, np.asarray, iter, lambda series: KeyDataset([{"x": s} for s in series], "x")]
+)
+@pytest.mark.parametrize("bands", [0, 10])
+def test_a_fitted_set_scores_series_in_any_form_and_says_so(classify, series, words, as_given, bands):
+    fitted = fitted_from(words, with_values=bands)
+    holed = np.array(series)
+    holed[2], holed[4, 3:7] = np.nan, np.nan
+    features = classify.processor.feature_extractor(holed, allow_empty=True, return_tensors="pt")
+    seen = {name: values[[0, 1, 3, 4, 5, 6]] for name, values in features.items()}
+    embeds = classify.model.get_series_features(**seen).pooler_output.detach()
+    embeds = torch.nn.functional.normalize(embeds, dim=-1)
+    scores = fitted.logits(embeds, monthly_values(seen) if bands else None).softmax(dim=1)
+    results = list(classify(as_given(holed), fitted))
+    assert np.isnan(results.pop(2)[0]["score"])
+    for row, result in zip(scores.tolist(), results, strict=True):
+        assert all(entry["fitted"] is True for entry in result)
+        got = {entry["label"]: entry["score"] for entry in result}
+        assert [got[label] for label in LABELS] == pytest.approx(row, abs=1e-5)
+
+
+def test_what_a_fitted_set_cannot_do_is_refused_before_or_without_a_guess(classify, series, words):
+    fitted, dates = fitted_from(words, with_values=10), [f"2018-{month:02d}-03" for month in range(1, 13)]
+    with pytest.raises(ValueError, match="`centring` is for label sets from words"):
+        classify(series, fitted, centring="series_mean")
+    with pytest.raises(ValueError, match='give `dates` without `composite="none"`'):
+        classify(series, fitted, dates=dates, composite="none")
+    classify(series, fitted, dates=dates)
+    with pytest.raises(ValueError, match="`hypothesis_template` is for words"):
+        classify(series, fitted, hypothesis_template="{}")
+    torch.manual_seed(3)
+    other = TimeSenCLIPModel(classify.model.config)
+    elsewhere = pipeline(TASK, model=other, processor=classify.processor, device="cpu")
+    with pytest.raises(ValueError, match="a checkpoint with other weights"):
+        elsewhere(series, fitted)
 
 
 def test_dates_clouds_and_bands_reach_the_feature_extractor(classify, series):

@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -82,6 +83,10 @@ def test_a_brace_in_a_label_is_only_a_brace():
         ({"maize": []}, "{}", "The label 'maize' is empty or has an empty phrase"),
         (["maize"], "a photo", "must contain {} once, where the label goes, got 'a photo'"),
         (["maize"], [], "`hypothesis_template` is empty"),
+        ("crops.labels", "{}", "crops.labels is a file: read it first, with timesenclip_hf.read_label_set"),
+        (Path("a/crops.labels"), "{}", "a/crops.labels is a file: read it first"),
+        (5, "{}", r"must be words here, such as \['maize', 'woodland'\], got a int"),
+        ([{}, "maize"], "{}", r"must be words here, such as .*, got a dict"),
     ],
 )
 def test_labels_and_templates_that_say_nothing_are_refused(labels, template, message):
@@ -124,10 +129,33 @@ def test_without_centring_a_series_scores_the_same_whatever_stands_beside_it(see
     torch.testing.assert_close(score(series, classes)[2:4], score(series[2:4], classes))
 
 
-def test_class_centring_divides_by_the_mean_over_all_series():
+def test_class_centring_divides_by_the_mean_over_all_series_where_it_is_positive_as_upstream_does():
     series, classes = unit(5, 8), unit(3, 8, seed=1)
+    shared = torch.ones(8) / 8**0.5
+    series, classes = (torch.nn.functional.normalize(each + 2 * shared, dim=-1) for each in (series, classes))
     cosines = series @ classes.T
-    torch.testing.assert_close(score(series, classes, centring="class_mean"), cosines / (cosines.mean(0) + 1e-6))
+    assert (cosines.mean(0) > 0).all()
+    assert torch.equal(score(series, classes, centring="class_mean"), cosines / (cosines.mean(0) + 1e-6))
+
+
+def test_where_a_mean_cosine_is_negative_means_are_taken_away_and_no_class_turns_round():
+    series, classes = unit(50, 8), unit(6, 8, seed=1)
+    cosines = series @ classes.T
+    assert 0 < (cosines.mean(0) < 0).sum() < 6
+    centred = score(series, classes, centring="class_mean")
+    torch.testing.assert_close(centred, cosines - cosines.mean(0))
+    assert torch.equal(centred.argsort(dim=0, stable=True), cosines.argsort(dim=0, stable=True))
+
+
+def test_a_few_lakes_stay_lakes_where_all_other_land_is_their_opposite():
+    degrees = torch.tensor([0.0] * 12 + [110.0] * 40 + [120.0] * 48).deg2rad()
+    series, classes = (torch.stack([angles.cos(), angles.sin()], dim=1) for angles in (degrees, degrees[[0, -1]]))
+    cosines = series @ classes.T
+    assert cosines.mean(dim=0)[0] < 0 < cosines.mean(dim=0)[1]
+    for centring in ("none", "class_mean"):
+        assert score(series, classes, centring=centring).argmax(dim=1).tolist() == [0] * 12 + [1] * 88
+    upstream = cosines / (cosines.mean(dim=0) + 1e-6)
+    assert (upstream.argmax(dim=1)[:12] == 1).all()  # what must not be
 
 
 def test_series_centring_takes_the_mean_series_away():

@@ -74,6 +74,7 @@ def shares(page: Page, labels: list[str]) -> dict[str, float]:
 
 def source(page: Page, element: str) -> str:
     """Tell where the picture of an element comes from, once it is drawn; another picture has another address."""
+    page.locator(f"#{element}").scroll_into_view_if_needed()  # below the window pictures are not loaded
     image = page.locator(f"#{element} img").first
     expect(image).to_be_visible()
     return str(image.evaluate("image => image.decode().then(() => image.src)"))

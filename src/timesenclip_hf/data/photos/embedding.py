@@ -25,9 +25,10 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from ...files import first_line, weights_hash
+from ...files import first_line
 from ...files.locks import Hold
 from ...gate.photos import open_photo
+from ...models.timesenclip.weights_timesenclip import weights_hash
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
 from .fetching import UNREADABLE, photo_fault

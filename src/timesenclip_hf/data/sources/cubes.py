@@ -15,12 +15,14 @@ from ...maps.cubes.labels import Codes, read_reference
 from ...maps.cubes.reading import acquisition_offsets, open_cube
 from ...maps.cubes.sources import CubeSource
 from ...models.timesenclip.options_timesenclip import SeriesOptions, complete_options
+from ...words import damage_told
 from ..engine.reports import ImportReport, Problem
 from .arrays import dataset_from_series, describe_reading, write_dataset
 from .countries import NO_PLACE
-from .point_tables import Points, PointTable, read_points
+from .point_tables import GEOMETRY, Points, PointTable, read_points
 
 with needs_extra("data"):
+    import shapely
     from datasets import ClassLabel, Dataset, concatenate_datasets
 
 with needs_extra("map"):
@@ -29,6 +31,8 @@ with needs_extra("map"):
 
 WGS84 = "EPSG:4326"
 OUTSIDE = "outside the cube"
+# Pixels that a polygon gives: those of a field are much alike, and a lake would outweigh everything else.
+MOST_PIXELS = 100
 # Pixels whose series are in memory at once as 32-bit floats: 200 MB for two years of acquisitions.
 PIXELS_AT_ONCE = 20_000
 
@@ -65,7 +69,8 @@ def dataset_from_points(
 
     Args:
         cube: from [`open_cube`].
-        points: table, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any others.
+        points: table, or columns, with `longitude` and `latitude` (WGS84) in any common spelling, and any others. A
+            polygon stands for the pixels whose centres lie in it, 100 evenly spread at most, with its id each.
         reading: how the series are read, where the cube does not tell; with the year where the dates span several.
         composite: "median" or "timesenclip" for months, "none" to keep every acquisition with its date.
         problems: takes what was wrong, points outside the cube included.
@@ -75,7 +80,9 @@ def dataset_from_points(
         FileNotFoundError: no such file.
         ValueError: the points have no coordinates, or none lies in the cube under a clear observation.
     """
-    columns = (points if isinstance(points, PointTable) else read_points(points)).columns
+    columns = (points if isinstance(points, PointTable) else read_points(points, geometries=True)).columns
+    if GEOMETRY in columns:
+        columns = _places_within(cube, columns)
     longitude, latitude = columns["longitude"], columns["latitude"]
     rows, across = pixels_at(cube, longitude, latitude)
     inside = (rows >= 0) & (across >= 0)
@@ -158,7 +165,8 @@ def import_cube(
         sources: files, folders or datasets of one place, as [`open_cube`] takes them.
         output: folder to write.
         reading: how the series are read, where the files do not tell; `bands` names those that they leave unnamed.
-        points: table of sampling points with `longitude` and `latitude`; or
+        points: table of sampling points with `longitude` and `latitude`, or of polygons, as [`dataset_from_points`]
+            takes them; or
         labels: a raster of label codes.
         crs: coordinate reference system where the files name none.
         points_crs: of the points, where their coordinates are not longitude and latitude.
@@ -176,7 +184,7 @@ def import_cube(
     problems: list[Problem] = []
     notes = list(cube.attrs.get("notes", ()))
     if labels is None:
-        table = read_points(points or "", points_crs)
+        table = read_points(points or "", points_crs, geometries=True)
         notes += table.notes
         dataset = dataset_from_points(cube, table, reading, composite=composite, problems=problems)
     else:
@@ -220,12 +228,51 @@ def pixels_at(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> 
     near = within & (latitude >= south) & (latitude <= north)
     rows, across = np.full((2, len(near)), -1)
     if near.any():
-        x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, longitude[near], latitude[near]))
-        grid = grid_of(cube)
-        if cube.rio.crs.is_geographic:  # a grid may count to 360
-            x = x + DEGREES_AROUND * np.round((float(grid.x.mean()) - x) / DEGREES_AROUND)
-        rows[near], across[near] = grid.pixels_at(y, x)
+        x, y = _onto_grid(cube, longitude[near], latitude[near])
+        rows[near], across[near] = grid_of(cube).pixels_at(y, x)
     return rows, across
+
+
+def _places_within(cube: xr.Dataset, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the pixels of geometries as points, with the other columns of each; a small one gives a point within it."""
+    places = []
+    for name, shape in zip(columns["point_id"], columns[GEOMETRY], strict=True):
+        with damage_told(f"The geometry of {name!r}"):  # GEOS meets coordinates that are no numbers with errors
+            places.append(_centres_within(cube, shape))
+    rows = np.repeat(np.arange(len(places)), [len(within) for within in places])
+    longitude, latitude = np.concatenate(places).T
+    others = {name: [column[row] for row in rows] for name, column in columns.items() if name != GEOMETRY}
+    return {**others, "longitude": longitude, "latitude": latitude}
+
+
+def _centres_within(cube: xr.Dataset, shape: Any) -> np.ndarray:
+    """Return longitude and latitude (pixels, 2) of the pixels whose centres lie in a geometry in degrees."""
+    if shape is None or shape.is_empty:
+        return np.full((1, 2), np.nan)
+    grid, bounds = grid_of(cube), _bounds(cube)
+    middle = shape.representative_point()
+    near = shapely.make_valid(shape)
+    if bounds[0] < bounds[2]:  # a projection says nothing of places far away
+        near = shapely.clip_by_rect(near, *bounds)
+    if near.is_empty:
+        return np.asarray([[middle.x, middle.y]])
+    near = shapely.transform(near, lambda *degrees: _onto_grid(cube, *degrees), interleaved=False)
+    rows, across = grid.touched_by(*near.bounds)
+    x, y = (axis.ravel() for axis in np.meshgrid(grid.x[across], grid.y[rows]))
+    chosen = np.flatnonzero(shapely.contains_xy(near, x, y))
+    if not len(chosen):
+        return np.asarray([[middle.x, middle.y]])
+    step = -(-len(chosen) // MOST_PIXELS)
+    chosen = chosen[step // 2 :: step]
+    return np.stack(transform(cube.rio.crs, WGS84, x[chosen], y[chosen]), axis=1)
+
+
+def _onto_grid(cube: xr.Dataset, longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and y of places in the cube's reference system; a grid of degrees may count to 360."""
+    x, y = (np.asarray(axis) for axis in transform(WGS84, cube.rio.crs, longitude, latitude))
+    if cube.rio.crs.is_geographic:
+        x = x + DEGREES_AROUND * np.round((float(cube["x"].mean()) - x) / DEGREES_AROUND)
+    return x, y
 
 
 def options_of(cube: xr.Dataset, reading: SeriesOptions) -> SeriesOptions:

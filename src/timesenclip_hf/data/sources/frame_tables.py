@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,9 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
         items, untimed = date_items(items, steps, name)
         ids = naming.ids or _counted(frame)
         return SeriesTable(ids, items, [*notes, *naming.notes, *_repeated(ids), *more, *untimed])
+    row_ids: list[str] | None = None
     if is_tidy(frame) and any(read_bands(_values(frame, BAND_COLUMNS))):
-        frame = spread_bands(frame, id_column)
+        frame, row_ids = spread_bands(frame, id_column)
         notes.append("A row is a band of a time step.")
     # A column that names the rows is no band, whatever it is called.
     names = [column for column in frame.columns if column != id_column]
@@ -54,7 +56,8 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     several = len(set(bands.values())) < len(bands)  # a band a time step: what dates the rows is of something else
     if bands and has_times(frame) and not counted and not several:
         refuse_steps(steps, name)
-        return _from_long(frame, bands, id_column, notes)
+        table = _from_long(frame, bands, id_column, notes)
+        return table if row_ids is None else replace(table, row_ids=row_ids)
     naming = name_rows(frame, id_column, taken=bands)
     wide = read_wide(frame[[column for column in names if column != naming.column]], steps)
     if wide is not None:
@@ -82,8 +85,9 @@ def _repeated(ids: Sequence[str]) -> list[str]:
 def _from_long(frame: Any, bands: dict[str, str], id_column: str | None, notes: list[str]) -> SeriesTable:
     if len(set(bands.values())) < len(bands):
         raise ValueError(f"{name_of(frame)} names a band twice: {', '.join(bands)}.")
-    ids, items, more = read_long(frame, bands, id_column)
-    return SeriesTable(ids, items, [*notes, *read_names(list(bands), times_of="none").notes, *more])
+    ids, items, more, row_ids = read_long(frame, bands, id_column)
+    notes = [*notes, *read_names(list(bands), times_of="none").notes, *more]
+    return SeriesTable(ids, items, notes, row_ids)
 
 
 def _plain(frame: Any) -> Any:

@@ -53,7 +53,13 @@ _BEGINNINGS = {
 }
 
 
-def read_frame(source: TableSource, *, decimal: str | None = None, file_column: str | None = None) -> pandas.DataFrame:
+def read_frame(
+    source: TableSource,
+    *,
+    decimal: str | None = None,
+    file_column: str | None = None,
+    geometry_column: str | None = None,
+) -> pandas.DataFrame:
     """Read a table.
 
     Args:
@@ -61,6 +67,8 @@ def read_frame(source: TableSource, *, decimal: str | None = None, file_column: 
             folder of them, which are read as one table.
         decimal: sign of decimals in a table of text, "." or ","; its cells tell where left out.
         file_column: name of a column to add, with the name of the file of each row.
+        geometry_column: name of a column to add, with the geometries of `shapely` in degrees (WGS84) where they are not
+            points.
 
     Returns:
         A frame. Its columns are named by text, each name once. `attrs` has the `name` of the file, `notes`, a list of
@@ -73,7 +81,7 @@ def read_frame(source: TableSource, *, decimal: str | None = None, file_column: 
             several files differ.
     """
     paths = _paths_of(source)
-    frames = [_read_file(path, decimal) for path in paths]
+    frames = [_read_file(path, decimal, geometry_column) for path in paths]
     if file_column is not None:
         for path, frame in zip(paths, frames, strict=True):
             frame[file_column] = path.name
@@ -216,7 +224,7 @@ def _suffix(path: Path) -> str:
     return Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
 
 
-def _read_file(path: Path, decimal: str | None) -> pandas.DataFrame:
+def _read_file(path: Path, decimal: str | None, geometry_column: str | None) -> pandas.DataFrame:
     """Read one file by what its content says it is."""
     path, part = _split_part(path)
     admit(path)
@@ -228,9 +236,9 @@ def _read_file(path: Path, decimal: str | None) -> pandas.DataFrame:
     if kind == "excel":
         frame = _read_excel(path, part)
     elif kind == "parquet":
-        frame = _read_parquet(path)
+        frame = _read_parquet(path, geometry_column)
     elif kind == "vector":
-        frame = read_vector(path, part)
+        frame = read_vector(path, part, geometry_column)
     elif kind == "old excel":
         raise ValueError(f"{path.name} is a file of an old Excel: save it as .xlsx or CSV.")
     elif kind == "text" and (form := _BINARY_FORMS.get(path.suffix.lower())):
@@ -279,7 +287,7 @@ def _read_text(path: Path, packed: bool) -> pandas.DataFrame:
     return frame
 
 
-def _read_parquet(path: Path) -> pandas.DataFrame:
+def _read_parquet(path: Path, geometry_column: str | None) -> pandas.DataFrame:
     try:
         # Where pages have checksums, damage in them is told.
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
@@ -287,7 +295,7 @@ def _read_parquet(path: Path) -> pandas.DataFrame:
         raise ValueError(f"{path.name} is no Parquet file that can be read: {first_line(error)}.") from None
     # The index of a frame without a name only counts its rows.
     counters = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    return read_geometries(table.drop_columns(counters))
+    return read_geometries(table.drop_columns(counters), geometry_column)
 
 
 def _read_excel(path: Path, sheet: str | None) -> pandas.DataFrame:

@@ -21,16 +21,18 @@ with needs_extra("data"):
     import shapely
 
 WGS84 = "EPSG:4326"
+NO_CRS = "have no coordinate reference system that is known"
 _PLACE = ("longitude", "latitude")
 _WKB_TYPES = ("ogc.wkb", "geoarrow.wkb")
 
 
-def read_vector(path: Path, layer: str | None) -> pandas.DataFrame:
+def read_vector(path: Path, layer: str | None, geometry_column: str | None = None) -> pandas.DataFrame:
     """Read a layer of a GeoPackage, GeoJSON, Shapefile or FlatGeobuf, as [`place_points`] leaves it.
 
     Args:
         path: of the file.
         layer: its name, where the file has several.
+        geometry_column: as of [`place_points`].
 
     Raises:
         ValueError: the file cannot be read, or has several layers and none is named.
@@ -51,14 +53,15 @@ def read_vector(path: Path, layer: str | None) -> pandas.DataFrame:
     name = meta["geometry_name"] or "wkb_geometry"
     geometry = table.column(name).to_pylist() if name in table.column_names else None
     attributes = table.drop_columns([name]) if geometry is not None else table
-    return place_points(to_frame(attributes), geometry, _known_crs(meta["crs"]))
+    return place_points(to_frame(attributes), geometry, _known_crs(meta["crs"]), geometry_column)
 
 
-def read_geometries(table: pa.Table) -> pandas.DataFrame:
+def read_geometries(table: pa.Table, geometry_column: str | None = None) -> pandas.DataFrame:
     """Turn a Parquet table into a frame, with the geometries of GeoParquet as [`place_points`] leaves them.
 
     Args:
         table: with the metadata `geo` of GeoParquet 1, or with Parquet's geometry columns of GeoParquet 2.
+        geometry_column: as of [`place_points`].
     """
     metadata = _object((table.schema.metadata or {}).get(b"geo"))
     columns = metadata.get("columns")
@@ -81,32 +84,41 @@ def read_geometries(table: pa.Table) -> pandas.DataFrame:
     cells = geometry.to_pylist()
     if pa.types.is_struct(geometry.type):  # of points, as {x, y}
         cells = [None if cell is None else shapely.to_wkb(shapely.Point(cell["x"], cell["y"])) for cell in cells]
-    return place_points(frame, cells, _known_crs(crs))
+    return place_points(frame, cells, _known_crs(crs), geometry_column)
 
 
-def place_points(frame: pandas.DataFrame, geometry: list[bytes | None] | None, crs: Any) -> pandas.DataFrame:
+def place_points(
+    frame: pandas.DataFrame, geometry: list[bytes | None] | None, crs: Any, geometry_column: str | None = None
+) -> pandas.DataFrame:
     """Give a frame the columns `longitude` and `latitude` (WGS84) of its points, and a note of what was done.
 
     Args:
         frame: attributes.
         geometry: WKB of each row; None where there are none.
         crs: `pyproj.CRS`, or None where it is not known.
+        geometry_column: name of a column to add with geometries that are not all points, in degrees (WGS84); without
+            one their attributes alone are read.
     """
     notes = frame.attrs.setdefault("notes", [])
     if geometry is None:
         return frame
     shapes = shapely.from_wkb(np.asarray(geometry, dtype=object), on_invalid="ignore")
     kinds = shapely.get_type_id(shapes)
-    if not np.isin(kinds, (-1, 0)).all():
+    are_points = bool(np.isin(kinds, (-1, 0)).all())
+    if not are_points and geometry_column is None:
         notes.append("The geometries are not points: only their attributes are read.")
         return frame
     if crs is None:
-        notes.append("The points have no coordinate reference system that is known: their places are not read.")
+        what = "points" if are_points else "geometries"
+        notes.append(f"The {what} {NO_CRS}: their places are not read.")
         return frame
-    if any(name in frame.columns for name in _PLACE):
+    if are_points and any(name in frame.columns for name in _PLACE):
         notes.append("The columns longitude and latitude are read, not the geometries.")
         return frame
     to_degrees = pyproj.Transformer.from_crs(crs, WGS84, always_xy=True)
+    if not are_points:
+        frame[geometry_column] = shapely.transform(shapes, to_degrees.transform, interleaved=False)
+        return frame
     for name, values in zip(_PLACE, to_degrees.transform(shapely.get_x(shapes), shapely.get_y(shapes)), strict=True):
         frame[name] = np.where(np.isfinite(values), values, np.nan)
     notes.append(f"The columns longitude and latitude are the points, from {crs.to_string()[:40]}.")

@@ -27,6 +27,15 @@ VALUE_COLUMNS = ("value", "reflectance", "val", "values", "surface_reflectance",
 MISSING = -9999
 
 
+class LongTable(NamedTuple):
+    """Hold the ids of series in order of appearance, what the feature extractor takes, and what was understood."""
+
+    ids: list[str]
+    items: list[dict[str, Any]]
+    notes: list[str]
+    row_ids: list[str]  # of the series that each row is of
+
+
 class TableTimes(NamedTuple):
     """Hold the time of each row, as "dates" or "months", the columns that it is from, and what was understood."""
 
@@ -48,18 +57,13 @@ def has_times(frame: Any) -> bool:
     )
 
 
-def read_long(
-    frame: Any, bands: Mapping[str, str], id_column: str | None
-) -> tuple[list[str], list[dict[str, Any]], list[str]]:
+def read_long(frame: Any, bands: Mapping[str, str], id_column: str | None) -> LongTable:
     """Read a table with a row for each time step.
 
     Args:
         frame: from [`read_frame`], of columns for the series, the time and the bands.
         bands: of each column of a band, "B02" to "B12" or "SCL".
         id_column: column that names the series; one of the usual ones, or the place, when left out.
-
-    Returns:
-        The ids of the series in order of appearance, what the feature extractor takes, and what was understood.
 
     Raises:
         ValueError: columns for the series or the time are missing, or cells cannot be read.
@@ -76,7 +80,8 @@ def read_long(
         classes = number_cells(frame, column_of[SCENE_CLASSES])
         columns["scl"] = np.nan_to_num(classes).astype(np.uint8)
     notes = [f"A row is a time step of a series, its bands are {', '.join(names)}.", *naming.notes, *times.notes]
-    inverse, keys = pandas.factorize(np.asarray(naming.ids, dtype=object))
+    row_ids = naming.ids or []
+    inverse, keys = pandas.factorize(np.asarray(row_ids, dtype=object))
     inverse, columns, repeats = _merge_repeats(inverse, columns, times.key)
     notes += [*clouds.notes, *repeats]
     columns["series"] = as_integers(columns["series"])
@@ -84,7 +89,7 @@ def read_long(
     cuts = np.flatnonzero(np.diff(inverse[rows])) + 1
     parts = {key: np.split(column[rows], cuts) for key, column in columns.items()}
     items = [{"bands": names, **{key: part[index] for key, part in parts.items()}} for index in range(len(keys))]
-    return keys.tolist(), items, notes
+    return LongTable(keys.tolist(), items, notes, row_ids)
 
 
 def read_row_times(frame: Any, empty: np.ndarray) -> TableTimes:
@@ -158,8 +163,12 @@ def is_tidy(frame: Any) -> bool:
     return find_column(frame, BAND_COLUMNS) is not None and find_column(frame, VALUE_COLUMNS) is not None
 
 
-def spread_bands(frame: Any, id_column: str | None) -> Any:
-    """Turn a table with a row for each band into one with a column for each; of values given twice take the median."""
+def spread_bands(frame: Any, id_column: str | None) -> tuple[Any, list[str] | None]:
+    """Turn a table with a row for each band into one with a column for each; of values given twice take the median.
+
+    Returns:
+        The table, and the ids of the rows as they were, None where nothing names them.
+    """
     band, value = find_column(frame, BAND_COLUMNS), find_column(frame, VALUE_COLUMNS)
     numbers = number_cells(frame, str(value))
     taken = [column for name in TIME_COLUMNS if (column := find_column(frame, [name]))]
@@ -175,7 +184,7 @@ def spread_bands(frame: Any, id_column: str | None) -> Any:
     spread = spread.groupby([*keys, "_band"], dropna=False, sort=False)["_value"].median().unstack("_band")
     spread = spread.reset_index()
     spread.attrs = dict(frame.attrs)
-    return spread
+    return spread, naming.ids
 
 
 def as_integers(values: np.ndarray) -> np.ndarray:

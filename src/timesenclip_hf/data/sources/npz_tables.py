@@ -28,11 +28,13 @@ class SeriesTable:
         ids: of the series.
         series: one dictionary a series.
         notes: sentences about how the table was read.
+        row_ids: id of the series that each row of the table is of, where a series has several.
     """
 
     ids: list[str]
     series: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
+    row_ids: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -49,15 +51,7 @@ def read_npz(path: Path, steps: Steps | None = None) -> SeriesTable:
         FileNotFoundError: no such file.
         ValueError: the file is damaged, its arrays do not fit together, or times have a name that is not read.
     """
-    if not path.exists():
-        raise FileNotFoundError(f"No such file: {path}.")
-    if (kind := admit(path)) != NPZ:
-        raise ValueError(f"{path.name} cannot be read as NPZ, it is {kind}: save it with numpy.savez.")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path.name} cannot be read as NPZ: {first_line(error)}.") from None
+    arrays = read_arrays(path)
     name = next((name for name in ("series", "X") if name in arrays), None)
     if name is None:
         raise ValueError(f"{path.name} has no array 'series' or 'X': its arrays are {list_names(arrays)}.")
@@ -81,6 +75,24 @@ def read_npz(path: Path, steps: Steps | None = None) -> SeriesTable:
     texts = [str(int(name) if isinstance(name, float) and name.is_integer() else name) for name in ids.tolist()]
     items, untimed = date_items(items, steps, path.name)
     return SeriesTable(texts, items, [*notes, *untimed])
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an NPZ by their names.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is damaged, or no NPZ.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"No such file: {path}.")
+    if (kind := admit(path)) != NPZ:
+        raise ValueError(f"{path.name} cannot be read as NPZ, it is {kind}: save it with numpy.savez.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path.name} cannot be read as NPZ: {first_line(error)}.") from None
 
 
 def refuse_other_times(cells: Mapping[str, Any], series: Any, name: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from ...extras import needs_extra
 from .countries import signed_longitude
 from .frames import name_of, number_cells, read_frame, text_cells
+from .geometries import NO_CRS
 from .spellings import ID_COLUMNS, list_names
 
 # A file, or columns.
@@ -25,19 +26,23 @@ SPELLINGS = {
     "year": ("year",),
 }
 _COORDINATES = ("longitude", "latitude")
+# Of geometries that are not points, in degrees.
+GEOMETRY = "geometry"
 
 
 class PointTable(NamedTuple):
     """Hold the columns of a table by the names of the schema, text but for coordinates, and notes on how it was read.
 
-    Coordinates are floats, NaN where a row has none; other empty cells are empty text.
+    Coordinates are floats, NaN where a row has none; geometries are of `shapely`; other empty cells are empty text.
     """
 
     columns: dict[str, Any]
     notes: list[str]
 
 
-def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) -> PointTable:
+def read_labels(
+    path: str | os.PathLike[str], ids: Sequence[str] | None = None, *, geometries: bool = False
+) -> PointTable:
     """Read the columns of a table of labels, in the order of the series.
 
     Args:
@@ -45,13 +50,15 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
         ids: of the series. Each takes the row that has its id, in a column such as `id` or `POINT_ID`, or in the only
             column that holds all ids. Where the ids only count the series and no column holds them, and where they are
             left out, the rows are taken in order.
+        geometries: read those of a file whose rows are not points, as the column `geometry`.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no column holds the ids, an id has no row or several, or a coordinate is no number.
     """
-    frame = read_frame(path)
+    frame = read_frame(path, geometry_column=GEOMETRY if geometries else None)
     notes = list(frame.attrs["notes"])
+    shapes = frame.pop(GEOMETRY).to_numpy() if geometries and GEOMETRY in frame.columns else None
     cells = {name: ["" if text is None else text for text in text_cells(frame, name)] for name in frame.columns}
     id_column = _named_id(cells)
     order: Sequence[int] = range(len(frame))
@@ -67,15 +74,18 @@ def read_labels(path: str | os.PathLike[str], ids: Sequence[str] | None = None) 
             sides = [cells[side][row] for row in order]
             columns[wanted] = np.asarray([signed_longitude(*pair) for pair in zip(columns[wanted], sides, strict=True)])
             notes.append(f"The longitudes of {name_of(frame)} have the sign that their column {side} tells.")
+    if shapes is not None:
+        columns[GEOMETRY] = shapes[np.asarray(order)]
     return PointTable(columns, notes)
 
 
-def read_points(points: Points, crs: str | None = None) -> PointTable:
+def read_points(points: Points, crs: str | None = None, *, geometries: bool = False) -> PointTable:
     """Read points with their ids, `longitude` and `latitude` in degrees (WGS84), float64, NaN where there is none.
 
     Args:
         points: any table that [`read_frame`] reads, or columns.
         crs: coordinate reference system of the coordinates, where they are not longitude and latitude.
+        geometries: give polygons and lines of a vector file, in degrees, as the column `geometry` in place of these.
 
     Raises:
         FileNotFoundError: no such file.
@@ -85,10 +95,15 @@ def read_points(points: Points, crs: str | None = None) -> PointTable:
     if isinstance(points, Mapping):
         table.columns.update(points)
     else:
-        table = read_labels(points)
+        table = read_labels(points, geometries=geometries)
         subject = f"{os.path.basename(points)} has"
     columns = table.columns
+    if GEOMETRY in columns:
+        columns.setdefault("point_id", [str(index) for index in range(len(columns[GEOMETRY]))])
+        return table
     absent = next((name for name in _COORDINATES if name not in columns), None)
+    if absent is not None and any(NO_CRS in note for note in table.notes):
+        raise ValueError(f"The geometries of {os.path.basename(str(points))} {NO_CRS}: save the file again with it.")
     if absent is not None:
         raise ValueError(f"{subject} no column {absent!r}: the columns are {list_names(columns) or 'none'}.")
     x, y = (np.asarray(columns[name], dtype=np.float64) for name in _COORDINATES)

@@ -64,6 +64,8 @@ def write_scores(
     probabilities: np.ndarray,
     *,
     top_k: int | None = None,
+    novelty: np.ndarray | None = None,
+    fitted: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Write id, label and score of every series as CSV, and the scores of all labels.
@@ -77,6 +79,8 @@ def write_scores(
         labels: one for each column of `probabilities`.
         probabilities: (series, labels), NaN rows where nothing was observed: their label stays empty.
         top_k: write the best labels with their scores instead of the scores of all.
+        novelty: (series,), written in a column: above 1 a series is unlike what the checkpoint was trained on.
+        fitted: say in a column that the label set was fitted to examples.
         overwrite: replace a file that is there.
 
     Raises:
@@ -89,13 +93,18 @@ def write_scores(
     count = min(top_k or 1, len(labels))
     ranks = range(2, count + 1)
     header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
+    header += [*(["novelty"] if novelty is not None else []), *(["fitted"] if fitted else [])]
+    measured = [""] * len(ids) if novelty is None else [f"{value:.2f}" for value in novelty]
     with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         names = [as_cell(label) for label in labels]
         writer.writerow(header if top_k else [*header, *names])
-        for name, best, scores in zip(map(as_cell, ids), order[:, :count], probabilities, strict=True):
+        for name, best, scores, unlike in zip(
+            map(as_cell, ids), order[:, :count], probabilities, measured, strict=True
+        ):
             if np.isnan(scores).any():
                 writer.writerow([name])
                 continue
             ranked = [cell for index in best for cell in (names[index], f"{scores[index]:.4f}")]
+            ranked += [*([unlike] if unlike else []), *(["true"] if fitted else [])]
             writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])

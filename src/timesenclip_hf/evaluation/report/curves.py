@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...extras import needs_extra
+from ..probing import ON_WORDS
 from .figures import BLUE, GREEN, GRID, ORANGE, PURPLE, SKY, STYLE, VERMILLION, WIDTH, new_axes
 from .reading import interval_of, words
 
@@ -18,7 +19,14 @@ with needs_extra("eval"):
     from matplotlib.ticker import MaxNLocator
 
 LINES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"))
-METHODS = {"knn": "nearest neighbours", "boosting": "boosting on the raw series"}
+METHODS = {
+    "knn": "nearest neighbours",
+    "fitted_words": "words fitted to the samples",
+    "fitted_words_and_values": "words fitted, with monthly values",
+    "boosting": "boosting on the raw series",
+    "forest": "random forest on the raw series",
+    "logistic": "logistic regression on the raw series",
+}
 
 Entries = Sequence[Mapping[str, Any]]
 
@@ -62,8 +70,11 @@ def few_shot_figure(entries: Entries, metric: str, *, zero_shot: float | None = 
     Args:
         entries: `method`, `shots` (a number or "all"), `metrics`.
         metric: key of `metrics`.
-        zero_shot: the same metric without any label, drawn as a line.
+        zero_shot: the same metric without any label, drawn as a line, where the curves of fitted words begin.
     """
+    if zero_shot is not None:
+        begun = dict.fromkeys(str(entry["method"]) for entry in entries if entry["method"] in ON_WORDS)
+        entries = [*({"method": method, "shots": 0, "metrics": {metric: zero_shot}} for method in begun), *entries]
     shots = sorted({str(entry["shots"]) for entry in entries}, key=lambda shot: (not shot.isdigit(), shot.zfill(9)))
     methods = list(dict.fromkeys(str(entry["method"]) for entry in entries))
     figure, axes = new_axes(WIDTH, 3.4)

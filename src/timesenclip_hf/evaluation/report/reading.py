@@ -33,7 +33,7 @@ def runs_of(results: ResultEntry) -> list[ResultEntry]:
                 f"Every entry must name its `task`, got one with {', '.join(map(str, entry)) or 'nothing'}."
             )
         scores = entry.get("scores")
-        if not isinstance(scores, str) or not (scores == "raw" or scores.startswith("transductive")):
+        if not isinstance(scores, str) or not scores.startswith(("raw", "transductive")):
             raise ValueError(
                 f"An entry of the task {entry.get('task')!r} must say how it was scored, `raw` or `transductive "
                 f"(...)`, got {scores!r}: scores of two kinds never stand together."

@@ -65,17 +65,20 @@ def write_report(
             f"There is no run on {lost!r} for these samples: the runs are on {', '.join(map(str, names))}."
         )
     chapters = [_chapter(run, samples, number) for number, run in enumerate(runs, 1)]
+    models = {str(run["model"].get("name")): run["model"] for run in runs if run["model"]}
     content = {
+        "title": f"Evaluation of {', '.join(models) or 'a checkpoint'}",
+        "body": "report.j2",
         "results": results,
-        "models": {str(run["model"].get("name")): run["model"] for run in runs if run["model"]},
+        "models": models,
         "chapters": chapters,
         "papers": list(tables.beside_the_papers(runs)),
         "folder": PICTURES,
         "shown_samples": pictures.SHOWN_SAMPLES,
         "titles": TITLES,
     }
-    markdown = _environment().get_template("report.j2").render(content, syntax="markdown.j2")
-    page = _environment().get_template("page.html").render(content, syntax="html.j2")
+    markdown = page_templates().get_template("report.j2").render(content, syntax="markdown.j2")
+    page = page_templates().get_template("page.html").render(content, syntax="html.j2")
     # By the results a report is known again that was ended while its files got their names.
     with whole_files(folder, overwrite=replaced, first=FILES[0]) as target:
         (target / PICTURES).mkdir()
@@ -122,7 +125,7 @@ def answers(file: Path, asked: str | None) -> bool:
     return asked is not None and isinstance(content, dict) and content.get("asked") == asked
 
 
-def _environment() -> Environment:
+def page_templates() -> Environment:
     """Make templates that escape everything they are handed: labels and names come from data."""
     templates = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -10,9 +10,10 @@ from ...data.engine.reports import Problem, count_reasons
 from ...data.opening import read_dataset
 from ...data.sources.bigearthnet import read_bigearthnet
 from ...data.sources.eurosat import read_eurosat
+from ...labelling.blocks import ENOUGH_BLOCKS
 from ...taxonomies import load_taxonomy
 from ..protocol import EvaluationSet
-from ..samples import ENOUGH_BLOCKS, blocks_of
+from ..samples import blocks_of
 from ..tasks import Task, named_taxonomy
 from . import NUM_POINTS, first_rows, simulated_set
 

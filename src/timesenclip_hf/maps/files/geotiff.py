@@ -22,10 +22,10 @@ with needs_extra("map"):
     from rasterio.windows import Window
 
 # Bands of the file of scores in this order, those that the map has.
-SCORES = ("probability", "entropy", "margin", "clear_months", "probability_coarse")
+SCORES = ("probability", "entropy", "margin", "clear_months", "novelty", "probability_coarse")
 # Scores from 0 to 1 are stored in steps of 0.004 from 1 to 251; 0 is no data. Months are stored as they are: 0 of them
-# is no data as well.
-SCORE_STEP = 0.004
+# is no data as well. Novelty has no bounds; from 0 to 5 it is stored in steps of 0.02.
+SCORE_STEP, NOVELTY_STEP, MOST_NOVELTY = 0.004, 0.02, 5.0
 # Pixels along the side of what is in memory at once: some tens of megabytes for all layers.
 LARGEST_WINDOW = 1024
 # Pixels along the side of a tile in the files, what GDAL's COG driver takes by itself.
@@ -42,7 +42,8 @@ TABLE_COLUMNS = (("Value", 0, 5), ("Class", 2, 2), ("Count", 0, 1), ("Red", 0, 6
 
 def scale_and_offset(name: str) -> tuple[float, float]:
     """Return the numbers by which a score is `stored * scale + offset`; a GeoTIFF has one data type for all bands."""
-    return (1.0, 0.0) if name == "clear_months" else (SCORE_STEP, -SCORE_STEP)
+    step = NOVELTY_STEP if name == "novelty" else SCORE_STEP
+    return (1.0, 0.0) if name == "clear_months" else (step, -step)
 
 
 def write_geotiffs(
@@ -118,19 +119,25 @@ def _describe_classes(raster: DatasetWriter, mapped: xr.Dataset, counts: np.ndar
     entries = legend_of(mapped)
     raster.descriptions = ("class",)
     raster.write_colormap(1, {NO_CLASS: (0, 0, 0, 0), **{entry.code: (*entry.colour, 255) for entry in entries}})
-    facts = {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
     names = {f"CLASS_{entry.code}": entry.label for entry in entries}
     colours = {f"COLOUR_{entry.code}": entry.hex_colour for entry in entries}
-    raster.update_tags(**facts, **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
+    raster.update_tags(**_tags(mapped), **names, **colours, PIXELS_WITHOUT_DATA=int(counts[NO_CLASS]))
+
+
+def _tags(mapped: xr.Dataset) -> dict[str, str]:
+    return {name.upper(): as_text(fact) for name, fact in facts_of(mapped).items()}
 
 
 def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
     """Write the names of the classes where GDAL and QGIS read them: beside the file, for TIFF cannot hold them.
 
-    They are written twice: as a list from code 0 on, which older programs read, and as a table, which leaps to the last
-    code.
+    How the map was made stands here too. The names are written twice: as a list from code 0 on, which older programs
+    read, and as a table, which leaps to the last code.
     """
     root = ElementTree.Element("PAMDataset")
+    metadata = ElementTree.SubElement(root, "Metadata")
+    for key, text in _tags(mapped).items():
+        ElementTree.SubElement(metadata, "MDI", key=key).text = text
     band = ElementTree.SubElement(root, "PAMRasterBand", band="1")
     categories = ElementTree.SubElement(band, "CategoryNames")
     for label in ("no data", *(entry.label for entry in legend_of(mapped) if entry.code != UNCERTAIN)):
@@ -149,5 +156,6 @@ def _write_table(mapped: xr.Dataset, counts: np.ndarray, path: Path) -> None:
 
 def _to_bytes(name: str, values: np.ndarray) -> np.ndarray:
     scale, offset = scale_and_offset(name)
+    values = values.clip(0, MOST_NOVELTY) if name == "novelty" else values
     steps = np.rint((np.nan_to_num(values) - offset) / scale)
     return np.where(np.isnan(values), NO_CLASS, steps).astype(np.uint8)

@@ -30,8 +30,8 @@ SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
 UNCERTAIN_COLOUR = (160, 160, 160)
 # Attributes of a map that say how it was made.
 FACTS = (
-    *("year", "season", "minimum_months", "estimated_bands", "masked_bands", "model", "weights_sha256"),
-    *("hypothesis_template", "smoothing", "reject_threshold", "failed_chunks"),
+    *("year", "season", "minimum_months", "estimated_bands", "masked_bands", "screen", "model", "weights_sha256"),
+    *("hypothesis_template", "fitted_to_examples", "smoothing", "reject_threshold", "failed_chunks"),
 )
 
 

@@ -47,7 +47,7 @@ def _section(name: str, mapped: xr.Dataset) -> dict[str, Any]:
         entries.append((NO_CLASS, "no clear month", "#ffffff"))
     viridis = (255 * matplotlib.colormaps["viridis"](np.linspace(0, 1, 256))[:, :3]).round().astype(np.uint8)
     shades = {
-        name: _shades(mapped[name].values, MONTHS_PER_YEAR if name == "clear_months" else 1)
+        name: _shades(mapped[name].values, {"clear_months": MONTHS_PER_YEAR, "novelty": 2}.get(name, 1))
         for name in SCORES
         if name in mapped
     }

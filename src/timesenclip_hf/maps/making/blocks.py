@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ...classification import class_probabilities
+from ...classification import Embedded, class_probabilities
 from ...extras import needs_extra
 from ..files.legend import NO_CLASS
-from .recipe import LabelSet, Recipe
+from .recipe import MapClasses, Recipe
 from .smoothing import Smoothing, majority, potts
 
 with needs_extra("map"):
@@ -36,24 +36,32 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
     encoder = recipe.model.encoder()
     shape, count = values.shape[2:], values.shape[2] * values.shape[3]
     pixels = values.reshape(*values.shape[:2], count)
-    classes = None if scl is None else scl.reshape(len(scl), count)
+    hidden = None if scl is None else scl.reshape(len(scl), count)
     scores = {name: np.empty((count, len(names.labels)), np.float32) for name, names in recipe.label_sets.items()}
     clear_months = np.empty(count, dtype=np.uint8)
+    novelty = np.full(count, np.nan, dtype=np.float32) if recipe.has_novelty else None
     stored = None if recipe.embeddings is None else np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
     step = recipe.model.compute.chunk_size
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
-        embeds, observed, clear_months[part] = encoder.embed(
+        embedded = encoder.embed(
             np.ascontiguousarray(pixels[:, :, part].transpose(2, 0, 1)),
-            replace(recipe.reading, scl=None if classes is None else classes[:, part].T),
+            replace(recipe.reading, scl=None if hidden is None else hidden[:, part].T),
             judge=recipe.reading.units == "auto",  # else a sample of the whole cube was judged
+            with_values=recipe.reads_values,
+            with_novelty=recipe.has_novelty,
         )
-        for name, names in recipe.label_sets.items():
-            scores[name][part] = class_probabilities(embeds, observed, names.class_embeds, recipe.score_scale)
+        if novelty is not None:
+            novelty[part] = embedded.novelty
+        clear_months[part] = embedded.clear_months
+        for name, classes in recipe.label_sets.items():
+            scores[name][part] = class_probabilities(embedded, classes.label_set)
         if stored is not None:
-            stored[part][observed] = embeds.numpy()
+            stored[part][embedded.observed] = embedded.embeds.numpy()
     layers = _score_layers(scores, shape, recipe)
     layers["clear_months"] = clear_months.reshape(shape)
+    if novelty is not None:
+        layers["novelty"] = novelty.reshape(shape)
     if stored is not None and recipe.embeddings == "float16":
         layers["embeddings"] = stored.reshape(*shape, -1).astype(np.float16)
     elif stored is not None:
@@ -62,7 +70,7 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
 
 
 def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
-    """Compute the layers of stored embeddings (y, x, feature), by text alone."""
+    """Compute the layers of stored embeddings (y, x, feature), by label sets alone."""
     stored = block["embeddings"].values
     if "embedding_scale" in block:
         stored = embeddings_from_int8(stored, block["embedding_scale"].values)
@@ -70,11 +78,10 @@ def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
     observed = ~np.isnan(vectors[:, 0])
     # What storage rounded off is put back: embeddings have the length one.
     unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
-    scores = {
-        name: class_probabilities(unit, observed, names.class_embeds, recipe.score_scale)
-        for name, names in recipe.label_sets.items()
-    }
-    return {**_score_layers(scores, stored.shape[:2], recipe), "clear_months": block["clear_months"].values}
+    embedded = Embedded(unit, observed, block["clear_months"].values.reshape(-1))
+    scores = {name: class_probabilities(embedded, each.label_set) for name, each in recipe.label_sets.items()}
+    kept = {name: block[name].values for name in ("clear_months", "novelty") if name in block}
+    return {**_score_layers(scores, stored.shape[:2], recipe), **kept}
 
 
 def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], recipe: Recipe) -> Layers:
@@ -85,7 +92,7 @@ def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], reci
     return layers
 
 
-def summarise(probabilities: np.ndarray, label_set: LabelSet, smoothing: Smoothing | None = None) -> Layers:
+def summarise(probabilities: np.ndarray, classes: MapClasses, smoothing: Smoothing | None = None) -> Layers:
     """Compute the layers of a label set from (y, x, class): [`class_layers`], and of groups class and probability.
 
     A Potts model changes the probabilities, and with them all layers; a majority filter changes the classes, and
@@ -97,8 +104,8 @@ def summarise(probabilities: np.ndarray, label_set: LabelSet, smoothing: Smoothi
     elif smoothing is not None:
         size = int(smoothing.amount)
     layers = class_layers(probabilities, size)
-    if label_set.coarse_labels:
-        sums = probabilities @ np.eye(len(label_set.coarse_labels), dtype=np.float32)[label_set.parents]
+    if classes.coarse_labels:
+        sums = probabilities @ np.eye(len(classes.coarse_labels), dtype=np.float32)[classes.parents]
         coarse = class_layers(sums, size)
         layers |= {f"{name}_coarse": coarse[name] for name in ("class", "probability")}
     return layers

@@ -33,19 +33,22 @@ def as_map(layers: Mapping[str, Any], cube: xr.Dataset, recipe: Recipe, name: st
 
 def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
     """Say what the map of a label set is of and how it was made, in types that JSON has."""
-    label_set, model = recipe.label_sets[name], recipe.model
+    classes, model = recipe.label_sets[name], recipe.model
+    label_set = classes.label_set
     attributes: dict[str, Any] = {
         "labels": label_set.labels,
         # A folder's name alone: maps travel, and paths are of one machine.
         "model": Path(model.name).name if Path(model.name).is_dir() else model.name,
         "weights_sha256": model.weights,
         "model_bands": recipe.band_names,
-        "hypothesis_template": recipe.hypothesis_template,
+        "hypothesis_template": label_set.templates,
     }
+    if label_set.is_fitted:
+        attributes["fitted_to_examples"] = label_set.counted_examples
     if model.compute.runtime != "torch":
         attributes["runtime"] = f"{model.compute.runtime} {model.tower or ''}".rstrip()
-    if label_set.coarse_labels:
-        attributes["coarse_labels"] = label_set.coarse_labels
+    if classes.coarse_labels:
+        attributes["coarse_labels"] = classes.coarse_labels
     if recipe.smoothing is not None:
         attributes["smoothing"] = str(recipe.smoothing)
     reading = recipe.reading
@@ -55,6 +58,8 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
         attributes["year"] = year_of_window(start)
     if reading.minimum_months > 1:
         attributes["minimum_months"] = reading.minimum_months
+    if reading.screen not in (None, "none"):
+        attributes["screen"] = reading.screen
     if reading.missing_bands == "estimate" and (bands := estimated_bands(reading.bands, recipe.band_names)):
         attributes["estimated_bands"] = bands
     if reading.missing_bands == "mask" and (bands := absent_bands(reading.bands, recipe.band_names)):

@@ -8,8 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ...extras import needs_extra
+from ...models.timesenclip.label_set_timesenclip import Labels
 from ...models.timesenclip.options_timesenclip import SeriesOptions
-from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 from ..cubes.reading import open_cube
 from ..cubes.sources import CubeSource, chunks_of
@@ -30,7 +30,7 @@ SIDE_IN_MEMORY = 512
 
 def map_cube(
     cube: CubeSource | Sequence[CubeSource],
-    labels: CandidateLabels | None = None,
+    labels: Labels | None = None,
     model: Model = None,
     *,
     options: MapOptions = DEFAULT_OPTIONS,
@@ -47,7 +47,8 @@ def map_cube(
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them; or what it returned, where files must be told their
             bands or CRS.
-        labels: a list of names, a string with commas, or `{label: [phrases]}`; left out where a hierarchy names them.
+        labels: a list of names, a string with commas, `{label: [phrases]}`, or a [`LabelSet`]; left out where a
+            hierarchy names them.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out. Workers in other
             processes need a folder or an id.
         options: hierarchy, prompts, smoothing, and whether embeddings are kept.
@@ -59,8 +60,9 @@ def map_cube(
     Returns:
         On the cube's grid (y, x): `class` uint8, 1 for the first label, 0 where no month is clear; `probability`
         of that class; `entropy` of the probabilities as a share of the largest possible; `margin`, the lead of that
-        class over the likeliest other; `clear_months` uint8. With a hierarchy `class_coarse` and `probability_coarse`;
-        with embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts smoothing all are of
+        class over the likeliest other; `clear_months` uint8; `novelty` float32, above 1 where a pixel is unlike what
+        the checkpoint was trained on, if it knows. With a hierarchy `class_coarse` and `probability_coarse`; with
+        embeddings `embeddings` (y, x, feature) and perhaps `embedding_scale`. After Potts smoothing all are of
         the smoothed probabilities. After a majority filter probability and margin are of the class shown (the margin
         is 0 where the pixel itself prefers another), and the entropy is the pixel's own. The attribute `labels` holds
         the names, `pixels_without_data` the count of zeros, which a lazy map does not know.
@@ -77,7 +79,7 @@ def map_cube(
 
 def map_label_sets(
     cube: CubeSource | Sequence[CubeSource],
-    label_sets: Mapping[str, CandidateLabels],
+    label_sets: Mapping[str, Labels],
     model: Model = None,
     *,
     options: MapOptions = DEFAULT_OPTIONS,
@@ -89,7 +91,7 @@ def map_label_sets(
 
     Args:
         cube: files or xarray objects, as [`open_cube`] reads them, or what it returned.
-        label_sets: class names by the name of their set.
+        label_sets: class names, or a [`LabelSet`], by the name of their set.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them.

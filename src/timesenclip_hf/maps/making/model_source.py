@@ -9,9 +9,9 @@ import torch
 
 from ...classification import PixelEncoder
 from ...extras import needs_extra
-from ...files import weights_hash
 from ...models.timesenclip.encoding_timesenclip import check_precision, precision_name
 from ...models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
+from ...models.timesenclip.weights_timesenclip import weights_hash
 from ...runtimes.exported import name_of_exported
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ...models.timesenclip.label_set_timesenclip import Labels
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from .smoothing import Smoothing
@@ -27,7 +28,7 @@ class MapOptions:
         ValueError: the smoothing or the type of the embeddings is unknown.
     """
 
-    label_sets: Mapping[str, CandidateLabels] | None = None
+    label_sets: Mapping[str, Labels] | None = None
     hierarchy: Hierarchy | None = None
     hypothesis_template: str | Sequence[str] | None = None
     smoothing: str | None = None

@@ -19,8 +19,9 @@ from transformers.utils import logging
 from ...extras import needs_extra
 from ...files import first_line
 from ...files.locks import Hold
+from ...models.timesenclip.label_set_timesenclip import Labels
+from ...models.timesenclip.novelty_timesenclip import NOVEL, warn_of_novel
 from ...models.timesenclip.options_timesenclip import SeriesOptions
-from ...models.timesenclip.zero_shot_timesenclip import CandidateLabels
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 from .blocks import map_block
 from .cluster import open_client, run_each
@@ -62,8 +63,8 @@ class MapRun:
         cube: from [`open_cube`], best with `chunks`; or from [`stored_embeddings`]. One of a few thousand pixels is
             read at once and kept in memory.
         store: folder of the run.
-        labels: a list of names, a string with commas, or `{label: [phrases]}`; left out where `options` has label sets
-            or a hierarchy.
+        labels: a list of names, a string with commas, `{label: [phrases]}`, or a [`LabelSet`]; left out where `options`
+            has label sets or a hierarchy.
         model: folder or Hub id of a checkpoint, or a loaded pipeline; the embedded one when left out.
         options: label sets, hierarchy, prompts, smoothing, and whether embeddings are kept.
         reading: `year`, and `offset` or `processing_baseline` where the files do not say them.
@@ -79,7 +80,7 @@ class MapRun:
         self,
         cube: xr.Dataset,
         store: str | PathLike[str],
-        labels: CandidateLabels | None = None,
+        labels: Labels | None = None,
         model: Model = None,
         *,
         options: MapOptions = DEFAULT_OPTIONS,
@@ -141,7 +142,10 @@ class MapRun:
             if self.left:
                 self._compute_or_say(progress)
             self.store.finish()
-        return {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+        maps = {name: open_map(self.store.path, name) for name in self.recipe.label_sets}
+        told = next(iter(maps.values())).attrs
+        warn_of_novel(told.get("novel_pixels", 0), sum(told["pixels_of_labels"]), "pixels")
+        return maps
 
     def _compute_or_say(self, progress: bool) -> None:
         """Compute what is left, or say how far it came."""
@@ -213,6 +217,8 @@ def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
     for name, label_set in recipe.label_sets.items():
         classes = layers[f"{name}/class" if name else "class"]
         counts[name] = np.bincount(classes.ravel(), minlength=len(label_set.labels) + 1).tolist()
+    if "novelty" in layers:
+        entry["novel"] = int((layers["novelty"] > NOVEL).sum())
     return {
         **entry,
         "counts": counts,
@@ -243,25 +249,28 @@ def _in_memory(cube: xr.Dataset) -> xr.Dataset:
 
 def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunOptions) -> dict[str, Any]:
     """Collect what must be the same for a run to go on, in types that JSON has."""
-    reading, model, sets = recipe.reading, recipe.model, recipe.label_sets.items()
+    reading, model, classes = recipe.reading, recipe.model, recipe.label_sets
+    sets = {name: each.label_set for name, each in classes.items()}
+    templates = [label_set.templates for label_set in sets.values()]
+    fitted = {name: label_set.content_hash for name, label_set in sets.items() if label_set.is_fitted}
     settled = {name: getattr(reading, name) for name in ("bands", "nodata", "units", "processing_baseline", "offset")}
     if isinstance(reading.offset, np.ndarray):
         settled["offset"] = _digest(reading.offset)
     settled["year"] = reading.year
-    if reading.missing_bands == "fill":
-        reading = replace(reading, missing_bands=None)  # as a run says nothing of what is usual
-    for name in ("season", "minimum_months", "missing_bands"):
-        if getattr(reading, name) != getattr(DEFAULT_READING, name):
-            settled[name] = getattr(reading, name)
+    # A run says nothing of what is usual.
+    usual = {"season": (None,), "minimum_months": (1,), "missing_bands": (None, "fill"), "screen": (None, "none")}
+    settled |= {name: getattr(reading, name) for name in usual if getattr(reading, name) not in usual[name]}
     return {
         "version": IDENTITY_VERSION,
         "inputs": list(run.inputs),
         "grid": _digest(cube["y"].values, cube["x"].values, np.asarray(str(cube.rio.crs))),
         "times": _digest(cube["time"].values) if "time" in cube.coords else None,
         "weights": model.weights,
-        "labels": {name: label_set.phrases for name, label_set in sets},
-        "hierarchy": {name: [label_set.coarse_labels, label_set.parents] for name, label_set in sets},
-        "hypothesis_template": recipe.hypothesis_template,
+        "labels": {name: label_set.phrases for name, label_set in sets.items()},
+        "hierarchy": {name: [each.coarse_labels, each.parents] for name, each in classes.items()},
+        "hypothesis_template": templates if any(each != templates[0] for each in templates) else templates[0],
+        # As a run says nothing of what is usual.
+        **({"fitted_label_set": fitted} if fitted else {}),
         # As text, because a value for no data may be NaN, which equals nothing.
         "reading": {name: str(value) for name, value in settled.items()},
         "smoothing": None if recipe.smoothing is None else str(recipe.smoothing),

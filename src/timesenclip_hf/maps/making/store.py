@@ -40,7 +40,7 @@ _REQUIRED = {"identity", "maps", "shape", "side"}
 # A map holds far less than it declares until its last chunk is written; it is opened lazily, a chunk at a time.
 _UNFINISHED = replace(PLAIN, free_bytes=2**62, values=2**62)
 LAYER_ORDER = (
-    *("class", "probability", "entropy", "margin", "clear_months"),
+    *("class", "probability", "entropy", "margin", "clear_months", "novelty"),
     *("class_coarse", "probability_coarse", "embeddings", "embedding_scale"),
 )
 
@@ -152,6 +152,8 @@ class MapStore:
             unread = sum(entry["pixels"] for entry in entries.values() if "failed" in entry)
             attributes["pixels_without_data"] = sum(count[NO_CLASS] for count in counts) + unread
             attributes["pixels_of_labels"] = np.sum(counts, axis=0).tolist()[1:] if counts else []
+            if novel := [entry["novel"] for entry in entries.values() if "novel" in entry]:
+                attributes["novel_pixels"] = sum(novel)
             attributes["failed_chunks"] = [f"{chunk}: {reason}" for chunk, reason in failed.items()]
         self.manifest["outcome"] = {"chunks": len(entries), "failed": failed}
         write_json(self.path / RUN_MANIFEST, self.manifest)
@@ -201,7 +203,8 @@ def stored_embeddings(store: str | os.PathLike[str]) -> xr.Dataset:
     mapped = open_map(store, next(iter(manifest["maps"])))
     if "embeddings" not in mapped:
         raise ValueError(f"{store} has no embeddings: map with `embeddings` first (--embeddings float16).")
-    return mapped[[name for name in ("embeddings", "embedding_scale", "clear_months") if name in mapped]]
+    kept = ("embeddings", "embedding_scale", "clear_months", "novelty")
+    return mapped[[name for name in kept if name in mapped]]
 
 
 def _read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:

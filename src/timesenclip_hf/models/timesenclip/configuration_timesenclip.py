@@ -132,10 +132,12 @@ class TimeSenCLIPConfig(PreTrainedConfig):
             training goes on from, stays what it was. (Not `temperature`: transformers takes that for an option of text
             generation.)
         reject_threshold: highest probability below which an answer counts as none; `None` where nobody fitted one.
+        novelty_width: of the layers that tell how unlike those of the training a series is; `None` where nobody fitted
+            them.
 
     Raises:
         ValueError: the pixel tower ends in another width than `projection_dim`, the text tower is not CLIP's, the
-            temperature is not positive, or the threshold lies outside [0, 1].
+            temperature or the width is not positive, or the threshold lies outside [0, 1].
     """
 
     model_type = "timesenclip"
@@ -152,6 +154,7 @@ class TimeSenCLIPConfig(PreTrainedConfig):
     logit_scale_init_value: float | int = 2.6592
     calibration_temperature: float | int = 1.0
     reject_threshold: float | int | None = None
+    novelty_width: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -178,3 +181,5 @@ class TimeSenCLIPConfig(PreTrainedConfig):
             raise ValueError(f"`calibration_temperature` must be positive, got {self.calibration_temperature}.")
         if self.reject_threshold is not None and not 0 <= self.reject_threshold <= 1:
             raise ValueError(f"`reject_threshold` must lie in [0, 1], got {self.reject_threshold}.")
+        if self.novelty_width is not None and self.novelty_width < 1:
+            raise ValueError(f"`novelty_width` must be at least 1, got {self.novelty_width}.")

@@ -22,6 +22,7 @@ from .missing_bands_timesenclip import (
 )
 from .options_timesenclip import SeriesOptions, complete_options
 from .radiometry_timesenclip import NumberStack, judge_stacks, masked_dn
+from .screening_timesenclip import SCREENED_BY, SCREENS, cloud_like
 from .series_timesenclip import as_array, hidden_by_classes, merge_groups, separate_items, stack_items
 
 logger = logging.get_logger(__name__)
@@ -40,7 +41,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
     """Turn Sentinel-2 surface reflectance into what the pixel tower reads.
 
     A call goes: bands by name into the checkpoint's order, no data and unit, offset, implausible values, scene
-    classification, months, missing NIR, scaling. Every step works on all series at once.
+    classification or a screen for clouds, months, missing NIR, scaling. Every step works on all series at once.
 
     Args:
         band_names: bands the checkpoint was trained on, in its order.
@@ -52,6 +53,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         composite: how acquisitions become months when dates are given: "median" masks before the median, "timesenclip"
             is upstream's recipe, "none" keeps every acquisition at its own time of the year.
         missing_bands: what to do about a band that is missing, one of the ways of [`SeriesOptions`].
+        screen: what to do about clouds where no scene classes are given, "clouds" or "none" of [`SeriesOptions`].
         band_dropout: probability with which training put 0 in place of a band; above 0, "mask" may do so too.
 
     Raises:
@@ -69,6 +71,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         masked_scl: Sequence[int] = MASKED_SCL,
         composite: str = "median",
         missing_bands: str = "fill",
+        screen: str = "none",
         band_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -78,7 +81,8 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
         self.band_scale = [float(value) for value in band_scale]
         self.clamp_max = float(clamp_max)
         self.masked_scl = [int(value) for value in masked_scl]
-        self.composite, self.missing_bands, self.band_dropout = composite, missing_bands, band_dropout
+        self.composite, self.missing_bands, self.screen = composite, missing_bands, screen
+        self.band_dropout = band_dropout
         lengths = [len(self.band_names), len(self.band_low), len(self.band_scale)]
         if len(set(lengths)) > 1:
             bands, low, scale = lengths
@@ -89,6 +93,7 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"`clamp_max` must be a positive number, got {clamp_max}.")
         _check_choice("composite", composite, (*RECIPES, "none"))
         _check_choice("missing_bands", missing_bands, MISSING_BANDS)
+        _check_choice("screen", screen, SCREENS)
 
     def __call__(
         self,
@@ -192,14 +197,14 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
                     "A series must be (time, band), (series, time, band) or (series, time, band, height, width), got "
                     f"{values.shape}."
                 )
-            reading = self._with_missing_bands(reading)
+            reading = self._with_own_ways(reading)
             values = select_bands(values, reading.bands, self.band_names, str(reading.missing_bands))
             hidden = hidden_by_classes(values, reading.scl, self.masked_scl)
             stacks.append(NumberStack.read(values, hidden, reading, rows))
         return stacks
 
-    def _with_missing_bands(self, options: SeriesOptions) -> SeriesOptions:
-        """Fill in the checkpoint's way to treat missing bands, and check the options that are choices."""
+    def _with_own_ways(self, options: SeriesOptions) -> SeriesOptions:
+        """Fill in the checkpoint's ways to treat missing bands and clouds, and check the options that are choices."""
         way = self.missing_bands if options.missing_bands is None else options.missing_bands
         _check_choice("missing_bands", way, MISSING_BANDS)
         if way == "mask" and not self.band_dropout:
@@ -209,12 +214,20 @@ class TimeSenCLIPFeatureExtractor(FeatureExtractionMixin):
             )
         if not 1 <= options.minimum_months <= MONTHS_PER_YEAR:
             raise ValueError(f"`minimum_months` must be 1 to {MONTHS_PER_YEAR}, got {options.minimum_months}.")
-        return replace(options, missing_bands=way)
+        screen = self.screen if options.screen is None else options.screen
+        _check_choice("screen", screen, SCREENS)
+        if screen == "clouds" and (absent := [name for name in SCREENED_BY if name not in self.band_names]):
+            raise ValueError(
+                f'`screen="clouds"` needs {", ".join(absent)}, which this checkpoint does not read: leave it out.'
+            )
+        return replace(options, missing_bands=way, screen=screen)
 
     def _extract(self, stack: NumberStack, recipe: str) -> dict[str, np.ndarray]:
         """Make the features of series of one shape."""
         dn, options = masked_dn(stack), stack.options
         self._complete_bands(dn, options)
+        if options.screen == "clouds" and options.scl is None:
+            np.copyto(dn, np.nan, where=cloud_like(dn, self.band_names)[:, :, None])
         observed = ~np.isnan(dn).any(axis=2)
         dn, observed, months = place_in_months(dn, observed, options, recipe)
         series_mask = observed.reshape(*observed.shape[:2], -1).mean(axis=2) >= 0.5

@@ -12,6 +12,7 @@ from transformers.utils import ModelOutput
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+from .novelty_timesenclip import TimeSenCLIPNovelty
 from .pixel_tower_timesenclip import TimeSenCLIPPixelModel, TimeSenCLIPPreTrainedModel
 
 
@@ -59,6 +60,9 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             self.vision_model = CLIPVisionModel._from_config(vision_config)
             self.visual_projection = nn.Linear(vision_config.hidden_size, config.projection_dim, bias=False)
         self.logit_scale = nn.Parameter(torch.tensor(float(config.logit_scale_init_value)))
+        self.novelty: TimeSenCLIPNovelty | None = None
+        if config.novelty_width is not None:
+            self.novelty = TimeSenCLIPNovelty(self.pixel_model.config, config.novelty_width)
         self.post_init()
 
     @torch.no_grad()
@@ -112,6 +116,11 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             model.logit_scale.copy_(clip.logit_scale)
         model.eval()
         return model
+
+    def keep_novelty(self, novelty: TimeSenCLIPNovelty) -> None:
+        """Take statistics of the training's series, which the model is saved and loaded with from here on."""
+        self.novelty = novelty.to(self.device).eval().requires_grad_(False)
+        self.config.novelty_width = novelty.width
 
     @property
     def score_scale(self) -> Tensor:

@@ -38,6 +38,8 @@ class SeriesOptions:
         missing_bands: "fill" takes B8A from B08, or B08 from B8A, where one is missing; "estimate" also takes B05, B06
             and B07 from a regression on the other bands; "mask" gives the checkpoint 0 in place of any band, if it was
             trained with bands dropped; "error" refuses. The checkpoint's way when left out.
+        screen: "clouds" leaves out acquisitions that are bright and flat, unlike the rest of their series, where no
+            scene classes are given; "none" takes all. The checkpoint's way when left out.
     """
 
     bands: Sequence[str] | None = None
@@ -54,6 +56,7 @@ class SeriesOptions:
     season: str | None = None
     minimum_months: int = 1
     missing_bands: str | None = None
+    screen: str | None = None
 
 
 SERIES_OPTIONS = tuple(field.name for field in fields(SeriesOptions))

@@ -12,14 +12,19 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from .label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
+from .novelty_timesenclip import measure_novelty, warn_of_novelty
 from .options_timesenclip import SERIES_KEYS, SERIES_OPTIONS
-from .zero_shot_timesenclip import CandidateLabels, embed_labels, score
+from .weights_timesenclip import weights_state
+from .zero_shot_timesenclip import read_labels
 
 logger = logging.get_logger(__name__)
 
 TASK = "zero-shot-pixel-classification"
 # Series that are judged together, 0.1 GB of 150 acquisitions each; of more, so many from everywhere tell the unit.
 JUDGED_TOGETHER, SAMPLE_SIZE = 16_384, 2048
+# Label sets that a pipeline keeps; each was a run of the text tower.
+MOST_LABEL_SETS = 64
 _FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "allow_empty")
 
 
@@ -46,10 +51,11 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._class_embeds: dict[str, tuple[list[str], torch.Tensor]] = {}
+        self._label_sets: dict[Any, LabelSet] = {}
+        self._state: Any = None
 
     def __call__(
-        self, inputs: Any, candidate_labels: CandidateLabels | None = None, **kwargs: Any
+        self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any
     ) -> list[dict[str, Any]] | list[list[dict[str, Any]]] | Iterator[list[dict[str, Any]]]:
         """Classify series.
 
@@ -57,7 +63,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any field
                 of [`SeriesOptions`]; or many: an array (series, time, band), a list, a `Dataset` or one of its columns,
                 a `KeyDataset`, or any iterator.
-            candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
+            candidate_labels: a list of names, one string with names between commas, `{label: [phrases]}`, or a
+                [`LabelSet`], such as one fitted to examples; `read_label_set` reads one from its file.
             **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, `composite`,
                 `missing_bands`, `allow_empty`, and for every series the fields of [`SeriesOptions`].
 
@@ -83,40 +90,46 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         preprocess_params, forward_params, postprocess_params = merged
         allow_empty = preprocess_params.pop("allow_empty", None)
         # Labels are checked before any series is read, so that a typing error costs no work.
-        self._labels_and_embeds(postprocess_params["candidate_labels"], postprocess_params.get("hypothesis_template"))
-        options = (preprocess_params, {"batch_size": batch_size, **forward_params})
+        label_set = self._label_set(
+            postprocess_params["candidate_labels"], postprocess_params.pop("hypothesis_template", None)
+        )
+        postprocess_params["candidate_labels"] = label_set
+        forward_params = {"batch_size": batch_size, "with_values": label_set.reads_values, **forward_params}
+        options = (preprocess_params, forward_params)
         inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
         is_single = isinstance(inputs, Mapping) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2)
         preprocess_params["allow_empty"] = not is_single if allow_empty is None else allow_empty
         if isinstance(inputs, (np.ndarray, Mapping)):
             outputs = self._embed(inputs, *options)
-            _count_empty([outputs["observed"]])
+            _tell_of([outputs])
             results = self.postprocess(outputs, **postprocess_params)
             return results[0] if is_single else results
         if isinstance(inputs, Sized):
-            preprocess_params |= settle_unit(self.processor.feature_extractor, inputs, preprocess_params)
-            parts = []
-            items: Any = inputs  # has a length, and is iterable too
-            for number, chunk in enumerate(_chunks(items, JUDGED_TOGETHER)):
-                preprocess_params["first"] = number * JUDGED_TOGETHER
-                parts.append(self._embed(chunk, *options))
-            _count_empty([outputs["observed"] for outputs in parts])
-            names = ("series_embeds", "observed")
-            together = {name: torch.cat([outputs[name] for outputs in parts]) for name in names if parts}
-            return self.postprocess(together, **postprocess_params) if parts else []
+            together = self._embed_together(inputs, *options)
+            return self.postprocess(together, **postprocess_params) if together else []
         if postprocess_params.get("centring", "none") != "none":
             raise ValueError("`centring` compares all series with each other: give a list or an array, not a stream.")
         chunks = _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
         return self._stream(chunks, options, postprocess_params)
 
+    def _embed_together(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
+        """Embed series that have a length, in parts that fit in memory; nothing where there are none."""
+        preprocess_params |= settle_unit(self.processor.feature_extractor, inputs, preprocess_params)
+        parts = []
+        for number, chunk in enumerate(_chunks(inputs, JUDGED_TOGETHER)):
+            preprocess_params["first"] = number * JUDGED_TOGETHER
+            parts.append(self._embed(chunk, preprocess_params, forward_params))
+        _tell_of(parts)
+        return {name: torch.cat([outputs[name] for outputs in parts]) for name in (parts[0] if parts else ())}
+
     def _stream(self, chunks: Iterator[list[Any]], options: Any, postprocess_params: Any) -> Iterator[Any]:
-        """Yield the result of each series; count those without an observation at the end."""
+        """Yield the result of each series; count at the end those without an observation, and those that are novel."""
         seen = []
         for chunk in chunks:
             outputs = self._embed(chunk, *options)
-            seen.append(outputs["observed"])
+            seen.append({name: outputs[name] for name in ("observed", "novelty") if name in outputs})
             yield from self.postprocess(outputs, **postprocess_params)
-        _count_empty(seen)
+        _tell_of(seen)
 
     def _embed(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
         return self.forward(self.preprocess(inputs, **preprocess_params), **forward_params)
@@ -126,6 +139,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         forward = {name: kwargs.pop(name) for name in ("progress",) if name in kwargs}
         names = ("candidate_labels", "hypothesis_template", "top_k", "centring")
         postprocess = {name: kwargs.pop(name) for name in names if name in kwargs}
+        labels = postprocess.get("candidate_labels")
+        if labels is not None and not isinstance(labels, LabelSet):
+            postprocess["candidate_labels"] = read_labels(labels)  # once: they may be a generator
         if kwargs:
             allowed = (*names, "batch_size", *_FEATURE_OPTIONS)
             raise TypeError(f"Unknown argument {sorted(kwargs)[0]!r}: use {', '.join(allowed)}.")
@@ -135,28 +151,36 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """Make model inputs of the series of one chunk; the parameters are the feature extractor's."""
         return self.processor.feature_extractor(input_, return_tensors="pt", **preprocess_parameters)
 
-    def _forward(self, input_tensors: Any, batch_size: int | None = None, progress: bool = False) -> Any:
+    def _forward(
+        self, input_tensors: Any, batch_size: int | None = None, progress: bool = False, with_values: bool = False
+    ) -> Any:
         observed = input_tensors["series_mask"].any(dim=1)
         seen = {name: values[observed] for name, values in input_tensors.items()}
         embeds = encode(self.model, seen, batch_size=batch_size, progress=progress)
-        return {"series_embeds": embeds, "observed": observed}
+        values = {"values": monthly_values(seen)} if with_values else {}
+        novelty = measure_novelty(self.model, seen)
+        known = {} if novelty is None else {"novelty": novelty}
+        return {"series_embeds": embeds, "observed": observed, **values, **known}
 
     def postprocess(
         self,
         model_outputs: Any,
-        candidate_labels: CandidateLabels,
+        candidate_labels: Labels,
         hypothesis_template: str | Sequence[str] | None = None,
         top_k: int | None = None,
         centring: str = "none",
     ) -> list[list[dict[str, Any]]]:
         """Turn embeddings into a list of `{"score", "label"}` for each series, highest first.
 
-        A centring other than "none" stands in each of them as "centring": the scores are not of the series alone.
+        A centring other than "none" stands in each of them as "centring": the scores are not of the series alone. Where
+        the label set was fitted to examples, each has `"fitted": True`.
 
         Args:
             model_outputs: with `series_embeds`, unit embeddings (observed series, projection_dim), and `observed`, bool
-                (series,), False for a series without an observation.
-            candidate_labels: a list of names, one string with names between commas, or `{label: [phrases]}`.
+                (series,), False for a series without an observation; and `values` of [`monthly_values`], where the
+                label set reads them.
+            candidate_labels: a list of names, one string with names between commas, `{label: [phrases]}`, or a
+                [`LabelSet`].
             hypothesis_template: one template or several; the checkpoint's own when left out.
             top_k: labels to keep of each series; all when left out.
             centring: "none", or how series are compared with each other, as [`score`] does.
@@ -166,11 +190,12 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
-        names, class_embeds = self._labels_and_embeds(candidate_labels, hypothesis_template)
-        scale = self.model.score_scale.detach().float().cpu()
-        logits = score(model_outputs["series_embeds"], class_embeds, logit_scale=scale, centring=centring)
+        label_set = self._label_set(candidate_labels, hypothesis_template)
+        names = label_set.labels
+        logits = label_set.logits(model_outputs["series_embeds"], model_outputs.get("values"), centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
-        how = {} if centring == "none" else {"centring": centring}
+        how: dict[str, Any] = {} if centring == "none" else {"centring": centring}
+        how |= {"fitted": True} if label_set.is_fitted else {}
         ranked = (
             [{"score": value, "label": names[index], **how} for value, index in zip(row, indices, strict=True)]
             for row, indices in zip(scores[:, :top_k].tolist(), order[:, :top_k].tolist(), strict=True)
@@ -178,14 +203,21 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         empty = {"score": float("nan"), "label": None, **how}
         return [next(ranked) if seen else [dict(empty)] for seen in model_outputs["observed"].tolist()]
 
-    def _labels_and_embeds(
-        self, candidate_labels: CandidateLabels, hypothesis_template: str | Sequence[str] | None = None
-    ) -> tuple[list[str], torch.Tensor]:
-        """Return label names and their embeddings, computed once for each set of labels and templates."""
-        key = repr((candidate_labels, hypothesis_template))
-        if key not in self._class_embeds:
-            self._class_embeds[key] = embed_labels(self.model, self.processor, candidate_labels, hypothesis_template)
-        return self._class_embeds[key]
+    def _label_set(self, labels: Labels, template: str | Sequence[str] | None = None) -> LabelSet:
+        """Return a label set of this model, made or checked once for the same words, templates and weights."""
+        scale, usual = float(self.model.score_scale.detach()), self.processor.hypothesis_template
+        state = (weights_state(self.model), scale, str(usual))
+        if state != self._state or len(self._label_sets) >= MOST_LABEL_SETS:
+            self._label_sets, self._state = {}, state
+        templates = template if template is None else (template,) if isinstance(template, str) else tuple(template)
+        content: Any = labels
+        if not isinstance(labels, LabelSet):
+            labels = read_labels(labels)
+            content = tuple((label, *phrases) for label, phrases in labels.items())
+        if (content, templates) not in self._label_sets:
+            label_set = as_label_set(self.model, self.processor, labels, templates)
+            self._label_sets |= {(content, templates): label_set, (label_set, None): label_set}
+        return self._label_sets[content, templates]
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save model and processor, of which the base class would lose the feature extractor.
@@ -220,6 +252,13 @@ def settle_unit(extractor: Any, items: Any, settings: Mapping[str, Any]) -> dict
     # Each part judges its dates itself, and says so.
     options, _ = extractor.settle(sample, **{name: settings[name] for name in SERIES_OPTIONS if name in settings})
     return {"units": options.units, "judge": True if options.units == "auto" else "part"}
+
+
+def _tell_of(parts: Sequence[Any]) -> None:
+    """Warn once of all chunks of a call: of series without an observation, and of those unlike the training's."""
+    _count_empty([outputs["observed"] for outputs in parts])
+    if novelty := [outputs["novelty"] for outputs in parts if "novelty" in outputs]:
+        warn_of_novelty(torch.cat(novelty))
 
 
 def _count_empty(observed: Sequence[torch.Tensor]) -> None:

@@ -145,7 +145,11 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         "hidden_states": [TimeSenCLIPPixelLayer, TimeSenCLIPMLPLayer, TimeSenCLIPConvLayer],
         "attentions": TimeSenCLIPPixelAttention,
     }
-    _keys_to_ignore_on_load_unexpected = [r"^(text|vision)_model\.", r"^(text|visual)_projection\.", r"^logit_scale$"]
+    _keys_to_ignore_on_load_unexpected = [
+        r"^(text|vision)_model\.",
+        r"^(text|visual)_projection\.",
+        r"^(logit_scale$|novelty\.)",
+    ]
 
     def __init__(self, config: TimeSenCLIPPixelConfig) -> None:
         super().__init__(config)

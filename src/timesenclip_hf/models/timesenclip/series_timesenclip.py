@@ -15,7 +15,7 @@ SeriesItem = tuple[Any, SeriesOptions]
 
 # Options that may differ from one time step, or from one series, to the next; the others hold for a stack of series.
 _PER_TIME = ("dates", "months", "scl", "processing_baseline", "offset")
-_PER_SERIES = ("nodata", "units", "start", "step", "year", "season", "minimum_months", "missing_bands")
+_PER_SERIES = ("nodata", "units", "start", "step", "year", "season", "minimum_months", "missing_bands", "screen")
 
 
 def separate_items(series: Any, options: SeriesOptions) -> list[SeriesItem]:

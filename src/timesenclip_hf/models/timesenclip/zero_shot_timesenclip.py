@@ -2,7 +2,9 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Number
+from os import PathLike
 from typing import Any
 
 import torch
@@ -27,11 +29,21 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
             a legend, `{name: code}`, `{name: colour}` or `{code: name}`, whose names are taken.
 
     Raises:
-        ValueError: no label, an empty one, one given twice, one without phrases, or names that commas do not separate.
+        ValueError: no label, an empty one, one given twice, one without phrases, names that commas do not separate, or
+            no words at all.
     """
+    if isinstance(candidate_labels, (str, PathLike)) and str(candidate_labels).endswith(".labels"):
+        raise ValueError(f"{candidate_labels} is a file: read it first, with timesenclip_hf.read_label_set.")
     if isinstance(candidate_labels, str):
         candidate_labels = _split_names(candidate_labels)
     words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
+    if isinstance(words, Iterable) and not isinstance(words, Mapping):
+        words = list(words)
+    wrong = [each for each in words if not isinstance(each, (str, Number))] if isinstance(words, Iterable) else [words]
+    if wrong:
+        raise ValueError(
+            f"`candidate_labels` must be words here, such as ['maize', 'woodland'], got a {type(wrong[0]).__name__}."
+        )
     if isinstance(words, Mapping):
         labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in words.items()}
     else:
@@ -225,7 +237,8 @@ def score(
         logit_scale: inverse temperature, already exponentiated; a checkpoint's is its model's `score_scale`.
         centring: "none"; or, over all series passed and therefore transductive, "series_mean", which takes the mean
             series away before comparing, or "class_mean", which divides each class's cosines by their mean (what
-            upstream prints as "normalised").
+            upstream prints as "normalised"). Where a mean is not positive, which upstream does not foresee, that
+            would turn a class round, and means are taken away from the cosines of all classes instead.
 
     Raises:
         ValueError: unknown centring, or a single series to centre.
@@ -238,6 +251,7 @@ def score(
         series_embeds = torch.nn.functional.normalize(series_embeds - series_embeds.mean(dim=0), dim=-1)
     cosines = series_embeds @ class_embeds.T
     if centring == "class_mean":
+        mean = cosines.mean(dim=0, keepdim=True)
         # 1e-6 is upstream's guard against a mean of zero.
-        cosines = cosines / (cosines.mean(dim=0, keepdim=True) + 1e-6)
+        cosines = cosines / (mean + 1e-6) if (mean > 0).all() else cosines - mean
     return logit_scale * cosines
