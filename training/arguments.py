@@ -36,8 +36,8 @@ class DataArguments:
         default_factory=lambda: ["land_cover"], metadata={"help": "class columns of the zero-shot validation"}
     )
     shuffle_photos: bool = described(False, "give every row another place's photos: a control that must not learn")
-    photo_points: int = described(12_000, "simulated points whose photos and captions train the small CLIP")
-    series_points: int = described(30_000, "simulated points that train the tower")
+    photo_points: int = described(11_000, "simulated points whose photos and captions train the small CLIP")
+    series_points: int = described(28_000, "simulated points that train the tower")
     validation_points: int = described(2_000, "points of the validation, simulated or of the split, at most")
     held_out_points: int = described(6_000, "simulated points of the final evaluation, which nothing is trained on")
     workers: int = described(2, "processes that draw photos")
@@ -107,7 +107,7 @@ class RunArguments:
     seed: int = 0
     cpu: bool = described(False, "leave the GPU alone")
     mixed_precision: str | None = described(None, "no, bf16 or fp16; what `accelerate launch` was told when left out")
-    clip_steps: int = 600
+    clip_steps: int = 550
     clip_batch_size: int = 256
     clip_learning_rate: float = 2e-3
     clip_patch_share: float = described(0.5, "share of a photo's patches seen at a step")
@@ -116,7 +116,7 @@ class RunArguments:
         0, "steps in which the small CLIP's text tower alone learns to say the embedding of a caption's photo"
     )
     clip_text_learning_rate: float = 5e-4
-    steps: int = 900
+    steps: int = 2_200
     num_train_epochs: float | None = described(None, "passes over the points, in place of `steps`")
     batch_size: int = described(512, "points of an optimiser step, over all processes and accumulated parts")
     gradient_accumulation_steps: int = described(1, "parts a process computes its batch in, to save memory")
