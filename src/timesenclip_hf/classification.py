@@ -228,16 +228,9 @@ class PixelClassifier(PixelEncoder):
     def probabilities_of_items(
         self, items: Sequence[Any], reading: SeriesOptions | None = None, *, progress: bool = False
     ) -> np.ndarray:
-        """Return probabilities (series, classes) float32, NaN where nothing is observed, of a list of any length.
+        """Return the probabilities of [`answers_of_items`], (series, classes) float32, NaN where nothing is observed.
 
-        Args:
-            items: arrays (time, band[, height, width]), or dictionaries with "series" and any field of
-                [`SeriesOptions`].
-            reading: what the numbers mean that do not say so themselves.
-            progress: show a progress bar.
-
-        Raises:
-            ValueError: what is wrong with the series, in one sentence.
+        Args and errors are those of it.
         """
         return self.answers_of_items(items, reading, progress=progress).probabilities
 

@@ -76,11 +76,6 @@ def _climb(task: RealTask) -> dict[tuple[str, str, int], float]:
             values.setdefault((entry["method"], entry["shots"]), []).append(figure)
             if entry["method"] == "forest":
                 values.setdefault((WORDS, entry["shots"]), []).append(by_words)
-    # Series that are not of twelve months have no monthly values: the embeddings are all that is read.
-    plain, monthly = FITTED
-    for step in SHOTS:
-        if (plain, step) in values:
-            values.setdefault((monthly, step), values[plain, step])
     return {(task.name, method, step): float(np.mean(scored)) for (method, step), scored in values.items()}
 
 

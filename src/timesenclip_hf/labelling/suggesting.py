@@ -39,8 +39,7 @@ with needs_extra("map"):
 WGS84 = "EPSG:4326"
 # Pixels that are compared, of a larger map one in each cell of a grid: k-means of more takes minutes.
 MOST_CANDIDATES = 10_000
-# Share of the position in what is clustered, by variance, and the doubt that every pixel has. Both are our own choice:
-# shares up to a tenth changed no score on simulated maps.
+# Share of the position in what is clustered, by variance, and the doubt that every pixel has. Both are our own choice.
 POSITION_SHARE = 0.1
 LEAST_DOUBT = 1e-3
 # Layers of a map that are read.
