@@ -1,0 +1,24 @@
+"""Classify points and polygons, and turn maps into polygons, areas and change; names are loaded when asked for."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .layers import read_layer, write_layer
+
+_NAMES = {
+    "layers": ("read_layer", "write_layer"),
+}
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = [
+    "read_layer",
+    "write_layer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module of a public name: reading a layer must not need what classifying one does."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
