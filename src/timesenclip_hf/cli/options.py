@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..words import printable
+
 if TYPE_CHECKING:
     from ..models.timesenclip.label_set_timesenclip import LabelSet
     from ..models.timesenclip.options_timesenclip import SeriesOptions
@@ -157,22 +159,23 @@ def in_options(text: str) -> str:
     return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
 
 
+class _OptionsHandler(logging.Handler):
+    """Write the package's warnings by [`in_options`], on whatever the error stream is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one warning."""
+        typer.echo(printable(in_options(record.getMessage())), err=True)
+
+
 @contextmanager
 def options_in_log() -> Iterator[None]:
-    """Write messages of the log by [`in_options`], while a command runs."""
-
-    def rewrite(record: logging.LogRecord) -> bool:
-        record.msg, record.args = in_options(record.getMessage()), ()
-        return True
-
-    handlers = logging.getLogger("transformers").handlers  # ours write there
-    for handler in handlers:
-        handler.addFilter(rewrite)
+    """Write warnings of this package in options, while a command runs."""
+    logger, handler = logging.getLogger("timesenclip_hf"), _OptionsHandler()
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        for handler in handlers:
-            handler.removeFilter(rewrite)
+        logger.removeHandler(handler)
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
