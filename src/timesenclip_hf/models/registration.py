@@ -1,7 +1,6 @@
 """Register the models with transformers' Auto classes and the task with its pipelines."""
 
 import logging
-from functools import cache
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoProcessor
 from transformers.pipelines import PIPELINE_REGISTRY
@@ -17,7 +16,6 @@ from .timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
 from .timesenclip.processing_timesenclip import TimeSenCLIPProcessor
 
 
-@cache
 def register() -> None:
     """Register models, processors and task, once in a process; transformers' own classes find them from then on.
 
@@ -25,6 +23,8 @@ def register() -> None:
     """
     from .. import DEFAULT_CHECKPOINT
 
+    if TASK in PIPELINE_REGISTRY.supported_tasks:
+        return
     AutoConfig.register(TimeSenCLIPPixelConfig.model_type, TimeSenCLIPPixelConfig, exist_ok=True)
     AutoConfig.register(TimeSenCLIPConfig.model_type, TimeSenCLIPConfig, exist_ok=True)
     AutoModel.register(TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, exist_ok=True)
