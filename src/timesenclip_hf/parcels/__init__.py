@@ -4,15 +4,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .change import ChangeOptions, detect_change
+    from .change_files import map_change
     from .layers import read_layer, write_layer
+    from .vectorising import VectoriseOptions, vectorise_map
 
 _NAMES = {
+    "change": ("ChangeOptions", "detect_change"),
+    "change_files": ("map_change",),
+    "vectorising": ("VectoriseOptions", "vectorise_map"),
     "layers": ("read_layer", "write_layer"),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
+    "ChangeOptions",
+    "VectoriseOptions",
+    "detect_change",
+    "map_change",
     "read_layer",
+    "vectorise_map",
     "write_layer",
 ]
 

@@ -1,5 +1,7 @@
 """Measure the pixels of a grid: in metres by their sides, in degrees on the ellipsoid by their latitude."""
 
+from typing import Any
+
 import numpy as np
 
 from ..extras import needs_extra
@@ -44,7 +46,7 @@ def row_areas(crs: CRS | None, transform: Affine, shape: tuple[int, int], name: 
         raise ValueError(
             f"The rows of {name} reach {np.abs(edges).max():.1f} degrees, beyond a pole: correct its grid."
         )
-    ellipsoid = pyproj.CRS.from_wkt(crs.to_wkt()).ellipsoid
+    ellipsoid: Any = pyproj.CRS.from_wkt(crs.to_wkt()).ellipsoid
     major, minor = ellipsoid.semi_major_metre, ellipsoid.semi_minor_metre
     eccentricity = np.sqrt(1 - (minor / major) ** 2)
     sines = np.sin(np.radians(np.clip(edges, -90, 90)))
