@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .change import ChangeOptions, detect_change
     from .change_files import map_change
+    from .classification import ParcelOptions, ParcelRunOptions, classify_parcels
     from .layers import read_layer, write_layer
     from .vectorising import VectoriseOptions, vectorise_map
 
 _NAMES = {
     "change": ("ChangeOptions", "detect_change"),
     "change_files": ("map_change",),
+    "classification": ("ParcelOptions", "ParcelRunOptions", "classify_parcels"),
     "vectorising": ("VectoriseOptions", "vectorise_map"),
     "layers": ("read_layer", "write_layer"),
 }
@@ -19,7 +21,10 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "ChangeOptions",
+    "ParcelOptions",
+    "ParcelRunOptions",
     "VectoriseOptions",
+    "classify_parcels",
     "detect_change",
     "map_change",
     "read_layer",
