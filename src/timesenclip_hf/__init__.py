@@ -52,6 +52,7 @@ __all__ = [
     "TimeSenCLIPPixelModel",
     "TimeSenCLIPProcessor",
     "ZeroShotPixelClassificationPipeline",
+    "classify_dataframe",
     "encode",
     "fit_labels",
     "read_label_set",
@@ -61,6 +62,7 @@ __all__ = [
 # Modules of names that a pipeline does without, and some of which need more than the base install.
 _MODULES = {
     "Examples": "labelling.examples",
+    "classify_dataframe": "labelling.dataframes",
     "fit_labels": "labelling.fit_labels",
     "read_label_set": "labelling.label_set_files",
     "write_label_set": "labelling.label_set_files",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 LabelsOption = Annotated[
     str,
     typer.Option(
-        help='Class names with commas, or a file: .txt or .csv of names, .json of {"label": ["phrase", ...]}, or '
-        ".labels of `timesenclip fit`."
+        help="Class names with commas, a label set of the package such as eurosat, or a file: .txt or .csv of names, "
+        '.json of {"label": ["phrase", ...]}, or .labels of `timesenclip fit`.'
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
@@ -136,27 +136,29 @@ class ComputeGroup:
         return ComputeOptions(**vars(self))
 
 
-# Arguments of Python whose options are named otherwise.
-_RENAMED = {"`hypothesis_template`": "--template", "`label_sets`": "--label-set"}
-_ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
+# Arguments of Python whose options are named otherwise, and those of no group of options here.
+_RENAMED = {"hypothesis_template": "template", "label_sets": "label-set", "candidate_labels": "labels"}
+_ALONE = ("id_column", "top_k")
+_ARGUMENT = re.compile(r'`(\w+)(?:="?([^"`]*)"?)?`')
+# What a sentence says of Python beside the option: ", in Python `overwrite=True`" or " (`crs` in Python)".
+_ASIDE = re.compile(r"(--[\w-]+[^()`]{0,40})(?:, in Python `[^`]*`| \(in Python [^)]*\)| \(`[^`]*`(?: in Python)?\))")
 _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 
 
 def in_options(text: str) -> str:
-    """Write arguments of Python that are options as these: of [`ReadingGroup`] in backticks, of [`CubeGroup`] without.
+    """Write arguments of Python that are options as these: those in backticks, and of [`CubeGroup`] without.
 
-    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631".
+    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631". Where
+    a sentence names both, the option stays.
     """
-    names = {field.name for field in fields(ReadingGroup)}
+    names = {field.name for group in (ReadingGroup, ComputeGroup) for field in fields(group)} | {*_ALONE, *_RENAMED}
 
     def option(match: re.Match[str]) -> str:
         if match[1] not in names:
             return match[0]
-        return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
+        return f"--{_RENAMED.get(match[1], match[1]).replace('_', '-')} {match[2] or ''}".rstrip()
 
-    for argument, name in _RENAMED.items():
-        text = text.replace(argument, name)
-    return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
+    return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, _ASIDE.sub(r"\1", text)))
 
 
 class _OptionsHandler(logging.Handler):
@@ -206,7 +208,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_label_option(text: str) -> Any:
-    """Read names with commas, the labels in a file, or a label set.
+    """Read names with commas or the name of a label set, which stay text, the labels in a file, or a fitted label set.
 
     Raises:
         ValueError: the file holds something else.

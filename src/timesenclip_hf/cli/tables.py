@@ -13,6 +13,7 @@ from .options import (
     Overwrite,
     ReadingGroup,
     Template,
+    in_options,
     model_of,
     read_label_option,
     show_progress,
@@ -25,7 +26,9 @@ from .options import (
 class ClassesGroup:
     """Collect the options that say what is written."""
 
-    output: Annotated[Path | None, typer.Option(help="CSV to write: id, label and scores.")] = None
+    output: Annotated[Path | None, typer.Option(help="CSV to write: id, the table's other columns, label, scores.")] = (
+        None
+    )
     overwrite: Overwrite = False
     top_k: Annotated[int | None, typer.Option(help="Write the best K labels instead of the scores of all.")] = None
 
@@ -57,13 +60,13 @@ def classify(
     classifier = PixelClassifier(names, model_of(model), hypothesis_template=prompts, compute=compute.to_options())
     scores, novelty = classifier.answers_of_items(series.series, options, progress=show_progress())
     for note in (*(f"note: {note}" for note in series.notes), *told_of_examples(classifier.label_set)):
-        typer.echo(note, err=True)
+        typer.echo(in_options(note), err=True)
     typer.echo(_summary(series.ids, classifier.labels, scores))
     if written.output is not None:
         path, overwrite = written.output, written.overwrite
         write_scores(
             path,
-            series.ids,
+            series,
             classifier.labels,
             scores,
             top_k=written.top_k,
