@@ -115,7 +115,7 @@ def check_points(points: np.ndarray, sizes: np.ndarray, strata: Sequence[str]) -
     for name, count, size in zip(strata, points, sizes, strict=True):
         if size > 0 and count < LEAST_POINTS:
             raise ValueError(
-                f"The stratum {name!r} has {int(count) or 'no'} reference point{'s' * (count != 1)}, and an interval "
+                f"The stratum {name!r} has {int(count) or 'no'} reference {'point' if count == 1 else 'points'}, and an interval "
                 f"needs {LEAST_POINTS} of each: add points (`timesenclip sample`), or give classes that belong "
                 "together one name (--codes)."
             )
