@@ -157,7 +157,7 @@ def classify_parcels(
     work = _Work(opened, footprints, recipe, options, side)
     identity = identity_of(opened, recipe, side, RunOptions(inputs=run.inputs))
     with _store_of(run) as store:
-        store.create(identity | _described(footprints, options), overwrite=run.overwrite)
+        store.create(identity | _described(footprints, options), len(work.tasks), overwrite=run.overwrite)
         work.run(store, progress=run.progress)
         answers = work.answers(store)
     return _with_columns(parcels, answers, recipe.label_sets[""].labels, options.prefix)

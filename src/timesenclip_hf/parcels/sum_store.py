@@ -19,6 +19,7 @@ from .sums import Sums
 
 FORMAT = "timesenclip_hf parcels 1"
 SUMS = "sums"
+_REQUIRED = {"identity", "chunks"}
 
 
 class SumStore:
@@ -32,19 +33,25 @@ class SumStore:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._identity: dict[str, Any] | None = None
+        self._chunks: int | None = None
         check_run_folder(path)
         if (path / RUN_MANIFEST).is_file():
             manifest: Any = None
             with suppress(ValueError):
                 manifest = read_json(path / RUN_MANIFEST)
-            if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not manifest.keys() >= _REQUIRED:
                 raise ValueError(f"{path} holds another run, or a damaged one: choose another output, or remove it.")
-            self._identity = manifest["identity"]
+            self._identity, self._chunks = manifest["identity"], manifest["chunks"]
         elif path.exists() and not is_empty(path):
             raise ValueError(f"{path} exists and is no run of this command: choose another output, or remove it.")
 
-    def create(self, identity: Mapping[str, Any], *, overwrite: bool = False) -> None:
-        """Begin a run of this identity, or go on with one.
+    @property
+    def is_finished(self) -> bool:
+        """Tell whether the sums of all chunks are there."""
+        return self._chunks is not None and len(list((self.path / SUMS).glob("*.npz"))) == self._chunks
+
+    def create(self, identity: Mapping[str, Any], chunks: int, *, overwrite: bool = False) -> None:
+        """Begin a run of this identity and so many chunks, or go on with one.
 
         Raises:
             ValueError: the folder holds a run of another identity, and `overwrite` does not replace it.
@@ -55,8 +62,9 @@ class SumStore:
             check_identity(self.path, self._identity, identity)
             return
         (self.path / SUMS).mkdir(parents=True, exist_ok=True)
-        write_json(self.path / RUN_MANIFEST, {"format": FORMAT, "identity": dict(identity)})
-        self._identity = dict(identity)
+        self._identity, self._chunks = dict(identity), chunks
+        manifest = {"format": FORMAT, "identity": self._identity, "chunks": chunks}
+        write_json(self.path / RUN_MANIFEST, manifest)
 
     def clear(self) -> None:
         """Remove the run, and nothing else that may lie in its folder; the folder too where it is empty then."""
