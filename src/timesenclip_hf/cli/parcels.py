@@ -10,8 +10,6 @@ import typer
 from .options import CRS, Bands, names_of, refuse_options, show_progress
 
 if TYPE_CHECKING:
-    import geopandas
-
     from ..models.timesenclip.options_timesenclip import SeriesOptions
     from ..runtimes.options import ComputeOptions
 
@@ -126,7 +124,7 @@ def _open(cube: list[Path], group: ParcelsGroup, reading: "SeriesOptions") -> An
     return stored_embeddings(cube[0])
 
 
-def _summary(found: "geopandas.GeoDataFrame", id_column: str | None, prefix: str) -> str:
+def _summary(found: Any, id_column: str | None, prefix: str) -> str:
     """Count the parcels of each class, and show the first rows."""
     classes, touched = found[f"{prefix}class"], int(found[f"{prefix}by_touched_pixels"].sum())
     counts = [f"{label} {count:,}" for label, count in classes.value_counts().items()]
