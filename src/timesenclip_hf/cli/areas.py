@@ -103,7 +103,7 @@ def _with_expected(report: "AreaReport", class_map: "ClassMap", probability: Pro
     """Add the areas that the map expects: of a run that is named, and without reference points of that beside it."""
     if probability.run is None and report.estimate is not None:
         return report
-    from ..parcels.expected_areas import expected_areas, expected_beside
+    from ..parcels.expectations import expected_areas, expected_beside
 
     settings: dict[str, Any] = {
         "label_set": probability.map_name,

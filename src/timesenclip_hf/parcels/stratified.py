@@ -114,10 +114,10 @@ def check_points(points: np.ndarray, sizes: np.ndarray, strata: Sequence[str]) -
     """Raise a ValueError where a stratum with an area has fewer than two of the points (strata,)."""
     for name, count, size in zip(strata, points, sizes, strict=True):
         if size > 0 and count < LEAST_POINTS:
+            told = f"{int(count) or 'no'} reference {'point' if count == 1 else 'points'}"
             raise ValueError(
-                f"The stratum {name!r} has {int(count) or 'no'} reference {'point' if count == 1 else 'points'}, and an interval "
-                f"needs {LEAST_POINTS} of each: add points (`timesenclip sample`), or give classes that belong "
-                "together one name (--codes)."
+                f"The stratum {name!r} has {told}, and an interval needs {LEAST_POINTS} of each: add points "
+                "(`timesenclip sample`), or give classes that belong together one name (--codes)."
             )
 
 

@@ -1,19 +1,22 @@
 """Sum up the probabilities of a run over its pixels: the areas that a map itself expects."""
 
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ..classification import Embedded, class_probabilities
+from ..classification import class_probabilities
 from ..extras import needs_extra
 from ..maps.cubes.grids import grid_of
-from ..maps.making.blocks import embeddings_from_int8
-from ..maps.making.model_source import Model, find_model
+from ..maps.making.blocks import stored_embedded
+from ..maps.making.model_source import Model
+from ..maps.making.options import MapOptions
+from ..maps.making.recipe import make_recipe
+from ..maps.making.run import check_weights
 from ..maps.making.store import RUN_MANIFEST, MapStore, open_map, stored_embeddings
-from ..models.timesenclip.label_set_timesenclip import Labels, LabelSet, as_label_set
+from ..maps.making.windows import windows_of
+from ..models.timesenclip.label_set_timesenclip import Labels, LabelSet
+from ..words import on_one_line
 from .areas import Expected
 from .class_maps import ClassMap
 from .pixel_areas import HECTARE, row_areas
@@ -56,7 +59,9 @@ def expected_areas(
     run, manifest = Path(run), MapStore(run).manifest
     stored, mapped = stored_embeddings(run), open_map(run, label_set)
     shape = (mapped.sizes["y"], mapped.sizes["x"])
-    if mapped.attrs["labels"] != class_map.classes or shape != class_map.shape:
+    middle = class_map.transform @ (shape[1] / 2, shape[0] / 2)
+    is_placed = np.allclose(middle, (mapped["x"].mean(), mapped["y"].mean()), rtol=1e-9)
+    if list(map(on_one_line, mapped.attrs["labels"])) != class_map.classes or shape != class_map.shape or not is_placed:
         raise ValueError(f"{run} is not the run of {class_map.path.name}: its classes or its grid are others.")
     if "smoothing" in mapped.attrs:
         raise ValueError(f"{run} was smoothed, which its probabilities do not know: map it without --smooth.")
@@ -64,12 +69,13 @@ def expected_areas(
     if labels is None and fitted:
         raise ValueError(f"{run} was mapped with a fitted label set: give its file, --labels crops.labels.")
     assert manifest is not None, "a run that opens has a manifest"
-    made, temperature = _label_set(mapped, labels or manifest["identity"]["labels"][label_set], model)
+    made, temperature = _settle(stored, mapped, labels or manifest["identity"]["labels"][label_set], model)
     areas = row_areas(mapped.rio.crs, grid_of(mapped).transform, shape, str(run))
     hectares = np.zeros(len(class_map.labels))
-    for start, probabilities in _blocks(stored, made):
-        sums = np.nansum(probabilities, axis=1)
-        hectares[: sums.shape[1]] += areas[start : start + len(sums)] @ sums / HECTARE
+    for window in windows_of(shape, manifest["side"]):
+        probabilities = class_probabilities(stored_embedded(window.cut(stored).compute()), made)
+        weights = np.repeat(areas[window.slices[0]], window.width)
+        hectares[: probabilities.shape[1]] += weights @ np.nan_to_num(probabilities) / HECTARE
     return Expected(hectares, NOT_CALIBRATED if temperature == 1.0 and not fitted else CALIBRATED)
 
 
@@ -87,38 +93,12 @@ def expected_beside(
     return expected, expected.note
 
 
-def _label_set(mapped: xr.Dataset, labels: Labels, model: Model) -> tuple[LabelSet, float]:
+def _settle(stored: xr.Dataset, mapped: xr.Dataset, labels: Labels, model: Model) -> tuple[LabelSet, float]:
     """Make the classes that the map was made with, and tell the calibration temperature of its checkpoint."""
-    source, encoder = find_model(model)
-    if source.weights != mapped.attrs["weights_sha256"]:
-        raise ValueError(f"The map is of the checkpoint {mapped.attrs['model']}, got {source.name}: name it (--model).")
     template = None if isinstance(labels, LabelSet) else mapped.attrs["hypothesis_template"]
-    made = as_label_set(encoder.model, encoder.processor, labels, template)
-    if made.labels != mapped.attrs["labels"]:
+    recipe = make_recipe(stored, labels, model, MapOptions(hypothesis_template=template))
+    check_weights(stored, recipe)
+    label_set = recipe.label_sets[""].label_set
+    if label_set.labels != mapped.attrs["labels"]:
         raise ValueError(f"The map has the classes {', '.join(mapped.attrs['labels'])}: give those of it (--labels).")
-    if made.reads_values:
-        raise ValueError("The label set reads monthly values, which a run does not store: fit a set without.")
-    return made, float(encoder.model.config.calibration_temperature)
-
-
-def _blocks(stored: xr.Dataset, label_set: LabelSet) -> Iterator[tuple[int, np.ndarray]]:
-    """Give the probabilities (y, x, class) of stored embeddings, chunk by chunk, each with its first row."""
-    chunks = stored["embeddings"].chunksizes
-    for top, height in _spans(chunks["y"]):
-        for left, width in _spans(chunks["x"]):
-            block = stored.isel(y=slice(top, top + height), x=slice(left, left + width)).compute()
-            values = block["embeddings"].values
-            if "embedding_scale" in block:
-                values = embeddings_from_int8(values, block["embedding_scale"].values)
-            vectors = values.astype(np.float32).reshape(-1, values.shape[-1])
-            observed = ~np.isnan(vectors[:, 0])
-            unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
-            embedded = Embedded(unit, observed, block["clear_months"].values.reshape(-1))
-            yield top, class_probabilities(embedded, label_set).reshape(height, width, -1)
-
-
-def _spans(lengths: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    start = 0
-    for length in lengths:
-        yield start, length
-        start += length
+    return label_set, float(recipe.model.encoder().model.config.calibration_temperature)
