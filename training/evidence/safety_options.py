@@ -29,6 +29,8 @@ WRITTEN: dict[str, dict[str, str]] = {
     f"{TIMESENCLIP} fit": {"--output": FILE, "--report": FILE},
     f"{TIMESENCLIP} suggest": {"--output": FILE},
     f"{TIMESENCLIP} map": {"--output": FILE, "--png": FILE},
+    f"{TIMESENCLIP} areas": {"--json": FILE, "--csv": FILE, "--png": FILE},
+    f"{TIMESENCLIP} sample": {"--output": FILE},
     **{
         f"{TIMESENCLIP} import {name}": {"--output": RUN}
         for name in ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
@@ -57,7 +59,7 @@ READ = frozenset(
         *("run", "cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
         *("--cube", "--label-table", "--index", "--calibration", "--exported", "--relabel", "--hierarchy"),
-        *("--reference", "--results"),
+        *("--reference", "--strata", "--run", "map_file", "--results", "--colors"),
         *("--training-results", "--clip"),
         *("--dataset_name_or_path", "--clip_name_or_path", "--model_name_or_path", "--teacher_name_or_path"),
     }
