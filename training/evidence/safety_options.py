@@ -16,7 +16,13 @@ from hub import push_dataset, push_metrics, push_model, push_space
 from tests.support.browser import screenshots
 from timesenclip_hf.app import __main__ as demonstration
 from timesenclip_hf.cli import app
-from training import curves, embed_photos, examples_pictures, measure  # measure adds its command to the app
+from training import (
+    areas_pictures,
+    curves,
+    embed_photos,
+    examples_pictures,
+    measure,
+)  # measure adds its command to the app
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.evidence import house_picture
 
@@ -49,6 +55,7 @@ WRITTEN: dict[str, dict[str, str]] = {
     "hub.push_dataset": {"--staging": STAGED},
     "hub.push_space": {"--staging": STAGED},
     "timesenclip_hf.app": {"picture": FILE},
+    areas_pictures.__name__: {"folder": FILES},
     examples_pictures.__name__: {"folder": FILES},
     house_picture.__name__: {"path": FILE},
     screenshots.__name__: {"folder": FILES},
@@ -74,7 +81,9 @@ def named_paths() -> Iterator[tuple[str, str]]:
     for script in (push_dataset, push_metrics, push_model, push_space):
         yield from ((script.__name__, name) for name in _paths_of(script.main))
     parsers = {"timesenclip_hf.app": demonstration.parser(), curves.__name__: curves.parser()}
-    parsers |= {script.__name__: script.parser() for script in (examples_pictures, house_picture, screenshots)}
+    parsers |= {
+        script.__name__: script.parser() for script in (areas_pictures, examples_pictures, house_picture, screenshots)
+    }
     for command, parser in parsers.items():
         yield from ((command, name) for name in _parser_paths(parser))
     groups: dict[str, tuple[Any, ...]] = {

@@ -4,9 +4,9 @@ import pytest
 from PIL import Image
 
 from tests.support.small_cubes import CRS
-from tests.support.small_maps import make_map
+from tests.support.small_maps import LABELS, make_map
 from timesenclip_hf.maps import write_png
-from timesenclip_hf.maps.files.legend import class_colours
+from timesenclip_hf.maps.files.colours import class_colours
 from timesenclip_hf.maps.files.pictures import LONGEST_SIDE, draw_map
 from timesenclip_hf.taxonomies import load_taxonomy
 
@@ -24,8 +24,8 @@ def test_a_picture_shows_every_class_in_its_colour(tmp_path, crs):
     with Image.open(tmp_path / "new" / "map.png") as picture:
         assert picture.width > 1000
         counts = {colour[:3]: count for count, colour in picture.getcolors(maxcolors=1_000_000)}
-    for code, colour in enumerate(class_colours(3), start=1):
-        assert counts[colour] > 1000 * (mapped["class"] == code).sum()
+    for code, given in enumerate(class_colours(LABELS), start=1):
+        assert counts[given.colour] > 1000 * (mapped["class"] == code).sum()
 
 
 @pytest.mark.parametrize("classes", [1, 3, 44, 120])
