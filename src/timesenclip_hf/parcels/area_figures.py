@@ -46,6 +46,7 @@ def draw_areas(report: AreaReport) -> Figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
         _draw_intervals(left, report)
         _draw_matrix(right, report)
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.08)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return figure
@@ -102,7 +103,7 @@ def _draw_matrix(axes: Axes, report: AreaReport) -> None:
         for row, column in np.argwhere(counts):
             share = shares[row, column]
             text = f"{share:.1%}\n{counts[row, column]:,} pt" if len(names) <= 7 else f"{share:.1%}"
-            colour = "white" if share > 0.55 * largest else "black"
+            colour = "white" if share > 0.65 * largest else "black"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     axes.set(xlabel="found at the point", ylabel="mapped as")
     overall = report.estimate.overall

@@ -26,6 +26,10 @@ BIASED = (
 OLOFSSON = "Olofsson et al. (2014), Remote Sensing of Environment 148:42, equations 1 to 11"
 STEHMAN = "Stehman (2014), International Journal of Remote Sensing 35:4923"
 
+# Points of a class below which the normal interval of its area is not to be trusted: our own choice, after the rule
+# that it wants some five points either way.
+FEW_POINTS = 10
+
 
 class Expected(NamedTuple):
     """Hold hectares by a map's own probabilities (labels,), and the sentence that must go with them."""
@@ -190,12 +194,15 @@ def _are_strata(counts: np.ndarray, strata: Sequence[str], labels: Sequence[str]
 
 
 def _unseen(report: AreaReport, estimate: StratifiedEstimate) -> list[str]:
-    """Say of which classes there is no reference point: their interval of nothing is none."""
+    """Say of which classes there are no reference points, or so few that an interval tells little."""
     known = report.labels[:-1] if report.has_rejected else report.labels
-    seen = estimate.counts.sum(axis=0)
-    if lost := [label for label, count in zip(known, seen, strict=False) if not count]:
-        return [f"No point is {' or '.join(lost)}: such an area is below what this sample can see, not surely 0."]
-    return []
+    seen = dict(zip(known, estimate.counts.sum(axis=0).tolist(), strict=False))
+    notes = []
+    if lost := [label for label, count in seen.items() if not count]:
+        notes.append(f"No point is {' or '.join(lost)}: such an area is below what this sample can see, not surely 0.")
+    if few := [f"{label} ({count})" for label, count in seen.items() if 0 < count < FEW_POINTS]:
+        notes.append(f"Found at fewer than {FEW_POINTS} points, their intervals may be too narrow: {', '.join(few)}.")
+    return notes
 
 
 def _rejected(report: AreaReport) -> list[str]:
