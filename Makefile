@@ -17,7 +17,8 @@ TEST_THREADS ?= 1
 
 .PHONY: help demo test test-browser check fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples
+	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-newcomer \
+	evidence-parcels
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -102,6 +103,12 @@ evidence-sources: $(VENV)/.dev ## measure every claim about the inputs that peop
 evidence-examples: $(VENV)/.dev ## measure every claim about words fitted to examples again, an hour; PARTS="shots suggest" for some
 	$(BIN)/python -m training.evidence.examples $(PARTS)
 
+evidence-newcomer: $(VENV)/.dev ## measure every claim about the first five minutes again; PARTS="starts calls" for some
+	$(BIN)/python -m training.evidence.newcomer $(PARTS)
+
+evidence-parcels: $(VENV)/.dev ## measure every claim about parcels, areas and change again; PARTS="fields olofsson" for some
+	$(BIN)/python -m training.evidence.parcels $(PARTS)
+
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m training.evidence.house_picture docs/house.png --overwrite
 	$(BIN)/python -m timesenclip_hf.app docs/demo.png --overwrite
@@ -110,6 +117,7 @@ pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map ne
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png --overwrite
 	$(BIN)/python -m training.examples_pictures docs --overwrite
+	$(BIN)/python -m training.parcel_pictures docs --overwrite
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
 	$(BIN)/python -m hub.fill_cards

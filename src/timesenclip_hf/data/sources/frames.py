@@ -25,8 +25,7 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...gate import admit
 from ...words import damage_told
-from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited
-from .geometries import read_geometries, read_vector, to_frame
+from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited, to_frame
 
 with needs_extra("data"):
     import pandas
@@ -236,8 +235,12 @@ def _read_file(path: Path, decimal: str | None, geometry_column: str | None) -> 
     if kind == "excel":
         frame = _read_excel(path, part)
     elif kind == "parquet":
+        from .geometries import read_geometries  # with GDAL and PROJ, which most tables do without
+
         frame = read_geometries(read_parquet(path), geometry_column)
     elif kind == "vector":
+        from .geometries import read_vector
+
         frame = read_vector(path, part, geometry_column)
     elif kind == "old excel":
         raise ValueError(f"{path.name} is a file of an old Excel: save it as .xlsx or CSV.")

@@ -14,6 +14,7 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...gate.crs_files import file_named
 from ...gate.vectors import vector_source
+from .delimited import to_frame
 
 with needs_extra("data"):
     import pandas
@@ -177,11 +178,6 @@ def place_points(
         frame[name] = np.where(np.isfinite(values), values, np.nan)
     notes.append(f"The columns longitude and latitude are the points, from {crs.to_string()[:40]}.")
     return frame
-
-
-def to_frame(table: pa.Table) -> pandas.DataFrame:
-    """Turn an Arrow table into a frame whose integers stay integers where some are missing."""
-    return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
 
 
 def _geometry_type(field: pa.Field) -> Any:
