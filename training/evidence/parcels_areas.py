@@ -88,7 +88,7 @@ def coverage(ledger: Ledger, maps: int = MAPS) -> np.ndarray:
     claim = "The 95 % interval of an area holds the true area: share of intervals"
     ledger.add(claim, round(float(held.mean()), 4), ">=", 0.93, note)
     ledger.add(f"{claim}, not more", round(float(held.mean()), 4), "<=", 0.97, note)
-    return by_class
+    return np.asarray(by_class)
 
 
 def _held(path: Path, maps: int) -> Iterator[np.ndarray]:

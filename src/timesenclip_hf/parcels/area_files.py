@@ -24,7 +24,10 @@ def area_text(report: AreaReport) -> str:
     lines += _table(list(_area_rows(report)))
     if report.estimate is not None:
         overall = report.estimate.overall
-        lines += ["", f"overall accuracy {_plus_minus(overall.value, overall.half_width, '.3f')} (95 % intervals)"]
+        lines += [
+            "",
+            f"overall accuracy {_plus_minus(float(overall.value), float(overall.half_width), '.3f')} (95 % intervals)",
+        ]
         lines += ["", "Points, mapped as (down) and found (across)", *_table(list(_matrix_rows(report, "counts")))]
         lines += ["", "Shares of the area, likewise", *_table(list(_matrix_rows(report, "shares")))]
     return "\n".join([*lines, "", *(f"note: {on_one_line(note)}" for note in report.notes)])

@@ -32,11 +32,11 @@ def check_stretch(crs: CRS | None, transform: Affine, shape: tuple[int, int], na
     if crs is None or not crs.is_projected:
         return
     rows, columns = shape
-    places = [(0, 0), (columns, 0), (0, rows), (columns, rows), (columns / 2, rows / 2)]
+    corners = [(0, 0), (columns, 0), (0, rows), (columns, rows), (columns / 2, rows / 2)]
     projected = pyproj.CRS.from_wkt(crs.to_wkt())
     if projected.geodetic_crs is None:
         return
-    xs, ys = np.transpose([transform @ place for place in places])
+    xs, ys = np.transpose([transform @ corner for corner in corners])
     degrees = pyproj.Transformer.from_crs(projected, projected.geodetic_crs, always_xy=True).transform(xs, ys)
     scales = np.atleast_1d(pyproj.Proj(projected).get_factors(*degrees).areal_scale)
     worst = float(np.max(np.abs(scales[np.isfinite(scales)] - 1), initial=0.0))

@@ -142,7 +142,7 @@ def _estimated(
     points, skipped = _inside(points, class_map, strata, reference.skip_outside)
     if skipped:
         notes.append(f"{skipped:,} points outside the map, or where it has no class, are left out.")
-    found = reference_indices(points, class_map, reference.column)
+    reference_classes = reference_indices(points, class_map, reference.column)
     mapped = points.strata_of(class_map)
     if points.drawn is not None:
         names, sizes, chosen = points.drawn.strata, points.drawn.hectares, points.drawn.stratum
@@ -153,7 +153,7 @@ def _estimated(
             f"{points.path.name} does not say how its points were drawn: they are taken for a simple random sample "
             f"within each class of {source.path.name}; where they were chosen otherwise, the intervals do not hold."
         )
-    counts = counted(chosen, mapped, found, (len(names), len(report.labels), len(report.labels)))
+    counts = counted(chosen, mapped, reference_classes, (len(names), len(report.labels), len(report.labels)))
     check_points(counts.sum(axis=(1, 2)), sizes, names)
     estimate = estimate_stratified(counts, sizes, report.labels, names)
     return replace(
@@ -173,10 +173,10 @@ def _inside(
     What has a stratum and no class on the map is refused in any case: the area without it is not that of the strata.
     """
     source, before = class_map if strata is None else strata, len(points.classes)
-    found = points.strata_of(source)
+    indices = points.strata_of(source)
     if not skip:
-        check_inside(found, points, source)
-    points = points.keep(found != NO_STRATUM)
+        check_inside(indices, points, source)
+    points = points.keep(indices != NO_STRATUM)
     if not len(points.classes):
         raise ValueError(f"No point of {points.path.name} lies on {source.path.name}: give points within it.")
     if strata is not None:

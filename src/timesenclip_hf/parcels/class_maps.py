@@ -85,11 +85,11 @@ class ClassMap:
 
     def strata_at(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the index of the label of each pixel, -1 outside and where there is no class."""
-        found = np.full(len(rows), NO_STRATUM)
-        for start, strata in self.strips(rows):
-            within = (rows >= start) & (rows < start + len(strata))
-            found[within] = strata[rows[within] - start, columns[within]]
-        return found
+        strata = np.full(len(rows), NO_STRATUM)
+        for start, strip in self.strips(rows):
+            within = (rows >= start) & (rows < start + len(strip))
+            strata[within] = strip[rows[within] - start, columns[within]]
+        return strata
 
     def strips(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Give the strips that hold one of the rows: the first row, and the index of each pixel's label, -1 for none.
@@ -133,8 +133,8 @@ def read_class_map(path: str | os.PathLike[str], codes: Codes | None = None) -> 
         grid: dict[str, Any] = {"crs": raster.crs, "transform": raster.transform, "shape": raster.shape}
     if not counts.any():
         raise ValueError(f"{path.name} has no pixel with a class: there is nothing to measure.")
-    own = codes is None
-    has_rejected = own and legend.get(REJECTED) == [UNCERTAIN]
+    names_classes = codes is None
+    has_rejected = names_classes and legend.get(REJECTED) == [UNCERTAIN]
     if has_rejected and not counts[:, -1].any():
         has_rejected = False
         del legend[REJECTED]
@@ -147,7 +147,9 @@ def read_class_map(path: str | os.PathLike[str], codes: Codes | None = None) -> 
         row_areas=areas,
         without_data=float(areas @ without_data) / HECTARE,
         map_hash=digest,
-        colours={name: tags[f"COLOUR_{each[0]}"] for name, each in legend.items() if own and _coloured(tags, each)},
+        colours={
+            name: tags[f"COLOUR_{each[0]}"] for name, each in legend.items() if names_classes and _coloured(tags, each)
+        },
         **grid,
     )
 

@@ -156,12 +156,12 @@ def reference_indices(points: ReferencePoints, class_map: ClassMap, column: str)
         ValueError: a class is none of the map's.
     """
     known = {label: index for index, label in enumerate(class_map.classes)}
-    found = sorted(set(points.classes))
-    if not set(found) & known.keys():  # written as codes
+    classes = sorted(set(points.classes))
+    if not set(classes) & known.keys():  # written as codes
         codes = {str(code): index for index, codes in enumerate(class_map.codes) for code in codes}
-        known = codes if set(found) & codes.keys() else known
+        known = codes if set(classes) & codes.keys() else known
     try:
-        check_labels(list(known), found)
+        check_labels(list(known), classes)
     except ValueError as error:
         raise ValueError(f"{str(error).rstrip('.')}, in the column {column!r} of {points.path.name}.") from None
     return np.asarray([known[name] for name in points.classes], dtype=np.int64)
@@ -198,10 +198,10 @@ def check_inside(strata: np.ndarray, points: ReferencePoints, class_map: ClassMa
         (strata == NO_STRATUM, "where there is no class on"),
     ):
         if is_wrong.any():
-            place = points.frame.geometry[is_wrong].iloc[0]
+            first = points.frame.geometry[is_wrong].iloc[0]
             raise ValueError(
                 f"{int(is_wrong.sum()):,} of {len(is_wrong):,} points of {points.path.name} lie {what} "
-                f"{class_map.path.name}, the first at {place.x:.7g}, {place.y:.7g}: remove them, or have those outside "
+                f"{class_map.path.name}, the first at {first.x:.7g}, {first.y:.7g}: remove them, or have those outside "
                 "all strata left out (--skip-outside)."
             )
 

@@ -218,7 +218,7 @@ def _draw_ranks(class_map: ClassMap, stratum: int, count: int, seed: int) -> tup
 def _columns(class_map: ClassMap, strata: np.ndarray, rows: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Find the columns of pixels that are known by row and rank among the pixels of their stratum in it."""
     columns = np.full(len(rows), -1)
-    for start, found in class_map.strips(rows):
-        for index in np.flatnonzero((rows >= start) & (rows < start + len(found))):
-            columns[index] = np.flatnonzero(found[rows[index] - start] == strata[index])[ranks[index]]
+    for start, strip in class_map.strips(rows):
+        for index in np.flatnonzero((rows >= start) & (rows < start + len(strip))):
+            columns[index] = np.flatnonzero(strip[rows[index] - start] == strata[index])[ranks[index]]
     return columns

@@ -95,17 +95,17 @@ def estimate_stratified(
     used = sizes > 0
     weights, points, inside = sizes[used] / sizes.sum(), points[used], counts[used] / points[used, None, None]
     right = np.diagonal(inside, axis1=1, axis2=2)
-    mapped, found = inside.sum(axis=2), inside.sum(axis=1)
-    everything = np.ones_like(found)
+    mapped, reference = inside.sum(axis=2), inside.sum(axis=1)
+    everything = np.ones_like(reference)
     all_right = right.sum(axis=1, keepdims=True)
     overall = _ratio(all_right, everything[:, :1], weights, points)
     return StratifiedEstimate(
         labels=list(labels),
         counts=counts[used].sum(axis=0),
         shares=np.tensordot(weights, inside, axes=1),
-        areas=_ratio(found, everything, weights, points),
+        areas=_ratio(reference, everything, weights, points),
         users=_ratio(right, mapped, weights, points),
-        producers=_ratio(right, found, weights, points),
+        producers=_ratio(right, reference, weights, points),
         overall=Measure(overall.value[0], overall.error[0]),
     )
 
@@ -125,24 +125,24 @@ def _with_strata(counts: np.ndarray) -> np.ndarray:
     """Return (strata, mapped, reference) of counts that may be of strata that are the mapped classes."""
     if counts.ndim != 2:
         return counts
-    own = np.zeros((len(counts), *counts.shape), dtype=counts.dtype)
-    own[np.arange(len(counts)), np.arange(len(counts))] = counts
-    return own
+    by_stratum = np.zeros((len(counts), *counts.shape), dtype=counts.dtype)
+    by_stratum[np.arange(len(counts)), np.arange(len(counts))] = counts
+    return by_stratum
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray, weights: np.ndarray, points: np.ndarray) -> Measure:
+def _ratio(upper: np.ndarray, lower: np.ndarray, weights: np.ndarray, points: np.ndarray) -> Measure:
     """Estimate the ratio of two stratified means, of which the first counts a part of what the second counts.
 
     Args:
-        part: share of the points of each stratum that are counted above (strata, classes).
-        whole: share of those that are counted below (strata, classes).
+        upper: share of the points of each stratum that are counted above (strata, classes).
+        lower: share of those that are counted below (strata, classes).
         weights: share of the area of each stratum (strata,).
         points: of each stratum (strata,).
     """
-    below = weights @ whole
+    below = weights @ lower
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = weights @ part / below
-        # Of 0 and 1 the mean of the products is that of the part: what is in the part is in the whole.
-        spread = part * (1 - part) + ratio**2 * whole * (1 - whole) - 2 * ratio * part * (1 - whole)
+        ratio = weights @ upper / below
+        # Of 0 and 1 the mean of the products is the upper one: what is counted above is counted below.
+        spread = upper * (1 - upper) + ratio**2 * lower * (1 - lower) - 2 * ratio * upper * (1 - lower)
         variance = (weights**2 / (points - 1)) @ spread / below**2
     return Measure(ratio, np.sqrt(np.maximum(variance, 0.0)))
