@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 TEST_THREADS ?= 1
 
-.PHONY: help demo test test-browser check fuzz real evaluation bench pictures cards clean embedded distil \
+.PHONY: help demo test test-browser check docs fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
 	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-newcomer \
 	evidence-parcels
@@ -39,11 +39,16 @@ test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by
 		"run 'apt-get install chromium' as root." >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m browser tests/browser $(PYTEST_ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, import layers
+docs: $(VENV)/.dev ## build the site of docs/, strictly, into build/docs, and serve it on this machine; PORT=8000
+	$(BIN)/python -m hub.docs_site
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site $(or $(PORT),8000)
+
+check: $(VENV)/.dev ## lint, format, types, import layers, the site's links and names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m hub.docs_site
 
 fuzz: $(VENV)/.dev ## try damaged and hostile input on every reader for half an hour; FUZZ_ARGS="--seconds 60 --first 5000" for others
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_ARGS),--seconds 1800)

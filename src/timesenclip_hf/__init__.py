@@ -53,6 +53,7 @@ __all__ = [
     "TimeSenCLIPProcessor",
     "ZeroShotPixelClassificationPipeline",
     "classify_dataframe",
+    "classify_parcels",
     "encode",
     "fit_labels",
     "read_label_set",
@@ -63,6 +64,7 @@ __all__ = [
 _MODULES = {
     "Examples": "labelling.examples",
     "classify_dataframe": "labelling.dataframes",
+    "classify_parcels": "parcels.classification",
     "fit_labels": "labelling.fit_labels",
     "read_label_set": "labelling.label_set_files",
     "write_label_set": "labelling.label_set_files",

@@ -1,7 +1,5 @@
 """Parcels get the mean of what their pixels get, by a loop over pixels that knows nothing of chunks."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 import shapely
@@ -12,6 +10,7 @@ import torch  # noqa: E402
 import xarray as xr  # noqa: E402
 from geopandas.testing import assert_geodataframe_equal  # noqa: E402
 
+from tests.support.parcel_loops import drawn_polygons, pixels_of  # noqa: E402
 from tests.support.small_cubes import CRS, grid, small_cube  # noqa: E402
 from timesenclip_hf import SeriesOptions  # noqa: E402
 from timesenclip_hf.classification import PixelClassifier  # noqa: E402
@@ -50,18 +49,7 @@ def lazy(cube):
 
 @pytest.fixture(scope="module")
 def shapes():
-    """Polygons of many sizes and forms, over chunks and the edges of the cube, and some that hold no centre."""
-    random = np.random.default_rng(3)
-    circle = shapely.Point(WEST + 100, NORTH - 100).buffer
-    middles = np.stack([random.uniform(WEST - 20, WEST + 250, 60), random.uniform(NORTH - 220, NORTH + 20, 60)], axis=1)
-    radii = random.uniform(2, 60, 60)
-    blobs = [shapely.Point(middle).buffer(radius) for middle, radius in zip(middles, radii, strict=True)]
-    ring = circle(80).difference(circle(40))
-    parts = (11, 11, 59, 39), (121, 61, 169, 89)
-    two = shapely.MultiPolygon([box(*part) for part in parts])
-    thin = box(1, 99, 229, 101)  # along the edge of two rows
-    on_edges = box(30, 20, 90, 60)
-    return [*blobs, ring, two, thin, on_edges]
+    return drawn_polygons(60, 230, (WEST, NORTH))
 
 
 @pytest.fixture(scope="module")
@@ -82,32 +70,6 @@ def pixels(cube, classifier):
     return probabilities.reshape(*shape, -1), embeds.reshape(*shape, -1), clear.reshape(shape)
 
 
-def centre_holds(shape, x, y):
-    """Point in polygon by the count of edges to the east that are crossed, as nobody else here does it."""
-    crossed = 0
-    for part in shapely.get_parts(shape):
-        for ring in (part.exterior, *part.interiors):
-            corners = shapely.get_coordinates(ring)
-            for (x1, y1), (x2, y2) in pairwise(corners):
-                crossed += (y1 > y) != (y2 > y) and x < x1 + (y - y1) * (x2 - x1) / (y2 - y1)
-    return crossed % 2 == 1
-
-
-def loop(shape, rule):
-    """Rows and columns of a polygon's pixels, and whether they had to be those that it touches."""
-    places = grid(HEIGHT, WIDTH)
-    cells = [(row, column) for row in range(HEIGHT) for column in range(WIDTH)]
-
-    def touches(row, column):
-        x, y = places["x"][column], places["y"][row]
-        return shapely.intersection(shape, shapely.box(x - 5, y - 5, x + 5, y + 5)).area > 1e-8
-
-    held = [cell for cell in cells if centre_holds(shape, places["x"][cell[1]], places["y"][cell[0]])]
-    chosen = held if rule == "centre" else []
-    is_small = not chosen and rule == "centre"
-    return (chosen or [cell for cell in cells if touches(*cell)]), is_small
-
-
 @pytest.mark.parametrize("rule", ["centre", "touched"])
 @pytest.mark.parametrize("pooling", ["probabilities", "embeddings"])
 def test_the_answers_are_those_of_a_loop_over_pixels(lazy, shapes, pixels, classifier, rule, pooling, tiny_checkpoint):
@@ -115,9 +77,9 @@ def test_the_answers_are_those_of_a_loop_over_pixels(lazy, shapes, pixels, class
     options = ParcelOptions(pixels=rule, pooling=pooling)
     found = classify_parcels(parcels, lazy, LABELS, tiny_checkpoint, options=options, run=QUIET)
     probabilities, embeds, clear = pixels
-    checked = 0
+    checked, places = 0, grid(HEIGHT, WIDTH)
     for row, shape in zip(found.itertuples(), shapes, strict=True):
-        cells, is_small = loop(shape, rule)
+        cells, is_small = pixels_of(shape, places["y"], places["x"], rule)
         seen = [cell for cell in cells if clear[cell] > 0]
         assert row.pixels == len(seen)
         if not seen:

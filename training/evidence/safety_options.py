@@ -22,6 +22,7 @@ from training import (
     embed_photos,
     examples_pictures,
     measure,
+    parcel_pictures,
 )  # measure adds its command to the app
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.evidence import house_picture
@@ -57,6 +58,7 @@ WRITTEN: dict[str, dict[str, str]] = {
     "timesenclip_hf.app": {"picture": FILE},
     areas_pictures.__name__: {"folder": FILES},
     examples_pictures.__name__: {"folder": FILES},
+    parcel_pictures.__name__: {"folder": FILES},
     house_picture.__name__: {"path": FILE},
     screenshots.__name__: {"folder": FILES},
 }
@@ -82,7 +84,8 @@ def named_paths() -> Iterator[tuple[str, str]]:
         yield from ((script.__name__, name) for name in _paths_of(script.main))
     parsers = {"timesenclip_hf.app": demonstration.parser(), curves.__name__: curves.parser()}
     parsers |= {
-        script.__name__: script.parser() for script in (areas_pictures, examples_pictures, house_picture, screenshots)
+        script.__name__: script.parser()
+        for script in (areas_pictures, examples_pictures, house_picture, parcel_pictures, screenshots)
     }
     for command, parser in parsers.items():
         yield from ((command, name) for name in _parser_paths(parser))

@@ -32,7 +32,7 @@ BESIDE_A_MAP = (
     "out.run",
 )
 # What commands write into a folder that may hold other files.
-NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png", "examples_words.png")
+NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png", "examples_words.png", "parcels.png")
 # Without a browser there is nothing to write.
 NOT_FILLED = "tests.support.browser.screenshots"
 # Long commands, and what is compared of what they leave.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.sources.frames import read_parquet, split_part
-from ..data.sources.geometries import VectorLayer, known_crs, open_vector, split_geometry
+from ..data.sources.geometries import VectorLayer, gdal_settings, known_crs, open_vector, split_geometry
 from ..extras import needs_extra
 from ..files import first_line, whole_file
 from ..files.outputs import check_file
@@ -174,7 +174,8 @@ def _write_vector(frame: geopandas.GeoDataFrame, path: Path, form: str) -> None:
         geometry_type=None if is_uniform else "Unknown",
         **options,
     )
-    crs = known_crs(pyogrio.read_info(path)["crs"])
+    with gdal_settings():
+        crs = known_crs(pyogrio.read_info(path)["crs"])
     if crs is None or not crs.equals(frame.crs, ignore_axis_order=True):
         raise ValueError(f"it cannot say the coordinate reference system {frame.crs.name}")
 

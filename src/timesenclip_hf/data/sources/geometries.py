@@ -26,7 +26,12 @@ with needs_extra("data"):
 WGS84 = "EPSG:4326"
 NO_CRS = "have no coordinate reference system that is known"
 _PLACE = ("longitude", "latitude")
-_PLAIN_BATCHES = "OGR_FLATGEOBUF_STREAM_BASE_IMPL"
+_SETTINGS = {
+    # FlatGeobuf by what GDAL does for all formats: in its own way (3.12) a null geometry spoils the offsets.
+    "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",
+    # Megabytes in memory of one feature of GeoJSON: a million vertices take some 300, and 200 are the usual limit.
+    "OGR_GEOJSON_MAX_OBJ_SIZE": "4000",
+}
 _WKB_TYPES = ("ogc.wkb", "geoarrow.wkb")
 
 
@@ -71,12 +76,12 @@ def open_vector(path: Path, layer: str | None, *, numbers: bool) -> VectorLayer:
     """
     source = vector_source(path)
     try:
-        layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
-        if layer is None and len(layers) > 1:
-            raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
-        if layer is not None and layer not in layers:
-            raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
-        with _safe_batches():
+        with gdal_settings():
+            layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
+            if layer is None and len(layers) > 1:
+                raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
+            if layer is not None and layer not in layers:
+                raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
             meta, table = pyogrio.read_arrow(source, layer=layer, return_fids=numbers)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException, OSError) as error:
         raise ValueError(
@@ -89,16 +94,16 @@ def open_vector(path: Path, layer: str | None, *, numbers: bool) -> VectorLayer:
 
 
 @contextmanager
-def _safe_batches() -> Iterator[None]:
-    """Read FlatGeobuf by what GDAL does for all formats: in its own way (3.12) a null geometry spoils the offsets."""
-    before = pyogrio.get_gdal_config_option(_PLAIN_BATCHES)
-    pyogrio.set_gdal_config_options({_PLAIN_BATCHES: True})
+def gdal_settings() -> Iterator[None]:
+    """Read vector files, in the block, by the settings of this module; what was set before is set again."""
+    before = {name: pyogrio.get_gdal_config_option(name) for name in _SETTINGS}
+    pyogrio.set_gdal_config_options(_SETTINGS)
     try:
         with warnings.catch_warnings():  # of numbers that GDAL gives, which no column has
             warnings.filterwarnings("ignore", "Several features with id", RuntimeWarning)
             yield
     finally:
-        pyogrio.set_gdal_config_options({_PLAIN_BATCHES: before})
+        pyogrio.set_gdal_config_options(before)
 
 
 def read_geometries(table: pa.Table, geometry_column: str | None = None) -> pandas.DataFrame:

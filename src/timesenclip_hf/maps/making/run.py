@@ -229,12 +229,12 @@ def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
         "counts": counts,
         "seconds": round(time.perf_counter() - started, 3),
         "reading_seconds": round(reading, 3),
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
         "worker": os.getpid(),
     }
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the most memory that this process ever held; 0 where the system does not tell."""
     if sys.platform == "win32":
         return 0
