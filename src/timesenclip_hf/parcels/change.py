@@ -107,7 +107,7 @@ def detect_change(
 ) -> xr.Dataset:
     """Compare two years of the same land, from the embeddings that their runs stored.
 
-    The probability of change is that of [`change_probability`](change_probability.py), whose docstring derives it and
+    The probability of change is that of [`change_probability`], whose docstring derives it and
     says what it assumes. A pixel that changed has the likeliest two different classes, one that did not the likeliest
     class that it can have kept.
 
