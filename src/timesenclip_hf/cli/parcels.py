@@ -48,9 +48,9 @@ class ParcelsGroup:
             ValueError: one of them is given.
         """
         usual = ParcelsGroup()
-        given = next((name for name, value in vars(self).items() if value != getattr(usual, name)), None)
-        if given is not None:
-            raise ValueError(f"--{given} is for points or polygons in a cube: name its files, --cube S2.nc.")
+        chosen = next((name for name, value in vars(self).items() if value != getattr(usual, name)), None)
+        if chosen is not None:
+            raise ValueError(f"--{chosen} is for points or polygons in a cube: name its files, --cube S2.nc.")
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ def classify_layer(call: ParcelsCall, group: ParcelsGroup, reading: "SeriesOptio
     with nullcontext() if store is None else Hold(store):  # until the file is written
         opened = _open(cube, group, reading)
         settings: dict[str, Any] = {"options": options, "reading": replace(reading, start=None, step=None), "run": run}
-        found = classify_parcels(parcels, opened, call.labels, call.model, compute=compute, **settings)
-        typer.echo(_summary(found, call.id_column, group.prefix))
+        classified = classify_parcels(parcels, opened, call.labels, call.model, compute=compute, **settings)
+        typer.echo(_summary(classified, call.id_column, group.prefix))
         if call.output is not None:
-            write_layer(found, call.output, overwrite=call.overwrite)
+            write_layer(classified, call.output, overwrite=call.overwrite)
             typer.echo(f"wrote {call.output}")
     if store is not None and (finished := SumStore(store)).is_finished:
         finished.clear()
@@ -124,17 +124,17 @@ def _open(cube: list[Path], group: ParcelsGroup, reading: "SeriesOptions") -> An
     return stored_embeddings(cube[0])
 
 
-def _summary(found: Any, id_column: str | None, prefix: str) -> str:
+def _summary(classified: Any, id_column: str | None, prefix: str) -> str:
     """Count the parcels of each class, and show the first rows."""
-    classes, touched = found[f"{prefix}class"], int(found[f"{prefix}by_touched_pixels"].sum())
+    classes, touched = classified[f"{prefix}class"], int(classified[f"{prefix}by_touched_pixels"].sum())
     counts = [f"{label} {count:,}" for label, count in classes.value_counts().items()]
     if without := int(classes.isna().sum()):
         counts.append(f"no observation {without:,}")
     small = f"; {touched:,} without the centre of a pixel, by those that they touch" if touched else ""
-    names = range(1, len(found) + 1) if id_column is None else found[id_column]
-    scores = found[f"{prefix}probability"]
+    names = range(1, len(classified) + 1) if id_column is None else classified[id_column]
+    scores = classified[f"{prefix}probability"]
     rows = [
         f"{name}  " + ("no observation" if score != score else f"{label}  {score:.3f}")
         for name, label, score in zip(list(names)[:5], classes[:5], scores[:5], strict=True)
     ]
-    return "\n".join([f"{len(found):,} parcels: {', '.join(counts)}{small}", *rows])
+    return "\n".join([f"{len(classified):,} parcels: {', '.join(counts)}{small}", *rows])

@@ -69,37 +69,37 @@ class Footprints:
     def chunks(self, side: tuple[int, int]) -> dict[tuple[int, int], np.ndarray]:
         """Return the chunks of this side that may hold pixels of parcels, each with the rows of these, in order."""
         rows, columns = self.ranges[:, :2], self.ranges[:, 2:]
-        found: dict[tuple[int, int], list[int]] = defaultdict(list)
+        members: dict[tuple[int, int], list[int]] = defaultdict(list)
         for parcel in np.flatnonzero((rows[:, 1] > rows[:, 0]) & (columns[:, 1] > columns[:, 0])).tolist():
             first, last = rows[parcel] - (0, 1), columns[parcel] - (0, 1)
             for row in range(first[0] // side[0], first[1] // side[0] + 1):
                 for column in range(last[0] // side[1], last[1] // side[1] + 1):
-                    found[row, column].append(parcel)
-        return {chunk: np.array(found[chunk]) for chunk in sorted(found)}
+                    members[row, column].append(parcel)
+        return {chunk: np.array(members[chunk]) for chunk in sorted(members)}
 
     def pixels_in(self, window: GridWindow, parcels: np.ndarray) -> Pairs:
         """Return the pixels in a window of the parcels of these rows."""
-        found: list[tuple[int, np.ndarray, np.ndarray]] = []
+        pixels: list[tuple[int, np.ndarray, np.ndarray]] = []
         touched = []
         for parcel in parcels.tolist():
             rows, columns, is_small = self._pixels_of(parcel, window)
-            found.append((parcel, rows, columns))
+            pixels.append((parcel, rows, columns))
             if is_small and len(rows):
                 touched.append(parcel)
             _forget(self.shapes[parcel])
         empty = np.empty(0, dtype=np.int64)
         return Pairs(
-            np.concatenate([empty, *(np.full(len(rows), parcel) for parcel, rows, _ in found)]),
-            np.concatenate([empty, *(rows for _, rows, _ in found)]),
-            np.concatenate([empty, *(columns for _, _, columns in found)]),
+            np.concatenate([empty, *(np.full(len(rows), parcel) for parcel, rows, _ in pixels)]),
+            np.concatenate([empty, *(rows for _, rows, _ in pixels)]),
+            np.concatenate([empty, *(columns for _, _, columns in pixels)]),
             np.array(touched, dtype=np.int64),
         )
 
     def _pixels_of(self, parcel: int, window: GridWindow) -> tuple[np.ndarray, np.ndarray, bool]:
         """Return a parcel's rows and columns in a window, and whether it has them because it holds no centre."""
-        own = self.ranges[parcel]
-        top, left = max(own[0], window.row), max(own[2], window.column)
-        bottom, right = min(own[1], window.row + window.height), min(own[3], window.column + window.width)
+        reached = self.ranges[parcel]
+        top, left = max(reached[0], window.row), max(reached[2], window.column)
+        bottom, right = min(reached[1], window.row + window.height), min(reached[3], window.column + window.width)
         part = (top, bottom, left, right)
         if shapely.get_type_id(self.shapes[parcel]) == _POINT:
             return np.array([top]), np.array([left]), False
@@ -107,7 +107,7 @@ class Footprints:
             return *self._within(parcel, part, touched=True), False
         if not self.is_gone[parcel]:
             rows, columns = self._within(parcel, part)
-            if len(rows) or (part != tuple(own) and self._holds_centre(parcel)):
+            if len(rows) or (part != tuple(reached) and self._holds_centre(parcel)):
                 return rows, columns, False
         return *self._within(parcel, part, touched=True), True
 
@@ -119,7 +119,7 @@ class Footprints:
         shape = self.shapes[parcel]
         shapely.prepare(shape)
         step = max(TRIED // max(right - left, 1), 1)
-        found = []
+        pixels = []
         for first in range(top, bottom, step):
             rows, columns = np.mgrid[first : min(first + step, bottom), left:right].reshape(2, -1)
             y, x = self.grid.y[rows], self.grid.x[columns]
@@ -128,11 +128,11 @@ class Footprints:
                 is_theirs = shapely.intersects(shape, shapely.box(x - wide, y - high, x + wide, y + high))
             else:
                 is_theirs = shapely.contains_xy(shape, x, y)
-            found.append((rows[is_theirs], columns[is_theirs]))
+            pixels.append((rows[is_theirs], columns[is_theirs]))
         empty = np.empty(0, dtype=np.int64)
         return (
-            np.concatenate([empty, *(rows for rows, _ in found)]),
-            np.concatenate([empty, *(columns for _, columns in found)]),
+            np.concatenate([empty, *(rows for rows, _ in pixels)]),
+            np.concatenate([empty, *(columns for _, columns in pixels)]),
         )
 
     def _holds_centre(self, parcel: int) -> bool:
@@ -164,11 +164,11 @@ def lay_on_grid(
     Raises:
         ValueError: they are of kinds that are not read, or none of them overlaps the grid.
     """
-    given = shapely.force_2d(parcels.geometry.to_numpy())
-    are_points = _check_kinds(given)
+    flat = shapely.force_2d(parcels.geometry.to_numpy())
+    are_points = _check_kinds(flat)
     if are_points and inset:
         raise ValueError("An inset is for polygons, and the layer holds points: leave it out (--inset, `inset`).")
-    shapes = _repaired(given)
+    shapes = _repaired(flat)
     system = pyproj.CRS.from_wkt(crs.to_wkt())
     series = geopandas.GeoSeries(shapes, crs=parcels.crs)
     is_missing = shapely.is_missing(shapes) | shapely.is_empty(shapes)

@@ -216,7 +216,7 @@ def _shapes(cells: list[bytes | None], name: str) -> np.ndarray:
 
 
 def _without_counts(read: VectorLayer, kind: str) -> VectorLayer:
-    """Drop the numbers of features where they only count; those of GeoJSON are called as there, `id`."""
+    """Drop the numbers of features where they only count; call those of GeoJSON `id`."""
     table = read.attributes
     number = table.column_names[0] if table.column_names else None
     if kind not in (GEOPACKAGE, JSON) or number is None or not pa.types.is_int64(table.schema.field(0).type):

@@ -178,9 +178,9 @@ def answer_parcels(
         is_whole = np.isin(sums.parcels, finished) & ~np.isin(sums.parcels, list(waiting))
         _answer(answers, sums.at(is_whole), label_set, pool_embeddings)
         for index in np.flatnonzero(~is_whole).tolist():
-            one = sums.at([index])
-            parcel = int(one.parcels[0])
-            waiting[parcel] = _joined(waiting[parcel], one) if parcel in waiting else one
+            partial = sums.at([index])
+            parcel = int(partial.parcels[0])
+            waiting[parcel] = _joined(waiting[parcel], partial) if parcel in waiting else partial
         ready = [waiting.pop(parcel) for parcel in np.intersect1d(finished, list(waiting)).astype(int).tolist()]
         if ready:
             _answer(
@@ -194,7 +194,7 @@ def answer_parcels(
 
 def _joined(first: Sums, second: Sums) -> Sums:
     """Add the sums of two chunks for the same parcels."""
-    added = (one + other for one, other in zip(first[1:-1], second[1:-1], strict=True))
+    added = (ours + theirs for ours, theirs in zip(first[1:-1], second[1:-1], strict=True))
     return Sums._make((first.parcels, *added, first.touched | second.touched))
 
 
