@@ -12,17 +12,18 @@ from tqdm import tqdm
 from ..classification import class_probabilities
 from ..extras import needs_extra
 from ..maps.making.blocks import stored_embedded
-from ..maps.making.map_dataset import check_threshold
+from ..maps.making.map_dataset import check_threshold, map_attributes
 from ..maps.making.model_source import Model
 from ..maps.making.options import MapOptions
 from ..maps.making.plan import chunk_side
-from ..maps.making.recipe import make_recipe
+from ..maps.making.recipe import Recipe, make_recipe
 from ..maps.making.windows import GridWindow, windows_of
 from ..models.timesenclip.label_set_timesenclip import Labels, LabelSet
 from .area_stretch import check_stretch
 from .change_layers import (
     BETWEEN,
     CHANGED,
+    COLOURS,
     LAYERS,
     UNCHANGED,
     as_dataset,
@@ -78,9 +79,9 @@ class ChangeOptions:
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
         if self.prior is not None and not 0 <= self.prior <= 1:
-            raise ValueError(f"`prior` is the share of the land that changed, from 0 to 1, got {self.prior:g}.")
+            raise ValueError(f"The prior is the share of the land that changed, from 0 to 1, got {self.prior:g}.")
         if not 0 <= self.minimum_area < np.inf:
-            raise ValueError(f"`minimum_area` is in hectares, from 0 on, got {self.minimum_area:g}.")
+            raise ValueError(f"The minimum area is in hectares, from 0 on, got {self.minimum_area:g}.")
 
 
 DEFAULT_CHANGE = ChangeOptions()
@@ -150,7 +151,7 @@ def detect_change(
             layers[name][window.slices] = values
     drop_small(layers, windows, int(np.ceil(round(options.minimum_area / hectares.mean(), 6))))
     pixels, areas, without_data = count_pairs(layers, windows, len(label_set.labels), hectares)
-    attributes = _describe(years, [Path(first).stem, Path(second).stem], rule, options)
+    attributes = _describe(years, [Path(first).stem, Path(second).stem], recipe, rule, options)
     attributes["labels"] = number_transitions(layers, windows, pixels, label_set.labels)
     attributes |= {"pixels": pixels.tolist(), "hectares": areas.tolist(), "hectares_without_data": without_data}
     return as_dataset(years[0], layers, store, attributes)
@@ -262,25 +263,23 @@ def _read(year: xr.Dataset, window: GridWindow, step: int = 1) -> xr.Dataset:
 
 
 def _describe(
-    years: tuple[xr.Dataset, xr.Dataset], names: Sequence[str], rule: ChangeRule, options: ChangeOptions
+    years: tuple[xr.Dataset, xr.Dataset], names: Sequence[str], recipe: Recipe, rule: ChangeRule, options: ChangeOptions
 ) -> dict[str, Any]:
     """Say how the change was found, in types that JSON has; a run that knows no year is called by its name."""
     first, second = (year.attrs for year in years)
-    told, label_set = [each.get("season") or each.get("year") for each in (first, second)], rule.label_set
+    told = [each.get("season") or each.get("year") for each in (first, second)]
+    of_years = ("labels", "year", "season", *_READING)
     attributes: dict[str, Any] = {
-        "class_labels": label_set.labels,
+        **{name: value for name, value in map_attributes(recipe, "").items() if name not in of_years},
+        "class_labels": rule.label_set.labels,
+        "class_colours": COLOURS,
         "years": [name if year is None else year for year, name in zip(told, names, strict=True)],
-        "model": first["model"],
-        "weights_sha256": first["weights_sha256"],
-        "hypothesis_template": label_set.templates,
         "prior": rule.prior,
         "prior_is_given": options.prior is not None,
         "threshold": options.threshold,
         "minimum_area": options.minimum_area,
         "notes": [],
     }
-    if label_set.is_fitted:
-        attributes["fitted_to_examples"] = label_set.counted_examples
     for name in _READING:
         if first.get(name) != second.get(name):
             differing = f"{name.replace('_', ' ')}: {first.get(name)} and {second.get(name)}"

@@ -26,6 +26,7 @@ with needs_extra("map"):
     from ..maps.cubes.grids import grid_of, north_up
     from ..maps.files.geotiff import COG, GDAL_CACHE, LARGEST_WINDOW, PLAIN, write_geotiffs
     from ..maps.files.pictures import read_overview
+    from ..maps.files.qgis import write_class_style, write_score_style
     from .change_picture import write_change_png
 
 # Of the file of scores, in this order. They are stored in steps of a ten thousandth from 1 on; 0 is no data.
@@ -33,6 +34,7 @@ SCORES = ("probability", "distance")
 SCORE_STEP = 0.0001
 # What is added to the name of the output.
 _PARTS = ("{}.tif", "{}_from.tif", "{}_to.tif", "{}_scores.tif", "{}.csv", "{}.json", "{}.png")
+_RASTERS = 4
 
 
 def check_change_output(
@@ -53,7 +55,8 @@ def check_change_output(
     if target.suffix.lower() != ".tif":
         raise ValueError(f"Change is written as GeoTIFF: give an output that ends in .tif, not {target.name!r}.")
     names = [part.format(target.stem) for part in _PARTS]
-    for name in (*names, *(f"{name}.aux.xml" for name in names[:3])):
+    styles = [str(Path(name).with_suffix(".qml")) for name in names[:_RASTERS]]
+    for name in (*names, *styles, *(f"{name}.aux.xml" for name in names[: _RASTERS - 1])):
         check_file(target.with_name(name), overwrite=overwrite, inputs=inputs)
     return target
 
@@ -77,7 +80,7 @@ def map_change(
         labels: a list of names, a string with commas, `{label: [phrases]}`, or a `LabelSet`.
         output: GeoTIFF of the transitions, `change.tif`. Beside it lie `change_from.tif` and `change_to.tif`, the
             classes of both years; `change_scores.tif`, the probability of change and the distance of the embeddings;
-            `change.csv` and `change.json`, the hectares of each transition; and `change.png`.
+            `change.csv` and `change.json`, the hectares of each transition; `change.png`; and styles for QGIS.
         model: folder or Hub id of the runs' checkpoint, or a loaded pipeline; the embedded one when left out.
         options: threshold, prior and minimum area.
         overwrite: replace what is there.
@@ -108,17 +111,25 @@ def write_change(
     first, second = found.attrs["years"]
     with whole_files(target.parent, overwrite=overwrite) as folder:
         transitions = found[["class"]].assign_attrs(year=[first, second])
-        counts = write_geotiffs(transitions, {folder / classes: transitions}, folder / scores, progress=progress)
+        counts = _write_classes(transitions, folder / classes, progress)
         for name, layer, year in ((before, "from", first), (after, "to", second)):
-            mapped = found[[layer]].rename({layer: "class"}).assign_attrs(labels=table.labels, year=year)
-            write_geotiffs(mapped, {folder / name: mapped}, folder / scores, progress=progress)
+            mapped = found[[layer]].rename({layer: "class"})
+            _write_classes(mapped.assign_attrs(labels=table.labels, year=year), folder / name, progress)
         _write_scores(found, folder / scores, progress)
+        write_score_style(SCORES[0], (folder / scores).with_suffix(".qml"))
         table.write_csv(folder / numbers)
         table.write_json(folder / facts)
-        overview = read_overview(folder / classes, folder / scores, found, counts[folder / classes])
+        overview = read_overview(folder / classes, folder / scores, found, counts)
         write_change_png(overview, folder / picture)
         written = sorted(path.name for path in folder.iterdir())
     return [target.with_name(name) for name in written]
+
+
+def _write_classes(mapped: xr.Dataset, path: Path, progress: bool) -> np.ndarray:
+    """Write classes with their names and style; return the pixels of each code, (256,)."""
+    counts = write_geotiffs(mapped, {path: mapped}, path.with_suffix(".none"), progress=progress)  # it has no scores
+    write_class_style(mapped, path.with_suffix(".qml"))
+    return counts[path]
 
 
 def _write_scores(found: xr.Dataset, path: Path, progress: bool) -> None:

@@ -18,6 +18,8 @@ with needs_extra("map"):
     from ..maps.cubes.grids import grid_of, locate
 
 NO_CHANGE, OTHER_CHANGES = "no change", "other changes"
+# What did not change lies behind what did; a transition has the colour that its words ask for.
+COLOURS = {NO_CHANGE: "#e8e8e4", OTHER_CHANGES: "#6e6e6e"}
 # Layers of what is found, with their types and what stands where a year has no data.
 LAYERS: dict[str, tuple[str, float]] = {
     "class": ("uint8", NO_CLASS),

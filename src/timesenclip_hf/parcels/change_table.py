@@ -38,7 +38,7 @@ class TransitionTable:
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> "TransitionTable":
         """Make the table of what [`detect_change`] returned, from its attributes."""
-        known = ("class_labels", "hectares", "pixels", "hectares_without_data", "labels")
+        known = ("class_labels", "class_colours", "hectares", "pixels", "hectares_without_data", "labels")
         return cls(
             list(attributes["class_labels"]),
             np.asarray(attributes["hectares"], dtype=np.float64),

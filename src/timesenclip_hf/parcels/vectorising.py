@@ -53,9 +53,9 @@ class VectoriseOptions:
 
     def __post_init__(self) -> None:
         if not 0 <= self.minimum_area < np.inf:
-            raise ValueError(f"`minimum_area` is in hectares, from 0 on, got {self.minimum_area:g}.")
+            raise ValueError(f"The minimum area is in hectares, from 0 on, got {self.minimum_area:g}.")
         if not 0 <= self.simplify < np.inf:
-            raise ValueError(f"`simplify` is in pixels, from 0 on, got {self.simplify:g}.")
+            raise ValueError(f"Borders are simplified by pixels, from 0 on, got {self.simplify:g}.")
 
 
 DEFAULT_VECTORISING = VectoriseOptions()
@@ -67,10 +67,10 @@ def vectorise_map(
     """Turn a map into polygons of its classes that cover what it covers, without gaps or overlaps.
 
     Small patches are merged by GDAL's sieve, which gives each to the largest of its neighbours, not to that with the
-    longest border; one that has no neighbour, as no data lies around it, stays. Outlines run along the sides of pixels
-    (GDAL's polygonize, pixels connected by their sides) and are smoothed by the coverage simplification of GEOS
-    (Visvalingam and Whyatt), which moves a border for both its sides at once. Where the map ends, and where it has no
-    data, borders stay as they are, so that the polygons' union is the map's footprint.
+    longest border; one without a neighbour that is large enough, as no data lies around it, stays. Outlines run along
+    the sides of pixels (GDAL's polygonize, pixels connected by their sides) and are smoothed by the coverage
+    simplification of GEOS (Visvalingam and Whyatt), which moves a border for both its sides at once. Where the map
+    ends, and where it has no data, borders stay as they are, so that the polygons' union is the map's footprint.
 
     The classes are in memory as a whole, and all corners of the outlines: some 0.4 GB for 10,980 x 10,980 pixels,
     and up to 2.7 kB a corner.
@@ -150,7 +150,7 @@ def _check_memory(corners: np.ndarray, name: str) -> None:
     if needed > free:
         raise OSError(
             f"The outlines of {name} take about {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free: raise "
-            "`minimum_area`, smooth the map (timesenclip map --smooth), or cut it into tiles."
+            "the minimum area (--minimum-area), smooth the map (timesenclip map --smooth), or cut it into tiles."
         )
 
 
