@@ -38,6 +38,8 @@ SHIM, OUR_SHIM = "https://unpkg.com/iframe-worker/shim", "javascripts/iframe-wor
 LINK = re.compile(r"(\]\()([^)\s#]+)")
 # Pictures of another server, which the site does without.
 BADGES = re.compile(r"^.*https://img\.shields\.io/.*\n", re.MULTILINE)
+# How a list or table starts.
+STARTS = re.compile(r"[-*] |\d+\. |\| ")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # Of zensical itself, around the lines that say what is wrong.
 TRACEBACK = re.compile(r"^Traceback .*\n(?:  .*\n)+", re.MULTILINE)
@@ -90,7 +92,21 @@ def _stage(pages: Path) -> None:
 
 def _rewrite(page: Path, renamed: Callable[[str], str]) -> None:
     text = page.read_text(encoding="utf-8")
-    page.write_text(LINK.sub(lambda match: match[1] + renamed(match[2]), BADGES.sub("", text)), encoding="utf-8")
+    text = LINK.sub(lambda match: match[1] + renamed(match[2]), BADGES.sub("", text))
+    page.write_text(_spaced(text), encoding="utf-8")
+
+
+def _spaced(text: str) -> str:
+    """Put an empty line before each list and table that follows a line at once, as this Markdown wants it."""
+    lines, before, in_code = [], "", False
+    for line in text.splitlines():
+        kind = STARTS.match(line)
+        if kind and before.strip() and not in_code and not before.startswith((kind[0][0], " ")):
+            lines.append("")
+        lines.append(line)
+        in_code ^= line.lstrip().startswith("```")
+        before = line
+    return "\n".join(lines) + "\n"
 
 
 def _from_root(link: str) -> str:
@@ -103,7 +119,9 @@ def describe_commands() -> str:
     """Write the page of all commands and their options, from the commands themselves."""
     command: Any = typer.main.get_command(app)
     groups = [command, *(each for each in command.commands.values() if hasattr(each, "commands"))]
-    told = {name: each.help for group in groups for name, each in group.commands.items()}
+    told = {
+        name: " ".join(each.help.split("\n\n")[0].split()) for group in groups for name, each in group.commands.items()
+    }
     context = command.make_context("timesenclip", [], resilient_parsing=True)
     text = get_docs_for_click(obj=command, ctx=context, name="timesenclip", title="Commands")
     return re.sub(

@@ -76,6 +76,11 @@ def test_every_public_name_is_on_a_page_of_the_api(site: Path):
     assert not_shown(site) == []
 
 
+def test_lists_and_tables_are_lists_and_tables_where_a_line_stands_just_above(site: Path):
+    written = [path.name for path in site.rglob("*.html") if re.search(r"^(<p>)?([-*]|\|) ", path.read_text(), re.M)]
+    assert written == []
+
+
 def test_names_that_docstrings_mention_are_links(site: Path):
     text = (site / "api" / "labelling.html").read_text(encoding="utf-8")
     assert '<a href="../api/package.html#timesenclip_hf.LabelSet"><code>LabelSet</code></a>' in text
