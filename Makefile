@@ -39,6 +39,9 @@ test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by
 		"run 'apt-get install chromium' as root." >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m browser tests/browser $(PYTEST_ARGS)
 
+build/torchao: $(VENV)/.dev # apart from the rest: transformers would import it, a second, wherever it is installed
+	$(PIP) --no-deps --target $@ torchao
+
 docs: $(VENV)/.dev ## build the site of docs/, strictly, into build/docs, and serve it on this machine; PORT=8000
 	$(BIN)/python -m hub.docs_site
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site $(or $(PORT),8000)

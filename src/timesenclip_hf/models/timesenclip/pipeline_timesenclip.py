@@ -16,7 +16,7 @@ from .inputs_timesenclip import as_input, in_chunks, is_cube, is_frame, is_named
 from .label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
 from .novelty_timesenclip import measure_novelty, warn_of_novelty
 from .options_timesenclip import SERIES_OPTIONS, SeriesOptions
-from .weights_timesenclip import weights_state
+from .weights_timesenclip import is_as_known, weights_state
 from .zero_shot_timesenclip import read_labels
 
 logger = logging.get_logger(__name__)
@@ -26,6 +26,8 @@ TASK = "zero-shot-pixel-classification"
 JUDGED_TOGETHER, SAMPLE_SIZE = 16_384, 2048
 # Label sets that a pipeline keeps; each was a run of the text tower.
 MOST_LABEL_SETS = 64
+# Has no part in words, and is the largest of the towers.
+_PHOTO_TOWER = ("vision_model.", "visual_projection.")
 _FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "allow_empty")
 
 
@@ -54,6 +56,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         super().__init__(**kwargs)
         self._label_sets: dict[Any, LabelSet] = {}
         self._state: Any = None
+        self._called_with: LabelSet | None = None  # checked once a call, not once a chunk
 
     def __call__(self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any) -> Any:
         """Classify series, the rows of a table, or the pixels of a cube.
@@ -99,7 +102,7 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         label_set = self._label_set(
             postprocess_params["candidate_labels"], postprocess_params.pop("hypothesis_template", None)
         )
-        postprocess_params["candidate_labels"] = label_set
+        postprocess_params["candidate_labels"] = self._called_with = label_set
         forward_params = {"batch_size": batch_size, "with_values": label_set.reads_values, **forward_params}
         options = (preprocess_params, forward_params)
         inputs = as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
@@ -257,7 +260,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
-        label_set = self._label_set(candidate_labels, hypothesis_template)
+        label_set = self._called_with
+        if label_set is None or candidate_labels is not label_set:
+            label_set = self._label_set(candidate_labels, hypothesis_template)
         names = label_set.labels
         logits = label_set.logits(model_outputs["series_embeds"], model_outputs.get("values"), centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
@@ -272,9 +277,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
     def _label_set(self, labels: Labels, template: str | Sequence[str] | None = None) -> LabelSet:
         """Return a label set of this model, made or checked once for the same words, templates and weights."""
-        scale, usual = float(self.model.score_scale.detach()), self.processor.hypothesis_template
-        state = (weights_state(self.model), scale, str(usual))
-        if state != self._state or len(self._label_sets) >= MOST_LABEL_SETS:
+        state = self._words_state()
+        if state is None or state != self._state or len(self._label_sets) >= MOST_LABEL_SETS:
             self._label_sets, self._state = {}, state
         templates = template if template is None else (template,) if isinstance(template, str) else tuple(template)
         content: Any = labels
@@ -285,6 +289,16 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             label_set = as_label_set(self.model, self.processor, labels, templates)
             self._label_sets |= {(content, templates): label_set, (label_set, None): label_set}
         return self._label_sets[content, templates]
+
+    def _words_state(self) -> Any:
+        """Return what class embeddings depend on besides their words; None where more than weights has a part in it."""
+        if not is_as_known(self.model):
+            return None
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        weights = weights_state(tensor for name, tensor in named if not name.startswith(_PHOTO_TOWER))
+        tokenizer = self.processor.tokenizer
+        usual = str(self.processor.hypothesis_template)
+        return weights, float(self.model.score_scale.detach()), usual, id(tokenizer), len(tokenizer)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save model and processor, of which the base class would lose the feature extractor.

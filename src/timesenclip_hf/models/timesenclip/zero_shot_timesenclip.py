@@ -241,7 +241,9 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
     limit = model.config.text_config.max_position_embeddings
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     _check_cut(tokens["input_ids"].tolist(), tokenizer(texts)["input_ids"], prompts, limit)
-    embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
+    device = torch.device(model.device)
+    with torch.autocast(device.type, enabled=False):  # what is kept for later must not depend on who asked first
+        embeds = model.get_text_features(**tokens.to(device)).pooler_output.float()
     embeds = torch.nn.functional.normalize(embeds, dim=-1)
     means = [part.mean(dim=0) for part in torch.split(embeds, list(map(len, prompts.values())))]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
