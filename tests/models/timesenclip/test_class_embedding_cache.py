@@ -52,7 +52,7 @@ FORMS = {
     "ordered dictionary": lambda names: OrderedDict({"a": [names[0]], "b": [names[1]]}),
     "read-only dictionary": lambda names: MappingProxyType({"a": [names[0]], "b": [names[1]]}),
     "legend of codes": legend,
-    "legend of colours": lambda names: {name: "#ff0000" for name in names},
+    "legend of colours": lambda names: dict.fromkeys(names, "#ff0000"),
     "legend by code": lambda names: dict(enumerate(names)),
     "numbers": lambda names: [len(names[0]), 7, 8],
     "long list": lambda names: LONG if names is FIRST else OTHER,
