@@ -1,6 +1,6 @@
 """Tell what a pipeline was given: one series, many of them, a table, or a cube."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
 from typing import Any
 
@@ -30,15 +30,43 @@ def as_input(inputs: Any, num_bands: int) -> Any:
     if isinstance(inputs, (list, tuple)) and inputs and _is_time_step(inputs[0], num_bands):
         return np.asarray(inputs)
     if hasattr(inputs, "select_columns") and (columns := inputs.column_names) is not None:
-        if "series" not in columns:
-            raise ValueError(
-                f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "
-                'such as `dataset["reflectance"]`.'
-            )
-        # A year chooses among dates, and months are what dates come down to; a row of a dataset may hold all three.
-        surplus = "months" if "dates" in columns else "year"
-        return inputs.select_columns([name for name in columns if name in SERIES_KEYS and name != surplus])
+        return inputs.select_columns(_series_columns(columns))
     return inputs
+
+
+def as_batch(inputs: Any) -> Any:
+    """Make many series in one dictionary a list, one dictionary each; rows of `Dataset.map` are cut to their series.
+
+    Args:
+        inputs: what a processor was called with, a series or many in any form.
+
+    Raises:
+        ValueError: the rows of a dataset have no column "series".
+    """
+    if hasattr(inputs, "keys_to_format"):  # what `Dataset.map` calls with
+        columns = _series_columns(list(inputs))
+        if type(inputs).__name__ == "LazyRow":
+            return {name: inputs[name] for name in columns}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*(inputs[name] for name in columns), strict=True)]
+    if isinstance(inputs, Mapping) and "series" in inputs:
+        return _separate(inputs)
+    return inputs
+
+
+def _series_columns(columns: Sequence[str]) -> list[str]:
+    """Choose the columns of a dataset that describe a series.
+
+    Raises:
+        ValueError: there is no column "series".
+    """
+    if "series" not in columns:
+        raise ValueError(
+            f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "
+            'such as `dataset["reflectance"]`.'
+        )
+    # A year chooses among dates, and months are what dates come down to; a row of a dataset may hold all three.
+    surplus = "months" if "dates" in columns else "year"
+    return [name for name in columns if name in SERIES_KEYS and name != surplus]
 
 
 def is_frame(inputs: Any) -> bool:
