@@ -69,14 +69,28 @@ def test_a_label_has_one_colour_whatever_the_others_are():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_twelve_classes_are_told_apart_the_later_moves_and_says_from_what(seed):
+def test_any_twelve_classes_are_told_apart_and_what_moves_says_from_what(seed):
     labels = random.Random(seed).sample(["made-up", *load_taxonomy("eunis_level2").class_names], FEW_CLASSES)
     given = class_colours(labels)
     assert distances([each.colour for each in given]).min() >= LEAST_DISTANCE
     for index, each in enumerate(given):
-        assert each.moved_from in ("", "no data", "uncertain", *labels[:index])
+        assert each.moved_from in ("", "no data", "uncertain", *labels)
         assert each.moved_from or each.colour == meaning_of(labels[index]).colour
     assert class_colours(labels) == given
+
+
+def test_the_twelve_keep_their_colours_beside_any_other_labels():
+    others = ["tree cover", "cropland", "barley", "potatoes", "kohlrabi"]
+    for label, colour in core_colours().items():
+        for place in (0, len(others)):
+            labels = [*others[:place], label, *others[place:]]
+            assert class_colours(labels)[place].colour == colour
+
+
+def test_of_two_labels_of_one_colour_the_later_moves():
+    first, second = class_colours(["corn", "maize"])
+    assert (first.colour, first.moved_from) == (core_colours()["maize"], "")
+    assert (second.colour != first.colour, second.moved_from) == (True, "corn")
 
 
 def test_what_moves_stays_in_its_family_while_that_has_room():

@@ -147,3 +147,10 @@ def test_a_name_is_written_in_the_characters_that_the_extension_allows(tmp_path,
     item = written_item(make_map(model=name), tmp_path)
     assert item.properties["mlm:name"] == plain
     assert item.assets["model"].href == name
+
+
+def test_the_item_says_what_to_know_before_trusting_the_map(tmp_path):
+    item = written_item(make_map(unknown_words=["sorrel"], model="you/model"), tmp_path)
+    assert item.properties["timesenclip:unknown_words"] == ["sorrel"]
+    assert item.properties["timesenclip:caveat"].startswith("Classes are named by words alone")
+    assert item.properties["timesenclip:caveat"].endswith("mean little: sorrel.")

@@ -1,7 +1,8 @@
 """Give each class the colour of what it looks like, found from its words: the same in every map.
 
 The table `colours.json` holds the words, their colours and where these come from. Where two classes of one map would
-get colours that some readers cannot tell apart, the later one moves within its family of colours, and says so.
+get colours that some readers cannot tell apart, one moves within its family of colours, and says so: the twelve core
+colours of the table stay, of others the earlier.
 """
 
 import re
@@ -17,8 +18,9 @@ import numpy as np
 from ...files import first_line, read_json
 from .colour_distances import seen, smallest_distances
 
-# CIEDE2000 below which two classes are not told apart at a glance on a map, by the worst of four kinds of vision.
-LEAST_DISTANCE = 10.0
+# CIEDE2000 below which two classes are not told apart at a glance on a map, by the worst of four kinds of vision: 10,
+# and what another hand's white point and rounding may take away.
+LEAST_DISTANCE = 10.5
 # So many colours can be held that far apart from each other; among more, a class rather stays near its family.
 FEW_CLASSES = 12
 # Of many classes: what is closer than this looks the same, so that another family is better.
@@ -42,19 +44,21 @@ class ClassColour(NamedTuple):
 
 
 class _Meaning(NamedTuple):
-    """Hold what the table says of a label: its colour, its family, how special the word is."""
+    """Hold what the table says of a label: its colour, its family, how special the word is, whether it keeps it."""
 
     colour: Colour
     family: str
     level: int
+    is_core: bool = False
 
 
 def class_colours(labels: Sequence[str], chosen: Mapping[str, str] | None = None) -> list[ClassColour]:
     """Return a colour for each label, all different but for those that are chosen.
 
     A label has the colour of what its words mean, whatever the other labels are. Where it would come closer than
-    `LEAST_DISTANCE` (CIEDE2000, for the least favourable of normal vision and three deficiencies) to an earlier one, it
-    takes the nearest colour of its family that does not; of at most `FEW_CLASSES` classes, the nearest of all.
+    `LEAST_DISTANCE` (CIEDE2000, for the least favourable of normal vision and three deficiencies) to one that is
+    chosen, one of the twelve core colours or an earlier one, it takes the nearest colour of its family that does not;
+    of at most `FEW_CLASSES` classes, the nearest of all.
 
     Args:
         labels: names of the classes.
@@ -68,7 +72,7 @@ def _assign(labels: tuple[str, ...], chosen: tuple[tuple[str, str], ...]) -> tup
     fixed: dict[str, Colour] = {label: from_hex(text) for label, text in chosen}
     meanings = [_Meaning(fixed[label], "", 0) if label in fixed else meaning_of(label) for label in labels]
     bases = seen(np.asarray([meaning.colour for meaning in meanings], dtype=np.float64).reshape(-1, 3))
-    order = sorted(range(len(labels)), key=lambda index: labels[index] not in fixed)
+    order = sorted(range(len(labels)), key=lambda index: (labels[index] not in fixed, not meanings[index].is_core))
     given: dict[int, ClassColour] = {}
     from_bases = smallest_distances(_candidates()[1], bases)
     apart = np.full(len(_candidates()[0]), np.inf)  # of each candidate from the nearest colour given so far
@@ -174,7 +178,7 @@ def _table() -> Any:
 def _phrases() -> dict[tuple[str, ...], _Meaning]:
     meanings = {}
     for entry in _table()["colours"]:
-        meaning = _Meaning(from_hex(entry["colour"]), entry["family"], entry["level"])
+        meaning = _Meaning(from_hex(entry["colour"]), entry["family"], entry["level"], entry.get("core", False))
         meanings.update({tuple(words.split()): meaning for words in entry["words"]})
     return meanings
 
