@@ -20,7 +20,10 @@ def change(
     ],
     threshold: Annotated[float, typer.Option(help="Probability from which a pixel counts as changed.")] = 0.5,
     prior: Annotated[
-        float | None, typer.Option(help="Share of the land that changed, 0 to 1; found from both years if left out.")
+        float | None,
+        typer.Option(
+            help="Share of the land that changed, 0 to 1; found from both years if left out, and 0.05 at least."
+        ),
     ] = None,
     minimum_area: MinimumArea = 0.0,
     model: Model = None,
