@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, CLIPConfig, CLIPModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_senclip import PoolingMethod, SenCLIPConfig
@@ -21,10 +23,12 @@ class SenCLIPOutput(ModelOutput):
     Attributes:
         image_embeds: of the satellite images, behind the projection head where there is one (batch, projection_dim).
         photo_embeds: of the ground photos, pooled (batch, projection_dim); `None` where no photos were given.
+        vision_model_output: of the satellite tower, with hidden states and attentions where they are asked for.
     """
 
     image_embeds: Tensor | None = None
     photo_embeds: Tensor | None = None
+    vision_model_output: BaseModelOutputWithPooling | None = None
 
 
 class SenCLIPProjectionHead(nn.Module):
@@ -116,6 +120,8 @@ class SenCLIPModel(CLIPModel):
     """
 
     config: SenCLIPConfig
+    main_input_name = "pixel_values"
+    input_modalities = ("image", "text")
 
     def __init__(self, config: SenCLIPConfig) -> None:
         super().__init__(config)
@@ -211,7 +217,11 @@ class SenCLIPModel(CLIPModel):
 
     @can_return_tuple
     def forward(
-        self, pixel_values: Tensor, photo_embeds: Tensor | None = None, photo_mask: Tensor | None = None
+        self,
+        pixel_values: Tensor,
+        photo_embeds: Tensor | None = None,
+        photo_mask: Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> SenCLIPOutput:
         """Embed the two views that training brings together.
 
@@ -220,21 +230,24 @@ class SenCLIPModel(CLIPModel):
             photo_embeds: CLIP's embeddings of the ground photos (batch, photos, projection_dim).
             photo_mask: bool (batch, photos), True where there is a photo; all are when left out. What a missing photo
                 holds is not read.
+            **kwargs: for the satellite tower, such as `output_hidden_states`.
 
         Raises:
             ValueError: photos in another shape, or a row without any.
         """
-        image_embeds = self.get_image_features(pixel_values).pooler_output
+        satellite = self.get_image_features(pixel_values, **kwargs)
+        image_embeds = satellite.pooler_output
         if self.projection_head is not None:
             image_embeds = self.projection_head(image_embeds)
         if photo_embeds is None:
-            return SenCLIPOutput(image_embeds=image_embeds)
+            return SenCLIPOutput(image_embeds=image_embeds, vision_model_output=satellite)
         if photo_embeds.shape[-1] != self.projection_dim:
             raise ValueError(
                 f"`photo_embeds` must have {self.projection_dim} numbers a photo, got {photo_embeds.shape[-1]}: embed "
                 "the photos with the CLIP that training started from."
             )
-        return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=self.pooling(photo_embeds, photo_mask))
+        pooled = self.pooling(photo_embeds, photo_mask)
+        return SenCLIPOutput(image_embeds=image_embeds, photo_embeds=pooled, vision_model_output=satellite)
 
     def to_clip(self) -> CLIPModel:
         """Return the CLIP inside, with weights of its own: what is published, without the projection head."""

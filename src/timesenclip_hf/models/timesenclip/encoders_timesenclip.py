@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from .configuration_timesenclip import TimeSenCLIPPixelConfig
 
@@ -31,12 +32,12 @@ def place_on_months(pixel_series: Tensor, series_mask: Tensor | None, months: Te
     if months is None:
         return values
     month = (months.to(values.device, torch.float32) + 0.5).floor().long() % num_months
-    sums = values.new_zeros(len(values), num_months, values.shape[2])
+    sums = values.new_zeros(values.shape[0], num_months, values.shape[2])
     sums = sums.scatter_add(1, month[..., None].expand_as(values), values)
     return sums / sums[..., -1:].clamp(min=1)
 
 
-class TimeSenCLIPMLPLayer(nn.Sequential):
+class TimeSenCLIPMLPLayer(GradientCheckpointingLayer, nn.Sequential):
     """Apply a hidden layer: linear, activation, dropout."""
 
     def __init__(self, config: TimeSenCLIPPixelConfig, inputs: int) -> None:

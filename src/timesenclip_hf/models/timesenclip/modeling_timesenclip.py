@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, CLIPModel, CLIPTextModel, CLIPVisionModel, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import ModelOutput
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
@@ -27,6 +28,10 @@ class TimeSenCLIPOutput(ModelOutput):
         series_embeds: unit embeddings of the series (num_series, projection_dim).
         text_embeds: unit embeddings of the texts (num_texts, projection_dim).
         image_embeds: unit embeddings of the ground photos (num_photos, projection_dim).
+        series_model_output: of [`TimeSenCLIPModel.get_series_features`], with hidden states and attentions where they
+            are asked for.
+        text_model_output: of [`TimeSenCLIPModel.get_text_features`].
+        vision_model_output: of [`TimeSenCLIPModel.get_image_features`].
     """
 
     loss: Tensor | None = None
@@ -35,6 +40,9 @@ class TimeSenCLIPOutput(ModelOutput):
     series_embeds: Tensor | None = None
     text_embeds: Tensor | None = None
     image_embeds: Tensor | None = None
+    series_model_output: BaseModelOutputWithPooling | None = None
+    text_model_output: BaseModelOutputWithPooling | None = None
+    vision_model_output: BaseModelOutputWithPooling | None = None
 
 
 class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
@@ -89,16 +97,20 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             pixel_model_or_config: a pixel tower, which is taken as it is, or a configuration for a fresh one.
             clip_name_or_path: a folder or Hub id of a CLIP checkpoint.
             vision_tower: keep CLIP's vision tower, for ground photos; False for a smaller inference model.
-            **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...).
+            **kwargs: for `CLIPModel.from_pretrained` (`revision`, `token`, `cache_dir`, ...). `dtype` is of all towers,
+                the pixel tower's own when left out, float32 for a fresh one; `attn_implementation` too is of all.
 
         Raises:
             ValueError: the checkpoint is not CLIP's, or its joint space has another width than the pixel tower's.
         """
+        is_model = isinstance(pixel_model_or_config, PreTrainedModel)
+        # A checkpoint's own type need not be the pixel tower's, and no model computes in two.
+        own = pixel_model_or_config.dtype if is_model else torch.float32
+        dtype = _read_dtype(kwargs.pop("dtype", kwargs.pop("torch_dtype", None)), own)
         model_type = AutoConfig.from_pretrained(clip_name_or_path, **kwargs).model_type
         if model_type != "clip":
             raise ValueError(f"{clip_name_or_path} holds a {model_type} model; a CLIP model is needed.")
-        clip = CLIPModel.from_pretrained(clip_name_or_path, **kwargs)
-        is_model = isinstance(pixel_model_or_config, PreTrainedModel)
+        clip = CLIPModel.from_pretrained(clip_name_or_path, dtype=dtype, **kwargs)
         pixel_config = pixel_model_or_config.config if is_model else pixel_model_or_config
         config = TimeSenCLIPConfig(
             pixel_config=pixel_config,
@@ -114,8 +126,24 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             model.vision_model, model.visual_projection = clip.vision_model, clip.visual_projection
         with torch.no_grad():
             model.logit_scale.copy_(clip.logit_scale)
+        model.to(dtype)
+        if "attn_implementation" in kwargs:
+            model.set_attn_implementation(kwargs["attn_implementation"])
         model.eval()
         return model
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Return the embeddings of the text tower's tokens; the towers have their own each."""
+        embeddings: nn.Module = self.text_model.get_input_embeddings()
+        return embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Put others in place of the embeddings of the text tower's tokens.
+
+        Args:
+            value: embeddings of a vocabulary.
+        """
+        self.text_model.set_input_embeddings(value)
 
     def keep_novelty(self, novelty: TimeSenCLIPNovelty) -> None:
         """Take statistics of the training's series, which the model is saved and loaded with from here on."""
@@ -129,7 +157,11 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
     @can_return_tuple
     def get_series_features(
-        self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None, **kwargs: Any
+        self,
+        pixel_series: Tensor,
+        series_mask: Tensor | None = None,
+        months: Tensor | None = None,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         """Encode series; `pooler_output` (num_series, projection_dim) is not normalised.
 
@@ -146,7 +178,7 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
 
     @can_return_tuple
     def get_text_features(
-        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Unpack[TransformersKwargs]
     ) -> BaseModelOutputWithPooling:
         """Encode texts; `pooler_output` (num_texts, projection_dim) is projected and not normalised.
 
@@ -160,7 +192,9 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         return outputs
 
     @can_return_tuple
-    def get_image_features(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutputWithPooling:
+    def get_image_features(
+        self, pixel_values: Tensor, **kwargs: Unpack[TransformersKwargs]
+    ) -> BaseModelOutputWithPooling:
         """Encode ground photos; `pooler_output` (num_photos, projection_dim) is projected and not normalised.
 
         Args:
@@ -181,40 +215,40 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor | None = None,
         pixel_series: Tensor | None = None,
         series_mask: Tensor | None = None,
         months: Tensor | None = None,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         pixel_values: Tensor | None = None,
         return_loss: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> TimeSenCLIPOutput:
         """Embed what is passed, and compare series with texts where both are.
 
         Args:
-            input_ids: tokens (num_texts, length).
             pixel_series: scaled reflectance (num_series, time, band[, height, width]).
             series_mask: (num_series, time), True where observed.
             months: (time,) or (num_series, time), 0 = January.
+            input_ids: tokens (num_texts, length).
             attention_mask: (num_texts, length).
             pixel_values: ground photos (num_photos, 3, height, width).
             return_loss: contrast each series with the photo of the same row.
-            **kwargs: for the towers.
+            **kwargs: for the towers, such as `output_hidden_states`.
 
         Raises:
             ValueError: nothing to embed, or a loss asked for without as many photos as series.
         """
-        series_embeds = text_embeds = image_embeds = None
+        if pixel_series is None and input_ids is None and pixel_values is None:
+            raise ValueError("Nothing to embed: give `pixel_series`, `input_ids` or `pixel_values`.")
+        series = text = image = None
         if pixel_series is not None:
             series = self.get_series_features(pixel_series, series_mask, months, pooled_only=True, **kwargs)
-            series_embeds = _unit(series.pooler_output)
         if input_ids is not None:
-            text_embeds = _unit(self.get_text_features(input_ids, attention_mask, **kwargs).pooler_output)
+            text = self.get_text_features(input_ids, attention_mask, **kwargs)
         if pixel_values is not None:
-            image_embeds = _unit(self.get_image_features(pixel_values, **kwargs).pooler_output)
-        if series_embeds is None and text_embeds is None and image_embeds is None:
-            raise ValueError("Nothing to embed: give `pixel_series`, `input_ids` or `pixel_values`.")
+            image = self.get_image_features(pixel_values, **kwargs)
+        series_embeds, text_embeds, image_embeds = _unit(series), _unit(text), _unit(image)
         logits_per_series = None
         if series_embeds is not None and text_embeds is not None:
             logits_per_series = self.score_scale * series_embeds @ text_embeds.T
@@ -225,6 +259,9 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
             series_embeds=series_embeds,
             text_embeds=text_embeds,
             image_embeds=image_embeds,
+            series_model_output=series,
+            text_model_output=text,
+            vision_model_output=image,
         )
 
     def _contrast(self, series_embeds: Tensor | None, image_embeds: Tensor | None) -> Tensor:
@@ -234,5 +271,13 @@ class TimeSenCLIPModel(TimeSenCLIPPreTrainedModel):
         return nn.functional.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
-def _unit(embeds: Tensor) -> Tensor:
-    return nn.functional.normalize(embeds, dim=-1)
+def _read_dtype(asked: torch.dtype | str | None, own: torch.dtype) -> torch.dtype:
+    """Return the type that is asked for, as transformers has it."""
+    if asked is None or asked == "auto":
+        return own
+    return getattr(torch, asked) if isinstance(asked, str) else asked
+
+
+def _unit(output: BaseModelOutputWithPooling | None) -> Tensor | None:
+    """Make the embeddings of a tower unit vectors."""
+    return None if output is None else nn.functional.normalize(output.pooler_output, dim=-1)

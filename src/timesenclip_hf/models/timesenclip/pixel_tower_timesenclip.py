@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import logging
+from transformers.processing_utils import Unpack
+from transformers.utils import TransformersKwargs, logging
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -52,7 +53,7 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
 
     config: TimeSenCLIPConfig
     base_model_prefix = "timesenclip"
-    input_modalities = ("image", "text")
+    input_modalities: tuple[str, ...] = ("image", "text")
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -159,6 +160,8 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
     config: TimeSenCLIPPixelConfig
     base_model_prefix = "pixel_model"
     main_input_name = "pixel_series"
+    input_modalities = ("image",)
+    _input_embed_layer = "band_projection"
     _can_record_outputs = {
         "hidden_states": [TimeSenCLIPPixelLayer, TimeSenCLIPMLPLayer, TimeSenCLIPConvLayer],
         "attentions": TimeSenCLIPPixelAttention,
@@ -179,6 +182,8 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
             self.layers = nn.ModuleList(TimeSenCLIPPixelLayer(config) for _ in range(depth))
         else:
             self.encoder = (TimeSenCLIPMLP if config.encoder_type == "mlp" else TimeSenCLIPTempCNN)(config)
+            # Batch statistics would be counted twice where a layer is computed again.
+            self.supports_gradient_checkpointing = config.encoder_type == "mlp"
             width = self.encoder.output_size
         self.post_layernorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.projection = nn.Linear(width, config.projection_dim)
@@ -192,7 +197,7 @@ class TimeSenCLIPPixelModel(TimeSenCLIPPreTrainedModel):
         series_mask: Tensor | None = None,
         months: Tensor | None = None,
         pooled_only: bool = False,
-        **kwargs: Any,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         """Encode series.
 

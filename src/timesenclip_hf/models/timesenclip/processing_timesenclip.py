@@ -100,7 +100,8 @@ class TimeSenCLIPProcessor(ProcessorMixin):
             TypeError: there is no such option.
             ValueError: an option is given twice.
         """
-        kwargs = {**kwargs, **kwargs.pop("common_kwargs", {})}
+        common = kwargs.pop("common_kwargs", {})
+        kwargs = {**common, **kwargs}
         tensors = {"return_tensors": kwargs.pop("return_tensors")} if "return_tensors" in kwargs else {}
         names = self._option_names()
         sorted_kwargs = {kind: dict(kwargs.pop(kind, None) or {}) for kind in names}

@@ -95,7 +95,7 @@ class TimeSenCLIPPixelEmbeddings(nn.Module):
             # NaN times an attention weight of zero is NaN: what was not observed must not enter at all.
             values = values.masked_fill(~series_mask.bool()[:, :, None], 0)
         tokens = self.band_projection(values) + self._positions(months)
-        class_token = self.class_embedding.expand(len(tokens), 1, -1)
+        class_token = self.class_embedding.expand(tokens.shape[0], 1, -1)
         return torch.cat([class_token, tokens], dim=1)
 
     def _positions(self, months: Tensor | None) -> Tensor:
