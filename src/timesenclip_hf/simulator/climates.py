@@ -35,6 +35,7 @@ class Climate:
     rain_spread: float
     southern: float = 0.0
     onset: float = 8.0
+    weight: float = 1.0
     two_seasons: bool = False
 
 

@@ -10,7 +10,7 @@ from .reading import read_record, read_table
 
 Range = tuple[float, float]
 CLOCKS = ("date", "season", "twice")
-_CLIMATE_LATITUDES: dict[str, Range] = {climate.name: climate.latitude for climate in CLIMATES}
+_CLIMATES = {climate.name: climate for climate in CLIMATES}
 
 
 @dataclass(frozen=True)
@@ -61,21 +61,23 @@ def _read_cover(entry: Mapping[str, Any], where: str, ancestors: Mapping[str | N
         raise ValueError(f"{where!r} has petals {cover.petals!r} on {cover.ground!r}: name ones of the table spectra.")
     if cover.clock not in CLOCKS:
         raise ValueError(f"`clock` of {where!r} must be one of {', '.join(CLOCKS)}, got {cover.clock!r}.")
-    if unknown := [name for name in cover.climates if name not in _CLIMATE_LATITUDES]:
+    if unknown := [name for name in cover.climates if name not in _CLIMATES]:
         raise ValueError(f"{where!r} lives in {unknown[0]!r}: name climates of the table climates.")
     return cover
 
 
 def latitude_range(cover: Cover, climate: str) -> Range:
     """Return how far from the equator a cover lives in a climate, in degrees; from more to less where it does not."""
-    (nearest, furthest), (low, high) = cover.ranges["latitude"], _CLIMATE_LATITUDES[climate]
+    (nearest, furthest), (low, high) = cover.ranges["latitude"], _CLIMATES[climate].latitude
     return max(nearest, low), min(furthest, high)
 
 
 def _within_reach(cover: Cover, where: str) -> Cover:
-    """Leave out climates that lie beyond a cover's latitudes: a cover takes its ancestor's, and may reach less far."""
+    """Weigh a cover's climates, without those beyond its latitudes: it takes its ancestor's, and may reach less far."""
     ranges = {climate: latitude_range(cover, climate) for climate in cover.climates}
-    climates = {climate: cover.climates[climate] for climate, (low, high) in ranges.items() if low < high}
+    climates = {
+        name: cover.climates[name] * _CLIMATES[name].weight for name, (low, high) in ranges.items() if low < high
+    }
     if not climates:
         raise ValueError(f"{where!r} lives in none of its climates: `latitude` is {cover.ranges['latitude']}.")
     return replace(cover, climates=climates)
