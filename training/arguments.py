@@ -127,7 +127,7 @@ class RunArguments:
     warmup_steps: float = described(50.0, "optimiser steps, or a share of them where below 1")
     max_grad_norm: float = 1.0
     novelty_steps: int = described(
-        800, "timesenclip: steps that learn to tell other series from those trained on; 0: none"
+        4000, "timesenclip: steps that learn to tell other series from those trained on; 0: none"
     )
     bidirectional: bool = described(False, "contrast photos with series as well as series with photos")
     memory_bank_size: int = described(0, "keys of earlier batches that serve as negatives; 0 for none")
