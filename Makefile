@@ -15,9 +15,10 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 TEST_THREADS ?= 1
 
-.PHONY: help demo test test-browser check fuzz real evaluation bench pictures cards clean embedded distil \
+.PHONY: help demo test test-browser check docs fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-default
+	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-default \
+	evidence-newcomer evidence-parcels
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,11 +39,19 @@ test-browser: $(VENV)/.dev ## drive the Space in headless Chromium (Debian's, by
 		"run 'apt-get install chromium' as root." >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m browser tests/browser $(PYTEST_ARGS)
 
-check: $(VENV)/.dev ## lint, format, types, import layers
+build/torchao: $(VENV)/.dev # apart from the rest: transformers would import it, a second, wherever it is installed
+	$(PIP) --no-deps --target $@ torchao
+
+docs: $(VENV)/.dev ## build the site of docs/, strictly, into build/docs, and serve it on this machine; PORT=8000
+	$(BIN)/python -m hub.docs_site
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs/site $(or $(PORT),8000)
+
+check: $(VENV)/.dev ## lint, format, types, import layers, the site's links and names
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
+	$(BIN)/python -m hub.docs_site
 
 fuzz: $(VENV)/.dev ## try damaged and hostile input on every reader for half an hour; FUZZ_ARGS="--seconds 60 --first 5000" for others
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_ARGS),--seconds 1800)
@@ -105,6 +114,12 @@ evidence-examples: $(VENV)/.dev ## measure every claim about words fitted to exa
 evidence-default: $(VENV)/.dev ## measure every claim about the checkpoint inside the package again, ten minutes; PARTS="home away" for some
 	$(BIN)/python -m training.evidence.default $(PARTS)
 
+evidence-newcomer: $(VENV)/.dev ## measure every claim about the first five minutes again; PARTS="starts calls" for some
+	$(BIN)/python -m training.evidence.newcomer $(PARTS)
+
+evidence-parcels: $(VENV)/.dev ## measure every claim about parcels, areas and change again; PARTS="fields olofsson" for some
+	$(BIN)/python -m training.evidence.parcels $(PARTS)
+
 pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map needs the real data, the page chromium)
 	$(BIN)/python -m training.evidence.house_picture docs/house.png --overwrite
 	$(BIN)/python -m timesenclip_hf.app docs/demo.png --overwrite
@@ -113,6 +128,7 @@ pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map ne
 	$(BIN)/timesenclip map "$(REAL_DATA)"/worldcereal_flanders_2018/raw_nc/S2_*.nc --year 2018 \
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png --overwrite
 	$(BIN)/python -m training.examples_pictures docs --overwrite
+	$(BIN)/python -m training.parcel_pictures docs --overwrite
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
 	$(BIN)/python -m hub.fill_cards

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from hub.dataset_counts import SplitCounts, known_classes, labels_of
-from timesenclip_hf.maps.files.legend import COLOURS
 from timesenclip_hf.words import in_figure
 
+# Of splits: Okabe and Ito (2008), told apart by colour-blind readers too.
+COLOURS = ("#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442", "#0072B2", "#CC79A7")
 # More bars than this cannot be read in one picture.
 MOST_BARS = 20
 LONGEST_NAME = 45

@@ -1,4 +1,4 @@
-"""Fill cards, README and the page of evidence from what commands measured: `python -m hub.fill_cards`.
+"""Fill cards, README and the pages of evidence and of words from what commands measured: `python -m hub.fill_cards`.
 
 No figure is typed by hand.
 """
@@ -14,14 +14,16 @@ from typing import Any
 from huggingface_hub import ModelCard
 from transformers import AutoModel, AutoProcessor
 
-from hub.filling import CARDS, ROOT, citation, fill, table
+from hub.filling import CARDS, REPOSITORY, ROOT, citation, fill, table
 from hub.model_card import Licences, carbon, describe_timesenclip, head, headlines, results_of, results_table, usage
 from timesenclip_hf import DEFAULT_CHECKPOINT
 from timesenclip_hf.evaluation.report.reading import words
 from timesenclip_hf.files import whole_file
+from timesenclip_hf.taxonomies import list_taxonomies, load_taxonomy
 
 RESULTS = ROOT / "training" / "results"
 EVIDENCE_PAGE = ROOT / "docs" / "evidence.md"
+WORDS_PAGE = ROOT / "docs" / "words.md"
 HARDWARE = "two CPU cores"
 LICENCES = Licences(
     weights="mit", clip="none: its towers were trained from nothing", data="none: simulated by the code of this package"
@@ -108,10 +110,22 @@ def run_example(text: str) -> str:
 
 
 def fill_readme() -> str:
-    """Renew the example's output and the table of results in README."""
+    """Renew the example's output, the table of results, the addresses of links and the citation in README."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = fill_section(text, "example", run_example(text))
-    return fill_section(text, "results", results_table(read("evaluation")))
+    text = fill_section(text, "results", results_table(read("evaluation")))
+    text = re.sub(r"https://[^\s()]+/(blob|raw)/main/", rf"{REPOSITORY}/\1/main/", text)
+    return fill_section(text, "citation", citation())
+
+
+def fill_words() -> str:
+    """Renew the words that the embedded checkpoint knows, and the label sets of the package, in the page of words."""
+    text = WORDS_PAGE.read_text(encoding="utf-8")
+    known = AutoProcessor.from_pretrained(DEFAULT_CHECKPOINT).known_words
+    text = fill_section(text, "known-words", f"{len(known)} words: {', '.join(sorted(known))}.")
+    sets = [(name, load_taxonomy(name)) for name in list_taxonomies()]
+    rows = ((f"`{name}`", len(taxonomy.labels), taxonomy.name) for name, taxonomy in sets)
+    return fill_section(text, "label-sets", table(("label set", "classes", "of"), rows))
 
 
 def fill_evidence() -> str:
@@ -137,6 +151,7 @@ def filled() -> dict[Path, str]:
         Path(DEFAULT_CHECKPOINT) / "README.md": card,
         ROOT / "README.md": fill_readme(),
         EVIDENCE_PAGE: fill_evidence(),
+        WORDS_PAGE: fill_words(),
     }
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CARDS = ROOT / "hub" / "cards"
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PACKAGE = "timesenclip_hf"
+REPOSITORY: str = PROJECT["urls"]["Repository"]
 # Of every model, dataset and Space; each adds its own.
 TAGS = ("sentinel-2", "time-series", "land-cover", "remote-sensing", PACKAGE)
 # Of CITATION.cff to BibTeX.

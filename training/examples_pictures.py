@@ -56,11 +56,13 @@ def draw_pictures(output: Path, *, overwrite: bool = False) -> None:
         _write_points(cube, reference, points)
         known = ["--year", YEAR, "--reference", reference, "--reference-codes", CODES]
         drawn = {file: pictures / f"examples_{file}.png" for file in ("words", "fitted", "change")}
-        _run("map", *cube, "--labels", words, *known, "--output", folder / "words.tif", "--png", drawn["words"])
+        run_command("map", *cube, "--labels", words, *known, "--output", folder / "words.tif", "--png", drawn["words"])
         asked = ["--labels", words, "--label-column", "crop", "--year", YEAR]
         cubes = [word for file in cube for word in ("--cube", file)]
-        _run("fit", *cubes, "--points", points, *asked, "--output", label_set, "--report", page)
-        _run("map", *cube, "--labels", label_set, *known, "--output", folder / "fitted.tif", "--png", drawn["fitted"])
+        run_command("fit", *cubes, "--points", points, *asked, "--output", label_set, "--report", page)
+        run_command(
+            "map", *cube, "--labels", label_set, *known, "--output", folder / "fitted.tif", "--png", drawn["fitted"]
+        )
         first = re.search(r"data:image/png;base64,([^\"]+)", page.read_text(encoding="utf-8"))
         assert first is not None, "the report has no picture"
         drawn["change"].write_bytes(base64.b64decode(first[1]))
@@ -78,7 +80,7 @@ def _write_points(cube: list[Path], reference: Path, path: Path) -> None:
         csv.writer(file).writerows([("longitude", "latitude", "crop"), *places])
 
 
-def _run(*words: object) -> None:
+def run_command(*words: object) -> None:
     """Run a command in this process, and print it with what it prints; raise where it fails."""
     arguments = [str(word) for word in words]
     print("$ timesenclip", *(Path(word).name for word in arguments))

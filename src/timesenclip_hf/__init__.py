@@ -4,26 +4,10 @@ Importing registers the models with transformers' Auto classes and the task "zer
 its pipelines; nothing else happens.
 """
 
+import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
-
-from transformers import AutoConfig, AutoFeatureExtractor, AutoImageProcessor, AutoModel, AutoProcessor
-from transformers.pipelines import PIPELINE_REGISTRY
-
-from .models.senclip.configuration_senclip import SenCLIPConfig
-from .models.senclip.image_processing_senclip import SenCLIPImageProcessor
-from .models.senclip.modeling_senclip import SenCLIPModel, SenCLIPOutput
-from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
-from .models.timesenclip.encoding_timesenclip import encode
-from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
-from .models.timesenclip.label_set_timesenclip import LabelSet
-from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
-from .models.timesenclip.options_timesenclip import SeriesOptions
-from .models.timesenclip.pipeline_timesenclip import TASK, ZeroShotPixelClassificationPipeline
-from .models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
-from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
-from .runtimes.options import ComputeOptions
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -31,22 +15,24 @@ __version__ = "0.1.0"
 # is named, and what every example runs on without a network.
 DEFAULT_CHECKPOINT = str(Path(__file__).parent / "checkpoints" / "timesenclip-simulated")
 
-AutoConfig.register(TimeSenCLIPPixelConfig.model_type, TimeSenCLIPPixelConfig, exist_ok=True)
-AutoConfig.register(TimeSenCLIPConfig.model_type, TimeSenCLIPConfig, exist_ok=True)
-AutoModel.register(TimeSenCLIPPixelConfig, TimeSenCLIPPixelModel, exist_ok=True)
-AutoModel.register(TimeSenCLIPConfig, TimeSenCLIPModel, exist_ok=True)
-AutoFeatureExtractor.register(TimeSenCLIPConfig, TimeSenCLIPFeatureExtractor, exist_ok=True)
-AutoProcessor.register(TimeSenCLIPConfig, TimeSenCLIPProcessor, exist_ok=True)
-AutoConfig.register(SenCLIPConfig.model_type, SenCLIPConfig, exist_ok=True)
-AutoModel.register(SenCLIPConfig, SenCLIPModel, exist_ok=True)
-AutoImageProcessor.register(SenCLIPConfig, image_processor_classes={"pil": SenCLIPImageProcessor}, exist_ok=True)
-PIPELINE_REGISTRY.register_pipeline(
-    TASK,
-    pipeline_class=ZeroShotPixelClassificationPipeline,
-    pt_model=AutoModel,
-    default={"model": (DEFAULT_CHECKPOINT, None)},
-    type="multimodal",
-)
+# The command registers, and imports these, when it needs them.
+if TYPE_CHECKING or "timesenclip_command" not in sys.modules:
+    from .models.registration import register
+    from .models.senclip.configuration_senclip import SenCLIPConfig
+    from .models.senclip.image_processing_senclip import SenCLIPImageProcessor
+    from .models.senclip.modeling_senclip import SenCLIPModel, SenCLIPOutput
+    from .models.timesenclip.configuration_timesenclip import TimeSenCLIPConfig, TimeSenCLIPPixelConfig
+    from .models.timesenclip.encoding_timesenclip import encode
+    from .models.timesenclip.feature_extraction_timesenclip import TimeSenCLIPFeatureExtractor
+    from .models.timesenclip.label_set_timesenclip import LabelSet
+    from .models.timesenclip.modeling_timesenclip import TimeSenCLIPModel, TimeSenCLIPOutput
+    from .models.timesenclip.options_timesenclip import SeriesOptions
+    from .models.timesenclip.pipeline_timesenclip import ZeroShotPixelClassificationPipeline
+    from .models.timesenclip.pixel_tower_timesenclip import TimeSenCLIPPixelModel
+    from .models.timesenclip.processing_timesenclip import TimeSenCLIPProcessor
+    from .runtimes.options import ComputeOptions
+
+    register()
 
 __all__ = [
     "DEFAULT_CHECKPOINT",
@@ -66,6 +52,8 @@ __all__ = [
     "TimeSenCLIPPixelModel",
     "TimeSenCLIPProcessor",
     "ZeroShotPixelClassificationPipeline",
+    "classify_dataframe",
+    "classify_parcels",
     "encode",
     "fit_labels",
     "read_label_set",
@@ -75,6 +63,8 @@ __all__ = [
 # Modules of names that a pipeline does without, and some of which need more than the base install.
 _MODULES = {
     "Examples": "labelling.examples",
+    "classify_dataframe": "labelling.dataframes",
+    "classify_parcels": "parcels.classification",
     "fit_labels": "labelling.fit_labels",
     "read_label_set": "labelling.label_set_files",
     "write_label_set": "labelling.label_set_files",

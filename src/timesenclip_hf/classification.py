@@ -13,6 +13,7 @@ from transformers import pipeline
 
 from .files import first_line
 from .gate.checkpoints import admit_checkpoint
+from .models.registration import register
 from .models.timesenclip.compositing_timesenclip import count_months
 from .models.timesenclip.encoding_timesenclip import encode
 from .models.timesenclip.label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
@@ -280,6 +281,7 @@ def load_pipeline(model: str | PathLike[str] | None, device: str | torch.device 
         OSError: no checkpoint can be read there.
         ValueError: there is no such device, or the checkpoint is damaged, or names weights in another folder.
     """
+    register()
     if device is not None:
         check_device(device)
     if model is not None and Path(model).is_dir():

@@ -16,7 +16,7 @@ from timesenclip_hf.app.pictures import (
     series_chart,
 )
 from timesenclip_hf.app.series_reading import EncodedSeries
-from timesenclip_hf.maps.files.legend import class_colours
+from timesenclip_hf.maps.files.colours import class_colours
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 
 
@@ -46,10 +46,11 @@ def test_a_chart_is_a_picture_in_which_missing_months_show():
 
 def test_a_map_has_the_colours_of_the_command_and_squares_for_pixels():
     classes = np.array([[0, 1], [2, 3]], dtype=np.uint8)
-    picture, factor = map_image(classes, 3), enlargement(2, 2)
+    labels = ["maize", "water", "woodland"]
+    picture, factor = map_image(classes, labels), enlargement(2, 2)
     assert picture.shape == (2 * factor, 2 * factor, 3)
     corners = picture[factor // 2 :: factor, factor // 2 :: factor].reshape(4, 3).tolist()
-    assert corners == [[255, 255, 255], *map(list, class_colours(3))]
+    assert corners == [[255, 255, 255], *(list(each.colour) for each in class_colours(labels))]
 
 
 def test_scores_run_from_the_first_to_the_last_colour_and_are_white_where_there_are_none():
@@ -66,7 +67,7 @@ def test_scores_run_from_the_first_to_the_last_colour_and_are_white_where_there_
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 2), (2, 3)])
 def test_a_mark_frames_its_pixel_and_leaves_it_as_it_is(row, column):
     classes = np.arange(12, dtype=np.uint8).reshape(3, 4) % 3 + 1
-    picture, factor = map_image(classes, 3), enlargement(3, 4)
+    picture, factor = map_image(classes, ["maize", "water", "woodland"]), enlargement(3, 4)
     framed = marked(picture, row, column, factor)
     inside = slice(row * factor, (row + 1) * factor), slice(column * factor, (column + 1) * factor)
     assert (framed[inside] == picture[inside]).all()

@@ -77,7 +77,7 @@ def test_classify_reads_a_season_six_bands_and_whole_per_cent_where_it_is_told_t
     assert "4 series: maize" in run(*call, *told, "--season", "2019-07", "--minimum-months", "12").stdout
     assert "no observation 4" in run(*call, *told, "--season", "2019-08", "--minimum-months", "12").stdout
     both = run(*call, *told, "--season", "2019-07", "--year", "2019")
-    assert (both.exit_code, "Give `year` or `season`, not both" in both.stderr) == (1, True)
+    assert (both.exit_code, "Give --year or --season, not both" in both.stderr) == (1, True)
 
 
 def test_classify_takes_labels_from_json_templates_and_the_best_few(tmp_path, table, tiny_checkpoint):
@@ -90,6 +90,48 @@ def test_classify_takes_labels_from_json_templates_and_the_best_few(tmp_path, ta
     frame = pd.read_csv(output)
     assert list(frame.columns) == ["id", "label", "score", "label_2", "score_2"]
     assert set(frame["label"].dropna()) <= {"crop", "trees"}
+
+
+def test_classify_keeps_the_other_columns_of_the_table(tmp_path, tiny_checkpoint):
+    table, output = tmp_path / "fields.csv", tmp_path / "out.csv"
+    template = run("classify", "--template").stdout
+    assert template.splitlines()[2].startswith("id,longitude,latitude,date,B02")
+    head, rows = template.splitlines()[2], template.splitlines()[3:]
+    lines = [f"{row},{'=1+1' if row.startswith('f') else 'wood'},{number}" for number, row in enumerate(rows)]
+    table.write_text("\n".join([f"{head.replace('id', 'farm', 1)},label,row", *lines]))
+    call = ("classify", table, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
+    result = run(*call, "--id-column", "farm")
+    assert result.exit_code == 0, result.output
+    frame = pd.read_csv(output)
+    columns = ["id", "farm", "longitude", "latitude", "label", "predicted_label", "score", "maize", "woodland", "water"]
+    assert list(frame.columns) == columns
+    assert frame[columns[1:5]].to_numpy().tolist() == [
+        ["field-1", 3.2165, 51.0421, "'=1+1"],
+        ["wood-1", 5.9873, 50.4688, "wood"],
+    ]
+    table.write_text(
+        table.read_text().replace("3.2165", "").replace("5.9873", "").replace("farm,longitude", "farm,east")
+    )
+    refused = run(*call, "--overwrite")
+    assert (refused.exit_code, "name the column of the series with --id-column, one of" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("labels", ["worldcover", "LABELS.txt", "LABELS.csv", "LABELS.json"])
+def test_labels_are_a_set_of_the_package_or_a_file(tmp_path, labels, table, tiny_checkpoint):
+    (tmp_path / "LABELS.txt").write_text("tree cover\ncropland\n")
+    (tmp_path / "LABELS.csv").write_text("code,name\n10,tree cover\n40,cropland\n")
+    (tmp_path / "LABELS.json").write_text('["tree cover", "cropland"]')
+    named = labels if labels == "worldcover" else tmp_path / labels
+    output = tmp_path / "out.csv"
+    result = run("classify", table, "--labels", named, "--model", tiny_checkpoint, "--output", output)
+    assert result.exit_code == 0, result.output
+    assert {"tree cover", "cropland"} <= set(pd.read_csv(output).columns)
+
+
+@pytest.mark.parametrize("labels", ["maize water", "maize;water", "world cover"])
+def test_labels_that_may_be_one_class_or_several_are_asked_about(labels, table, tiny_checkpoint):
+    result = run("classify", table, "--labels", labels, "--model", tiny_checkpoint)
+    assert (result.exit_code, "comma" in result.stderr) == (1, True)
 
 
 def test_map_writes_geotiff_and_picture_and_compares(tmp_path, cube, tiny_checkpoint):
@@ -159,7 +201,7 @@ def test_the_points_of_an_import_are_indexed_and_found_by_words(tmp_path, table,
         (["classify", "TABLE", "--labels", "none.json"], "No such file of labels"),
         (["classify", "TABLE", "--labels", "a", "--template", "photo"], "must contain {} once"),
         (["classify", "TABLE", "--labels", "a", "--top-k", "0"], "--top-k must be at least 1"),
-        (["classify", "TABLE", "--labels", "a", "--year", "2018"], "`year` chooses among `dates`"),
+        (["classify", "TABLE", "--labels", "a", "--year", "2018"], "--year chooses among `dates`"),
         (["classify", "TABLE", "--labels", "a", "--model", "no/such-model-here"], "no/such-model-here"),
         (["map", "nowhere.nc", "--labels", "a", "--output", "m.tif"], "No such file: nowhere.nc."),
         (["map", "CUBE", "--labels", "a", "--output", "m.tif", "--reference", "r.nc"], "needs --reference-codes"),

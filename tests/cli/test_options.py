@@ -77,7 +77,16 @@ def test_labels_that_are_no_json_are_refused_in_one_sentence(tmp_path: Path):
         ('pass `year=2018` or `season="2018-07"` to choose', "pass --year 2018 or --season 2018-07 to choose"),
         ('name them in order, bands="B02,B03,...".', 'name them in order, --bands "B02,B03,...".'),
         ('no system: say which, crs="EPSG:32631".', 'no system: say which, --crs "EPSG:32631".'),
-        ("`year` chooses, name yours with `bands=[...]`", "`year` chooses, name yours with `bands=[...]`"),
+        ("`year` chooses, name yours with `bands=[...]`", "--year chooses, name yours with `bands=[...]`"),
+        ("`candidate_labels` is empty", "--labels is empty"),
+        ("give `id_column`, or `dtype`", "give --id-column, or --dtype"),
+        ("overwrite it (--overwrite, in Python `overwrite=True`)", "overwrite it (--overwrite)"),
+        ("name it, --points-crs EPSG:32631 (`points_crs` in Python).", "name it, --points-crs EPSG:32631."),
+        (
+            'give --start 2018-01-01 --step week (in Python start="2018-01-01", step="week").',
+            "give --start 2018-01-01 --step week.",
+        ),
+        ("`labels` of the file must be a list", "`labels` of the file must be a list"),
     ],
 )
 def test_sentences_name_options_where_python_has_arguments(python, options):

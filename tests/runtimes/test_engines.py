@@ -23,5 +23,5 @@ def test_threads_share_a_tower(tower, exported):
 def test_a_missing_extra_is_named(tower, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     compute = RuntimeTower(tower.config, b"", "onnx")
-    with pytest.raises(ImportError, match=r'onnxruntime, which is not installed: run pip install "timesenclip_hf\[exp'):
+    with pytest.raises(ImportError, match=r"onnxruntime, which is not installed: run pip install .*\[export\]"):
         compute(torch.zeros(1, 12, 10))

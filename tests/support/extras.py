@@ -84,7 +84,7 @@ def reason_to_skip(module: str) -> str | None:
     name = module.split(".")[0]
     if name not in EXTRAS or _is_installed(name):
         return None
-    return f'needs {name}: pip install "timesenclip_hf[{EXTRAS[name]}]"'
+    return f"needs {name} of timesenclip_hf[{EXTRAS[name]}]"
 
 
 def reason_of_error(error: BaseException | None) -> str | None:

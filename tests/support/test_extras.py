@@ -13,7 +13,7 @@ def bare(monkeypatch):
 
 def test_a_missing_module_of_an_extra_is_a_skip_that_names_the_extra():
     assert extras.reason_of_error(ModuleNotFoundError("No module named 'rasterio.warp'")) == (
-        'needs rasterio: pip install "timesenclip_hf[map]"'
+        "needs rasterio of timesenclip_hf[map]"
     )
 
 
@@ -22,7 +22,7 @@ def test_a_missing_module_of_an_extra_is_a_skip_that_names_the_extra():
     [("sklearn", "train"), ("yaml", "train"), ("faiss", "eval"), ("odc.stac", "map"), ("gradio_client", "demo")],
 )
 def test_a_module_is_known_by_the_name_it_is_imported_by(module, extra):
-    assert extras.reason_to_skip(module) == f'needs {module.split(".")[0]}: pip install "timesenclip_hf[{extra}]"'
+    assert extras.reason_to_skip(module) == f"needs {module.split('.')[0]} of timesenclip_hf[{extra}]"
 
 
 def test_a_module_is_found_under_the_name_of_its_distribution():
@@ -36,8 +36,8 @@ def test_a_missing_module_that_no_extra_brings_is_an_error():
 
 
 def test_the_package_s_own_sentence_counts_wherever_it_is_said():
-    sentence = 'This needs xarray, which is not installed: run pip install "timesenclip_hf[data]".'
-    wanted = 'needs xarray: pip install "timesenclip_hf[data]"'
+    sentence = 'This needs xarray, which is not installed: run pip install "/srv/timesenclip_hf[data]".'
+    wanted = "needs xarray of timesenclip_hf[data]"
     done = subprocess.CalledProcessError(1, ["timesenclip"], stderr=sentence.encode())
 
     nested = RuntimeError("the command failed")

@@ -109,6 +109,7 @@ def write_inputs(folder: Path) -> None:
     from rasterio.warp import transform
 
     from tests.conftest import write_tiny_clip
+    from tests.support.class_rasters import random_codes, write_classes
     from tests.support.image_files import write_patch, write_picture
     from tests.support.photo_places import write_paired, write_series
     from tests.support.photo_server import draw_photo
@@ -125,6 +126,7 @@ def write_inputs(folder: Path) -> None:
     small_cube(70, 70).to_netcdf(folder / "cube.nc", engine="h5netcdf")
     MapRun(open_cube(small_cube(16, 16), chunks=16), folder / "map.run", LABELS).execute(progress=False)
     write_raster(folder / "labels.tif", np.full((1, 70, 70), 7, dtype=np.uint8))
+    write_classes(folder / "classes.tif", random_codes())
     east, north = transform(CRS, "EPSG:4326", [grid(70, 70)["x"][30]], [grid(70, 70)["y"][30]])
     (folder / "points.csv").write_text(f"longitude,latitude\n{east[0]},{north[0]}\n", encoding="utf-8")
     write_derived(folder / "points.h5", 300)
@@ -150,6 +152,8 @@ def words_of(command: str, inputs: Path) -> list[str]:
         f"{TIMESENCLIP} fit": [inputs / "table.npz", "--labels", LABELS, "--label-column", "crop"],
         f"{TIMESENCLIP} suggest": [inputs / "map.run", "--count", "5"],
         f"{TIMESENCLIP} map": [inputs / "cube.nc", "--labels", LABELS, "--chunk", "16"],
+        f"{TIMESENCLIP} areas": [inputs / "classes.tif"],
+        f"{TIMESENCLIP} sample": [inputs / "classes.tif", "--per-class", "4"],
         f"{TIMESENCLIP} import sen4map": [inputs / "points.h5"],
         f"{TIMESENCLIP} import lucas": ["--series", inputs / "paired"],
         f"{TIMESENCLIP} import table": [inputs / "table.npz"],

@@ -16,7 +16,14 @@ from hub import push_dataset, push_metrics, push_model, push_space
 from tests.support.browser import screenshots
 from timesenclip_hf.app import __main__ as demonstration
 from timesenclip_hf.cli import app
-from training import curves, embed_photos, examples_pictures, measure  # measure adds its command to the app
+from training import (
+    areas_pictures,
+    curves,
+    embed_photos,
+    examples_pictures,
+    measure,
+    parcel_pictures,
+)  # measure adds its command to the app
 from training.arguments import DataArguments, ModelArguments, RunArguments
 from training.evidence import house_picture
 
@@ -29,6 +36,8 @@ WRITTEN: dict[str, dict[str, str]] = {
     f"{TIMESENCLIP} fit": {"--output": FILE, "--report": FILE},
     f"{TIMESENCLIP} suggest": {"--output": FILE},
     f"{TIMESENCLIP} map": {"--output": FILE, "--png": FILE},
+    f"{TIMESENCLIP} areas": {"--json": FILE, "--csv": FILE, "--png": FILE},
+    f"{TIMESENCLIP} sample": {"--output": FILE},
     **{
         f"{TIMESENCLIP} import {name}": {"--output": RUN}
         for name in ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
@@ -47,7 +56,9 @@ WRITTEN: dict[str, dict[str, str]] = {
     "hub.push_dataset": {"--staging": STAGED},
     "hub.push_space": {"--staging": STAGED},
     "timesenclip_hf.app": {"picture": FILE},
+    areas_pictures.__name__: {"folder": FILES},
     examples_pictures.__name__: {"folder": FILES},
+    parcel_pictures.__name__: {"folder": FILES},
     house_picture.__name__: {"path": FILE},
     screenshots.__name__: {"folder": FILES},
 }
@@ -57,7 +68,7 @@ READ = frozenset(
         *("run", "cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
         *("--cube", "--label-table", "--index", "--calibration", "--exported", "--relabel", "--hierarchy"),
-        *("--reference", "--results"),
+        *("--reference", "--strata", "--run", "map_file", "--results", "--colors"),
         *("--training-results", "--clip"),
         *("--dataset_name_or_path", "--clip_name_or_path", "--model_name_or_path", "--teacher_name_or_path"),
     }
@@ -72,7 +83,10 @@ def named_paths() -> Iterator[tuple[str, str]]:
     for script in (push_dataset, push_metrics, push_model, push_space):
         yield from ((script.__name__, name) for name in _paths_of(script.main))
     parsers = {"timesenclip_hf.app": demonstration.parser(), curves.__name__: curves.parser()}
-    parsers |= {script.__name__: script.parser() for script in (examples_pictures, house_picture, screenshots)}
+    parsers |= {
+        script.__name__: script.parser()
+        for script in (areas_pictures, examples_pictures, house_picture, parcel_pictures, screenshots)
+    }
     for command, parser in parsers.items():
         yield from ((command, name) for name in _parser_paths(parser))
     groups: dict[str, tuple[Any, ...]] = {

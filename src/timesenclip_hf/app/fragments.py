@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ..maps.files.legend import NO_CLASS, class_colours
+from ..maps.files.colours import class_colours
+from ..maps.files.legend import NO_CLASS
 from ..search import Hit
 from ..words import on_a_page
 from .cube_map import MapAnswer
@@ -39,7 +40,8 @@ def render(template: str, **values: Any) -> str:
 
 def scores(answer: SeriesAnswer) -> str:
     """Render the class names with their probabilities, the most probable first, in the colours of the map."""
-    labels, colours = answer.words.labels, class_colours(len(answer.words.labels))
+    labels = answer.words.labels
+    colours = [each.colour for each in class_colours(labels)]
     order = np.argsort(-answer.probabilities, kind="stable")
     rows = [(labels[index], float(answer.probabilities[index]), colours[index]) for index in order]
     return render("scores", rows=rows)
@@ -72,7 +74,8 @@ def nearest_photos(answer: SeriesAnswer) -> str:
 def legend(answer: MapAnswer) -> str:
     """Render colours, class names and shares of a map."""
     labels, shares = answer.words.labels, answer.shares
-    entries = list(zip(labels, shares[1:], class_colours(len(labels)), strict=True))
+    colours = [each.colour for each in class_colours(labels)]
+    entries = list(zip(labels, shares[1:], colours, strict=True))
     if shares[NO_CLASS]:
         entries.append(("no clear month", shares[NO_CLASS], NO_CLASS_COLOUR))
     return render("legend", entries=entries)

@@ -121,7 +121,7 @@ class MapView:
         words = taught.words_of(self.model, kept, text)
         answer = relabel(self.model, kept, words)
         factor = enlargement(kept.height, kept.width)
-        classes = map_image(answer.classes, len(words.labels))
+        classes = map_image(answer.classes, words.labels)
         for example in taught.examples:
             classes = marked(classes, example.row, example.column, factor, THIN_FRAME)
         images = [score_image(answer.probability), score_image(answer.entropy)]

@@ -1,7 +1,7 @@
 """Draw the year of a series, and maps as images."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..evaluation.report.figures import MONTHS, STYLE, to_png
 from ..extras import needs_extra
-from ..maps.files.legend import class_colours
+from ..maps.files.colours import class_colours
 from .series_reading import EncodedSeries
 
 with needs_extra("demo"):
@@ -57,9 +57,10 @@ def series_chart(series: EncodedSeries) -> bytes:
         return to_png(_series_figure(series))
 
 
-def map_image(classes: np.ndarray, count: int) -> np.ndarray:
-    """Draw a map of classes, 0 where there is none, as RGB (height, width, 3)."""
-    palette = np.asarray([NO_CLASS_COLOUR, *class_colours(count)], dtype=np.uint8)
+def map_image(classes: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """Draw a map of classes, 0 where there is none, as RGB (height, width, 3), in the colours of `timesenclip map`."""
+    colours = [each.colour for each in class_colours(labels)]
+    palette = np.asarray([NO_CLASS_COLOUR, *colours], dtype=np.uint8)
     return enlarged(palette[classes])
 
 

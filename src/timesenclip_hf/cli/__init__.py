@@ -1,24 +1,26 @@
 """Run `timesenclip ...`: each command is a few lines over a public function."""
 
-import os
 import sys
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
-from logging import getLogger
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from .. import __version__
 from ..files.locks import FULL, is_full
-from ..words import PrintableLog, PrintableStream, as_sentence
+from ..words import PrintableStream, as_sentence
+from .areas import areas, sample
+from .change import change, vectorise
 from .checkpoints import convert, export
 from .evaluate import evaluate, evaluate_images_
 from .fitting import fit
 from .imports import import_app
 from .inspection import inspect_
 from .map import map_
-from .options import in_options, options_in_log, show_progress
+from .options import in_options
 from .search import demo_app, index_, search
+from .starting import Commands, TemplateCommand
 from .suggesting import suggest
 from .tables import classify
 
@@ -28,7 +30,7 @@ class _OneLineErrors(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with ExitStack() as streams, options_in_log():
+            with ExitStack() as streams:
                 # Pages of help are our own words, in colours where there are any.
                 if not set(ctx.help_option_names) & {*ctx.args, *ctx._protected_args}:
                     streams.enter_context(redirect_stdout(PrintableStream(sys.stdout)))
@@ -43,18 +45,21 @@ class _OneLineErrors(TyperGroup):
             raise typer.Exit(1) from None
 
 
-app = typer.Typer(
+app = Commands(
     cls=_OneLineErrors,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Name land cover in words and read it from a year of Sentinel-2 reflectance.",
 )
-app.command()(classify)
+app.command(cls=TemplateCommand)(classify)
 app.command()(fit)
 app.command()(suggest)
 app.command("map")(map_)
+app.command()(areas)
+app.command()(sample)
 app.command("inspect")(inspect_)
+app.command()(vectorise)
+app.command()(change)
 app.add_typer(import_app, name="import")
 app.command("index")(index_)
 app.command()(search)
@@ -65,16 +70,17 @@ app.command()(export)
 app.command("demo-app")(demo_app)
 
 
-@app.callback()
-def main(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    """Set up what every command needs."""
-    from transformers import dynamic_module_utils
-    from transformers.utils import logging
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"timesenclip_hf {__version__}")
+        raise typer.Exit
 
-    # transformers would wait for an answer whether code beside a checkpoint may run; it may not.
-    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
-    for handler in getLogger("transformers").handlers:  # ours write there
-        handler.addFilter(PrintableLog())
-    if not show_progress():
-        logging.disable_progress_bar()
-        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Read the options that stand before the name of a command."""

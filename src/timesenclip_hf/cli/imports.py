@@ -19,12 +19,13 @@ from .options import (
     show_progress,
     with_groups,
 )
+from .starting import Commands
 
 if TYPE_CHECKING:
     from ..data.sources.cubes import LabelRaster
     from ..data.splits import SplitOptions
 
-import_app = typer.Typer(
+import_app = Commands(
     no_args_is_help=True,
     help="Make a dataset that `datasets.load_dataset` reads. What was stopped goes on where it was.",
 )

@@ -73,6 +73,9 @@ class ShownGroup:
     smooth: Annotated[str | None, typer.Option(help="majority:3 (side of a square) or potts:1.0 (strength).")] = None
     embeddings: Annotated[str | None, typer.Option(help="Keep them for --relabel, as float16 or int8.")] = None
     png: Annotated[Path | None, typer.Option(help="Picture to write; beside the GeoTIFF when left out.")] = None
+    colors: Annotated[
+        Path | None, typer.Option(help='JSON of {"label": "#rrggbb"}; other labels keep the colours of their words.')
+    ] = None
     overwrite: Overwrite = False
     reference: Annotated[Path | None, typer.Option(help="Raster of label codes to compare with.")] = None
     reference_codes: Annotated[
@@ -112,11 +115,13 @@ def map_(
     from ..files.locks import Hold
     from ..files.outputs import OwnFiles
     from ..maps import MapRun, RunOptions
+    from ..maps.files.colours import read_colours
     from ..maps.files.writing import check_output
 
     store = output.with_suffix(".run")
     run_files = OwnFiles(store / WRITTEN)
     options = _check(words, shown)  # before the work, as all that can be known to be wrong by then
+    colours = None if shown.colors is None else read_colours(shown.colors)
     files: dict[str, Any] = {"names": list(options.label_sets or [""]), "is_coarse": options.hierarchy is not None}
     files |= {
         "overwrite": shown.overwrite,
@@ -144,7 +149,7 @@ def map_(
     plan.check()
     if not run.dry_run:
         with Hold(store):  # until all files are written
-            _export(mapping.execute(progress=show_progress()), output, shown, known, run_files)
+            _export(mapping.execute(progress=show_progress()), output, shown, known, run_files, colours)
 
 
 def _check(words: WordsGroup, shown: ShownGroup) -> "MapOptions":
@@ -171,7 +176,7 @@ def _read_files(cube: list[Path], source: SourceGroup, shown: ShownGroup, store:
     if source.relabel is not None and store.exists() and source.relabel.exists() and store.samefile(source.relabel):
         raise ValueError(f"{store} is what --relabel reads: give another output.")
     named = [Path(source.stac)] if source.stac is not None else []
-    return [*cube, *named, *filter(None, (source.relabel, shown.reference))]
+    return [*cube, *named, *filter(None, (source.relabel, shown.reference, shown.colors))]
 
 
 def _label_files(words: WordsGroup) -> list[str]:
@@ -214,7 +219,14 @@ def _read_reference(shown: ShownGroup, labels: list[str], cube: Any) -> Any:
     return read_reference(shown.reference, codes, cube, variable=shown.reference_variable)
 
 
-def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any, run_files: "OwnFiles") -> None:
+def _export(
+    maps: Mapping[str, Any],
+    output: Path,
+    shown: ShownGroup,
+    known: Any,
+    run_files: "OwnFiles",
+    colours: dict[str, str] | None,
+) -> None:
     """Print what was mapped, compare it with a reference, and write its files."""
     from ..maps import compare, reject, write_map
 
@@ -229,9 +241,26 @@ def _export(maps: Mapping[str, Any], output: Path, shown: ShownGroup, known: Any
         exported[name] = mapped.drop_vars(["embeddings", "embedding_scale"], errors="ignore")
         if shown.reject is not None:
             exported[name] = reject(exported[name], shown.reject)
-    settings: dict[str, Any] = {"png": shown.png, "overwrite": shown.overwrite, "run_files": run_files}
+        for note in _told_of_colours(exported[name], colours):
+            typer.echo(f"{name}: {note}" if name else note)
+    settings: dict[str, Any] = {
+        "png": shown.png,
+        "colours": colours,
+        "overwrite": shown.overwrite,
+        "run_files": run_files,
+    }
     written = write_map(exported.get("", exported), output, **settings, progress=show_progress())
     typer.echo(f"wrote {', '.join(map(str, written))}")
+
+
+def _told_of_colours(mapped: Any, colours: dict[str, str] | None) -> list[str]:
+    """Say which colours are not those of the words, and which chosen ones the map has no label for."""
+    from ..maps.files.legend import notes_of_colours
+
+    named = [*mapped.attrs["labels"], *mapped.attrs.get("coarse_labels", [])]
+    strange = ", ".join(label for label in colours or () if label not in named)
+    unused = [f"note: --colors names what the map has not: {strange}"] if strange else []
+    return [*(f"note: {each}" for each in notes_of_colours(mapped.assign_attrs(class_colours=colours))), *unused]
 
 
 def _label_sets(texts: list[str]) -> dict[str, Any]:

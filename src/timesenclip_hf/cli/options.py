@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..words import printable
+
 if TYPE_CHECKING:
     from ..models.timesenclip.label_set_timesenclip import LabelSet
     from ..models.timesenclip.options_timesenclip import SeriesOptions
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 LabelsOption = Annotated[
     str,
     typer.Option(
-        help='Class names with commas, or a file: .txt or .csv of names, .json of {"label": ["phrase", ...]}, or '
-        ".labels of `timesenclip fit`."
+        help="Class names with commas, a label set of the package such as eurosat, or a file: .txt or .csv of names, "
+        '.json of {"label": ["phrase", ...]}, or .labels of `timesenclip fit`.'
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Folder or Hub id of a checkpoint; the embedded one when left out.")]
@@ -134,45 +136,48 @@ class ComputeGroup:
         return ComputeOptions(**vars(self))
 
 
-# Arguments of Python whose options are named otherwise.
-_RENAMED = {"`hypothesis_template`": "--template", "`label_sets`": "--label-set"}
-_ARGUMENT = re.compile(r'`(\w+)="?([^"`]*)"?`')
+# Arguments of Python whose options are named otherwise, and those of no group of options here.
+_RENAMED = {"hypothesis_template": "template", "label_sets": "label-set", "candidate_labels": "labels"}
+_ALONE = ("id_column", "top_k")
+_ARGUMENT = re.compile(r'`(\w+)(?:="?([^"`]*)"?)?`')
+# What a sentence says of Python beside the option: ", in Python `overwrite=True`" or " (`crs` in Python)".
+_ASIDE = re.compile(r"(--[\w-]+[^()`]{0,40})(?:, in Python `[^`]*`| \(in Python [^)]*\)| \(`[^`]*`(?: in Python)?\))")
 _OF_CUBE = re.compile(r'(?<![\w`-])(bands|crs)=("[^"]*")')
 
 
 def in_options(text: str) -> str:
-    """Write arguments of Python that are options as these: of [`ReadingGroup`] in backticks, of [`CubeGroup`] without.
+    """Write arguments of Python that are options as these: those in backticks, and of [`CubeGroup`] without.
 
-    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631".
+    So `units="dn"` becomes --units dn, `hypothesis_template` --template, and crs="EPSG:32631" --crs "EPSG:32631". Where
+    a sentence names both, the option stays.
     """
-    names = {field.name for field in fields(ReadingGroup)}
+    names = {field.name for group in (ReadingGroup, ComputeGroup) for field in fields(group)} | {*_ALONE, *_RENAMED}
 
     def option(match: re.Match[str]) -> str:
         if match[1] not in names:
             return match[0]
-        return f"--{match[1].replace('_', '-')} {match[2]}".rstrip()
+        return f"--{_RENAMED.get(match[1], match[1]).replace('_', '-')} {match[2] or ''}".rstrip()
 
-    for argument, name in _RENAMED.items():
-        text = text.replace(argument, name)
-    return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, text))
+    return _OF_CUBE.sub(r"--\1 \2", _ARGUMENT.sub(option, _ASIDE.sub(r"\1", text)))
+
+
+class _OptionsHandler(logging.Handler):
+    """Write the package's warnings by [`in_options`], on whatever the error stream is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one warning."""
+        typer.echo(printable(in_options(record.getMessage())), err=True)
 
 
 @contextmanager
 def options_in_log() -> Iterator[None]:
-    """Write messages of the log by [`in_options`], while a command runs."""
-
-    def rewrite(record: logging.LogRecord) -> bool:
-        record.msg, record.args = in_options(record.getMessage()), ()
-        return True
-
-    handlers = logging.getLogger("transformers").handlers  # ours write there
-    for handler in handlers:
-        handler.addFilter(rewrite)
+    """Write warnings of this package in options, while a command runs."""
+    logger, handler = logging.getLogger("timesenclip_hf"), _OptionsHandler()
+    logger.addHandler(handler)
     try:
         yield
     finally:
-        for handler in handlers:
-            handler.removeFilter(rewrite)
+        logger.removeHandler(handler)
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
@@ -203,7 +208,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_label_option(text: str) -> Any:
-    """Read names with commas, the labels in a file, or a label set.
+    """Read names with commas or the name of a label set, which stay text, the labels in a file, or a fitted label set.
 
     Raises:
         ValueError: the file holds something else.

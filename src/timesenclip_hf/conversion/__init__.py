@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.outputs import CHECKPOINT_FILES, check_folder
+from ..models.registration import register
 from .senclip import convert_senclip, holds_clip
 from .timesenclip import convert_timesenclip, encoder_prefix, read_upstream_encoder
 from .upstream import ConversionReport, read_upstream
@@ -43,6 +44,7 @@ def convert(
         ValueError: the file cannot be converted, its keys are of neither paper, or it has no use for an option.
     """
     check_folder(output, overwrite=overwrite, names=CHECKPOINT_FILES)
+    register()
     upstream = read_upstream(checkpoint, revision)
     if encoder_prefix(upstream.weights) is not None:
         sizes: dict[str, Any] = {"band_order": band_order, "num_attention_heads": num_attention_heads}

@@ -158,13 +158,17 @@ def _heads_of(settings: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
     told = {name: settings[name] for name in HEAD_SETTINGS if isinstance(settings.get(name), int)}
     if len(set(told.values())) > 1:
         listed = ", ".join(f"{name} {heads}" for name, heads in told.items())
-        raise ValueError(f"The file's hyper_parameters name several numbers of heads ({listed}): give one by --heads.")
+        raise ValueError(
+            f"The file's hyper_parameters name several numbers of heads ({listed}): give one by --heads "
+            "(`num_attention_heads` in Python)."
+        )
     if told:
         name, heads = next(iter(told.items()))
         return heads, (f"Note: {heads} attention heads, as the file's hyper_parameters say ({name}).",)
     return RELEASED_HEADS, (
         f"Note: {RELEASED_HEADS} attention heads are assumed, as in the release, because neither the shapes nor the "
-        "file tell their number; if the model was trained with others, give it by --heads.",
+        "file tell their number; if the model was trained with others, give it by --heads "
+        "(`num_attention_heads` in Python).",
     )
 
 

@@ -16,6 +16,7 @@ from transformers.utils import logging
 from ..classification import check_device
 from ..extras import needs_extra
 from ..files import first_line
+from ..models.registration import register
 from ..models.senclip.image_processing_senclip import seems_bgr, to_eight_bit
 from ..models.timesenclip.weights_timesenclip import weights_hash
 from ..models.timesenclip.zero_shot_timesenclip import embed_classes, score
@@ -96,6 +97,7 @@ def load_image_model(checkpoint: str, *, device: torch.device | str = "cpu") -> 
     checkpoints of random weights only, not with those of the four models. A ValueError says why transformers cannot
     make a CLIP model of it.
     """
+    register()
     try:
         config = AutoConfig.from_pretrained(checkpoint, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:

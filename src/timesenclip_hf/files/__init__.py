@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .locks import LOCK_FILE, REPLACED, Hold, unfinished
 from .outputs import check_file, check_folder, check_run_folder, swap_folder
+
+if TYPE_CHECKING:
+    import torch
 
 
 @contextmanager
@@ -181,7 +182,7 @@ def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, "torch.Tensor"]:
     """Read the dictionary of tensors in a file, or under `state_dict` in it, as Lightning files have it.
 
     Raises:
@@ -190,12 +191,14 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return read_checkpoint(path)[0]
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def read_checkpoint(path: Path) -> tuple[dict[str, "torch.Tensor"], dict[str, Any]]:
     """Read the tensors of [`read_tensors`], and the `hyper_parameters` that Lightning keeps beside them.
 
     Raises:
         ValueError: the file holds anything else, or is damaged.
     """
+    import torch  # seconds, for what most that write files do without
+
     try:
         # Lightning keeps the training script's arguments, a Namespace, beside the weights: attributes, no code.
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():

@@ -272,7 +272,11 @@ def _places(cells: Columns, crs: str | None) -> tuple[np.ndarray | None, np.ndar
 
     x, y = (np.asarray([_number(cell) for cell in cells[column]]) for column in columns)
     if crs is None and ((np.abs(x) > 180) | (np.abs(y) > 90)).any():
-        return None, None, [f"The columns {' and '.join(columns)} are no degrees: --points-crs names their system."]
+        return (
+            None,
+            None,
+            [f"The columns {' and '.join(columns)} are no degrees: --points-crs (`crs` in Python) names their system."],
+        )
     columns_of: dict[str, Any] = {"longitude": x, "latitude": y}
     places = read_points(columns_of, crs).columns
     return places["longitude"], places["latitude"], []

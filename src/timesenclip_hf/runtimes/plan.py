@@ -6,7 +6,6 @@ Tokens lie time first, (token, series, width): heads of neighbouring series are 
 softmax runs over lie first, where it is vectorised (a softmax over a last axis of 13 took ten times as long).
 """
 
-from functools import lru_cache
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +22,9 @@ from ..models.timesenclip.encoding_timesenclip import (
     precision_name,
 )
 from ..models.timesenclip.transformer_timesenclip import check_series, month_shares
+from ..models.timesenclip.weights_timesenclip import weights_state
 from .folding import Affine, FoldedBlock, affine_of, fold
+from .plainness import is_plain
 from .products import Product, engine_of, make_product
 
 # Bytes of the widest activations of a chunk, the queries, keys and values of all its tokens, on a processor and on a
@@ -225,12 +226,15 @@ def _joined(product: Tensor, sums: Tensor, norm: list[Tensor], eps: float) -> tu
     return sums, sums.to(product.dtype)
 
 
-_plans: WeakKeyDictionary[Any, dict[Any, tuple[Tensor, TransformerPlan | MLPPlan]]] = WeakKeyDictionary()
+_plans: WeakKeyDictionary[Any, dict[Any, tuple[bytes, TransformerPlan | MLPPlan]]] = WeakKeyDictionary()
 _making = Lock()
 
 
 def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> PixelTower:
-    """Return the plan of a tower, made at its first use and again when a weight has changed.
+    """Return the plan of a tower, made at its first use and again when a weight has changed; else the tower itself.
+
+    A plan knows weights only. What a tower computes besides, such as an adapter (LoRA), a hook, a `forward` of one's
+    own or quantised weights, it does by its own modules.
 
     Args:
         tower: a [`TimeSenCLIPPixelModel`].
@@ -248,28 +252,14 @@ def plan_of(tower: Any, dtype: torch.dtype | str | None = None, device: torch.de
         except ValueError:  # the checkpoint's weights are narrower than what this machine computes in
             precision = "float32"
     key = (precision, device)
+    if not is_plain(tower):
+        return PlainTower(tower, dtype, device)
     if tower.encoder is not None and not isinstance(tower.encoder, TimeSenCLIPMLP):
         return PlainTower(tower, precision, device)  # it has no weights of its own to keep
-    state = _fingerprint(tower)
+    state = weights_state((*tower.parameters(), *tower.buffers()))
     with _making:
         plans = _plans.setdefault(tower, {})
-        if key not in plans or not torch.equal(plans[key][0], state):
+        if key not in plans or plans[key][0] != state:
             plan = TransformerPlan(tower, *key) if tower.encoder is None else MLPPlan(tower, *key)
             plans[key] = (state, plan)
         return plans[key][1]
-
-
-@torch.no_grad()
-def _fingerprint(tower: Any) -> Tensor:
-    """Return a number for each tensor of a tower, another once its values or their order are; takes milliseconds.
-
-    PyTorch's count of changes in place would cost less, but fused optimisers do not take part in it.
-    """
-    tensors = [tensor.detach().flatten() for tensor in (*tower.parameters(), *tower.buffers())]
-    random = _random_numbers(max(map(len, tensors))).to(tower.device)
-    return torch.stack([tensor.float() @ random[: len(tensor)] for tensor in tensors])
-
-
-@lru_cache(maxsize=1)
-def _random_numbers(count: int) -> Tensor:
-    return torch.rand(count, generator=torch.Generator().manual_seed(0))

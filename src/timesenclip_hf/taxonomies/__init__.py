@@ -20,6 +20,7 @@ from typing import Any
 
 from ..files import read_json
 from ..models.timesenclip.zero_shot_timesenclip import read_labels
+from .label_files import LABEL_SUFFIXES, read_label_file
 
 _FOLDER = Path(__file__).parent
 _REQUIRED = ("name", "source", "licence", "labels")
@@ -139,13 +140,17 @@ def load_taxonomy(name: str | PathLike[str]) -> Taxonomy:
     """Load a label set.
 
     Args:
-        name: one of [`list_taxonomies`], or the path of a JSON file of the same schema, or of labels with phrases or
-            codes.
+        name: one of [`list_taxonomies`]; the path of a JSON file of the same schema, or of a file that
+            [`read_label_file`] reads; or names between commas.
 
     Raises:
         ValueError: no such label set, a file that is not JSON, a missing or unknown field, an unknown parent, or a
             code, a name, an alias or a prompt that two classes share.
     """
+    if "," in str(name) and not Path(name).is_file():
+        return _of_labels("labels", read_labels(str(name)), "names")
+    if Path(name).suffix.lower() in LABEL_SUFFIXES[1:]:
+        return _of_labels(Path(name).stem, read_label_file(name), f"the file {Path(name).name}")
     path = Path(name) if str(name).endswith(".json") else _FOLDER / f"{name}.json"
     if not path.is_file():
         names = ", ".join(list_taxonomies())
@@ -153,7 +158,7 @@ def load_taxonomy(name: str | PathLike[str]) -> Taxonomy:
     try:
         content = read_json(path)
         of_user = bool(content) and isinstance(content, (dict, list)) and {*_REQUIRED, *_OPTIONAL}.isdisjoint(content)
-        return _of_labels(path.stem, content) if of_user else _read(content)
+        return _of_labels(path.stem, content, f"the file {path.name}") if of_user else _read(content)
     except ValueError as error:
         raise ValueError(f"The label set {path.name} cannot be used: {error}") from error
 
@@ -175,7 +180,7 @@ def _read(content: Any) -> Taxonomy:
     return Taxonomy(content["name"], content["source"], content["licence"], labels, parents)
 
 
-def _of_labels(name: str, content: Any) -> Taxonomy:
+def _of_labels(name: str, content: Any, source: str) -> Taxonomy:
     """Make a label set of names, of names with phrases, or of a legend; the code of a label without one is its name."""
     phrases = read_labels(content)
     codes = {label: label for label in phrases}
@@ -186,7 +191,7 @@ def _of_labels(name: str, content: Any) -> Taxonomy:
             codes[str(value)] = str(key)
     labels = tuple(Label(codes[label], label, prompts={"generic": tuple(texts)}) for label, texts in phrases.items())
     _check_labels(labels, None)
-    return Taxonomy(name, f"the file {name}.json", "not stated", labels)
+    return Taxonomy(name, source, "not stated", labels)
 
 
 def _read_label(entry: Any) -> Label:

@@ -171,7 +171,7 @@ def test_long_rows_in_any_order_give_the_same_series(tmp_path, order, keep):
         ("table.csv", "id,B02,B03\n1,2,3\n", "no column 'date'"),
         ("table.csv", "id,date,B02\n", "has no rows"),
         ("table.csv", "id,date,B02\n1,2018-01-01\n", "Line 2 of table.csv has 2 cells and its header 3"),
-        ("table.csv", "date,B02\n2018-01-01,5\n2018-01-01,6\n", "no column 'id'.* --id-column"),
+        ("table.csv", "date,B02\n2018-01-01,5\n2018-01-01,6\n", "no column 'id'.* `id_column`"),
         ("table.csv", "plot,date,B02\nA,2018-01-01,5\nB,2018-02-01,6\n", "no column 'id'.* one of plot"),
         ("table.csv", "", "is empty"),
         ("table.csv", "id,B02_2018-01-01,B02_03\n1,2,3\n", "some columns .* dates and others months"),

@@ -10,7 +10,7 @@ from tests.support.small_cubes import CRS
 from tests.support.small_maps import LABELS, add_coarse, make_map
 from timesenclip_hf.maps import reject, write_map
 from timesenclip_hf.maps.files import geotiff
-from timesenclip_hf.maps.files.legend import UNCERTAIN_COLOUR, class_colours
+from timesenclip_hf.maps.files.colours import UNCERTAIN_COLOUR, class_colours
 
 
 def test_the_classes_come_back_with_place_names_colours_and_facts(tmp_path):
@@ -24,12 +24,13 @@ def test_the_classes_come_back_with_place_names_colours_and_facts(tmp_path):
         np.testing.assert_array_equal(raster.read(1), mapped["class"])
         tags = raster.tags()
         assert [tags[f"CLASS_{code}"] for code in (1, 2, 3)] == LABELS
-        assert tags["COLOUR_1"] == "#009e73"
+        assert tags["COLOUR_1"] == "#eab500"
         assert (tags["YEAR"], tags["MODEL"], tags["WEIGHTS_SHA256"]) == ("2018", "you/model", "ab")
         assert tags["HYPOTHESIS_TEMPLATE"] == "{}, a photo of {}"
+        assert tags["CAVEAT"].startswith("Classes are named by words alone")
         assert int(tags["PIXELS_WITHOUT_DATA"]) == (mapped["class"] == 0).sum()
         colours = raster.colormap(1)
-        assert [colours[code][:3] for code in (1, 2, 3)] == class_colours(3)
+        assert [colours[code][:3] for code in (1, 2, 3)] == [each.colour for each in class_colours(LABELS)]
         assert colours[0][3] == 0
 
 

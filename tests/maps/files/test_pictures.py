@@ -1,12 +1,13 @@
 from itertools import combinations
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.support.small_cubes import CRS
-from tests.support.small_maps import make_map
+from tests.support.small_maps import LABELS, make_map
 from timesenclip_hf.maps import write_png
-from timesenclip_hf.maps.files.legend import class_colours
+from timesenclip_hf.maps.files.colours import class_colours
 from timesenclip_hf.maps.files.pictures import LONGEST_SIDE, draw_map
 from timesenclip_hf.taxonomies import load_taxonomy
 
@@ -24,8 +25,8 @@ def test_a_picture_shows_every_class_in_its_colour(tmp_path, crs):
     with Image.open(tmp_path / "new" / "map.png") as picture:
         assert picture.width > 1000
         counts = {colour[:3]: count for count, colour in picture.getcolors(maxcolors=1_000_000)}
-    for code, colour in enumerate(class_colours(3), start=1):
-        assert counts[colour] > 1000 * (mapped["class"] == code).sum()
+    for code, given in enumerate(class_colours(LABELS), start=1):
+        assert counts[given.colour] > 1000 * (mapped["class"] == code).sum()
 
 
 @pytest.mark.parametrize("classes", [1, 3, 44, 120])
@@ -81,3 +82,44 @@ def test_a_strip_of_land_is_drawn_without_a_page_of_white(shape):
 def test_a_folder_is_not_replaced_by_a_picture(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         write_png(make_map(), tmp_path)
+
+
+def test_a_picture_tells_scale_north_place_year_model_source_and_caveats():
+    figure = draw_map(make_map(60, 60, model="you/model", unknown_words=["sorrel"]))
+    on_map = [text.get_text() for text in figure.axes[0].texts]
+    assert {"200 m", "N"} <= set(on_map)
+    notes = " ".join(text.get_text() for text in figure.texts)
+    for told in (
+        *("° N, 3.0042° E", "EPSG:32631 (WGS 84 / UTM zone 31N)", "pixels of 10 m", "period 2018", "Model you/model"),
+        *(
+            "Contains modified Copernicus Sentinel-2 data 2018.",
+            "by words alone",
+            "not calibrated",
+            "mean little: sorrel.",
+        ),
+    ):
+        assert told in notes
+    figure.draw_without_rendering()
+    page, boxes = figure.bbox, [text.get_window_extent() for text in figure.texts]
+    assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 for box in boxes)
+    lowest = min(box.y0 for _, box in legend_boxes(figure))
+    assert all(box.y1 <= lowest for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_the_scale_bar_is_as_long_as_it_says():
+    figure = draw_map(make_map(60, 60))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    whole = next(line for line in axes.lines if line.get_color() == "black")
+    start, end = whole.get_xdata()
+    assert (end - start) * 1000 == pytest.approx(200, rel=1e-3)
+
+
+def test_shapes_are_true_in_degrees_too():
+    mapped = make_map(40, 40)
+    steps = 0.0002 * np.arange(40)
+    mapped = mapped.assign_coords(x=3 + steps, y=60 - steps).rio.write_crs("EPSG:4326")
+    figure = draw_map(mapped)
+    box, (width, height) = figure.axes[0].get_position(), figure.get_size_inches()
+    assert (box.height * height) / (box.width * width) == pytest.approx(2, rel=0.01)

@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -91,3 +92,32 @@ def test_nothing_that_is_typed_becomes_part_of_the_page(tmp_path):
     assert page.words.count(typed) == 2  # heading and legend
     assert f"Land cover {typed}" in page.words
     assert any(word.startswith(f"Model: {typed}; Prompt: {typed}; Smoothing: {typed}") for word in page.words)
+
+
+def test_the_page_names_place_year_caveat_and_unknown_words(tmp_path):
+    write_html({"": make_map(20, 20, unknown_words=["sorrel"], model_caveat="Made up.")}, tmp_path / "map.html")
+    words = Page((tmp_path / "map.html").read_text()).words
+    place = next(word for word in words if word.startswith("Centre "))
+    assert "° N, 3.0014° E · EPSG:32631 (WGS 84 / UTM zone 31N) · pixels of 10 m · period 2018" in place
+    told = next(word for word in words if word.startswith("Classes are named by words alone"))
+    assert "Made up." in told
+    assert "never read, so that their scores mean little: sorrel." in told
+    assert "Contains modified Copernicus Sentinel-2 data 2018." in words
+
+
+def test_the_only_script_that_runs_is_the_one_of_the_policy(tmp_path):
+    write_html({"": make_map()}, tmp_path / "map.html")
+    text = (tmp_path / "map.html").read_bytes().decode()
+    (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = (attrs for attrs in Page(text).attributes("meta") if attrs.get("http-equiv"))
+    assert f"script-src 'sha256-{digest}'" in policy["content"]
+    assert "default-src 'none'" in policy["content"]
+
+
+def test_classes_of_one_chosen_colour_can_still_be_told_by_the_page(tmp_path):
+    mapped = make_map(20, 20).assign_attrs(class_colours=dict.fromkeys(LABELS, "#2f6fb5"))
+    write_html({"": mapped}, tmp_path / "map.html")
+    colours = [attrs["data-colour"] for attrs in Page((tmp_path / "map.html").read_text()).attributes("tr")]
+    assert len(set(colours)) == len(colours) == 4
+    assert all(colour.startswith("#2f6f") for colour in colours[:3])

@@ -109,7 +109,7 @@ def test_classes_have_codes_names_colours_and_counts(tmp_path):
     ]
     assert [entry.name for entry in classes] == ["no_data", "maize", "broad-leaved_woodland", "class_3", "uncertain"]
     assert [entry.nodata for entry in classes] == [True, None, None, None, None]
-    assert classes[1].color_hint == "009E73"
+    assert classes[1].color_hint == "EAB500"
     counts = np.bincount(mapped["class"].values.ravel(), minlength=256)
     assert [entry.count for entry in classes] == counts[[0, 1, 2, 3, 255]].tolist()
     assert sum(entry.percentage for entry in classes) == pytest.approx(100, abs=1e-3)
@@ -147,3 +147,10 @@ def test_a_name_is_written_in_the_characters_that_the_extension_allows(tmp_path,
     item = written_item(make_map(model=name), tmp_path)
     assert item.properties["mlm:name"] == plain
     assert item.assets["model"].href == name
+
+
+def test_the_item_says_what_to_know_before_trusting_the_map(tmp_path):
+    item = written_item(make_map(unknown_words=["sorrel"], model="you/model"), tmp_path)
+    assert item.properties["timesenclip:unknown_words"] == ["sorrel"]
+    assert item.properties["timesenclip:caveat"].startswith("Classes are named by words alone")
+    assert item.properties["timesenclip:caveat"].endswith("mean little: sorrel.")

@@ -56,7 +56,7 @@ def test_label_sets_have_their_names_in_the_files_and_one_page(tmp_path):
     parts = {
         f"map_{name}{end}"
         for name in ("crops", "land_cover")
-        for end in (".tif", ".tif.aux.xml", "_stac.json", "_scores.tif")
+        for end in (".tif", ".tif.aux.xml", ".qml", "_stac.json", "_scores.tif", "_scores.qml")
     }
     assert names == parts | {"map.html", "pictures/one_crops.png", "pictures/one_land_cover.png"}
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == names
@@ -185,7 +185,10 @@ def test_a_map_that_cannot_be_read_to_its_end_leaves_what_was_there(tmp_path, mo
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-ALL_FILES = ("map.tif", "map.tif.aux.xml", "map_scores.tif", "map_stac.json", "map.png", "map.html")
+ALL_FILES = (
+    *("map.tif", "map.tif.aux.xml", "map.qml", "map_scores.tif", "map_scores.qml"),
+    *("map_stac.json", "map.png", "map.html"),
+)
 
 
 @pytest.mark.parametrize("name", ALL_FILES)

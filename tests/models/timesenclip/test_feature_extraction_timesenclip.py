@@ -2,7 +2,7 @@ import logging
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from transformers import AutoFeatureExtractor
@@ -568,6 +568,8 @@ NUMBERS = st.one_of(
     | hnp.arrays(st.sampled_from([np.uint8, np.uint16, np.int16, np.int32]), (2, 12, 10)),
     units=st.sampled_from(["auto", "dn", "reflectance"]),
 )
+@example(series=np.float32([[[3.4e34, -0.5, *[0] * 8]]]), units="auto")  # overflows as digital numbers
+@example(series=np.float32([[[-np.inf, *[1] * 9], [1] * 10, [1] * 10]]), units="dn")
 def test_whatever_is_given_comes_out_finite_or_is_refused_in_one_sentence(series, units):
     refusal = None
     try:

@@ -145,9 +145,8 @@ def test_centring_sees_all_series_whatever_the_chunks_and_refuses_what_it_cannot
         classify(series[0], LABELS, centring=centring)
 
 
-def test_a_dictionary_is_one_series_and_several_in_it_are_refused(classify, series):
-    with pytest.raises(ValueError, match=r"A series must be \(time, band\)"):
-        classify({"series": series}, LABELS)
+def test_a_dictionary_of_an_array_of_series_is_of_several(classify, series, expected):
+    assert same(classify({"series": series}, LABELS), expected)
 
 
 def test_empty_inputs_give_no_results(classify):

@@ -28,6 +28,7 @@ from transformers import AutoConfig, AutoImageProcessor, CLIPVisionConfig, CLIPV
 from ...files import first_line
 from ...files.locks import Hold
 from ...gate.photos import open_photo
+from ...models.registration import register
 from ...models.timesenclip.weights_timesenclip import weights_hash
 from ..sources.lucas import LONG_NAMES
 from .embedding_shards import PhotoFile, open_output, shard_file, write_shard
@@ -65,6 +66,7 @@ class PhotoEncoder:
         """
         if dtype not in DTYPES:
             raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}.")
+        register()
         try:
             model, loading = _VisionTower.from_pretrained(
                 str(clip), config=_vision_config(str(clip)), dtype=getattr(torch, dtype), output_loading_info=True

@@ -67,7 +67,7 @@ def name_rows(frame: Any, id_column: str | None, *, repeated: bool = False, take
     notes = [f"The series go by the column {column}."] if column.lower() != "id" or len(candidates) > 1 else []
     if len(candidates) > 1:
         notes = [
-            f"The series go by the column {column}, not by {list_names(list(candidates)[1:])}: --id-column chooses."
+            f"The series go by the column {column}, not by {list_names(list(candidates)[1:])}: `id_column` chooses."
         ]
     return Naming(_all_named(texts, column, name), column, notes)
 

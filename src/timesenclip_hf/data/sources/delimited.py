@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -79,6 +79,11 @@ def read_delimited(content: bytes, name: str) -> Delimited:
     if decimal == ",":
         notes.append("The numbers have decimal commas.")
     return Delimited(table, decimal, notes)
+
+
+def to_frame(table: pa.Table) -> Any:
+    """Turn an Arrow table into a `pandas.DataFrame` whose integers stay integers where some are missing."""
+    return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
 
 
 def _decode(content: bytes, name: str) -> tuple[str, list[str]]:

@@ -1,21 +1,22 @@
 """Read series from frames of pandas, in any of the layouts of [`tables`]."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ...models.timesenclip.bands_timesenclip import SCENE_CLASSES, read_band_name, read_bands
+from ...models.timesenclip.options_timesenclip import SERIES_KEYS
 from ...models.timesenclip.steps_timesenclip import Steps
 from ...names.reading import read_names
 from .columns import name_rows
 from .frames import TableSource, find_column, name_of, read_frame, text_cells
-from .long_tables import BAND_COLUMNS, has_times, is_tidy, read_long, read_offsets, spread_bands
+from .long_tables import BAND_COLUMNS, VALUE_COLUMNS, has_times, is_tidy, read_long, read_offsets, spread_bands
 from .nested_tables import read_nested
 from .npz_tables import SeriesTable, date_items, refuse_steps
-from .spellings import FILE_COLUMN, list_names
+from .spellings import DATE_COLUMNS, FILE_COLUMN, list_names
 from .wide_tables import read_wide
 
 
@@ -42,9 +43,11 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
         items, more = read_nested(frame)
         items, untimed = date_items(items, steps, name)
         ids = naming.ids or _counted(frame)
-        return SeriesTable(ids, items, [*notes, *naming.notes, *_repeated(ids), *more, *untimed])
+        told = [*notes, *naming.notes, *_repeated(ids), *more, *untimed]
+        return SeriesTable(ids, items, told, kept=_others(frame, SERIES_KEYS))
     row_ids: list[str] | None = None
     if is_tidy(frame) and any(read_bands(_values(frame, BAND_COLUMNS))):
+        rows = frame
         frame, row_ids = spread_bands(frame, id_column)
         notes.append("A row is a band of a time step.")
     # A column that names the rows is no band, whatever it is called.
@@ -57,7 +60,9 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
     if bands and has_times(frame) and not counted and not several:
         refuse_steps(steps, name)
         table = _from_long(frame, bands, id_column, notes)
-        return table if row_ids is None else replace(table, row_ids=row_ids)
+        if row_ids is None:
+            return table
+        return replace(table, row_ids=row_ids, kept=_agreed(rows, table.ids, row_ids, [*BAND_COLUMNS, *VALUE_COLUMNS]))
     naming = name_rows(frame, id_column, taken=bands)
     wide = read_wide(frame[[column for column in names if column != naming.column]], steps)
     if wide is not None:
@@ -65,7 +70,8 @@ def table_from_frame(frame: Any, *, id_column: str | None = None, steps: Steps |
         for key, cells in read_offsets(frame).items():
             items = [{**item, key: cell} for item, cell in zip(items, cells.tolist(), strict=True)]
         ids = naming.ids or _counted(frame)
-        return SeriesTable(ids, items, [*notes, *naming.notes, *_repeated(ids), *wide.notes])
+        told = [*notes, *naming.notes, *_repeated(ids), *wide.notes]
+        return SeriesTable(ids, items, told, kept=_others(frame, wide.columns))
     if bands:
         return _from_long(frame, bands, id_column, notes)
     raise ValueError(
@@ -87,7 +93,30 @@ def _from_long(frame: Any, bands: dict[str, str], id_column: str | None, notes: 
         raise ValueError(f"{name_of(frame)} names a band twice: {', '.join(bands)}.")
     ids, items, more, row_ids = read_long(frame, bands, id_column)
     notes = [*notes, *read_names(list(bands), times_of="none").notes, *more]
-    return SeriesTable(ids, items, notes, row_ids)
+    return SeriesTable(ids, items, notes, row_ids, _agreed(frame, ids, row_ids, list(bands)))
+
+
+def _others(frame: Any, read: Collection[str]) -> Any:
+    """Return the columns of a frame that its series are not from; None where there are none."""
+    columns = [column for column in frame.columns if column not in {*read, FILE_COLUMN}]
+    return frame[columns].reset_index(drop=True) if columns else None
+
+
+def _agreed(frame: Any, ids: Sequence[str], row_ids: Sequence[str], read: Collection[str]) -> Any:
+    """Return the columns in which the rows of every series agree, a row a series; None where there are none."""
+    others = _others(frame, {*read, *filter(None, (find_column(frame, [name]) for name in (*read, *DATE_COLUMNS)))})
+    if others is None:
+        return None
+    groups = others.groupby(np.asarray(row_ids, dtype=object), sort=False, dropna=False)
+    agreeing = [column for column in others.columns if _is_agreed(groups[column])]
+    return groups[agreeing].first().reindex(list(ids)).reset_index(drop=True) if agreeing else None
+
+
+def _is_agreed(cells: Any) -> bool:
+    try:
+        return bool((cells.nunique() <= 1).all())
+    except TypeError:  # lists
+        return False
 
 
 def _plain(frame: Any) -> Any:

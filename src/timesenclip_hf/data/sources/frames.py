@@ -25,8 +25,7 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...gate import admit
 from ...words import damage_told
-from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited
-from .geometries import read_geometries, read_vector, to_frame
+from .delimited import COMMA_NUMBER, MISSING_CELLS, clean_table, read_delimited, to_frame
 
 with needs_extra("data"):
     import pandas
@@ -94,7 +93,7 @@ def list_files(source: TableSource) -> list[tuple[str, int]]:
     Raises:
         FileNotFoundError: no such file, or a folder without tables.
     """
-    return [(path.name, _split_part(path)[0].stat().st_size) for path in _paths_of(source)]
+    return [(path.name, split_part(path)[0].stat().st_size) for path in _paths_of(source)]
 
 
 def text_cells(frame: pandas.DataFrame, column: str) -> list[str | None]:
@@ -226,7 +225,7 @@ def _suffix(path: Path) -> str:
 
 def _read_file(path: Path, decimal: str | None, geometry_column: str | None) -> pandas.DataFrame:
     """Read one file by what its content says it is."""
-    path, part = _split_part(path)
+    path, part = split_part(path)
     admit(path)
     with path.open("rb") as file:
         beginning = file.read(64)
@@ -236,8 +235,12 @@ def _read_file(path: Path, decimal: str | None, geometry_column: str | None) -> 
     if kind == "excel":
         frame = _read_excel(path, part)
     elif kind == "parquet":
-        frame = _read_parquet(path, geometry_column)
+        from .geometries import read_geometries  # with GDAL and PROJ, which most tables do without
+
+        frame = read_geometries(read_parquet(path), geometry_column)
     elif kind == "vector":
+        from .geometries import read_vector
+
         frame = read_vector(path, part, geometry_column)
     elif kind == "old excel":
         raise ValueError(f"{path.name} is a file of an old Excel: save it as .xlsx or CSV.")
@@ -262,7 +265,7 @@ def _read_file(path: Path, decimal: str | None, geometry_column: str | None) -> 
     return frame
 
 
-def _split_part(path: Path) -> tuple[Path, str | None]:
+def split_part(path: Path) -> tuple[Path, str | None]:
     """Split `file.xlsx:Sheet` where there is no file of the full name.
 
     Raises:
@@ -287,15 +290,19 @@ def _read_text(path: Path, packed: bool) -> pandas.DataFrame:
     return frame
 
 
-def _read_parquet(path: Path, geometry_column: str | None) -> pandas.DataFrame:
+def read_parquet(path: Path) -> pa.Table:
+    """Read the table of a Parquet file that is admitted, without an index that only counts its rows.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
     try:
         # Where pages have checksums, damage in them is told.
         table = pq.ParquetFile(path, page_checksum_verification=True).read()
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{path.name} is no Parquet file that can be read: {first_line(error)}.") from None
-    # The index of a frame without a name only counts its rows.
     counters = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    return read_geometries(table.drop_columns(counters), geometry_column)
+    return table.drop_columns(counters)
 
 
 def _read_excel(path: Path, sheet: str | None) -> pandas.DataFrame:

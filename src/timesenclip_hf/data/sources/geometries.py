@@ -2,9 +2,11 @@
 
 import json
 import re
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from ...extras import needs_extra
 from ...files import first_line
 from ...gate.crs_files import file_named
 from ...gate.vectors import vector_source
+from .delimited import to_frame
 
 with needs_extra("data"):
     import pandas
@@ -23,7 +26,25 @@ with needs_extra("data"):
 WGS84 = "EPSG:4326"
 NO_CRS = "have no coordinate reference system that is known"
 _PLACE = ("longitude", "latitude")
+_SETTINGS = {
+    # FlatGeobuf by what GDAL does for all formats: in its own way (3.12) a null geometry spoils the offsets.
+    "OGR_FLATGEOBUF_STREAM_BASE_IMPL": "YES",
+    # Megabytes in memory of one feature of GeoJSON: a million vertices take some 300, and 200 are the usual limit.
+    "OGR_GEOJSON_MAX_OBJ_SIZE": "4000",
+}
 _WKB_TYPES = ("ogc.wkb", "geoarrow.wkb")
+
+
+class VectorLayer(NamedTuple):
+    """Hold a layer: the table of its attributes, and of its geometries the column's name, WKB and reference system.
+
+    Without geometries `geometry` is None; `crs` is a `pyproj.CRS`, or None where it is not known.
+    """
+
+    attributes: pa.Table
+    name: str
+    geometry: list[bytes | None] | None
+    crs: Any
 
 
 def read_vector(path: Path, layer: str | None, geometry_column: str | None = None) -> pandas.DataFrame:
@@ -37,15 +58,31 @@ def read_vector(path: Path, layer: str | None, geometry_column: str | None = Non
     Raises:
         ValueError: the file cannot be read, or has several layers and none is named.
     """
+    # Only in a GeoPackage is the number of a feature a column that people see.
+    read = open_vector(path, layer, numbers=path.suffix.lower() == ".gpkg")
+    return place_points(to_frame(read.attributes), read.geometry, read.crs, geometry_column)
+
+
+def open_vector(path: Path, layer: str | None, *, numbers: bool) -> VectorLayer:
+    """Read a layer of a GeoPackage, GeoJSON, Shapefile or FlatGeobuf.
+
+    Args:
+        path: of the file, which is admitted.
+        layer: its name, where the file has several.
+        numbers: give the numbers of the features as a column too.
+
+    Raises:
+        ValueError: as of [`read_vector`].
+    """
     source = vector_source(path)
     try:
-        layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
-        if layer is None and len(layers) > 1:
-            raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
-        if layer is not None and layer not in layers:
-            raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
-        # Only in a GeoPackage is the number of a feature a column that people see.
-        meta, table = pyogrio.read_arrow(source, layer=layer, return_fids=path.suffix.lower() == ".gpkg")
+        with gdal_settings():
+            layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
+            if layer is None and len(layers) > 1:
+                raise ValueError(f"{path.name} has the layers {', '.join(layers)}: name one, {path.name}:{layers[0]}.")
+            if layer is not None and layer not in layers:
+                raise ValueError(f"{path.name} has no layer {layer!r}: its layers are {', '.join(layers)}.")
+            meta, table = pyogrio.read_arrow(source, layer=layer, return_fids=numbers)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path.name} cannot be read as a vector file: {first_line(error).partition(';')[0]}."
@@ -53,7 +90,20 @@ def read_vector(path: Path, layer: str | None, geometry_column: str | None = Non
     name = meta["geometry_name"] or "wkb_geometry"
     geometry = table.column(name).to_pylist() if name in table.column_names else None
     attributes = table.drop_columns([name]) if geometry is not None else table
-    return place_points(to_frame(attributes), geometry, _known_crs(meta["crs"]), geometry_column)
+    return VectorLayer(attributes, meta["geometry_name"] or "geometry", geometry, known_crs(meta["crs"]))
+
+
+@contextmanager
+def gdal_settings() -> Iterator[None]:
+    """Read vector files, in the block, by the settings of this module; what was set before is set again."""
+    before = {name: pyogrio.get_gdal_config_option(name) for name in _SETTINGS}
+    pyogrio.set_gdal_config_options(_SETTINGS)
+    try:
+        with warnings.catch_warnings():  # of numbers that GDAL gives, which no column has
+            warnings.filterwarnings("ignore", "Several features with id", RuntimeWarning)
+            yield
+    finally:
+        pyogrio.set_gdal_config_options(before)
 
 
 def read_geometries(table: pa.Table, geometry_column: str | None = None) -> pandas.DataFrame:
@@ -63,17 +113,26 @@ def read_geometries(table: pa.Table, geometry_column: str | None = None) -> pand
         table: with the metadata `geo` of GeoParquet 1, or with Parquet's geometry columns of GeoParquet 2.
         geometry_column: as of [`place_points`].
     """
+    read = split_geometry(table)
+    return place_points(to_frame(read.attributes), read.geometry, read.crs, geometry_column)
+
+
+def split_geometry(table: pa.Table) -> VectorLayer:
+    """Split a Parquet table into attributes and its first geometries; further columns of geometries are left out.
+
+    Args:
+        table: as of [`read_geometries`].
+    """
     metadata = _object((table.schema.metadata or {}).get(b"geo"))
     columns = metadata.get("columns")
     columns = columns if isinstance(columns, dict) else {}
     types = {field.name: _geometry_type(field) for field in table.schema}
     told = {field.name for field in table.schema if field.name in columns and _may_be_geometry(field.type)}
     names = [name for name in table.column_names if name in told or types[name] is not None]
-    frame = to_frame(table.drop_columns(names))
     if not names:
-        return frame
+        return VectorLayer(table, "", None, None)
     primary = metadata.get("primary_column")
-    name = primary if primary in names else names[0]
+    name = str(primary) if primary in names else names[0]
     described = columns.get(name)
     described = described if isinstance(described, dict) else {}
     # What GeoParquet leaves out is longitude and latitude of WGS84; what it says is null is not known.
@@ -84,7 +143,8 @@ def read_geometries(table: pa.Table, geometry_column: str | None = None) -> pand
     cells = geometry.to_pylist()
     if pa.types.is_struct(geometry.type):  # of points, as {x, y}
         cells = [None if cell is None else shapely.to_wkb(shapely.Point(cell["x"], cell["y"])) for cell in cells]
-    return place_points(frame, cells, _known_crs(crs), geometry_column)
+    attributes = table.drop_columns([*names, *(_covering(columns) & set(table.column_names) - set(names))])
+    return VectorLayer(attributes, name, cells, known_crs(crs))
 
 
 def place_points(
@@ -125,11 +185,6 @@ def place_points(
     return frame
 
 
-def to_frame(table: pa.Table) -> pandas.DataFrame:
-    """Turn an Arrow table into a frame whose integers stay integers where some are missing."""
-    return table.to_pandas(integer_object_nulls=True, ignore_metadata=True)
-
-
 def _geometry_type(field: pa.Field) -> Any:
     """Return the reference system of a geometry column of Parquet's own, or None for any other column."""
     metadata = field.metadata or {}
@@ -139,6 +194,15 @@ def _geometry_type(field: pa.Field) -> Any:
     is_type = isinstance(field.type, pa.BaseExtensionType)
     text = field.type.__arrow_ext_serialize__() if is_type else metadata.get(b"ARROW:extension:metadata", b"{}")
     return _object(text).get("crs", "OGC:CRS84")
+
+
+def _covering(columns: dict[str, Any]) -> set[str]:
+    """Name the columns that hold nothing but the bounds of geometries, for readers that skip what lies elsewhere."""
+    names: set[str] = set()
+    for described in columns.values():
+        with suppress(TypeError, KeyError, IndexError):  # damaged metadata tell of none
+            names.add(str(described["covering"]["bbox"]["xmin"][0]))
+    return names
 
 
 def _may_be_geometry(kind: pa.DataType) -> bool:
@@ -156,7 +220,7 @@ def _object(text: str | bytes | None) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _known_crs(crs: Any) -> Any:
+def known_crs(crs: Any) -> Any:
     """Read a reference system that is written out, or a code of an authority; never one that has to be fetched."""
     if file_named(json.dumps(crs) if isinstance(crs, dict) else str(crs or "")) is not None:
         return None

@@ -206,8 +206,8 @@ def _named(frame: Any, id_column: str | None, taken: set[Any], times: np.ndarray
     is_single = FILE_COLUMN not in taken and all(len(set(text_cells(frame, column))) == 1 for column in others)
     if not is_single or pandas.DataFrame({"file": files, "time": times}).duplicated().any():
         raise ValueError(
-            f"{name_of(frame)} has bands but no column 'id': name the column of the series with --id-column "
-            f"(`id_column`), one of {list_names(others) or 'none'}; a table of one row a series needs the date in each "
+            f"{name_of(frame)} has bands but no column 'id': name the column of the series with `id_column`, "
+            f"one of {list_names(others) or 'none'}; a table of one row a series needs the date in each "
             "column, B02_2018-05-14."
         )
     ids = [file.partition(".")[0] for file in files]

@@ -29,12 +29,15 @@ class SeriesTable:
         series: one dictionary a series.
         notes: sentences about how the table was read.
         row_ids: id of the series that each row of the table is of, where a series has several.
+        kept: a `pandas.DataFrame` of a row a series with the other columns of the table, as coordinates and notes; of a
+            series of several rows those in which its rows agree. None where the table has no others.
     """
 
     ids: list[str]
     series: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     row_ids: list[str] | None = None
+    kept: Any = None
 
     def __len__(self) -> int:
         return len(self.ids)

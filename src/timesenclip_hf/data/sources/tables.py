@@ -19,7 +19,7 @@ The series go by the first column that there is of [`spellings.ID_COLUMNS`], els
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ from .npz_tables import SeriesTable, read_npz
 if TYPE_CHECKING:
     from .frames import TableSource
 
-__all__ = ["SeriesTable", "read_table", "write_scores"]
+__all__ = ["SeriesTable", "free_names", "read_table", "write_scores"]
 
 
 def read_table(path: "TableSource", *, id_column: str | None = None, steps: Steps | None = None) -> SeriesTable:
@@ -59,7 +59,7 @@ def read_table(path: "TableSource", *, id_column: str | None = None, steps: Step
 
 def write_scores(
     path: str | os.PathLike[str],
-    ids: Sequence[str],
+    ids: Sequence[str] | SeriesTable,
     labels: Sequence[str],
     probabilities: np.ndarray,
     *,
@@ -75,7 +75,7 @@ def write_scores(
 
     Args:
         path: to write.
-        ids: one for each series.
+        ids: one for each series; or the table that they are of, whose other columns are written behind them.
         labels: one for each column of `probabilities`.
         probabilities: (series, labels), NaN rows where nothing was observed: their label stays empty.
         top_k: write the best labels with their scores instead of the scores of all.
@@ -94,17 +94,29 @@ def write_scores(
     ranks = range(2, count + 1)
     header = ["id", "label", "score", *(f"{name}_{rank}" for rank in ranks for name in ("label", "score"))]
     header += [*(["novelty"] if novelty is not None else []), *(["fitted"] if fitted else [])]
+    kept, ids = (ids.kept, ids.ids) if isinstance(ids, SeriesTable) else (None, ids)
+    others = [] if kept is None else [column for column in kept.columns if column != "id"]
+    header = ["id", *others, *free_names(header[1:], others)]
+    cells: list[list[str]] = [[]] * len(ids)
+    if kept is not None:
+        texts = kept[others].astype(object).where(kept[others].notna(), "")
+        cells = [[*map(as_cell, row)] for row in texts.to_numpy().tolist()]
     measured = [""] * len(ids) if novelty is None else [f"{value:.2f}" for value in novelty]
     with whole_file(path, overwrite=overwrite) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         names = [as_cell(label) for label in labels]
-        writer.writerow(header if top_k else [*header, *names])
-        for name, best, scores, unlike in zip(
-            map(as_cell, ids), order[:, :count], probabilities, measured, strict=True
+        writer.writerow([*map(as_cell, header), *([] if top_k else map(as_cell, free_names(labels, others)))])
+        for name, other, best, scores, unlike in zip(
+            map(as_cell, ids), cells, order[:, :count], probabilities, measured, strict=True
         ):
             if np.isnan(scores).any():
-                writer.writerow([name])
+                writer.writerow([name, *other])
                 continue
             ranked = [cell for index in best for cell in (names[index], f"{scores[index]:.4f}")]
             ranked += [*([unlike] if unlike else []), *(["true"] if fitted else [])]
-            writer.writerow([name, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])
+            writer.writerow([name, *other, *ranked, *([] if top_k else [f"{value:.4f}" for value in scores])])
+
+
+def free_names(names: Sequence[str], taken: Collection[str]) -> list[str]:
+    """Name columns of results beside those of a table: `label` is `predicted_label` where the table has a `label`."""
+    return [f"predicted_{name}" if name in taken else name for name in names]

@@ -21,6 +21,7 @@ class WideTable(NamedTuple):
 
     items: list[dict[str, Any]]
     notes: list[str]
+    columns: list[str]  # that the series are from
 
 
 def read_wide(frame: Any, steps: Steps | None = None) -> WideTable | None:
@@ -61,7 +62,7 @@ def read_wide(frame: Any, steps: Steps | None = None) -> WideTable | None:
     items = [{"series": series, **shared} for series in as_integers(values)]
     if SCENE_CLASSES in present:
         items = [{**item, "scl": scl} for item, scl in zip(items, classes, strict=True)]
-    return WideTable(items, read.notes)
+    return WideTable(items, read.notes, columns)
 
 
 def _time(part: NameParts, is_dated: bool) -> Any:

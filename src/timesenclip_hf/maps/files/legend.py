@@ -1,7 +1,5 @@
 """Define codes, names and colours of a map's classes, and how it was made, for files, pictures and metadata alike."""
 
-import colorsys
-import itertools
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -10,6 +8,7 @@ from ...extras import needs_extra
 from ...models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR, asked_window, describe_window
 from ...models.timesenclip.options_timesenclip import SeriesOptions
 from ...words import on_one_line
+from .colours import UNCERTAIN_COLOUR, class_colours
 
 with needs_extra("map"):
     import xarray as xr
@@ -19,29 +18,29 @@ NO_CLASS = 0
 # A pixel whose best probability is below a threshold.
 UNCERTAIN = 255
 MOST_CLASSES = 254
-# Okabe and Ito (2008), told apart by colour-blind readers too; green first, since maps of land start with plants.
-# Their black is left out: it is too close to what lies outside a map.
-COLOURS = ("#009E73", "#E69F00", "#56B4E9", "#D55E00", "#F0E442", "#0072B2", "#CC79A7")
-# Each next hue is the golden section of the circle away, so that any number of classes is spread out.
-GOLDEN_SECTION = 0.618034
-# Saturation and brightness of the hues in turn: neighbours on the circle differ in one of them at least.
-SHADES = ((0.45, 0.95), (0.85, 0.6), (0.75, 0.85), (0.5, 0.4))
-# Which no class has.
-UNCERTAIN_COLOUR = (160, 160, 160)
 # Attributes of a map that say how it was made.
 FACTS = (
     *("year", "season", "minimum_months", "estimated_bands", "masked_bands", "screen", "model", "weights_sha256"),
-    *("hypothesis_template", "fitted_to_examples", "smoothing", "reject_threshold", "failed_chunks"),
+    *("hypothesis_template", "fitted_to_examples", "calibration_temperature", "smoothing", "reject_threshold"),
+    *("unknown_words", "model_caveat", "failed_chunks"),
 )
 
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """Describe one class of a map: its value in the class layer, its name, and red, green and blue, 0 to 255."""
+    """Describe one class of a map.
+
+    Attributes:
+        code: its value in the class layer.
+        label: its name.
+        colour: red, green and blue, 0 to 255.
+        moved_from: the class to whose colour that of its words would be too close.
+    """
 
     code: int
     label: str
     colour: tuple[int, int, int]
+    moved_from: str = ""
 
     @property
     def hex_colour(self) -> str:
@@ -58,8 +57,11 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
     labels = mapped.attrs.get("labels")
     if labels is None:
         raise ValueError('The map does not name its classes: set `mapped.attrs["labels"]`, in order of the codes.')
-    colours, names = class_colours(len(labels)), map(on_one_line, labels)
-    entries = [LegendEntry(code, *pair) for code, pair in enumerate(zip(names, colours, strict=True), NO_CLASS + 1)]
+    colours = class_colours(labels, mapped.attrs.get("class_colours"))
+    entries = [
+        LegendEntry(code, on_one_line(label), given.colour, on_one_line(given.moved_from))
+        for code, (label, given) in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)
+    ]
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))
     return entries
@@ -67,7 +69,8 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
 
 def facts_of(mapped: xr.Dataset) -> dict[str, Any]:
     """Return how the map was made, as far as it tells."""
-    return {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
+    facts = {name: mapped.attrs[name] for name in FACTS if mapped.attrs.get(name) not in (None, [])}
+    return {**facts, "caveat": " ".join(caveats_of(mapped))}
 
 
 def period_of(mapped: xr.Dataset) -> tuple[str, date, date] | None:
@@ -87,13 +90,27 @@ def as_text(fact: Any) -> str:
     return on_one_line(", ".join(map(str, fact)) if isinstance(fact, (list, tuple)) else fact)
 
 
-def class_colours(count: int) -> list[tuple[int, int, int]]:
-    """Return red, green and blue of so many classes, all different; a class has one colour in every file."""
-    colours = [(red, green, blue) for red, green, blue in (bytes.fromhex(text[1:]) for text in COLOURS)]
-    indices = itertools.count(len(colours))
-    while len(colours) < count:
-        index = next(indices)
-        red, green, blue = colorsys.hsv_to_rgb((index * GOLDEN_SECTION) % 1, *SHADES[index % len(SHADES)])
-        if (colour := (round(255 * red), round(255 * green), round(255 * blue))) not in colours:
-            colours.append(colour)
-    return colours[:count]
+def notes_of_colours(mapped: xr.Dataset) -> list[str]:
+    """Say in sentences which classes have another colour than that of their words, and why."""
+    return [
+        f"{entry.label}: in another colour than elsewhere, as its own cannot be told from that of "
+        f"{entry.moved_from} by all readers; `--colors` chooses."
+        for entry in legend_of(mapped)
+        if entry.moved_from
+    ]
+
+
+def caveats_of(mapped: xr.Dataset) -> list[str]:
+    """Say in sentences what a reader of the map must know before trusting it."""
+    is_fitted, attributes = bool(mapped.attrs.get("fitted_to_examples")), mapped.attrs
+    named = "by a model fitted to examples" if is_fitted else "by words alone, without samples of this place"
+    caveats = [f"Classes are named {named}."]
+    if attributes.get("calibration_temperature") is None or is_fitted:
+        caveats.append("Probabilities are not calibrated: they rank pixels, and are no chances of being right.")
+    else:
+        caveats.append("Probabilities were calibrated where the checkpoint was tested, not at this place.")
+    if attributes.get("model_caveat"):
+        caveats.append(on_one_line(attributes["model_caveat"]))
+    if words := attributes.get("unknown_words"):
+        caveats.append(f"Words that the checkpoint never read, so that their scores mean little: {as_text(words)}.")
+    return caveats

@@ -58,8 +58,9 @@ def write_item(mapped: xr.Dataset, output: Path, counts: np.ndarray) -> None:
             "created": pystac.utils.datetime_to_str(now),
         },
     )
-    if failed := facts_of(mapped).get("failed_chunks"):
-        item.properties["timesenclip:failed_chunks"] = failed
+    facts = facts_of(mapped)
+    told = ("caveat", "unknown_words", "failed_chunks")
+    item.properties.update({f"timesenclip:{name}": facts[name] for name in told if name in facts})
     item.add_link(pystac.Link("cite-as", PAPER, "text/html"))
     _add_assets(item, mapped, output, counts)
     crs = mapped.rio.crs
@@ -118,7 +119,7 @@ def _add_model(item: pystac.Item, mapped: xr.Dataset) -> None:
     name = str(mapped.attrs.get("model", "timesenclip"))
     bands, labels = list(mapped.attrs.get("model_bands", BANDS)), list(map(on_one_line, mapped.attrs["labels"]))
     classes = [Classification.create(index, label, f"class_{index}", label) for index, label in enumerate(labels)]
-    elsewhere = ("year", "season", "model", "failed_chunks")
+    elsewhere = ("year", "season", "model", "failed_chunks", "caveat", "unknown_words")
     settings = {name: fact for name, fact in facts_of(mapped).items() if name not in elsewhere}
     series = mlm.InputStructure.create(
         shape=[-1, MONTHS_PER_YEAR, len(bands)], dim_order=["batch", "time", "bands"], data_type=DataType.FLOAT32

@@ -12,10 +12,12 @@ from ...files import first_line, whole_file, whole_folder
 from ...files.locks import unfinished
 from ...files.outputs import OwnFiles, check_file
 from ..cubes.grids import grid_of, locate, north_up
-from .geotiff import LARGEST_WINDOW, write_geotiffs
+from .colours import check_colours
+from .geotiff import LARGEST_WINDOW, SCORES, write_geotiffs
 from .legend import facts_of, legend_of
 from .pictures import read_overview, title_of, write_png
 from .preview import write_html
+from .qgis import write_class_style, write_score_style
 from .stac_item import write_item
 
 with needs_extra("map"):
@@ -34,14 +36,15 @@ def write_map(
     png: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     run_files: OwnFiles | None = None,
+    colours: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> list[Path]:
     """Write all files of a map; a lazy one is never in memory as a whole.
 
     Beside `map.tif` (classes with colours) there are `map_scores.tif` (probability, entropy, margin, clear months),
-    `map_stac.json`, `map.png` and `map.html`; with coarse classes `map_coarse.tif`, and with embeddings
-    `map_embeddings.zarr`. North is up in all of them, however the rows of the map run. All are
-    written, or none.
+    `map_stac.json`, `map.png`, `map.html` and, for QGIS, `map.qml` and `map_scores.qml`; with coarse classes
+    `map_coarse.tif` and its `.qml`, and with embeddings `map_embeddings.zarr`. North is up in all of them, however the
+    rows of the map run. All are written, or none.
 
     Args:
         mapped: what [`map_cube`] returned, or a store of it opened lazily; or several by the names of their label sets,
@@ -50,17 +53,21 @@ def write_map(
         png: the picture, where it is to lie elsewhere.
         overwrite: replace what lies under these names.
         run_files: the files of the run that the map is of, which it may replace in any case.
+        colours: "#rrggbb" by label, in place of those that the words of a label have.
         progress: show a progress bar.
 
     Returns:
         The files written.
 
     Raises:
-        ValueError: the map has no CRS, is a single pixel of unknown size or names no classes, or the output is no
-            `.tif`.
+        ValueError: the map has no CRS, is a single pixel of unknown size or names no classes, a colour is none, or the
+            output is no `.tif`.
         OSError: a file cannot be written, or is there already and not to be replaced.
     """
     maps = {"": mapped} if isinstance(mapped, xr.Dataset) else dict(mapped)
+    if colours is not None:
+        chosen = check_colours(colours)
+        maps = {name: each.assign_attrs(class_colours=chosen) for name, each in maps.items()}
     is_coarse = any("class_coarse" in each for each in maps.values())
     target = check_output(output, png, names=list(maps), is_coarse=is_coarse, overwrite=overwrite, run_files=run_files)
     for each in maps.values():
@@ -157,8 +164,9 @@ def _files_of(target: Path, png: Path, names: Sequence[str], is_coarse: bool) ->
         classes = set_output(target, name)
         yield set_output(png, name)
         for path in (classes, classes.with_stem(f"{classes.stem}_coarse"))[: 1 + is_coarse]:
-            yield from (path, path.with_name(f"{path.name}.aux.xml"))
-        yield classes.with_stem(f"{classes.stem}_scores")
+            yield from (path, path.with_name(f"{path.name}.aux.xml"), path.with_suffix(".qml"))
+        scores = classes.with_stem(f"{classes.stem}_scores")
+        yield from (scores, scores.with_suffix(".qml"))
         yield classes.with_name(f"{classes.stem}_stac.json")
 
 
@@ -181,6 +189,10 @@ def _write_set(mapped: xr.Dataset, output: Path, name: str, progress: bool) -> d
     overviews = {name: read_overview(output, scores if scores.exists() else None, mapped, counts[output])}
     for path, each in list(maps.items())[1:]:
         overviews[f"{name} (coarse)".strip()] = read_overview(path, None, each, counts[path])
+    for path, each in maps.items():
+        write_class_style(each, path.with_suffix(".qml"))
+    if scores.exists():
+        write_score_style(next(band for band in SCORES if band in mapped), scores.with_suffix(".qml"))
     write_png(overviews[name], output.with_suffix(".png"), title_of(mapped, name))
     write_item(mapped, output, counts[output])
     return overviews

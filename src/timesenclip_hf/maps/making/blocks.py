@@ -1,6 +1,6 @@
 """Turn a block of a cube into the layers of a map: composite, encode, score, in pieces that fit in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -33,24 +33,13 @@ def map_block(block: xr.Dataset, recipe: Recipe) -> Layers:
 
 def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -> Layers:
     """Compute the layers (y, x[, feature]) of reflectance (time, band, y, x) and scene classes (time, y, x)."""
-    encoder = recipe.model.encoder()
     shape, count = values.shape[2:], values.shape[2] * values.shape[3]
-    pixels = values.reshape(*values.shape[:2], count)
-    hidden = None if scl is None else scl.reshape(len(scl), count)
     scores = {name: np.empty((count, len(names.labels)), np.float32) for name, names in recipe.label_sets.items()}
     clear_months = np.empty(count, dtype=np.uint8)
     novelty = np.full(count, np.nan, dtype=np.float32) if recipe.has_novelty else None
     stored = None if recipe.embeddings is None else np.full((count, recipe.projection_dim), np.nan, dtype=np.float32)
-    step = recipe.model.compute.chunk_size
-    for start in range(0, count, step):
-        part = slice(start, min(start + step, count))
-        embedded = encoder.embed(
-            np.ascontiguousarray(pixels[:, :, part].transpose(2, 0, 1)),
-            replace(recipe.reading, scl=None if hidden is None else hidden[:, part].T),
-            judge=recipe.reading.units == "auto",  # else a sample of the whole cube was judged
-            with_values=recipe.reads_values,
-            with_novelty=recipe.has_novelty,
-        )
+    hidden = None if scl is None else scl.reshape(len(scl), count)
+    for part, embedded in embed_pixels(values.reshape(*values.shape[:2], count), hidden, recipe):
         if novelty is not None:
             novelty[part] = embedded.novelty
         clear_months[part] = embedded.clear_months
@@ -69,8 +58,30 @@ def classify_block(values: np.ndarray, scl: np.ndarray | None, recipe: Recipe) -
     return layers
 
 
-def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
-    """Compute the layers of stored embeddings (y, x, feature), by label sets alone."""
+def embed_pixels(pixels: np.ndarray, hidden: np.ndarray | None, recipe: Recipe) -> Iterator[tuple[slice, Embedded]]:
+    """Embed pixels (time, band, pixel) with scene classes (time, pixel), in parts whose features fit in memory.
+
+    Yields:
+        Which pixels, and what the encoder gives of them.
+    """
+    encoder = recipe.model.encoder()
+    count, step = pixels.shape[2], recipe.model.compute.chunk_size
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        yield (
+            part,
+            encoder.embed(
+                np.ascontiguousarray(pixels[:, :, part].transpose(2, 0, 1)),
+                replace(recipe.reading, scl=None if hidden is None else hidden[:, part].T),
+                judge=recipe.reading.units == "auto",  # else a sample of the whole cube was judged
+                with_values=recipe.reads_values,
+                with_novelty=recipe.has_novelty,
+            ),
+        )
+
+
+def stored_embedded(block: xr.Dataset) -> Embedded:
+    """Return the stored embeddings of a block in memory as the encoder gave them, pixel by pixel in the order of rows."""
     stored = block["embeddings"].values
     if "embedding_scale" in block:
         stored = embeddings_from_int8(stored, block["embedding_scale"].values)
@@ -78,10 +89,15 @@ def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
     observed = ~np.isnan(vectors[:, 0])
     # What storage rounded off is put back: embeddings have the length one.
     unit = torch.nn.functional.normalize(torch.from_numpy(vectors[observed]), dim=-1)
-    embedded = Embedded(unit, observed, block["clear_months"].values.reshape(-1))
+    return Embedded(unit, observed, block["clear_months"].values.reshape(-1))
+
+
+def _relabel(block: xr.Dataset, recipe: Recipe) -> Layers:
+    """Compute the layers of stored embeddings (y, x, feature), by label sets alone."""
+    embedded = stored_embedded(block)
     scores = {name: class_probabilities(embedded, each.label_set) for name, each in recipe.label_sets.items()}
     kept = {name: block[name].values for name in ("clear_months", "novelty") if name in block}
-    return {**_score_layers(scores, stored.shape[:2], recipe), **kept}
+    return {**_score_layers(scores, block["clear_months"].shape, recipe), **kept}
 
 
 def _score_layers(scores: Mapping[str, np.ndarray], shape: tuple[int, ...], recipe: Recipe) -> Layers:

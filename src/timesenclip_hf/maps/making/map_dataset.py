@@ -45,6 +45,12 @@ def map_attributes(recipe: Recipe, name: str) -> dict[str, Any]:
     }
     if label_set.is_fitted:
         attributes["fitted_to_examples"] = label_set.counted_examples
+    if classes.unknown_words:
+        attributes["unknown_words"] = list(classes.unknown_words)
+    if recipe.caveat is not None:
+        attributes["model_caveat"] = recipe.caveat
+    if recipe.temperature != 1:
+        attributes["calibration_temperature"] = recipe.temperature
     if model.compute.runtime != "torch":
         attributes["runtime"] = f"{model.compute.runtime} {model.tower or ''}".rstrip()
     if classes.coarse_labels:

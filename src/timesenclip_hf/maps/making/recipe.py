@@ -11,9 +11,10 @@ from ...classification import PixelEncoder
 from ...extras import needs_extra
 from ...models.timesenclip.label_set_timesenclip import Labels, LabelSet, as_label_set
 from ...models.timesenclip.options_timesenclip import SeriesOptions
-from ...models.timesenclip.zero_shot_timesenclip import read_labels
+from ...models.timesenclip.zero_shot_timesenclip import read_labels, words_not_in
 from ...runtimes.options import DEFAULT_COMPUTE, ComputeOptions
 from ..files.legend import MOST_CLASSES
+from .model_card import caveat_of_card
 from .model_source import Model, ModelSource, find_model
 from .options import DEFAULT_OPTIONS, DEFAULT_READING, Hierarchy, MapOptions
 from .sampling import check_reading, settle
@@ -34,11 +35,13 @@ class MapClasses(NamedTuple):
         label_set: the classes.
         coarse_labels: names of the groups.
         parents: for each label the index of its group.
+        unknown_words: of the phrases, which the checkpoint never read.
     """
 
     label_set: LabelSet
     coarse_labels: list[str]
     parents: list[int]
+    unknown_words: Sequence[str] = ()
 
     @property
     def labels(self) -> list[str]:
@@ -56,6 +59,8 @@ class Recipe:
         reading: how to read the series of every block.
         embeddings: type to store them in.
         has_novelty: whether the checkpoint, or a map with its embeddings, tells how unlike its training a pixel is.
+        caveat: what the checkpoint's card warns of.
+        temperature: by which the checkpoint's scores were calibrated; 1 where they were not.
     """
 
     model: ModelSource
@@ -66,6 +71,8 @@ class Recipe:
     embeddings: str | None
     smoothing: Smoothing | None
     has_novelty: bool = False
+    caveat: str | None = None
+    temperature: float = 1.0
 
     @property
     def halo(self) -> int:
@@ -164,6 +171,8 @@ def make_recipe(
         embeddings=options.embeddings,
         smoothing=None if options.smoothing is None else Smoothing.parse(options.smoothing),
         has_novelty="novelty" in cube if is_stored else encoder.knows_novelty,
+        caveat=caveat_of_card(source.name),
+        temperature=float(encoder.model.config.calibration_temperature),
     )
     if is_stored and recipe.reads_values:
         raise ValueError(
@@ -209,7 +218,9 @@ def embed_label_sets(encoder: PixelEncoder, labels: Labels | None, options: MapO
         if count > MOST_CLASSES:
             raise ValueError(f"A map holds at most {MOST_CLASSES} classes, got {count}.")
         label_set = as_label_set(encoder.model, encoder.processor, read, options.hypothesis_template)
-        made[name] = MapClasses(label_set, coarse, parents)
+        texts = [] if label_set.is_fitted else [text for texts in label_set.phrases.values() for text in texts]
+        unknown = words_not_in(texts, known) if (known := encoder.processor.known_words) else []
+        made[name] = MapClasses(label_set, coarse, parents, unknown)
     return made
 
 

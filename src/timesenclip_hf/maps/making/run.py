@@ -97,12 +97,8 @@ class MapRun:
             compute = replace(compute, threads=max(1, torch.get_num_threads() // run.workers))
         shared = run.scheduler != "threads"
         self.recipe = make_recipe(self.cube, labels, model, options, reading, compute, shared=shared)
-        if "embeddings" in cube and cube.attrs["weights_sha256"] != self.recipe.model.weights:
-            raise ValueError(
-                f"The embeddings are of {cube.attrs['model']}, whose weights are not those of "
-                f"{self.recipe.model.name}: name the same checkpoint."
-            )
-        self.identity = _identity(self.cube, self.recipe, self.side, run)
+        check_weights(cube, self.recipe)
+        self.identity = identity_of(self.cube, self.recipe, self.side, run)
         windows = windows_of(shape, self.side)
         self.windows = {(window.row // self.side[0], window.column // self.side[1]): window for window in windows}
         self.left = self._find_left()
@@ -176,6 +172,15 @@ class MapRun:
                 bar.update()
 
 
+def check_weights(cube: xr.Dataset, recipe: Recipe) -> None:
+    """Raise a ValueError where embeddings that were stored are of another checkpoint than the recipe's."""
+    if "embeddings" in cube and cube.attrs["weights_sha256"] != recipe.model.weights:
+        raise ValueError(
+            f"The embeddings are of {cube.attrs['model']}, whose weights are not those of {recipe.model.name}: name "
+            "the same checkpoint."
+        )
+
+
 class Chunk:
     """Hold one chunk of a run and its lazy block with a halo, which Dask passes on as it is, to be read in one task."""
 
@@ -224,12 +229,12 @@ def produce_chunk(chunk: Chunk, recipe: Recipe, path: Path) -> dict[str, Any]:
         "counts": counts,
         "seconds": round(time.perf_counter() - started, 3),
         "reading_seconds": round(reading, 3),
-        "peak_bytes": _peak_bytes(),
+        "peak_bytes": peak_bytes(),
         "worker": os.getpid(),
     }
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the most memory that this process ever held; 0 where the system does not tell."""
     if sys.platform == "win32":
         return 0
@@ -247,7 +252,7 @@ def _in_memory(cube: xr.Dataset) -> xr.Dataset:
         return cube
 
 
-def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunOptions) -> dict[str, Any]:
+def identity_of(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunOptions) -> dict[str, Any]:
     """Collect what must be the same for a run to go on, in types that JSON has."""
     reading, model, classes = recipe.reading, recipe.model, recipe.label_sets
     sets = {name: each.label_set for name, each in classes.items()}
@@ -255,7 +260,7 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunO
     fitted = {name: label_set.content_hash for name, label_set in sets.items() if label_set.is_fitted}
     settled = {name: getattr(reading, name) for name in ("bands", "nodata", "units", "processing_baseline", "offset")}
     if isinstance(reading.offset, np.ndarray):
-        settled["offset"] = _digest(reading.offset)
+        settled["offset"] = digest_of(reading.offset)
     settled["year"] = reading.year
     # A run says nothing of what is usual.
     usual = {"season": (None,), "minimum_months": (1,), "missing_bands": (None, "fill"), "screen": (None, "none")}
@@ -263,8 +268,8 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunO
     return {
         "version": IDENTITY_VERSION,
         "inputs": list(run.inputs),
-        "grid": _digest(cube["y"].values, cube["x"].values, np.asarray(str(cube.rio.crs))),
-        "times": _digest(cube["time"].values) if "time" in cube.coords else None,
+        "grid": digest_of(cube["y"].values, cube["x"].values, np.asarray(str(cube.rio.crs))),
+        "times": digest_of(cube["time"].values) if "time" in cube.coords else None,
         "weights": model.weights,
         "labels": {name: label_set.phrases for name, label_set in sets.items()},
         "hierarchy": {name: [each.coarse_labels, each.parents] for name, each in classes.items()},
@@ -281,7 +286,8 @@ def _identity(cube: xr.Dataset, recipe: Recipe, side: tuple[int, int], run: RunO
     }
 
 
-def _digest(*arrays: np.ndarray) -> str:
+def digest_of(*arrays: np.ndarray) -> str:
+    """Return sixteen digits that tell arrays from others, by their types, shapes and bytes."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())

@@ -86,15 +86,8 @@ class MapStore:
 
     def check(self, identity: Mapping[str, Any]) -> None:
         """Raise a ValueError that says in what the folder's run differs from one of this identity (types of JSON)."""
-        ours = json.loads(json.dumps(identity))
-        theirs = ours if self.manifest is None else self.manifest["identity"]
-        for name in {**ours, **theirs}:
-            if theirs.get(name) != ours.get(name):
-                raise ValueError(
-                    f"{self.path} holds a run with another {name.replace('_', ' ')} ({_brief(theirs.get(name))} there, "
-                    f"{_brief(ours.get(name))} here): choose another output, or overwrite it "
-                    "(--overwrite, in Python `RunOptions(overwrite=True)`)."
-                )
+        if self.manifest is not None:
+            check_identity(self.path, self.manifest["identity"], identity)
 
     def clear(self) -> None:
         """Remove the run, and nothing else that may lie in its folder."""
@@ -157,6 +150,18 @@ class MapStore:
             attributes["failed_chunks"] = [f"{chunk}: {reason}" for chunk, reason in failed.items()]
         self.manifest["outcome"] = {"chunks": len(entries), "failed": failed}
         write_json(self.path / RUN_MANIFEST, self.manifest)
+
+
+def check_identity(path: Path, theirs: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Raise a ValueError that says in what a folder's run, of one identity, differs from that of another."""
+    ours = json.loads(json.dumps(identity))
+    for name in {**ours, **theirs}:
+        if theirs.get(name) != ours.get(name):
+            raise ValueError(
+                f"{path} holds a run with another {name.replace('_', ' ')} ({_brief(theirs.get(name))} there, "
+                f"{_brief(ours.get(name))} here): choose another output, or overwrite it (--overwrite, in Python "
+                "`RunOptions(overwrite=True)`)."
+            )
 
 
 def write_layers(path: Path, layers: Layers, window: GridWindow) -> None:

@@ -99,15 +99,21 @@ class PlainTower:
     def __call__(self, pixel_series: Tensor, series_mask: Tensor | None = None, months: Tensor | None = None) -> Tensor:
         """Return the pooled output, as [`PixelTower`] describes it."""
         check_series(self.model.config, pixel_series, series_mask, months)
-        home, training = self.model.device, self.model.training
+        home = self.model.device
+        training = [module for module in self.model.modules() if module.training]
         halved = self.product_type != torch.float32
         try:
-            self.model.to(self.device).eval()
+            if home != self.device:  # what is spread over devices, or quantised, need not take it
+                self.model.to(self.device)
+            self.model.eval()
             with torch.autocast(self.device.type, self.product_type if halved else None, halved):
                 pooled: Tensor = self.model(pixel_series, series_mask, months, pooled_only=True).pooler_output
             return pooled.float()
         finally:
-            self.model.to(home).train(training)
+            for module in training:
+                module.training = True
+            if home != self.device:
+                self.model.to(home)
 
 
 def fastest_tower(model: Any, dtype: torch.dtype | str | None = None, device: torch.device | None = None) -> PixelTower:
@@ -143,7 +149,7 @@ def encode(
     tower: PixelTower | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """Embed series as unit vectors.
+    """Embed series as unit vectors, in the type that is asked for, whatever `torch.autocast` stands around it.
 
     Args:
         model: [`TimeSenCLIPModel`] or [`TimeSenCLIPPixelModel`]; it is left as it was.
@@ -172,7 +178,9 @@ def encode(
     inputs = [None if values is None else torch.as_tensor(values) for values in passed]
     total = len(features["pixel_series"])
     embeds = torch.empty(total, pixel_model.config.projection_dim)
-    with logging.tqdm(total=total, unit=" series", disable=not progress) as bar:
+    # A plan knows its types; under an autocast of the caller's it would mix them.
+    own_types = torch.autocast(device.type, enabled=False)
+    with own_types, logging.tqdm(total=total, unit=" series", disable=not progress) as bar:
         for start, chunk in _chunks(inputs, total, size, device):
             output = compute(*chunk)
             embeds[start : start + size] = torch.nn.functional.normalize(output.float(), dim=-1)

@@ -148,6 +148,10 @@ class LabelSet:
                 f"`centring` is for label sets from words, got {centring!r} and one fitted to examples, which did what "
                 "a centring is for: leave it out."
             )
+        with torch.autocast(series_embeds.device.type, enabled=False):  # scores are of float32, whoever asks
+            return self._logits(series_embeds, values, centring)
+
+    def _logits(self, series_embeds: Tensor, values: Tensor | None, centring: str) -> Tensor:
         if self.value_weights is None and self.biases is None:
             return score(series_embeds, self.class_embeds, logit_scale=self.score_scale, centring=centring)
         products = series_embeds @ self.class_embeds.T

@@ -1,8 +1,8 @@
 """Provide `pipeline("zero-shot-pixel-classification")`: series and class names in, labels with scores out."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from transformers.dynamic_module_utils import custom_object_save
 from transformers.utils import logging
 
 from .encoding_timesenclip import DEFAULT_BATCH_SIZE, encode
+from .inputs_timesenclip import as_input, in_chunks, is_cube, is_frame, is_named
 from .label_set_timesenclip import Labels, LabelSet, as_label_set, monthly_values
 from .novelty_timesenclip import measure_novelty, warn_of_novelty
-from .options_timesenclip import SERIES_KEYS, SERIES_OPTIONS
-from .weights_timesenclip import weights_state
+from .options_timesenclip import SERIES_OPTIONS, SeriesOptions
+from .weights_timesenclip import is_as_known, weights_state
 from .zero_shot_timesenclip import read_labels
 
 logger = logging.get_logger(__name__)
@@ -25,6 +26,8 @@ TASK = "zero-shot-pixel-classification"
 JUDGED_TOGETHER, SAMPLE_SIZE = 16_384, 2048
 # Label sets that a pipeline keeps; each was a run of the text tower.
 MOST_LABEL_SETS = 64
+# Has no part in words, and is the largest of the towers.
+_PHOTO_TOWER = ("vision_model.", "visual_projection.")
 _FEATURE_OPTIONS = (*SERIES_OPTIONS, "composite", "allow_empty")
 
 
@@ -53,16 +56,16 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         super().__init__(**kwargs)
         self._label_sets: dict[Any, LabelSet] = {}
         self._state: Any = None
+        self._called_with: LabelSet | None = None  # checked once a call, not once a chunk
 
-    def __call__(
-        self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any
-    ) -> list[dict[str, Any]] | list[list[dict[str, Any]]] | Iterator[list[dict[str, Any]]]:
-        """Classify series.
+    def __call__(self, inputs: Any, candidate_labels: Labels | None = None, **kwargs: Any) -> Any:
+        """Classify series, the rows of a table, or the pixels of a cube.
 
         Args:
             inputs: one series, as a (time, band) array or nested list, or as a dictionary with "series" and any field
-                of [`SeriesOptions`]; or many: an array (series, time, band), a list, a `Dataset` or one of its columns,
-                a `KeyDataset`, or any iterator.
+                of [`SeriesOptions`]; or many: an array (series, time, band), alone or as the "series" of a dictionary,
+                a list, a `Dataset` or one of its columns, a `KeyDataset`, any iterator, or `{name: series}`; or a
+                `DataFrame` of pandas in any layout of `timesenclip classify`; or a cube of xarray.
             candidate_labels: a list of names, one string with names between commas, `{label: [phrases]}`, or a
                 [`LabelSet`], such as one fitted to examples; `read_label_set` reads one from its file.
             **kwargs: `hypothesis_template` (one or several), `top_k`, `batch_size`, `centring`, `composite`,
@@ -70,7 +73,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
         Returns:
             For one series a list of `{"score", "label"}`, highest first; for many a list of such lists; for an iterator
-            without length an iterator of such lists, which reads on as it is consumed. A series without a clear
+            without length an iterator of such lists, which reads on as it is consumed; for `{name: series}` such a list
+            by name. For a frame a frame, of `timesenclip_hf.classify_dataframe`, which `id_column` is for, too; for a
+            cube a map, of `timesenclip_hf.maps.map_cube`. A series without a clear
             observation is refused alone; among others it has `[{"score": nan, "label": None}]`, and is counted in a
             warning. `allow_empty=True` lets it pass alone, too, and False refuses it everywhere.
 
@@ -80,6 +85,10 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """
         if candidate_labels is not None:
             kwargs["candidate_labels"] = candidate_labels
+        if is_named(inputs):
+            return dict(zip(inputs, self(list(inputs.values()), **kwargs), strict=True))
+        if is_frame(inputs) or is_cube(inputs):
+            return self._classify_elsewhere(inputs, **kwargs)
         batch_size = kwargs.pop("batch_size", None) or self._batch_size
         kwargs.pop("num_workers", None)
         parameters = self._sanitize_parameters(**kwargs)
@@ -93,10 +102,10 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         label_set = self._label_set(
             postprocess_params["candidate_labels"], postprocess_params.pop("hypothesis_template", None)
         )
-        postprocess_params["candidate_labels"] = label_set
+        postprocess_params["candidate_labels"] = self._called_with = label_set
         forward_params = {"batch_size": batch_size, "with_values": label_set.reads_values, **forward_params}
         options = (preprocess_params, forward_params)
-        inputs = _as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
+        inputs = as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
         is_single = isinstance(inputs, Mapping) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2)
         preprocess_params["allow_empty"] = not is_single if allow_empty is None else allow_empty
         if isinstance(inputs, (np.ndarray, Mapping)):
@@ -109,14 +118,75 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             return self.postprocess(together, **postprocess_params) if together else []
         if postprocess_params.get("centring", "none") != "none":
             raise ValueError("`centring` compares all series with each other: give a list or an array, not a stream.")
-        chunks = _chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
+        chunks = in_chunks(inputs, batch_size or DEFAULT_BATCH_SIZE)
         return self._stream(chunks, options, postprocess_params)
+
+    def embed(self, inputs: Any, **kwargs: Any) -> np.ndarray:
+        """Embed series, for a model of one's own on top or for comparing them with each other.
+
+        Args:
+            inputs: one series or many, as a call takes them, but no stream and no cube.
+            **kwargs: `batch_size`, `composite`, and for every series the fields of [`SeriesOptions`].
+
+        Returns:
+            Unit embeddings float32, (projection_dim,) of one series and (series, projection_dim) of many, NaN where a
+            series has no clear observation.
+
+        Raises:
+            ValueError: series cannot be used; the sentence says why.
+            TypeError: an unknown argument.
+        """
+        if is_cube(inputs):
+            raise ValueError(
+                "A cube keeps its embeddings with its map: timesenclip_hf.maps.map_cube(cube, labels, "
+                'options=MapOptions(embeddings="float16")).'
+            )
+        id_column, batch_size = kwargs.pop("id_column", None), kwargs.pop("batch_size", None) or self._batch_size
+        if is_frame(inputs):
+            inputs = _package("data.sources.frame_tables").table_from_frame(inputs, id_column=id_column).series
+        if is_named(inputs):
+            inputs = list(inputs.values())
+        preprocess_params, _, _ = self._sanitize_parameters(**kwargs)
+        inputs = as_input(inputs, len(preprocess_params.get("bands") or self.processor.feature_extractor.band_names))
+        is_single = isinstance(inputs, Mapping) or (isinstance(inputs, np.ndarray) and inputs.ndim == 2)
+        preprocess_params["allow_empty"] = True
+        forward_params = {"batch_size": batch_size}
+        if isinstance(inputs, (np.ndarray, Mapping)):
+            outputs = self._embed(inputs, preprocess_params, forward_params)
+        else:
+            inputs = inputs if isinstance(inputs, Sized) else list(inputs)
+            outputs = self._embed_together(inputs, preprocess_params, forward_params)
+        if not outputs:
+            return np.empty((0, self.model.config.projection_dim), dtype=np.float32)
+        observed = outputs["observed"].numpy()
+        embeds = np.full((len(observed), self.model.config.projection_dim), np.nan, dtype=np.float32)
+        embeds[observed] = outputs["series_embeds"].float().cpu().numpy()
+        return embeds[0] if is_single else embeds
+
+    def _classify_elsewhere(self, inputs: Any, id_column: str | None = None, **kwargs: Any) -> Any:
+        """Classify a frame or a cube by the package's function for it, with the labels and options of this call."""
+        labels, templates = kwargs.pop("candidate_labels", None), kwargs.pop("hypothesis_template", None)
+        defaults = {**self._preprocess_params, **self._postprocess_params}
+        labels = defaults.get("candidate_labels") if labels is None else labels
+        if labels is None:
+            raise ValueError('Give the class names: `candidate_labels=["maize", "grassland", "buildings"]`.')
+        reading = {name: defaults[name] for name in SERIES_OPTIONS if name in defaults}
+        reading |= {name: kwargs.pop(name) for name in SERIES_OPTIONS if name in kwargs}
+        if kwargs:
+            what = "a frame, which gets" if is_frame(inputs) else "a cube, whose map has"
+            raise TypeError(f"`{sorted(kwargs)[0]}` is not for {what} the scores of the labels: leave it out.")
+        label_set = self._label_set(labels, templates)
+        if is_frame(inputs):
+            classify = _package("labelling.dataframes").classify_dataframe
+            return classify(inputs, label_set, self, id_column=id_column, reading=SeriesOptions(**reading))
+        cube = inputs if hasattr(inputs, "data_vars") else inputs.to_dataset(name="reflectance")
+        return _package("maps").map_cube(cube, label_set, self, reading=SeriesOptions(**reading), progress=False)
 
     def _embed_together(self, inputs: Any, preprocess_params: dict[str, Any], forward_params: dict[str, Any]) -> Any:
         """Embed series that have a length, in parts that fit in memory; nothing where there are none."""
         preprocess_params |= settle_unit(self.processor.feature_extractor, inputs, preprocess_params)
         parts = []
-        for number, chunk in enumerate(_chunks(inputs, JUDGED_TOGETHER)):
+        for number, chunk in enumerate(in_chunks(inputs, JUDGED_TOGETHER)):
             preprocess_params["first"] = number * JUDGED_TOGETHER
             parts.append(self._embed(chunk, preprocess_params, forward_params))
         _tell_of(parts)
@@ -190,7 +260,9 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         """
         if top_k is not None and top_k < 1:
             raise ValueError(f"`top_k` must be at least 1, got {top_k}.")
-        label_set = self._label_set(candidate_labels, hypothesis_template)
+        label_set = self._called_with
+        if label_set is None or candidate_labels is not label_set:
+            label_set = self._label_set(candidate_labels, hypothesis_template)
         names = label_set.labels
         logits = label_set.logits(model_outputs["series_embeds"], model_outputs.get("values"), centring=centring)
         scores, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
@@ -205,9 +277,8 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
 
     def _label_set(self, labels: Labels, template: str | Sequence[str] | None = None) -> LabelSet:
         """Return a label set of this model, made or checked once for the same words, templates and weights."""
-        scale, usual = float(self.model.score_scale.detach()), self.processor.hypothesis_template
-        state = (weights_state(self.model), scale, str(usual))
-        if state != self._state or len(self._label_sets) >= MOST_LABEL_SETS:
+        state = self._words_state()
+        if state is None or state != self._state or len(self._label_sets) >= MOST_LABEL_SETS:
             self._label_sets, self._state = {}, state
         templates = template if template is None else (template,) if isinstance(template, str) else tuple(template)
         content: Any = labels
@@ -218,6 +289,16 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
             label_set = as_label_set(self.model, self.processor, labels, templates)
             self._label_sets |= {(content, templates): label_set, (label_set, None): label_set}
         return self._label_sets[content, templates]
+
+    def _words_state(self) -> Any:
+        """Return what class embeddings depend on besides their words; None where more than weights has a part in it."""
+        if not is_as_known(self.model):
+            return None
+        named = (*self.model.named_parameters(), *self.model.named_buffers())
+        weights = weights_state(tensor for name, tensor in named if not name.startswith(_PHOTO_TOWER))
+        tokenizer = self.processor.tokenizer
+        usual = str(self.processor.hypothesis_template)
+        return weights, float(self.model.score_scale.detach()), usual, id(tokenizer), len(tokenizer)
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save model and processor, of which the base class would lose the feature extractor.
@@ -232,6 +313,15 @@ class ZeroShotPixelClassificationPipeline(Pipeline):
         if type(self.model)._auto_class is not None:
             custom_object_save(self, save_directory)  # came as remote code, and leaves as such
         self.processor.save_pretrained(save_directory, **kwargs)
+
+
+def _package(module: str) -> Any:
+    """Import a module of the package by its name, as this file travels with its siblings only.
+
+    Raises:
+        ImportError: the package is not installed.
+    """
+    return import_module(f"timesenclip_hf.{module}")
 
 
 def settle_unit(extractor: Any, items: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -271,39 +361,3 @@ def _count_empty(observed: Sequence[torch.Tensor]) -> None:
             f"{len(empty)} of {len(seen)} series have no clear observation, number {named} counted from 0: their label "
             "is None."
         )
-
-
-def _as_input(inputs: Any, num_bands: int) -> Any:
-    """Make array-likes arrays, and cut rows of a `datasets.Dataset` down to what describes a series."""
-    if isinstance(inputs, torch.Tensor):
-        return inputs.detach().cpu().numpy()
-    if isinstance(inputs, (list, tuple)) and inputs and _is_time_step(inputs[0], num_bands):
-        return np.asarray(inputs)
-    if hasattr(inputs, "select_columns") and (columns := inputs.column_names) is not None:
-        if "series" not in columns:
-            raise ValueError(
-                f"The dataset has no column 'series' but {', '.join(columns)}: rename yours, or pass one column, "
-                'such as `dataset["reflectance"]`.'
-            )
-        # A year chooses among dates, and months are what dates come down to; a row of a dataset may hold all three.
-        surplus = "months" if "dates" in columns else "year"
-        return inputs.select_columns([name for name in columns if name in SERIES_KEYS and name != surplus])
-    return inputs
-
-
-def _is_time_step(item: Any, num_bands: int) -> bool:
-    """Tell a time step from a series: it has a plain number for each band."""
-    return isinstance(item, (list, tuple)) and len(item) == num_bands and not any(map(np.ndim, item))
-
-
-def _chunks(inputs: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield lists of so many series, each as a dictionary, as they are asked for."""
-    # A torch Dataset has length and items but need not stop iterating by itself.
-    if isinstance(inputs, Sized) and hasattr(inputs, "__getitem__"):
-        stream: Iterator[Any] = (inputs[index] for index in range(len(inputs)))
-    else:
-        stream = iter(inputs)
-    # As a dictionary a series may be flat, as the lists of fixed length in datasets are.
-    items = (item if isinstance(item, Mapping) else {"series": item} for item in stream)
-    while chunk := list(islice(items, size)):
-        yield chunk

@@ -2,6 +2,8 @@
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import logging
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
@@ -28,6 +31,20 @@ from .transformer_timesenclip import (
     TimeSenCLIPPixelLayer,
     check_series,
 )
+
+
+@contextmanager
+def _no_loading_bar() -> Iterator[None]:
+    """Leave out transformers' bar over weights, which are read in a blink; bars of downloads stay."""
+
+    def make(factory: Any, args: Any, kwargs: Any) -> Any:
+        return factory(*args, **{**kwargs, "disable": True} if kwargs.get("desc") == "Loading weights" else kwargs)
+
+    before = logging.set_tqdm_hook(make)
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(before)
 
 
 class TimeSenCLIPPreTrainedModel(PreTrainedModel):
@@ -58,7 +75,8 @@ class TimeSenCLIPPreTrainedModel(PreTrainedModel):
             OSError: the name is of no checkpoint, or its weights are damaged.
         """
         try:
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+            with _no_loading_bar():
+                return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
         except SafetensorError as error:
             raise OSError(
                 f"The weights in {pretrained_model_name_or_path} are damaged or incomplete ({error}): copy or download "

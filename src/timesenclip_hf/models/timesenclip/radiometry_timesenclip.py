@@ -90,9 +90,9 @@ class NumberStack:
     def to_dn(self) -> np.ndarray:
         """Return the values in digital numbers without offset, those that no surface can have among them."""
         if not self.in_numbers:
-            dn = self.values * self.dn_per_unit
-            nearest = np.rint(dn)
-            with np.errstate(invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
+                dn = self.values * self.dn_per_unit
+                nearest = np.rint(dn)
                 return np.where(np.abs(dn - nearest) <= ROUNDING_OF_DN, nearest, dn)
         subtracted = np.nan_to_num(self.offsets)
         return np.asarray(self.values - subtracted.reshape(*subtracted.shape, *(1,) * (self.values.ndim - 2)))
@@ -234,6 +234,7 @@ def _dated(stack: NumberStack) -> DatedNumbers:
     dn, shape = stack.to_dn(), stack.values.shape[:2]
     if dn.ndim == 5:
         dn = dn[..., dn.shape[3] // 2, dn.shape[4] // 2]
+    dn = np.where(np.isfinite(dn), dn, np.nan)  # infinities have no steps between them
     options = stack.options
     if options.dates is None and options.months is None:
         times = np.arange(shape[1]) + PLACES

@@ -1,8 +1,10 @@
 """Turn class names into class embeddings and these into scores; no other module writes zero-shot scoring."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from numbers import Number
 from os import PathLike
 from typing import Any
@@ -17,6 +19,8 @@ DEFAULT_TEMPLATE = "a photo of {}."
 # "none" is what a model says of one series by itself. The others compare all series with each other (they are
 # transductive), so a result that used one must say so.
 CENTRINGS = ("none", "class_mean", "series_mean")
+# Files that hold labels, in place of which their names are no class.
+_FILE = re.compile(r"^[^,]+\.(labels|json|txt|csv|tsv)$", re.IGNORECASE)
 
 CandidateLabels = str | Sequence[str] | Mapping[str, str | int | Sequence[str]]
 
@@ -25,17 +29,19 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
     """Read labels as `{label: [phrase, ...]}`, in their order; a label without phrases describes itself.
 
     Args:
-        candidate_labels: a list of names; one string with names between commas; names with one or more phrases each; or
-            a legend, `{name: code}`, `{name: colour}` or `{code: name}`, whose names are taken.
+        candidate_labels: a list of names; one string with names between commas; the name of a label set of the package,
+            such as "eurosat"; names with one or more phrases each; or a legend, `{name: code}`, `{name: colour}` or
+            `{code: name}`, whose names are taken.
 
     Raises:
         ValueError: no label, an empty one, one given twice, one without phrases, names that commas do not separate, or
             no words at all.
     """
-    if isinstance(candidate_labels, (str, PathLike)) and str(candidate_labels).endswith(".labels"):
-        raise ValueError(f"{candidate_labels} is a file: read it first, with timesenclip_hf.read_label_set.")
+    if isinstance(candidate_labels, (str, PathLike)) and (match := _FILE.search(str(candidate_labels))):
+        reader = "read_label_set" if match[1] == "labels" else "taxonomies.label_files.read_label_file"
+        raise ValueError(f"{candidate_labels} is a file: read it first, with timesenclip_hf.{reader}.")
     if isinstance(candidate_labels, str):
-        candidate_labels = _split_names(candidate_labels)
+        candidate_labels = _read_text(candidate_labels)
     words: Any = _without_codes(candidate_labels) if isinstance(candidate_labels, Mapping) else candidate_labels
     if isinstance(words, Iterable) and not isinstance(words, Mapping):
         words = list(words)
@@ -48,6 +54,7 @@ def read_labels(candidate_labels: CandidateLabels) -> dict[str, list[str]]:
         labels = {str(name).strip(): _phrases(name, phrases) for name, phrases in words.items()}
     else:
         names = [str(name).strip() for name in words]
+        _check_separated(names)
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"The label {twice!r} is given twice: give each label once.")
@@ -67,15 +74,75 @@ def _phrases(name: Any, phrases: Any) -> list[str]:
     return [phrases] if isinstance(phrases, str) else list(phrases)
 
 
-def _split_names(text: str) -> list[str]:
-    """Split names between commas; raise `ValueError` for a single name that holds another separator."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    other = next((mark for mark in ";|\n\t" if len(names) == 1 and mark in names[0]), None)
-    if other is not None:
+def _read_text(text: str) -> Any:
+    """Read names between commas, in quotes or not, a list in JSON, or the name of a label set of the package.
+
+    Raises:
+        ValueError: it may be one name or several, or is nearly the name of a label set.
+    """
+    text = _unquoted(text.strip())
+    if text.startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ValueError(
+                f"{text[:80]!r} is no list in JSON: put commas between the names and leave brackets out."
+            ) from None
+    names = [_unquoted(name.strip()) for name in text.split(",") if name.strip()]
+    if len(names) != 1 or "," in text:
+        return names
+    if (bundled := _bundled(names[0])) is not None:
+        return bundled
+    if re.search(r"\s", names[0]):
         raise ValueError(
-            f"{names[0][:80]!r} would be one class: put commas between the names, or give a list of one name if it is."
+            f"{names[0][:80]!r} would be one class: put commas between the names, or one behind it if it is one."
         )
     return names
+
+
+def _bundled(name: str) -> Any:
+    """Return the phrases of a label set that comes with the package; None where no set has such a name.
+
+    Raises:
+        ValueError: the name is nearly that of a label set.
+    """
+    try:
+        taxonomies = import_module("timesenclip_hf.taxonomies")  # by its name, as this file imports its siblings only
+    except ImportError:
+        return None
+    known = taxonomies.list_taxonomies()
+    if name.lower().replace("-", "_") in known:
+        return taxonomies.load_taxonomy(name.lower().replace("-", "_")).prompts
+    compact = {re.sub(r"[\W_]+", "", each): each for each in known}
+    key = re.sub(r"[\W_]+", "", name.lower())
+    near = [each for short, each in compact.items() if len(key) > 3 and short.startswith(key)]
+    near = near or [compact[short] for short in difflib.get_close_matches(key, compact, n=3, cutoff=0.85)]
+    if near:
+        raise ValueError(
+            f"{name!r} is nearly the label set {' or '.join(near)}: write its name so, or put a comma behind a class "
+            "that is named like this."
+        )
+    return None
+
+
+def _unquoted(text: str) -> str:
+    """Take quotes off that a shell left around a text."""
+    return (
+        text[1:-1].strip()
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text.count(text[0]) == 2
+        else text
+    )
+
+
+def _check_separated(names: Sequence[str]) -> None:
+    """Raise `ValueError` for a name that holds the separator of several."""
+    marks = ",;|/\n\t" if len(names) == 1 else ";|\n\t"
+    joined = next((name for name in names if any(mark in name for mark in marks)), None)
+    if joined is not None:
+        raise ValueError(
+            f"{joined[:80]!r} would be one class: put commas between the names, or give it as "
+            "{name: [phrase]} if it is one."
+        )
 
 
 def _without_codes(labels: Mapping[Any, Any]) -> Any:
@@ -174,7 +241,9 @@ def embed_classes(model: Any, tokenizer: Any, prompts: Mapping[str, Sequence[str
     limit = model.config.text_config.max_position_embeddings
     tokens = tokenizer(texts, padding=True, truncation=True, max_length=limit, return_tensors="pt")
     _check_cut(tokens["input_ids"].tolist(), tokenizer(texts)["input_ids"], prompts, limit)
-    embeds = model.get_text_features(**tokens.to(model.device)).pooler_output.float()
+    device = torch.device(model.device)
+    with torch.autocast(device.type, enabled=False):  # what is kept for later must not depend on who asked first
+        embeds = model.get_text_features(**tokens.to(device)).pooler_output.float()
     embeds = torch.nn.functional.normalize(embeds, dim=-1)
     means = [part.mean(dim=0) for part in torch.split(embeds, list(map(len, prompts.values())))]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
