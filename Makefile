@@ -15,7 +15,7 @@ export OMP_NUM_THREADS ?= 2
 TEST_WORKERS ?= 2
 TEST_THREADS ?= 1
 
-.PHONY: help demo test test-browser check docs fuzz real evaluation bench pictures cards clean embedded distil \
+.PHONY: help demo test test-browser check docs floors fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
 	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-default \
 	evidence-newcomer evidence-parcels
@@ -52,6 +52,9 @@ check: $(VENV)/.dev ## lint, format, types, import layers, the site's links and 
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
 	$(BIN)/python -m hub.docs_site
+
+floors: $(VENV)/.dev ## run the tests of the base install with the lowest versions allowed; ARGS="--extra map --versions tested --python 3.13" for others
+	$(BIN)/python -m training.environments $(or $(ARGS),--versions lowest)
 
 fuzz: $(VENV)/.dev ## try damaged and hostile input on every reader for half an hour; FUZZ_ARGS="--seconds 60 --first 5000" for others
 	$(BIN)/python -m tests.fuzz $(or $(FUZZ_ARGS),--seconds 1800)
