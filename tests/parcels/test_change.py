@@ -12,7 +12,7 @@ from timesenclip_hf.maps.making.blocks import stored_embedded
 from timesenclip_hf.maps.making.model_source import find_model
 from timesenclip_hf.models.timesenclip.label_set_timesenclip import as_label_set
 from timesenclip_hf.parcels import ChangeOptions, detect_change
-from timesenclip_hf.parcels.change_probability import change_probability, change_ratios, class_shares, estimate_prior
+from timesenclip_hf.parcels.change_probability import change_probability, fit_pairs, pair_likelihoods, sharpened
 
 LABELS = ["maize", "meadow", "water"]
 
@@ -42,15 +42,16 @@ def test_layers_follow_from_the_probabilities_of_both_years(runs, tiny_checkpoin
     years = [stored_embedded(stored_embeddings(run).compute()) for run in runs]
     seen = years[0].observed & years[1].observed
     p, q = (class_probabilities(year, label_set)[seen] for year in years)
-    ratios = change_ratios(p, q, class_shares(p), class_shares(q))
-    probability = change_probability(ratios, estimate_prior(ratios))
+    model = fit_pairs(p, q)
+    same, different = pair_likelihoods(sharpened(p, model.sharpness), sharpened(q, model.sharpness), model)
+    probability = change_probability(different / same, model.prior)
     np.testing.assert_allclose(found["probability"].values.ravel()[seen], probability, rtol=1e-5)
     vectors = [year.embeds.numpy()[seen[year.observed]] for year in years]
     distance = 1 - (vectors[0] * vectors[1]).sum(axis=1)
     np.testing.assert_allclose(found["distance"].values.ravel()[seen], distance, atol=1e-6)
     changed = (found["from"] != found["to"]).values.ravel()[seen]
     np.testing.assert_array_equal(changed, probability >= 0.3)
-    assert found.attrs["prior"] == pytest.approx(estimate_prior(ratios))
+    assert found.attrs["prior"] == pytest.approx(model.prior)
 
 
 def test_what_a_year_does_not_see_has_no_class_and_is_counted(runs, tiny_checkpoint):

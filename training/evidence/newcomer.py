@@ -22,6 +22,7 @@ from timesenclip_hf.maps import map_cube
 from timesenclip_hf.models.timesenclip.bands_timesenclip import BANDS
 from timesenclip_hf.models.timesenclip.zero_shot_timesenclip import read_labels
 from timesenclip_hf.simulator import simulate
+from training.evidence import newcomer_docs, newcomer_install, newcomer_maps
 from training.evidence.claims import ROOT, Ledger, run_parts
 
 # Pairs of processes, ours and the bare import beside it; the first pair warms the file system up.
@@ -172,7 +173,13 @@ def _lost() -> int:
         return len({"id", "longitude", "latitude", "crop", "owner"} - set(pd.read_csv(output).columns))
 
 
-PARTS: dict[str, Callable[[Ledger], None]] = {"starts": starts, "calls": calls}
+PARTS: dict[str, Callable[[Ledger], None]] = {
+    "starts": starts,
+    "calls": calls,
+    **newcomer_docs.PARTS,
+    **newcomer_maps.PARTS,
+    **newcomer_install.PARTS,
+}
 
 if __name__ == "__main__":
     run_parts("newcomer", PARTS)

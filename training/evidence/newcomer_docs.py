@@ -8,7 +8,7 @@ from hub.docs_links import dead_links, elsewhere, loaded_from_elsewhere, read_pa
 from hub.docs_site import build_site
 from tests.support.public_names import not_shown, public_names
 from tests.support.readme import README, offline_steps, run_offline
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 
 
 def readme(ledger: Ledger) -> None:
@@ -51,6 +51,3 @@ def docs(ledger: Ledger) -> None:
 
 
 PARTS: Mapping[str, Callable[[Ledger], None]] = {"readme": readme, "docs": docs}
-
-if __name__ == "__main__":
-    run_parts("newcomer", PARTS)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hub.filling import PROJECT
 from training.environments import BASE_TESTS, IMPORT_ALL, Environment, describe, made, resolve, run_tests
-from training.evidence.claims import Ledger, run_parts
+from training.evidence.claims import Ledger
 
 # Those that `requires-python` allows and that are released.
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -63,6 +63,3 @@ def _add_imports(ledger: Ledger, environment: Environment) -> None:
 
 
 PARTS: Mapping[str, Any] = {"install": install}
-
-if __name__ == "__main__":
-    run_parts("newcomer", PARTS)

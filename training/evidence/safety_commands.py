@@ -118,13 +118,17 @@ def write_inputs(folder: Path) -> None:
     from tests.support.small_cubes import CRS, grid, small_cube, write_raster
     from timesenclip_hf.data.sources.lucas import photo_path
     from timesenclip_hf.maps.cubes import open_cube
+    from timesenclip_hf.maps.making.options import MapOptions
     from timesenclip_hf.maps.making.run import MapRun
 
     values = np.random.default_rng(0).integers(100, 4000, (300, 12, 10), dtype=np.uint16)
     ids = np.array([f"p{index}" for index in range(len(values))])
     np.savez(folder / "table.npz", X=values, ids=ids, crop=np.array(CROPS * 100))
     small_cube(70, 70).to_netcdf(folder / "cube.nc", engine="h5netcdf")
-    MapRun(open_cube(small_cube(16, 16), chunks=16), folder / "map.run", LABELS).execute(progress=False)
+    run = MapRun(
+        open_cube(small_cube(16, 16), chunks=16), folder / "map.run", LABELS, options=MapOptions(embeddings="int8")
+    )
+    run.execute(progress=False)
     write_raster(folder / "labels.tif", np.full((1, 70, 70), 7, dtype=np.uint8))
     write_classes(folder / "classes.tif", random_codes())
     east, north = transform(CRS, "EPSG:4326", [grid(70, 70)["x"][30]], [grid(70, 70)["y"][30]])
@@ -154,6 +158,8 @@ def words_of(command: str, inputs: Path) -> list[str]:
         f"{TIMESENCLIP} map": [inputs / "cube.nc", "--labels", LABELS, "--chunk", "16"],
         f"{TIMESENCLIP} areas": [inputs / "classes.tif"],
         f"{TIMESENCLIP} sample": [inputs / "classes.tif", "--per-class", "4"],
+        f"{TIMESENCLIP} vectorise": [inputs / "classes.tif"],
+        f"{TIMESENCLIP} change": [inputs / "map.run", inputs / "map.run", "--labels", LABELS],
         f"{TIMESENCLIP} import sen4map": [inputs / "points.h5"],
         f"{TIMESENCLIP} import lucas": ["--series", inputs / "paired"],
         f"{TIMESENCLIP} import table": [inputs / "table.npz"],

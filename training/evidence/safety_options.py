@@ -18,6 +18,7 @@ from timesenclip_hf.app import __main__ as demonstration
 from timesenclip_hf.cli import app
 from training import (
     areas_pictures,
+    change_pictures,
     curves,
     embed_photos,
     examples_pictures,
@@ -38,6 +39,8 @@ WRITTEN: dict[str, dict[str, str]] = {
     f"{TIMESENCLIP} map": {"--output": FILE, "--png": FILE},
     f"{TIMESENCLIP} areas": {"--json": FILE, "--csv": FILE, "--png": FILE},
     f"{TIMESENCLIP} sample": {"--output": FILE},
+    f"{TIMESENCLIP} vectorise": {"--output": FILE},
+    f"{TIMESENCLIP} change": {"--output": FILE},
     **{
         f"{TIMESENCLIP} import {name}": {"--output": RUN}
         for name in ("sen4map", "lucas", "table", "cube", "patches", "eurosat", "bigearthnet")
@@ -57,6 +60,7 @@ WRITTEN: dict[str, dict[str, str]] = {
     "hub.push_space": {"--staging": STAGED},
     "timesenclip_hf.app": {"picture": FILE},
     areas_pictures.__name__: {"folder": FILES},
+    change_pictures.__name__: {"folder": FILES},
     examples_pictures.__name__: {"folder": FILES},
     parcel_pictures.__name__: {"folder": FILES},
     house_picture.__name__: {"path": FILE},
@@ -68,7 +72,7 @@ READ = frozenset(
         *("run", "cube", "table", "source", "sources", "folder", "checkpoint", "dataset", "results"),
         *("--labels", "--points", "--series", "--survey", "--photos", "--embeddings", "--manifest", "--metadata"),
         *("--cube", "--label-table", "--index", "--calibration", "--exported", "--relabel", "--hierarchy"),
-        *("--reference", "--strata", "--run", "map_file", "--results", "--colors"),
+        *("--reference", "--strata", "--run", "map_file", "first", "second", "--results", "--colors"),
         *("--training-results", "--clip"),
         *("--dataset_name_or_path", "--clip_name_or_path", "--model_name_or_path", "--teacher_name_or_path"),
     }
@@ -85,7 +89,7 @@ def named_paths() -> Iterator[tuple[str, str]]:
     parsers = {"timesenclip_hf.app": demonstration.parser(), curves.__name__: curves.parser()}
     parsers |= {
         script.__name__: script.parser()
-        for script in (areas_pictures, examples_pictures, house_picture, parcel_pictures, screenshots)
+        for script in (areas_pictures, change_pictures, examples_pictures, house_picture, parcel_pictures, screenshots)
     }
     for command, parser in parsers.items():
         yield from ((command, name) for name in _parser_paths(parser))

@@ -25,14 +25,25 @@ from training.evidence.safety_options import FILE, FILES, FOLDER, RUN, STAGED, T
 MINE = "of somebody else"
 HAZARDS = ("the other kind", "a link to somebody's", "a link that leads nowhere", "somebody's", "read-only", "full")
 # That commands want of their output.
-SUFFIXES = {"map": ".tif", "export": ".onnx", "fit": ".labels", "suggest": ".geojson", "sample": ".gpkg"}
+SUFFIXES = {
+    **{"map": ".tif", "export": ".onnx", "fit": ".labels", "suggest": ".geojson", "sample": ".gpkg"},
+    **{"vectorise": ".gpkg", "change": ".tif"},
+}
 # What is written beside `out.tif`.
 BESIDE_A_MAP = (
     *("out.png", "out.html", "out.qml", "out_scores.tif", "out_scores.qml", "out_stac.json", "out.tif.aux.xml"),
     "out.run",
 )
 # What commands write into a folder that may hold other files.
-NAMED = ("diary.txt", "results.json", "curves_a.png", "space_map.png", "examples_words.png", "parcels.png")
+NAMED = (
+    "diary.txt",
+    "results.json",
+    "curves_a.png",
+    "space_map.png",
+    "examples_words.png",
+    "parcels.png",
+    "change.png",
+)
 # Without a browser there is nothing to write.
 NOT_FILLED = "tests.support.browser.screenshots"
 # Long commands, and what is compared of what they leave.

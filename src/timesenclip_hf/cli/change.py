@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .areas import MapCodes, MapFile
 from .options import LabelsOption, Model, Overwrite, Template, model_of, read_label_option, show_progress
 
 MinimumArea = Annotated[float, typer.Option(help="Hectares of the smallest patch; 0 for all.")]
@@ -20,7 +21,10 @@ def change(
     ],
     threshold: Annotated[float, typer.Option(help="Probability from which a pixel counts as changed.")] = 0.5,
     prior: Annotated[
-        float | None, typer.Option(help="Share of the land that changed, 0 to 1; found from both years if left out.")
+        float | None,
+        typer.Option(
+            help="Share of the land that changed, 0 to 1; found from both years if left out, and 0.05 at least."
+        ),
     ] = None,
     minimum_area: MinimumArea = 0.0,
     model: Model = None,
@@ -54,15 +58,13 @@ def change(
 
 
 def vectorise(
-    raster: Annotated[Path, typer.Argument(metavar="MAP", help="GeoTIFF of classes, as `timesenclip map` writes it.")],
+    map_file: MapFile,
     output: Annotated[Path, typer.Option(help="Polygons to write: .gpkg, .parquet, .geojson or .fgb.")],
     minimum_area: MinimumArea = 0.0,
     simplify: Annotated[
         float, typer.Option(help="Pixels by which borders may be smoothed; 0 keeps the sides of the pixels.")
     ] = 1.0,
-    codes: Annotated[
-        str | None, typer.Option(help='Codes of a map that does not name its classes: "maize=1;grassland=2,3".')
-    ] = None,
+    codes: MapCodes = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Turn a map into polygons of its classes without gaps or overlaps, with area, pixels and mean probability.
@@ -74,8 +76,8 @@ def vectorise(
     from ..parcels.vectorising import VectoriseOptions, describe_polygons, vectorise_map
 
     options = VectoriseOptions(minimum_area, simplify)
-    check_output(output, overwrite=overwrite, inputs=[raster])
-    polygons = vectorise_map(raster, options=options, codes=None if codes is None else parse_codes(codes))
+    check_output(output, overwrite=overwrite, inputs=[map_file])
+    polygons = vectorise_map(map_file, options=options, codes=None if codes is None else parse_codes(codes))
     write_layer(polygons, output, overwrite=overwrite)
     typer.echo(describe_polygons(polygons))
     typer.echo(f"wrote {output}")

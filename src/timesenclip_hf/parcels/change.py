@@ -33,12 +33,13 @@ from .change_layers import (
     number_transitions,
 )
 from .change_probability import (
+    PairModel,
     change_probability,
-    change_ratios,
-    class_shares,
-    estimate_prior,
+    fit_pairs,
     likeliest_class,
     likeliest_transition,
+    pair_likelihoods,
+    sharpened,
 )
 from .pixel_areas import HECTARE, row_areas
 
@@ -63,7 +64,8 @@ class ChangeOptions:
 
     Attributes:
         threshold: probability of change from which a pixel counts as changed; at 0.5 the likelier of the two.
-        prior: share of the land that changed, 0 to 1, where it is known; found without labels when left out.
+        prior: share of the land that changed, 0 to 1, where it is known; when left out it is found without labels, and
+            0.05 at least.
         minimum_area: hectares of the smallest patch of changed pixels (side by side) that counts; 0 for all.
         hypothesis_template: for labels in words: one template or several; the checkpoint's own when left out.
 
@@ -88,11 +90,10 @@ DEFAULT_CHANGE = ChangeOptions()
 
 
 class ChangeRule(NamedTuple):
-    """Hold what decides about every pixel: classes, their shares in both years, the prior and the threshold."""
+    """Hold what decides about every pixel: classes, what was found of both years' probabilities, and the threshold."""
 
     label_set: LabelSet
-    shares: tuple[np.ndarray, np.ndarray]
-    prior: float
+    pairs: PairModel
     threshold: float
 
 
@@ -215,8 +216,10 @@ def _compare_pixels(first: xr.Dataset, second: xr.Dataset, rule: ChangeRule) -> 
     before, after = stored_embedded(first), stored_embedded(second)
     seen = before.observed & after.observed
     earlier, later = (class_probabilities(each, rule.label_set)[seen] for each in (before, after))
-    probabilities = change_probability(change_ratios(earlier, later, *rule.shares), rule.prior)
-    stable = likeliest_class(earlier, later, *rule.shares)
+    earlier, later = sharpened(earlier, rule.pairs.sharpness), sharpened(later, rule.pairs.sharpness)
+    same, different = pair_likelihoods(earlier, later, rule.pairs)
+    probabilities = change_probability(different / same, rule.pairs.prior)
+    stable = likeliest_class(earlier, later, rule.pairs)
     changed = probabilities >= rule.threshold
     pair = [np.where(changed, moved, stable) for moved in likeliest_transition(earlier, later)]
     ours, theirs = (each.embeds.numpy()[seen[each.observed]] for each in (before, after))
@@ -233,7 +236,7 @@ def _compare_pixels(first: xr.Dataset, second: xr.Dataset, rule: ChangeRule) -> 
 def _settle(
     years: tuple[xr.Dataset, xr.Dataset], windows: Sequence[GridWindow], label_set: LabelSet, options: ChangeOptions
 ) -> ChangeRule:
-    """Find the classes' shares in both years, and the prior where it is not given, from a sample of the pixels."""
+    """Find what a sample of the pixels tells of both years' probabilities."""
     chosen = [
         windows[index] for index in np.unique(np.linspace(0, len(windows) - 1, SAMPLE_CHUNKS).round().astype(int))
     ]
@@ -247,11 +250,7 @@ def _settle(
     first, second = (np.concatenate(each) for each in read)
     if not len(first):
         raise ValueError("No pixel has data in both years: give runs of years in which the same land was seen.")
-    shares = class_shares(first), class_shares(second)
-    prior = options.prior
-    if prior is None:
-        prior = estimate_prior(change_ratios(first, second, *shares))
-    return ChangeRule(label_set, shares, prior, options.threshold)
+    return ChangeRule(label_set, fit_pairs(first, second, options.prior), options.threshold)
 
 
 def _read(year: xr.Dataset, window: GridWindow, step: int = 1) -> xr.Dataset:
@@ -274,8 +273,9 @@ def _describe(
         "class_labels": rule.label_set.labels,
         "class_colours": COLOURS,
         "years": [name if year is None else year for year, name in zip(told, names, strict=True)],
-        "prior": rule.prior,
+        "prior": rule.pairs.prior,
         "prior_is_given": options.prior is not None,
+        "sharpness": rule.pairs.sharpness,
         "threshold": options.threshold,
         "minimum_area": options.minimum_area,
         "notes": [],

@@ -27,7 +27,7 @@ with needs_extra("map"):
     from ..maps.files.geotiff import COG, GDAL_CACHE, LARGEST_WINDOW, PLAIN, write_geotiffs
     from ..maps.files.pictures import read_overview
     from ..maps.files.qgis import write_class_style, write_score_style
-    from .change_picture import write_change_png
+    from .change_picture import draw_change
 
 # Of the file of scores, in this order. They are stored in steps of a ten thousandth from 1 on; 0 is no data.
 SCORES = ("probability", "distance")
@@ -120,7 +120,7 @@ def write_change(
         table.write_csv(folder / numbers)
         table.write_json(folder / facts)
         overview = read_overview(folder / classes, folder / scores, found, counts)
-        write_change_png(overview, folder / picture)
+        draw_change(overview).savefig(folder / picture)
         written = sorted(path.name for path in folder.iterdir())
     return [target.with_name(name) for name in written]
 

@@ -1,7 +1,5 @@
 """Draw what changed between two years, and how probable it is."""
 
-from pathlib import Path
-
 import numpy as np
 
 from ..extras import needs_extra
@@ -12,24 +10,24 @@ from .change_table import TransitionTable, written
 
 with needs_extra("map"):
     import xarray as xr
+    from matplotlib.figure import Figure
 
 # Changes in the legend, the commonest; the others are drawn in one colour.
 MOST_SHOWN = 11
 RARER, RARER_COLOUR = "rarer changes", "#6e6e6e"
 
 
-def write_change_png(changed: xr.Dataset, path: Path) -> None:
+def draw_change(changed: xr.Dataset) -> Figure:
     """Draw the transitions with their legend, and the probability of change beside them.
 
     Args:
         changed: thinned out, as [`read_overview`] makes it, with `class`, `probability` and the attributes of
             [`detect_change`].
-        path: of the picture.
     """
     first, second = (on_one_line(year) for year in changed.attrs["years"])
     figure = draw_map(_grouped(changed), f"Change from {first} to {second}")
     figure.axes[1].set_title("Probability of change")
-    figure.savefig(path)
+    return figure
 
 
 def _grouped(changed: xr.Dataset) -> xr.Dataset:

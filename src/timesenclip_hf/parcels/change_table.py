@@ -10,6 +10,7 @@ import numpy as np
 
 from ..files import write_json
 from ..words import as_cell, on_one_line
+from .change_probability import LEAST_PRIOR
 
 # Characters of a class's name in the printed table, and classes of which it has room.
 LONGEST_NAME, MOST_PRINTED = 24, 8
@@ -66,8 +67,10 @@ class TransitionTable:
         share = self.changed_hectares / seen if seen else 0.0
         area = f"{written(self.changed_hectares)} of {written(seen)} ha"
         lines.append(f"changed from {first} to {second}: {area} ({share:.1%})")
+        prior = self.facts["prior"]
         told = "as given" if self.facts["prior_is_given"] else "by the probabilities of both years"
-        lines.append(f"share of the land that changed, {told}: {self.facts['prior']:.1%}")
+        least = "" if self.facts["prior_is_given"] or prior > LEAST_PRIOR else "at most "
+        lines.append(f"share of the land that changed, {told}: {least}{prior:.1%}")
         if self.hectares_without_data > 0:
             lines.append(f"without data in one of the years: {written(self.hectares_without_data)} ha")
         return "\n".join(lines)

@@ -26,7 +26,7 @@ with needs_extra("map"):
 
 # Columns beside the geometry.
 CLASS, CODE, AREA, PIXELS, PROBABILITY = "class", "code", "area_ha", "pixels", "probability"
-# Times that small patches are merged: each may leave some whose largest neighbour was small as well.
+# Times that patches of a size are merged at most.
 MOST_SIEVINGS = 20
 # Bytes that a corner of the outlines takes until the polygons are simplified: the peak of a map of noise of 600 x 600
 # pixels, of single pixels and few of one class together, is 2,600.
@@ -66,11 +66,11 @@ def vectorise_map(
 ) -> geopandas.GeoDataFrame:
     """Turn a map into polygons of its classes that cover what it covers, without gaps or overlaps.
 
-    Small patches are merged by GDAL's sieve, which gives each to the largest of its neighbours, not to that with the
-    longest border; one without a neighbour that is large enough, as no data lies around it, stays. Outlines run along
-    the sides of pixels (GDAL's polygonize, pixels connected by their sides) and are smoothed by the coverage
-    simplification of GEOS (Visvalingam and Whyatt), which moves a border for both its sides at once. Where the map
-    ends, and where it has no data, borders stay as they are, so that the polygons' union is the map's footprint.
+    Small patches are merged by GDAL's sieve, the smallest first, which gives each to the largest of its neighbours, not
+    to that with the longest border; one without a neighbour that is large enough, as no data lies around it, stays.
+    Outlines run along the sides of pixels (GDAL's polygonize, pixels connected by their sides) and are smoothed by the
+    coverage simplification of GEOS (Visvalingam and Whyatt), which moves a border for both its sides at once. Where the
+    map ends, and where it has no data, borders stay as they are, so that the polygons' union is the map's footprint.
 
     The classes are in memory as a whole, and all corners of the outlines: some 0.4 GB for 10,980 x 10,980 pixels,
     and up to 2.7 kB a corner.
@@ -130,16 +130,17 @@ def _read_classes(known: ClassMap) -> np.ndarray:
 
 
 def _sieved(classes: np.ndarray, least: int) -> np.ndarray:
-    """Give patches of fewer than `least` pixels to their largest neighbour, as often as that changes something."""
+    """Give patches of fewer than `least` pixels to their largest neighbour, the smallest first."""
     least = min(least, classes.size - 1)  # GDAL takes no more
-    if least < 2:
-        return classes
-    seen = classes > 0
-    for _ in range(MOST_SIEVINGS):
-        merged = sieve(classes, least, mask=seen, connectivity=4)
-        if np.array_equal(merged, classes):
-            break
-        classes = merged
+    seen, size = classes > 0, 1
+    while size < least:
+        size = min(-(-size * 3 // 2), least)
+        # GDAL gives patches to none that is small itself, so that what is left may find a neighbour the next time.
+        for _ in range(MOST_SIEVINGS):
+            merged = sieve(classes, size, mask=seen, connectivity=4)
+            if np.array_equal(merged, classes):
+                break
+            classes = merged
     return classes
 
 

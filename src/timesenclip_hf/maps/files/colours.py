@@ -1,4 +1,4 @@
-"""Give each class the colour of what it looks like, found from its words: the same in every map.
+"""Give each class the colour of what its words mean, the same in every map as far as readers can tell it apart.
 
 The table `colours.json` holds the words, their colours and where these come from. Where two classes of one map would
 get colours that some readers cannot tell apart, one moves within its family of colours, and says so: the twelve core
@@ -23,7 +23,7 @@ from .colour_distances import seen, smallest_distances
 LEAST_DISTANCE = 10.5
 # So many colours can be held that far apart from each other; among more, a class rather stays near its family.
 FEW_CLASSES = 12
-# Of many classes: what is closer than this looks the same, so that another family is better.
+# Of many classes: what is closer than this cannot be told apart, so that another family is better.
 CLOSEST = 4.0
 NO_DATA_COLOUR, UNCERTAIN_COLOUR = (255, 255, 255), (160, 160, 160)
 # In the table, a label's words count up to the first of these: "houses among trees" are houses.
@@ -73,24 +73,24 @@ def _assign(labels: tuple[str, ...], chosen: tuple[tuple[str, str], ...]) -> tup
     meanings = [_Meaning(fixed[label], "", 0) if label in fixed else meaning_of(label) for label in labels]
     bases = seen(np.asarray([meaning.colour for meaning in meanings], dtype=np.float64).reshape(-1, 3))
     order = sorted(range(len(labels)), key=lambda index: (labels[index] not in fixed, not meanings[index].is_core))
-    given: dict[int, ClassColour] = {}
+    assigned: dict[int, ClassColour] = {}
     from_bases = smallest_distances(_candidates()[1], bases)
-    apart = np.full(len(_candidates()[0]), np.inf)  # of each candidate from the nearest colour given so far
+    apart = np.full(len(_candidates()[0]), np.inf)  # of each candidate from the nearest colour assigned so far
     taken = seen(np.asarray([NO_DATA_COLOUR, UNCERTAIN_COLOUR], dtype=np.float64))
     owners = ["no data", "uncertain"]
-    for place, index in enumerate(order):
+    for number, index in enumerate(order):
         meaning, base = meanings[index], bases[:, index : index + 1]
         distances = smallest_distances(base, taken)[0]
         if labels[index] in fixed or distances.min() >= LEAST_DISTANCE:
-            given[index] = ClassColour(meaning.colour)
+            assigned[index] = ClassColour(meaning.colour)
         else:
-            ahead = from_bases[:, order[place + 1 :]].min(axis=1, initial=np.inf)
+            ahead = from_bases[:, order[number + 1 :]].min(axis=1, initial=np.inf)
             colour = _moved(meaning.family, from_bases[:, index], apart, ahead, len(labels) <= FEW_CLASSES)
-            given[index] = ClassColour(colour, owners[int(distances.argmin())])
-        mine = seen(np.asarray([given[index].colour], dtype=np.float64))
+            assigned[index] = ClassColour(colour, owners[int(distances.argmin())])
+        mine = seen(np.asarray([assigned[index].colour], dtype=np.float64))
         apart = np.minimum(apart, smallest_distances(_candidates()[1], mine)[:, 0])
         taken, owners = np.concatenate([taken, mine], axis=1), [*owners, labels[index]]
-    return tuple(given[index] for index in range(len(labels)))
+    return tuple(assigned[index] for index in range(len(labels)))
 
 
 def _moved(name: str, near: np.ndarray, apart: np.ndarray, ahead: np.ndarray, few: bool) -> Colour:
@@ -114,13 +114,13 @@ def _moved(name: str, near: np.ndarray, apart: np.ndarray, ahead: np.ndarray, fe
 def meaning_of(label: str) -> _Meaning:
     """Return what the table says of a label; for words that it has not, a violet by the label's own letters."""
     parts = [_words_of(part) for part in _JOINTS.split(label.casefold().replace("-", " ").replace("_", " "))]
-    found = [best for part in parts if (best := _best_match(part)) is not None]
-    strong = [match for match in found if match.level] or found
+    matches = [best for part in parts if (best := _best_match(part)) is not None]
+    strong = [match for match in matches if match.level] or matches
     if strong:
         first = strong[0]
         # "woodland of spruce" is spruce, "fields of maize" is maize; "houses among spruces" stays houses.
         special = next(
-            (each for each in found if each.family == first.family and each.level > max(first.level, 1)), None
+            (each for each in matches if each.family == first.family and each.level > max(first.level, 1)), None
         )
         return first if first.level > 1 or special is None else special
     others = np.flatnonzero(_family_mask("other"))

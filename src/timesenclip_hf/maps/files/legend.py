@@ -59,8 +59,8 @@ def legend_of(mapped: xr.Dataset) -> list[LegendEntry]:
         raise ValueError('The map does not name its classes: set `mapped.attrs["labels"]`, in order of the codes.')
     colours = class_colours(labels, mapped.attrs.get("class_colours"))
     entries = [
-        LegendEntry(code, on_one_line(label), given.colour, on_one_line(given.moved_from))
-        for code, (label, given) in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)
+        LegendEntry(code, on_one_line(label), assigned.colour, on_one_line(assigned.moved_from))
+        for code, (label, assigned) in enumerate(zip(labels, colours, strict=True), NO_CLASS + 1)
     ]
     if mapped.attrs.get("reject_threshold") is not None:
         entries.append(LegendEntry(UNCERTAIN, "uncertain", UNCERTAIN_COLOUR))

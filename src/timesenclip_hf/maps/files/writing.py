@@ -71,12 +71,7 @@ def write_map(
     is_coarse = any("class_coarse" in each for each in maps.values())
     target = check_output(output, png, names=list(maps), is_coarse=is_coarse, overwrite=overwrite, run_files=run_files)
     for each in maps.values():
-        legend_of(each)
-        if each.rio.crs is None:
-            raise ValueError(
-                'The map has no coordinate reference system: write it, `mapped.rio.write_crs("EPSG:...")`.'
-            )
-        grid_of(each).transform  # noqa: B018 (refuses a single pixel of unknown size)
+        _check_map(each)
     maps = {name: north_up(each) for name, each in maps.items()}
     overviews: dict[str, xr.Dataset] = {}
     elsewhere = {} if png is None else {set_output(target, name).stem: set_output(Path(png), name) for name in maps}
@@ -91,6 +86,14 @@ def write_map(
         finished = {_picture_path(path, elsewhere): file for path, file in finished.items()}
         _put_in_place(finished, overwrite, run_files)
         return list(finished)
+
+
+def _check_map(mapped: xr.Dataset) -> None:
+    """Raise a ValueError for a map that cannot be written, as [`write_map`] says."""
+    legend_of(mapped)
+    if mapped.rio.crs is None:
+        raise ValueError('The map has no coordinate reference system: write it, `mapped.rio.write_crs("EPSG:...")`.')
+    grid_of(mapped).transform  # noqa: B018 (refuses a single pixel of unknown size)
 
 
 def _put_in_place(finished: Mapping[Path, Path], overwrite: bool, run_files: OwnFiles | None) -> None:
