@@ -37,7 +37,7 @@ class DataArguments:
     )
     shuffle_photos: bool = described(False, "give every row another place's photos: a control that must not learn")
     photo_points: int = described(11_000, "simulated points whose photos and captions train the small CLIP")
-    series_points: int = described(28_000, "simulated points that train the tower")
+    series_points: int = described(50_000, "simulated points that train the tower")
     validation_points: int = described(2_000, "points of the validation, simulated or of the split, at most")
     held_out_points: int = described(6_000, "simulated points of the final evaluation, which nothing is trained on")
     workers: int = described(2, "processes that draw photos")
@@ -116,7 +116,7 @@ class RunArguments:
         0, "steps in which the small CLIP's text tower alone learns to say the embedding of a caption's photo"
     )
     clip_text_learning_rate: float = 5e-4
-    steps: int = 2_200
+    steps: int = 3_500
     num_train_epochs: float | None = described(None, "passes over the points, in place of `steps`")
     batch_size: int = described(512, "points of an optimiser step, over all processes and accumulated parts")
     gradient_accumulation_steps: int = described(1, "parts a process computes its batch in, to save memory")
