@@ -17,8 +17,8 @@ TEST_THREADS ?= 1
 
 .PHONY: help demo test test-browser check docs floors fuzz real evaluation bench pictures cards clean embedded distil \
 	evidence-foundation evidence-data evidence-training evidence-evaluation evidence-senclip evidence-mapping evidence-hub \
-	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-newcomer \
-	evidence-parcels
+	evidence-speed evidence-house evidence-safety evidence-sources evidence-examples evidence-default \
+	evidence-newcomer evidence-parcels
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -78,7 +78,7 @@ evidence-data: $(VENV)/.dev ## measure every claim about imports and datasets ag
 evidence-training: $(VENV)/.dev ## measure every claim about training again, some 45 minutes; PARTS="objective resume" for some
 	$(BIN)/python -m training.evidence.training $(PARTS)
 
-embedded: $(VENV)/.dev ## train the checkpoint inside the package again, some 20 minutes, and put it there
+embedded: $(VENV)/.dev ## train the checkpoint inside the package again, half an hour, and put it there
 	$(BIN)/accelerate launch --config_file training/accelerate/cpu.yaml training/train.py \
 		training/configs/embedded_default.yaml
 	cp runs/embedded/model/* src/timesenclip_hf/checkpoints/timesenclip-simulated/
@@ -113,6 +113,9 @@ evidence-sources: $(VENV)/.dev ## measure every claim about the inputs that peop
 
 evidence-examples: $(VENV)/.dev ## measure every claim about words fitted to examples again, an hour; PARTS="shots suggest" for some
 	$(BIN)/python -m training.evidence.examples $(PARTS)
+
+evidence-default: $(VENV)/.dev ## measure every claim about the checkpoint inside the package again, ten minutes; PARTS="home away" for some
+	$(BIN)/python -m training.evidence.default $(PARTS)
 
 evidence-newcomer: $(VENV)/.dev ## measure every claim about the first five minutes again; PARTS="starts calls" for some
 	$(BIN)/python -m training.evidence.newcomer $(PARTS)

@@ -4,7 +4,7 @@ Names are transformers' where it has one. Every field has its default; `training
 """
 
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn, cast, get_args
 
@@ -36,8 +36,8 @@ class DataArguments:
         default_factory=lambda: ["land_cover"], metadata={"help": "class columns of the zero-shot validation"}
     )
     shuffle_photos: bool = described(False, "give every row another place's photos: a control that must not learn")
-    photo_points: int = described(12_000, "simulated points whose photos and captions train the small CLIP")
-    series_points: int = described(30_000, "simulated points that train the tower")
+    photo_points: int = described(11_000, "simulated points whose photos and captions train the small CLIP")
+    series_points: int = described(50_000, "simulated points that train the tower")
     validation_points: int = described(2_000, "points of the validation, simulated or of the split, at most")
     held_out_points: int = described(6_000, "simulated points of the final evaluation, which nothing is trained on")
     workers: int = described(2, "processes that draw photos")
@@ -107,12 +107,16 @@ class RunArguments:
     seed: int = 0
     cpu: bool = described(False, "leave the GPU alone")
     mixed_precision: str | None = described(None, "no, bf16 or fp16; what `accelerate launch` was told when left out")
-    clip_steps: int = 600
+    clip_steps: int = 550
     clip_batch_size: int = 256
     clip_learning_rate: float = 2e-3
     clip_patch_share: float = described(0.5, "share of a photo's patches seen at a step")
     clip_weight_decay: float = 0.05
-    steps: int = 900
+    clip_text_steps: int = described(
+        0, "steps in which the small CLIP's text tower alone learns to say the embedding of a caption's photo"
+    )
+    clip_text_learning_rate: float = 5e-4
+    steps: int = 3_500
     num_train_epochs: float | None = described(None, "passes over the points, in place of `steps`")
     batch_size: int = described(512, "points of an optimiser step, over all processes and accumulated parts")
     gradient_accumulation_steps: int = described(1, "parts a process computes its batch in, to save memory")
@@ -123,7 +127,7 @@ class RunArguments:
     warmup_steps: float = described(50.0, "optimiser steps, or a share of them where below 1")
     max_grad_norm: float = 1.0
     novelty_steps: int = described(
-        800, "timesenclip: steps that learn to tell other series from those trained on; 0: none"
+        4000, "timesenclip: steps that learn to tell other series from those trained on; 0: none"
     )
     bidirectional: bool = described(False, "contrast photos with series as well as series with photos")
     memory_bank_size: int = described(0, "keys of earlier batches that serve as negatives; 0 for none")
@@ -175,6 +179,7 @@ class RunArguments:
             "lessons",
         )
         at_least_zero = (
+            "clip_text_steps",
             "memory_bank_size",
             "save_steps",
             "eval_steps",
@@ -199,6 +204,10 @@ class RunArguments:
             early_stopping_patience=0,
             gradient_accumulation_steps=1,
         )
+
+    def text_stage(self) -> FitSettings:
+        """Return the settings of the end of the first stage, in which the text tower alone learns."""
+        return replace(self.clip_stage(), steps=self.clip_text_steps, learning_rate=self.clip_text_learning_rate)
 
     def tower_stage(self, num_rows: int) -> FitSettings:
         """Return the settings of the second stage, over so many points."""

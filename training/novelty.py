@@ -34,10 +34,10 @@ from timesenclip_hf.models.timesenclip.units_timesenclip import DN_PER_REFLECTAN
 from training.batches import StepBatches, TensorRows
 from training.simulated_rows import SERIES_SEED, simulated_series
 
-WIDTH = 48
-BATCH_SIZE, LEARNING_RATE = 512, 5e-3
+WIDTH = 128
+BATCH_SIZE, LEARNING_RATE = 512, 3e-3
 # Share of the training's series that may count as unlike it, and of how many its level is taken.
-FEW, MOST_CALIBRATED = 0.0125, 30_000
+FEW, MOST_CALIBRATED = 0.01, 30_000
 # Fewer series with so many months tell no level; their neighbours' is taken.
 FEWEST_OF_A_COUNT = 200
 
@@ -230,7 +230,7 @@ class NoveltyArguments:
     checkpoint: str = field(metadata={"help": "folder or Hub id of a checkpoint"})
     output: str = field(metadata={"help": "folder of the checkpoint that is written"})
     points: int = field(default=30_000, metadata={"help": "simulated points"})
-    steps: int = field(default=800, metadata={"help": "steps of the optimiser"})
+    steps: int = field(default=4_000, metadata={"help": "steps of the optimiser"})
     seed: int = field(default=SERIES_SEED, metadata={"help": "of the points"})
     overwrite: bool = field(default=False, metadata={"help": "replace a checkpoint there"})
 

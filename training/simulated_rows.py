@@ -107,13 +107,13 @@ def _simulated_photo_embeds(
         first = starts[shard]
         part = slice(first, first + EMBEDDED_AT_A_TIME)
         photos = draw_photos(points.class_index[part], states[part], seed=seed, first=first, workers=workers)
-        return {"photo_embeds": _embed(photos, clip, image_processor)}
+        return {"photo_embeds": embed_photos(photos, clip, image_processor)}
 
     return compute_once(files, draw, accelerator, "embedding photos")["photo_embeds"]
 
 
 @torch.no_grad()
-def _embed(photos: np.ndarray, clip: CLIPModel, image_processor: CLIPImageProcessor) -> torch.Tensor:
+def embed_photos(photos: np.ndarray, clip: CLIPModel, image_processor: CLIPImageProcessor) -> torch.Tensor:
     """Return unit embeddings (points, photos, dim) of drawn photos (points, photos, side, side, 3)."""
     flat = photos.reshape(-1, *photos.shape[2:])
     embeds = []

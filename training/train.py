@@ -30,7 +30,7 @@ from transformers.utils import logging
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPProcessor
 from timesenclip_hf.files import first_line, read_json, whole_files, whole_folder, write_json
 from timesenclip_hf.files.outputs import check_file
-from timesenclip_hf.learning import CrossViewContrastiveLoss, MemoryBank
+from timesenclip_hf.learning import CrossViewContrastiveLoss, EmbeddingMatchingLoss, MemoryBank
 from timesenclip_hf.runtimes.products import use_onednn_matmul
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.captions import write_captions
@@ -42,6 +42,7 @@ from training.clips import CLIP, extract_clip, kind_of
 from training.curves import draw_curves
 from training.loop import Fit
 from training.measure import describe
+from training.simulated_rows import embed_photos
 from training.small_clip import (
     build_image_processor,
     build_small_clip,
@@ -57,6 +58,7 @@ from training.systems import ImageSystem, PixelSystem, Setting, System
 SYSTEM_CLASSES: dict[str, type[System]] = dict(zip(SYSTEMS, (PixelSystem, ImageSystem, StudentSystem), strict=True))
 # Of the points of stage one; those of the others are in `systems`.
 PHOTO_SEED = 1
+CAPTIONS_STAGE = "captions_and_their_photos"
 PLACES = ("output_dir", "results_file", "overwrite")  # where files lie is nothing that was measured
 
 
@@ -80,6 +82,24 @@ class PhotosAndCaptions(nn.Module):
         longest = int(attention_mask.sum(dim=1).max())
         texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
         return images, texts
+
+
+class CaptionsAndTheirPhotos(nn.Module):
+    """Give the views of the end of stage one: captions, and the frozen embeddings of their photos."""
+
+    def __init__(self, clip: CLIPModel) -> None:
+        super().__init__()
+        self.clip = clip
+        for name, parameter in clip.named_parameters():
+            parameter.requires_grad_(name.startswith("text_"))
+
+    def forward(
+        self, photo_embeds: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return embeddings of captions and of their photos (batch, dim)."""
+        longest = int(attention_mask.sum(dim=1).max())
+        texts = self.clip.get_text_features(input_ids[:, :longest], attention_mask[:, :longest]).pooler_output
+        return texts, photo_embeds
 
 
 class Run:
@@ -130,7 +150,9 @@ class Run:
         data, training, folder = self.data, self.training, self.output / "clip"
         stage = self.output / "photos_and_captions"
         if folder.exists():
-            self.progress[stage.name] = read_progress(stage)
+            for finished in (stage, self.output / CAPTIONS_STAGE):
+                if finished.exists():
+                    self.progress[finished.name] = read_progress(finished)
             return str(folder)
         accelerator = self.new_accelerator(stage.name)
         set_seed(training.seed)
@@ -142,9 +164,8 @@ class Run:
         tokenizer = train_tokenizer(captions)
         clip = build_small_clip(tokenizer)
         image_processor = build_image_processor(clip)
-        rows = TensorRows(
-            None, photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokenize(tokenizer, captions)
-        )
+        tokens = tokenize(tokenizer, captions)
+        rows = TensorRows(None, photos=torch.from_numpy(photos.reshape(-1, *photos.shape[2:])), **tokens)
         objective = CrossViewContrastiveLoss(bidirectional=True)
         self.progress[stage.name] = Fit(
             accelerator,
@@ -158,13 +179,36 @@ class Run:
         clip.to("cpu")
         with torch.no_grad():
             clip.logit_scale.copy_(objective.logit_scale)
+        finish_stage(accelerator)
+        if training.clip_text_steps:
+            photo_embeds = embed_photos(photos, clip.to(accelerator.device).eval(), image_processor).flatten(0, 1)
+            self.match_captions(clip, TensorRows(None, photo_embeds=photo_embeds, **tokens))
         if main:
             with whole_folder(folder) as partial:
                 for part in (clip, tokenizer, image_processor):
                     part.save_pretrained(partial)
         accelerator.wait_for_everyone()
-        finish_stage(accelerator)
         return str(folder)
+
+    def match_captions(self, clip: CLIPModel, rows: TensorRows) -> None:
+        """Let the text tower say the mean embedding of what a caption may be of.
+
+        Contrast alone leaves words in directions that no photo has. Photos tell words apart all the same; series, which
+        are like several photos at once where they cannot tell covers apart, do not.
+        """
+        stage = self.output / CAPTIONS_STAGE
+        accelerator = self.new_accelerator(stage.name)
+        self.progress[stage.name] = Fit(
+            accelerator,
+            CaptionsAndTheirPhotos(clip),
+            EmbeddingMatchingLoss(),
+            rows,
+            self.training.text_stage(),
+            folder=stage,
+            description="captions",
+        ).run()
+        clip.to("cpu")
+        finish_stage(accelerator)
 
     def train_system(self, clip_folder: str) -> System:
         """Run stage two; return the finished system, with the temperature that it learned, if it did."""

@@ -31,7 +31,7 @@ def test_what_was_typed_or_indexed_is_never_markup(page_model, kept, answer):
         fragments.chart(answer),
         fragments.hits([hit]),
         fragments.examples(taught, relabel(page_model, kept, taught.words)),
-        fragments.legend(relabel(page_model, kept, page_model.words(SCRIPT))),
+        fragments.legend(relabel(page_model, kept, page_model.words(f"maize, {SCRIPT}"))),
         fragments.render("status", sentence=SCRIPT, notices=[SCRIPT]),
         fragments.render("error", sentence=SCRIPT),
     ]

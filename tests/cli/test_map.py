@@ -174,8 +174,8 @@ def test_a_file_of_somebody_else_is_refused_before_the_work(tmp_path, cube, outp
     (tmp_path / side).write_text("mine")
     result = run(cube, "--labels", LABELS, "--model", tiny_checkpoint, "--output", output)
     assert (
-        result.stderr == f"error: {tmp_path / side} is there already: give another name, or overwrite it (--overwrite, "
-        "in Python `overwrite=True`).\n"
+        result.stderr
+        == f"error: {tmp_path / side} is there already: give another name, or overwrite it (--overwrite).\n"
     )
     assert (tmp_path / side).read_text() == "mine"
     assert not (tmp_path / "map.run").exists()

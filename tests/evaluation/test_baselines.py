@@ -113,10 +113,10 @@ def test_reflectance_is_embedded_as_its_stretched_picture(image_model):
 def test_blue_handed_as_red_is_warned_of_once(image_model, monkeypatch):
     heard = []
     monkeypatch.setattr("timesenclip_hf.evaluation.baselines.logger.warning", heard.append)
-    pictures = simulate_patches(simulate(12, seed=5), seed=5)
-    embed_images(image_model, pictures, batch_size=8)
+    pictures = simulate_patches(simulate(48, seed=5), seed=5)
+    embed_images(image_model, pictures, batch_size=24)
     assert not heard
-    embed_images(image_model, pictures[..., ::-1], batch_size=8)
+    embed_images(image_model, pictures[..., ::-1], batch_size=24)
     assert len(heard) == 1
     assert "blue and red seem to be swapped" in heard[0]
 

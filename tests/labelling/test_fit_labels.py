@@ -10,7 +10,7 @@ from timesenclip_hf.models.timesenclip.label_set_timesenclip import label_set_fr
 from timesenclip_hf.simulator import CLASS_NAMES, simulate
 
 COVERS = ["maize", "rapeseed", "lake"]
-LABELS = {"maize": ["sunflower"], "rapeseed": ["rapeseed"], "lake": ["water"], "town": ["houses"]}
+LABELS = {"maize": ["desert"], "rapeseed": ["rapeseed"], "lake": ["water"], "town": ["houses"]}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from timesenclip_hf.simulator.captions import caption, caption_vocabulary, write_captions
-from timesenclip_hf.simulator.classes import CLASS_NAMES
+from timesenclip_hf.simulator.classes import CLASS_NAMES, SIMULATED_CLASSES
 from timesenclip_hf.simulator.photos.canvas import VisitState
 from timesenclip_hf.simulator.photos.drawing import STATE_NAMES
 
@@ -17,6 +17,16 @@ EVERYDAY_WORDS = (
     "vegetables cabbages tomatoes water lake river"
 )
 
+# Of climates, forests, fields and legends outside Europe.
+WORDS_OF_THE_WORLD = (
+    "savanna savannah rainforest mangrove sugarcane sorghum millet oil palm cassava eucalyptus tea coffee desert "
+    "tundra bog steppe paddy cotton date prairie rangeland pampas larch birch oak beech taiga boreal irrigated rainfed "
+    "town village city settlement dune gravel plain salt rice groundnut groundnuts peanuts sesame cowpeas sweet yams "
+    "manioc cocoa rubber tropical semi arid sparse vegetation mangroves moss lichen flooded natural non forest cleared "
+    "deforestation burned oasis jungle miombo cerrado brachiaria monsoon prairie cultivated fallow plantation "
+    "agriculture exposed forages flaxseed mixedwood marshland grasses banana"
+)
+
 
 def captions_of(cover: str, state: VisitState, count: int = 400) -> list[str]:
     rng = np.random.default_rng(0)
@@ -27,6 +37,7 @@ def test_the_vocabulary_holds_everyday_words_and_is_sorted() -> None:
     vocabulary = caption_vocabulary()
     assert vocabulary == sorted(set(vocabulary))
     assert not set(EVERYDAY_WORDS.split()) - set(vocabulary)
+    assert not set(WORDS_OF_THE_WORLD.split()) - set(vocabulary)
     assert "airport" not in vocabulary
 
 
@@ -53,6 +64,20 @@ def test_a_caption_can_say_in_what_state_the_field_is() -> None:
     assert not any(
         "flower" in text or "stubble" in text for text in captions_of("lake", VisitState(flower=1, stubble=1))
     )
+
+
+@pytest.mark.parametrize(
+    ("cover", "name"),
+    [("savanna", "savanna"), ("cleared forest", "deforestation"), ("rice", "paddy"), ("tundra", "tundra")],
+)
+def test_what_people_call_a_cover_leads_to_it_and_to_no_other(cover: str, name: str) -> None:
+    holders = {
+        other.name
+        for other in SIMULATED_CLASSES
+        for text in (*other.plain, *other.other, *other.group)
+        if name in text.split()
+    }
+    assert holders == {cover}
 
 
 def test_group_words_are_used_now_and_then() -> None:

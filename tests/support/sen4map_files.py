@@ -8,6 +8,7 @@ import numpy as np
 from timesenclip_hf.data.sources.countries import BOXES
 from timesenclip_hf.models.timesenclip.compositing_timesenclip import month_of
 from timesenclip_hf.simulator import SimulatedPoints, simulate
+from timesenclip_hf.simulator.climates import EUROPE
 
 FIELDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 COVERS = ("A11", "B11", "B16", "B55", "C10", "C22", "D10", "E20", "F20", "G11", "H12")
@@ -29,7 +30,7 @@ def write_raw(
 ) -> Path:
     """Raw patches: a group of datasets a point, or one dataset of compound type."""
     rng = np.random.default_rng(seed)
-    points = simulate(num_points, seed=seed)
+    points = simulate(num_points, seed=seed, climates=EUROPE)
     texture = rng.integers(-40, 41, (len(FIELDS), size, size), dtype=np.int16)
     with h5py.File(path, "w") as file:
         for place in range(num_points):
@@ -57,7 +58,7 @@ def write_raw(
 def write_derived(path: Path, num_points: int, *, first: int = 0, seed: int = 0) -> Path:
     """Monthly composites of one pixel, with bioregion and habitat."""
     rng = np.random.default_rng(seed)
-    points = simulate(num_points, seed=seed)
+    points = simulate(num_points, seed=seed, climates=EUROPE)
     values = np.nan_to_num(points.series * 10_000) + 1
     with h5py.File(path, "w") as file:
         for place in range(num_points):

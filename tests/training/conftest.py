@@ -11,7 +11,7 @@ from timesenclip_hf import DEFAULT_CHECKPOINT
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a few steps of every stage."""
-    settings = (*FEW_PLACES, "--report_to", "tensorboard", "--clamp_max", "4")
+    settings = (*FEW_PLACES, "--report_to", "tensorboard", "--clamp_max", "4", "--clip_text_steps", "3")
     return make_once(tmp_path_factory, "trained", lambda folder: train_here(folder, *settings))
 
 

@@ -43,12 +43,14 @@ def test_every_config_of_the_repository_is_read_and_says_how_it_is_run(file):
     assert f"training/configs/{file.name}" in comment
 
 
-def test_the_embedded_default_writes_the_defaults_out_but_for_the_size_of_its_tower():
+def test_the_embedded_default_writes_the_defaults_out_but_for_its_tower_and_what_it_does_to_words_and_inputs():
     defaults = {name: value for group in parse_arguments([]) for name, value in asdict(group).items()}
     settings = config_of("embedded_default")
     differing = {name for name, value in settings.items() if value != defaults[name]}
     sizes = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "dropout"}
-    assert differing == sizes | {"results_file", "overwrite"}
+    words_and_inputs = {"clip_text_steps", "clamp_max", "mixed_precision", "augmentation_probability"}
+    words_and_inputs |= {"augment_median", "augment_drop_quarter"}
+    assert differing == sizes | words_and_inputs | {"results_file", "overwrite"}
 
 
 def test_the_paper_recipe_has_the_numbers_of_the_paper():

@@ -212,7 +212,7 @@ def student(
 
 
 def test_a_student_of_more_than_a_tenth_of_the_work_is_refused_with_both_figures():
-    with pytest.raises(ValueError, match=r"needs 2,629,632 floating-point operations a series, its teacher 8,107,520"):
+    with pytest.raises(ValueError, match=r"needs 2,629,632 floating-point operations a series, its teacher 12,592,000"):
         student(DEFAULT_CHECKPOINT, encoder_type="mlp", hidden_size=1024, num_hidden_layers=2)
 
 

@@ -18,8 +18,11 @@ from transformers import AutoModel, CLIPModel, pipeline
 from tests.conftest import ROOT
 from tests.support.training_runs import FEW_PLACES, command_line, kill, newest_step, outcome, refuse, train, train_here
 from timesenclip_hf import DEFAULT_CHECKPOINT, TimeSenCLIPFeatureExtractor
+from timesenclip_hf.learning import EmbeddingMatchingLoss
 from timesenclip_hf.simulator import simulate
 from timesenclip_hf.simulator.patches import simulate_patches
+from training.small_clip import build_small_clip, tokenize, train_tokenizer
+from training.train import CaptionsAndTheirPhotos
 
 # Aligned with the embedded checkpoint's own CLIP, so that only the tower is trained.
 TOWER_ALONE = ("--clip_name_or_path", DEFAULT_CHECKPOINT)
@@ -69,7 +72,7 @@ def test_the_documented_commands_train(launch, tmp_path):
 
 def test_a_few_steps_of_every_stage_leave_a_checkpoint_that_the_pipeline_loads(trained):
     results = json.loads((trained / "results.json").read_text())
-    assert set(results["curves"]) == {"photos_and_captions", "series_and_photos"}
+    assert set(results["curves"]) == {"photos_and_captions", "captions_and_their_photos", "series_and_photos"}
     assert results["zero_shot"]["ten_covers"]["samples"] > 100
     assert results["arguments"]["steps"] == 4
     assert [entry["step"] for entry in results["evaluations"]["series_and_photos"]] == [2, 4]
@@ -79,6 +82,28 @@ def test_a_few_steps_of_every_stage_leave_a_checkpoint_that_the_pipeline_loads(t
     # Trained series-to-photo temperature, not CLIP's.
     clip = AutoModel.from_pretrained(trained / "clip")
     assert classify.model.logit_scale.item() != clip.logit_scale.item()
+
+
+def test_captions_learn_the_mean_embedding_of_their_photos_and_photos_stay_where_they_are():
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer(["a field of maize", "a lake"] * 9)
+    clip = build_small_clip(tokenizer)
+    vision = {name: weight.clone() for name, weight in clip.state_dict().items() if not name.startswith("text_")}
+    views, tokens = (
+        CaptionsAndTheirPhotos(clip),
+        tokenize(tokenizer, ["a field of maize", "a field of maize", "a lake"]),
+    )
+    photos = torch.nn.functional.normalize(torch.randn(3, 128), dim=-1)
+    learner = torch.optim.Adam([weight for weight in clip.parameters() if weight.requires_grad], lr=1e-3)
+    for _ in range(60):
+        loss = EmbeddingMatchingLoss()(*views(photos, **tokens))
+        learner.zero_grad()
+        loss.backward()
+        learner.step()
+    maize, _, lake = torch.nn.functional.normalize(views(photos, **tokens)[0], dim=-1)
+    assert maize @ torch.nn.functional.normalize(photos[:2].sum(dim=0), dim=-1) > 0.95
+    assert lake @ photos[2] > 0.95
+    assert all(torch.equal(clip.state_dict()[name], weight) for name, weight in vision.items())
 
 
 def test_settings_and_versions_lie_beside_every_checkpoint(trained):

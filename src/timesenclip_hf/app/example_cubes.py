@@ -9,6 +9,7 @@ from ..models.timesenclip.bands_timesenclip import BANDS
 from ..models.timesenclip.compositing_timesenclip import MONTHS_PER_YEAR
 from ..models.timesenclip.units_timesenclip import DN_PER_REFLECTANCE
 from ..simulator import simulate
+from ..simulator.climates import EUROPE
 
 with needs_extra("map"):
     import xarray as xr
@@ -93,7 +94,8 @@ def _years(covers: list[str], rng: np.random.Generator) -> np.ndarray:
     years = np.empty((len(covers), MONTHS_PER_YEAR, len(BANDS)), dtype=np.float32)
     for cover in dict.fromkeys(covers):
         here = [index for index, name in enumerate(covers) if name == cover]
-        series = simulate(8 * len(here) + 24, seed=int(rng.integers(2**31)), classes=[cover]).series
+        seed = int(rng.integers(2**31))
+        series = simulate(8 * len(here) + 24, seed=seed, classes=[cover], climates=EUROPE).series
         seen = ~np.isnan(series[:, :, 0])
         years[here] = [_filled(year) for year in series[seen.sum(axis=1) >= WELL_SEEN][: len(here)]]
     return years

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from ..simulator import CLASS_NAMES, SimulatedPoints, simulate
+from ..simulator.climates import EUROPE
 from ..taxonomies import load_taxonomy
 
 # Points that nothing was trained on have a seed of their own (training/train.py uses 1 to 3).
@@ -22,7 +23,7 @@ def example_points() -> tuple[SimulatedPoints, list[str], dict[str, int]]:
         The points, the class name of each, and by class name the row of its first point that was seen in most months.
     """
     covers = load_taxonomy("simulated_ten").names
-    points = simulate(POINTS_A_COVER * len(covers), seed=SEED, classes=list(covers))
+    points = simulate(POINTS_A_COVER * len(covers), seed=SEED, classes=list(covers), climates=EUROPE)
     labels = np.asarray([covers[CLASS_NAMES[index]] for index in points.class_index])
     well_seen = (~np.isnan(points.series[:, :, 0])).sum(axis=1) >= WELL_SEEN
     rows = {label: int(np.flatnonzero((labels == label) & well_seen)[0]) for label in covers.values()}

@@ -73,7 +73,9 @@ class SeriesRows(torch.utils.data.Dataset[Inputs]):
         columns = {name: column[index] for name, column in self.columns.items()}
         values, observed, months = (columns.pop(name) for name in SERIES_COLUMNS)
         inputs = {name: torch.from_numpy(column) for name, column in columns.items()}
-        if values.ndim == 3 and self.extractor.screen == "none":
+        # A band that an observed step lacks has a stand-in, which the extractor knows.
+        is_plain = values.ndim == 3 and not ((values == MISSING).any(axis=2) & observed).any()
+        if is_plain and self.extractor.screen == "none":
             # In numpy: a batch is too small for torch's threads, which would wait for each other at every operation.
             series = self.extractor.scale(values.astype(np.float32))
             series *= observed[:, :, None]

@@ -1,4 +1,4 @@
-"""List the land covers that the simulator knows, each with the LUCAS codes it stands for and its names."""
+"""List the land covers that the simulator knows, each with its names and the LUCAS codes it stands for, if any."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +18,11 @@ class SimulatedClass:
     share: float = 1.0
     is_crop: bool = False
     seasonless: bool = False
+
+    @property
+    def code(self) -> str:
+        """Return the LC1 code that is written on the cover's points; empty where the survey has none."""
+        return next(iter(self.lc1), "")
 
 
 def _read_classes() -> tuple[SimulatedClass, ...]:

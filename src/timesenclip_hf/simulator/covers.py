@@ -1,37 +1,31 @@
-"""Read how each simulated land cover lives through the year and what it is made of besides its green canopy.
-
-Lives are from the tables `crops` and `landscapes`; spectra of soils, stalks, stone, town, water, snow and petals from
-the table `spectra`, reflectance as a fraction of one at B02 B03 B04 B05 B06 B07 B08 B8A B11 B12.
-"""
+"""Read how each simulated land cover lives through the year, from the tables `crops` and `landscapes`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
+from .climates import CLIMATES
+from .grounds import GROUNDS, PETALS
 from .reading import read_record, read_table
 
-_SPECTRA = read_table("spectra")
-ENDMEMBERS: dict[str, np.ndarray] = {name: np.array(values) for name, values in _SPECTRA["endmembers"].items()}
-PETALS: dict[str, np.ndarray] = {name: np.array(values) for name, values in _SPECTRA["petals"].items()}
-# What the ground of a cover is made of: weights of its endmembers.
-GROUNDS: dict[str, dict[str, float]] = _SPECTRA["grounds"]
-WETTED_GROUNDS: list[str] = _SPECTRA["wetted_grounds"]
-WATERS: list[str] = _SPECTRA["waters"]
-_WET_LOSS = np.array(_SPECTRA["wet_loss"])
-
 Range = tuple[float, float]
+CLOCKS = ("date", "season", "twice")
+_CLIMATES = {climate.name: climate for climate in CLIMATES}
 
 
 @dataclass(frozen=True)
 class Cover:
     """Describe one way in which a land cover lives: lowest and highest value of each of `QUANTITIES`, and the rest.
 
-    The delay is in days per degree north; petals and ground are keys of `PETALS` and `GROUNDS`.
+    The delay is in days per degree from the equator; petals and ground are keys of `PETALS` and `GROUNDS`. `climates`
+    are where the cover lives in this way, each with its weight. With the clock "date" days are those of the table,
+    moved by the delay; with "season" they count from the growing season of the place, as if it were that of 48 degrees
+    north, and with "twice" they do so twice a year.
     """
 
     ranges: Mapping[str, Range]
+    climates: Mapping[str, float] = field(default_factory=dict)
+    clock: str = "date"
     delay: float = 3.0
     petals: str = "white"
     ground: str = "soil"
@@ -48,7 +42,7 @@ def _read_covers(table: str) -> dict[str, Ways]:
         ancestors[name] = _read_cover(entry, name, ancestors)
     covers = {}
     for name, ways in content["covers"].items():
-        covers[name] = tuple((way["share"], _read_cover(way, name, ancestors)) for way in ways)
+        covers[name] = tuple((way["share"], _within_reach(_read_cover(way, name, ancestors), name)) for way in ways)
         if abs(sum(share for share, _ in covers[name]) - 1) > 1e-9:
             raise ValueError(f"The shares of {name!r} in the table {table} must sum to one.")
     return covers
@@ -65,25 +59,31 @@ def _read_cover(entry: Mapping[str, Any], where: str, ancestors: Mapping[str | N
     cover = read_record(Cover, {**vars(base), **others, "ranges": {**base.ranges, **ranges}}, where)
     if cover.petals not in PETALS or cover.ground not in GROUNDS:
         raise ValueError(f"{where!r} has petals {cover.petals!r} on {cover.ground!r}: name ones of the table spectra.")
+    if cover.clock not in CLOCKS:
+        raise ValueError(f"`clock` of {where!r} must be one of {', '.join(CLOCKS)}, got {cover.clock!r}.")
+    if unknown := [name for name in cover.climates if name not in _CLIMATES]:
+        raise ValueError(f"{where!r} lives in {unknown[0]!r}: name climates of the table climates.")
     return cover
+
+
+def latitude_range(cover: Cover, climate: str) -> Range:
+    """Return how far from the equator a cover lives in a climate, in degrees; from more to less where it does not."""
+    (nearest, furthest), (low, high) = cover.ranges["latitude"], _CLIMATES[climate].latitude
+    return max(nearest, low), min(furthest, high)
+
+
+def _within_reach(cover: Cover, where: str) -> Cover:
+    """Weigh a cover's climates, without those beyond its latitudes: it takes its ancestor's, and may reach less far."""
+    ranges = {climate: latitude_range(cover, climate) for climate in cover.climates}
+    climates = {
+        name: cover.climates[name] * _CLIMATES[name].weight for name, (low, high) in ranges.items() if low < high
+    }
+    if not climates:
+        raise ValueError(f"{where!r} lives in none of its climates: `latitude` is {cover.ranges['latitude']}.")
+    return replace(cover, climates=climates)
 
 
 _DEFAULT = Cover({name: tuple(entry["range"]) for name, entry in read_table("quantities")["quantities"].items()})
 # What describes a cover's year; the table `quantities` has the units and meanings, in this order.
 QUANTITIES: tuple[str, ...] = tuple(_DEFAULT.ranges)
 COVERS: dict[str, Ways] = _read_covers("crops") | _read_covers("landscapes")
-
-
-def wet(dry: np.ndarray, wetness: np.ndarray) -> np.ndarray:
-    """Darken dry ground (..., 10) by its moisture (...), 0 dry to 1 saturated."""
-    return np.asarray(dry * (1 - wetness[..., None] * _WET_LOSS))
-
-
-def draw_mixture(kind: str, num_points: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw ground spectra of a kind listed in `GROUNDS`, (num_points, 10)."""
-    recipe = GROUNDS[kind]
-    shares = rng.dirichlet(tuple(recipe.values()), num_points)
-    spectra = shares @ np.stack([ENDMEMBERS[name] for name in recipe])
-    brightness = np.exp(rng.normal(0, 0.16, (num_points, 1)))
-    tilt = rng.normal(0, 0.06, (num_points, 1)) * np.linspace(-1, 1, spectra.shape[1])
-    return np.asarray(spectra * brightness * (1 + tilt))

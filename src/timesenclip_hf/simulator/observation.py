@@ -14,23 +14,25 @@ _20_M_BANDS = [3, 4, 5, 7, 8, 9]
 _TABLE = read_table("bands")
 _WAVELENGTH = np.array(_TABLE["wavelength"])
 _CLOUD = np.array(_TABLE["cloud"], dtype=np.float32)
+# Spread of each band's level from series to series. B08 is broad: its relation to its narrow neighbours differs the
+# most between products, dates of processing and covers.
+_BAND_SPREAD = np.array([0.06, 0.05, 0.05, 0.06, 0.05, 0.05, 0.08, 0.06, 0.06, 0.07], dtype=np.float32)
 # Points observed at once, to bound memory; part of what a seed means.
 _BLOCK = 512
 
 
-def draw_acquisitions(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the number of clear acquisitions per month, 0 to 3, (N, 12): few in northern winters, some long gaps."""
-    num_points = len(latitude)
-    month = 0.5 - 0.32 * np.cos(2 * np.pi * np.arange(NUM_MONTHS) / 12)  # 0.18 in January, 0.82 in July
-    clearness = month + 0.22 - 0.016 * (latitude[:, None] - 45) + rng.normal(0, 0.18, (num_points, 1))
-    acquisitions = rng.binomial(3, np.clip(clearness, 0.25, 0.95))
+def draw_acquisitions(clearness: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw the number of clear acquisitions per month, 0 to 3, by their chance (N, 12); some long gaps."""
+    num_points = len(clearness)
+    acquisitions = rng.binomial(3, np.clip(clearness, 0.18, 0.95))
     start, length = rng.integers(0, 12, num_points), rng.integers(1, 5, num_points)
     offset = (np.arange(NUM_MONTHS) - start[:, None]) % 12
     gap = (offset < length[:, None]) & (rng.random((num_points, 1)) < 0.2)
     acquisitions[gap] = 0
     # Four months seen at the least: fewer than that is no series to learn from.
     blind = (acquisitions > 0).sum(axis=1) < 4
-    acquisitions[blind] = np.maximum(acquisitions[blind], [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+    clearest = np.argsort(np.argsort(-clearness, axis=1), axis=1) < NUM_MONTHS // 2
+    acquisitions[blind] = np.maximum(acquisitions[blind], clearest[blind])
     return np.asarray(acquisitions)
 
 
@@ -73,17 +75,21 @@ def _observe_block(series: np.ndarray, acquisitions: np.ndarray, rng: np.random.
     veil = np.clip(hazy * (490 / _WAVELENGTH) ** 1.6, 0, 0.6).astype(np.float32)
     kind = rng.random(shape)
     cloud = np.where(kind < 0.1, rng.uniform(0.02, 0.25, shape), 0)
-    mask_failed = rng.random((num_points, 1, 1, 1)) < 0.07
-    cloud = np.where(mask_failed & (kind > 0.75), rng.uniform(0.1, 0.8, shape), cloud).astype(np.float32)
+    # Where no scene classes are, or they fail, a share of the acquisitions is cloud: of most points next to none, of
+    # some a third and more.
+    missed = np.where(rng.random(num_points) < 0.3, rng.beta(0.8, 3.0, num_points), 0.01)[:, None, None, None]
+    opaque = rng.random(shape) < missed
+    cloud = np.where(opaque, rng.uniform(0.15, 1.0, shape), cloud).astype(np.float32)
+    brightness = (np.exp(noise(shape, 0.25)) * np.where(opaque, 1.2, 1.0)).astype(np.float32)
     shadow = np.where(rng.random(shape) < 0.06, rng.uniform(0.1, 0.55, shape), 0)
 
     light = (np.exp(noise(shape, 0.05)) * (1 - shadow)).astype(np.float32)
     seen = series[:, :, None] * light * (1 - veil) + np.float32(0.42) * veil
-    seen = seen * (1 - cloud) + _CLOUD * cloud
+    seen = seen * (1 - cloud) + _CLOUD * brightness * cloud
     seen = seen * (1 + noise(seen.shape, 0.03)) + noise(seen.shape, 0.004)
     # View angle, terrain, calibration, and all that the canopy model gets wrong act on a whole series alike:
     # without this spread a model learns relations between bands that only the simulator keeps.
-    seen *= np.exp(noise((num_points, 1, 1, 1), 0.06)) * (1 + noise((num_points, 1, 1, NUM_BANDS), 0.05))
+    seen *= np.exp(noise((num_points, 1, 1, 1), 0.06)) * (1 + noise((num_points, 1, 1, NUM_BANDS), 1.0) * _BAND_SPREAD)
     first, second, third = seen[:, :, 0], seen[:, :, 1], seen[:, :, 2]
     median = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
     count = acquisitions[..., None]

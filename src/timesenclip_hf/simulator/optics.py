@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canopy import NUM_BANDS, canopy_reflectance, leaf_optics
-from .covers import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, Cover, draw_mixture, wet
+from .climates import CLIMATE_NAMES
+from .covers import Cover
+from .grounds import ENDMEMBERS, GROUNDS, PETALS, WATERS, WETTED_GROUNDS, draw_material, draw_mixture, draw_soils, wet
 from .phenology import Calendar, Standing, standing_at
 
 # Leaf area hides the ground as exp(-k LAI) at nadir for leaves at all angles.
@@ -24,6 +26,7 @@ class Optics:
         dead_leaf: withered, of either.
         petals: of the flowers.
         dry_ground: without water.
+        stalks: dry, of stubble.
         wets: 1 where the ground darkens when wet, 0 where not.
         water: what floods a point.
         under_angle: mean leaf inclination below, in degrees.
@@ -34,6 +37,7 @@ class Optics:
     dead_leaf: np.ndarray
     petals: np.ndarray
     dry_ground: np.ndarray
+    stalks: np.ndarray
     wets: np.ndarray
     water: np.ndarray
     under_angle: np.ndarray
@@ -48,8 +52,18 @@ def hidden_share(lai: np.ndarray) -> np.ndarray:
     return np.asarray(1 - np.exp(-_HIDING * lai))
 
 
-def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng: np.random.Generator) -> Optics:
-    """Draw the optical properties of N points, given the distinct covers, each point's index (N,) and calendars."""
+def draw_optics(
+    covers: list[Cover], chosen: np.ndarray, climate_index: np.ndarray, calendar: Calendar, rng: np.random.Generator
+) -> Optics:
+    """Draw the optical properties of N points.
+
+    Args:
+        covers: the distinct ways of life.
+        chosen: each point's index into them, (N,).
+        climate_index: each point's index into `CLIMATE_NAMES`, (N,).
+        calendar: the points' years.
+        rng: what draws.
+    """
     num_points = len(chosen)
     v = calendar.values
 
@@ -62,7 +76,9 @@ def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng
     under = leaf_optics(*(draw(low, high) for low, high in under_ranges))
     dead = leaf_optics(draw(1.5, 2.3), draw(0, 5), draw(0.5, 4), v["dead_brown"], v["dead_water"], draw(0.005, 0.012))
     dry_ground = np.empty((num_points, NUM_BANDS))
-    kinds = np.array([cover.ground for cover in covers])[chosen]
+    kinds = draw_soils(
+        np.array([cover.ground for cover in covers])[chosen], np.array(CLIMATE_NAMES)[climate_index], rng
+    )
     for kind in GROUNDS:
         here = kinds == kind
         dry_ground[here] = draw_mixture(kind, int(here.sum()), rng)
@@ -73,6 +89,7 @@ def draw_optics(covers: list[Cover], chosen: np.ndarray, calendar: Calendar, rng
         dead_leaf=np.stack(dead, axis=1),
         petals=np.stack([PETALS[cover.petals] for cover in covers])[chosen],
         dry_ground=dry_ground,
+        stalks=draw_material("straw", num_points, rng),
         wets=np.isin(kinds, WETTED_GROUNDS).astype(np.float64),
         water=water * np.exp(rng.normal(0, 0.15, (num_points, 1))),
         under_angle=draw(48, 66),
@@ -91,9 +108,8 @@ def visible_ground(optics: Optics, standing: Standing) -> np.ndarray:
     """Mix soil, stalks and water as they lie below all leaves, (N, D, 10)."""
     moisture = standing.wetness * optics.wets[:, None]
     ground = wet(optics.dry_ground[:, None], moisture)
-    straw = wet(ENDMEMBERS["straw"] * np.ones_like(ground), 0.7 * moisture)
-    stalks = np.clip(standing.stubble, 0, 1)[..., None]
-    ground = ground * (1 - stalks) + straw * stalks
+    stubble = np.clip(standing.stubble, 0, 1)[..., None]
+    ground = ground * (1 - stubble) + wet(optics.stalks[:, None], 0.7 * moisture) * stubble
     flood = standing.flood[..., None]
     return np.asarray(ground * (1 - flood) + optics.water[:, None] * flood)
 
@@ -132,6 +148,7 @@ def reflectance(calendar: Calendar, optics: Optics, days: np.ndarray, latitude: 
     pixel = crown * cover + below * (1 - cover)
     # Shadows lengthen with the sun's zenith; 45 degrees is the reference at which `shade` is given.
     pixel = pixel * (1 - np.clip(v["shade"][:, None] * sun / 45, 0, 0.7))[..., None]
-    # Snow falls through crowns: trees hide most of it.
-    white = (standing.snow * np.where(standing.height > 4, 0.4, 1.0))[..., None]
+    # Snow falls through crowns: trees hide most of it, and cast shadow on the rest.
+    through = np.where(standing.height > 4, 0.8 * (1 - 0.8 * cover[..., 0] * hidden_share(standing.lai)), 1.0)
+    white = (standing.snow * through)[..., None]
     return np.asarray(pixel * (1 - white) + ENDMEMBERS["snow"] * white)

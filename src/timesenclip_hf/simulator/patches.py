@@ -22,14 +22,16 @@ from .reading import read_record, read_table
 PATCH_SIZE = 64
 # Indices in `series` of B04, B03, B02.
 _RGB = [2, 1, 0]
-# May to September: the months from which a patch takes its colours, as most ground photos are taken then.
-_SEASON = slice(4, 9)
+# May to September, and six months later in the south: the months from which a patch takes its colours, as most ground
+# photos are taken then.
+_SEASON = np.isin(np.arange(12), [4, 5, 6, 7, 8])
 # An acquisition this much brighter in blue than the point's median is haze or cloud that its mask has missed.
 _HAZE = 1.6
 # Blue reflectance above which a field is under haze in some month, and lends its colour to no patch.
 _BRIGHT = 0.13
-# Points that lend their colours to the surroundings; any seed but those of data sets.
-_NEIGHBOURS, _NEIGHBOUR_SEED = 1_500, 902_417
+# Points that lend their colours to the surroundings; any seed but those of data sets. From so many of a climate on,
+# they are of the climate of the patch.
+_NEIGHBOURS, _NEIGHBOUR_SEED, _ENOUGH = 6_000, 902_417, 4
 
 
 def simulate_patches(
@@ -58,10 +60,11 @@ def _patch_reflectance(points: SimulatedPoints, seed: int, size: int, first: int
     """Draw the patches before they are stretched, (N, size, size, 3), B04, B03 and B02."""
     colours, clear = _colours(points)
     patches = np.empty((len(colours), size, size, 3), dtype=np.float32)
-    for row, (cover, colour, months) in enumerate(zip(points.class_index, colours, clear, strict=True)):
+    rows = zip(points.class_index, points.climate_index, colours, clear, strict=True)
+    for row, (cover, climate, colour, months) in enumerate(rows):
         rng = np.random.default_rng((seed, first + row))
         month = int(rng.choice(np.flatnonzero(months)))
-        scene = _Scene(size, rng, colour[month], CLASS_NAMES[cover], month)
+        scene = _Scene(size, rng, colour[month], CLASS_NAMES[cover], int(climate), month)
         patches[row] = np.moveaxis(_draw(scene), 0, -1)
     return np.maximum(patches, 0)
 
@@ -78,24 +81,28 @@ def _colours(points: SimulatedPoints) -> tuple[npt.NDArray[np.float32], npt.NDAr
     distance = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
     nearest = np.argmin(np.where(clear[:, None], distance, 99), axis=2)
     filled = np.take_along_axis(rgb, nearest[..., None], axis=1)
-    season = np.zeros_like(clear)
-    season[:, _SEASON] = clear[:, _SEASON]
+    season = clear & _season(points)
     season = np.where(season.any(axis=1, keepdims=True), season, clear)
     return filled, season
 
 
+def _season(points: SimulatedPoints) -> npt.NDArray[np.bool_]:
+    """Tell the months of the season, (N, 12)."""
+    return np.asarray(np.where(points.latitude[:, None] < 0, np.roll(_SEASON, 6), _SEASON))
+
+
 class _Scene(Ground):
-    """Hold one patch to draw: its ground, the point's colour (3,), its cover and the month."""
+    """Hold one patch to draw: its ground, the point's colour (3,), its cover, its climate's index and the month."""
 
     def __init__(
-        self, size: int, rng: np.random.Generator, colour: npt.NDArray[np.float32], cover: str, month: int
+        self, size: int, rng: np.random.Generator, colour: npt.NDArray[np.float32], cover: str, climate: int, month: int
     ) -> None:
         super().__init__(size, rng)
-        self.colour, self.cover, self.month = colour, cover, month
+        self.colour, self.cover, self.climate, self.month = colour, cover, climate, month
 
     def neighbours(self, count: int, *groups: str) -> npt.NDArray[np.float32]:
         """Draw colours of other points of some groups of covers in this month, (count, 3)."""
-        pool = _pool(groups)
+        pool = _pool(groups, self.climate)
         return np.asarray(pool[self.rng.integers(0, len(pool), count), self.month], dtype=np.float32)
 
     def chance(self, probability: float) -> bool:
@@ -104,30 +111,32 @@ class _Scene(Ground):
 
 
 _GROUPS: dict[str, Callable[[str], bool]] = {
-    "fields": lambda lc1: lc1 < "B7" or lc1 == "BX1",
-    "grass": lambda lc1: lc1[0] == "E",
-    "woods": lambda lc1: lc1[0] == "C",
-    "wild": lambda lc1: lc1[0] in "DE",
+    "fields": lambda lc1: "B" < lc1 < "B7" or lc1 == "BX1",
+    "grass": lambda lc1: lc1[:1] == "E",
+    "woods": lambda lc1: lc1[:1] == "C",
+    "wild": lambda lc1: lc1[:1] in ("D", "E"),
     "town": lambda lc1: lc1 == "A11",
-    "bare": lambda lc1: lc1[0] == "F",
+    "bare": lambda lc1: lc1[:1] == "F",
     "water": lambda lc1: lc1 == "G11",
 }
 
 
 @cache
-def _neighbourhood() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def _neighbourhood() -> tuple[SimulatedPoints, npt.NDArray[np.float32]]:
     points = simulate(_NEIGHBOURS, seed=_NEIGHBOUR_SEED)
-    return points.class_index, _colours(points)[0]
+    return points, _colours(points)[0]
 
 
 @cache
-def _pool(groups: tuple[str, ...]) -> npt.NDArray[np.float32]:
-    class_index, colours = _neighbourhood()
-    codes = [cover.lc1[0] for cover in SIMULATED_CLASSES]
+def _pool(groups: tuple[str, ...], climate: int) -> npt.NDArray[np.float32]:
+    points, colours = _neighbourhood()
+    codes = [cover.code for cover in SIMULATED_CLASSES]
     members = [index for index, code in enumerate(codes) if any(_GROUPS[group](code) for group in groups)]
-    pool = colours[np.isin(class_index, members)]
-    # What a mask has missed would be a white field in every other patch.
-    return np.asarray(pool[pool[..., 2].max(axis=1) < _BRIGHT])
+    # What a mask has missed, and snow, would be a white field in every other patch.
+    blue = np.where(_season(points), colours[..., 2], 0).max(axis=1)
+    chosen = np.isin(points.class_index, members) & (blue < _BRIGHT)
+    near = chosen & (points.climate_index == climate)
+    return np.asarray(colours[near if near.sum() >= _ENOUGH else chosen])
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,32 @@
 """Evaluate calendars of the simulated covers: what stands on the ground on any day of the year.
 
-Days are days of the year at 48 degrees north in an average year; every degree further north delays them
-by `Cover.delay` days. The covers and their quantities are in `covers`.
+Days of the tables are days of the year at 48 degrees north in an average year. Every place has a clock of its own that
+brings its days there: by date, every degree further from the equator delays them by `Cover.delay` days, and six months
+south of it; by season, the place's growing season begins where that of 48 degrees north does. Where seasons come twice
+a year, the clock runs through its year twice. The covers and their quantities are in `covers`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from .climates import DAYS, Weather
 from .covers import QUANTITIES, Cover
 
+# The growing season at 48 degrees north: its first and its last day.
+_SEASON_START, _SEASON_END = 75.0, 320.0
+# Where the clock of places with two seasons begins: their years are too short to begin in January.
+_SHORT_YEAR_START = 50.0
 # Days to the harvest of covers that have none.
 _NEVER = 900.0
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """Hold the drawn lives of N points: `covers.QUANTITIES` as (N,) arrays, dates moved to the point's climate."""
+    """Hold the drawn lives of N points: `covers.QUANTITIES` as (N,) arrays, and each point's clock and weather.
+
+    A clock shows `clock_start` on the day of the year `clock_origin`, and starts again after `clock_period` days.
+    """
 
     values: dict[str, np.ndarray]
     cut_days: np.ndarray
@@ -54,7 +64,9 @@ def _rise(days: np.ndarray, middle: np.ndarray | float, pace: np.ndarray | float
     return np.asarray(1 / (1 + np.exp(np.clip((middle - days) / pace, -30, 30))))
 
 
-def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, rng: np.random.Generator) -> Calendar:
+def draw_calendar(
+    covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray, weather: Weather, rng: np.random.Generator
+) -> Calendar:
     """Draw the year of each of N points from its cover's ranges, its latitude in degrees and that year's weather.
 
     `chosen` (N,) has each point's index into the distinct `covers`.
@@ -69,40 +81,76 @@ def draw_calendar(covers: list[Cover], chosen: np.ndarray, latitude: np.ndarray,
     for name in ("under_spring", "under_autumn"):
         thick = np.where(rng.random(num_points) < 0.3, 2.0, 1.0)
         values[name] = values[name] * thick * np.sqrt(rng.random(num_points))
-    values["drought_day"] = rng.uniform(160, 235, num_points)
-    values["drought_span"] = rng.uniform(22, 58, num_points)
+    clocks = np.array([cover.clock for cover in covers])[chosen]
+    by_season = clocks != "date"
+    values |= _draw_drought(by_season, weather, rng)
     # Weather moves whole seasons by about a week from year to year, each stage by some days more.
     delay = np.array([cover.delay for cover in covers])[chosen]
-    shift = delay * (latitude - 48) + rng.normal(0, 6, num_points)
+    shift = np.where(by_season, 0, delay * (np.abs(latitude) - 48)) + rng.normal(0, 6, num_points)
     # Autumn comes earlier to the north for plants that live for years; crops ripen later.
     perennial = values["harvest"] >= _NEVER
+    last = np.where(by_season, _SEASON_START + weather.season_length - _SEASON_END, -0.6 * shift)
+    # Crops ripen earlier where the season ends early.
+    ripening = shift + np.where(by_season, 0.25 * np.clip(weather.season_length - 150, -60, 60), 0)
     values["leaf_on"] = values["leaf_on"] + shift + rng.normal(0, 4, num_points)
-    leaf_off = values["leaf_off"] + np.where(perennial, -0.6 * shift, shift) + rng.normal(0, 4, num_points)
+    leaf_off = values["leaf_off"] + np.where(perennial, last, ripening) + rng.normal(0, 4, num_points)
     values["leaf_off"] = np.maximum(leaf_off, values["leaf_on"] + 30)
-    first_cut = values["leaf_on"] + rng.uniform(25, 60, num_points)
+    # Where plants never stop growing, those that live for years have no winter.
+    endless = by_season & perennial & (weather.season_length > 330)
+    values["leaf_on"] = np.where(endless, -_NEVER, values["leaf_on"])
+    values["leaf_off"] = np.where(endless, _NEVER, values["leaf_off"])
+    first_cut = np.where(endless, 40, values["leaf_on"]) + rng.uniform(25, 60, num_points)
     cut_days = first_cut[:, None] + np.cumsum(np.pad(rng.uniform(28, 55, (num_points, 4)), ((0, 0), (1, 0))), axis=1)
-    return Calendar(values, cut_days, _draw_wetness(latitude, rng), _draw_snow(latitude, rng))
+    clock = _draw_clock(clocks, latitude, weather)
+    return Calendar(values | clock, cut_days, weather.wetness, weather.snow)
 
 
-def _draw_wetness(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw soil moisture per month, (N, 12): wet winters, dry summers, drier towards the south."""
-    season = 0.40 * np.cos(2 * np.pi * (np.arange(12) - 0.0) / 12)
-    level = 0.34 + 0.015 * (latitude - 48) + rng.normal(0, 0.12, len(latitude))
-    return np.clip(level[:, None] + season + rng.normal(0, 0.16, (len(latitude), 12)), 0, 1)
+def _draw_drought(by_season: np.ndarray, weather: Weather, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw when leaves wither for want of water: at midsummer, or outside the season where there is no other clock."""
+    num_points = len(by_season)
+    return {
+        "drought_day": rng.uniform(160, 235, num_points),
+        "drought_span": rng.uniform(22, 58, num_points),
+        "season_end": np.where(
+            by_season, _SEASON_START + weather.season_length + rng.uniform(0, 30, num_points), np.nan
+        ),
+    }
 
 
-def _draw_snow(latitude: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw the share of ground under snow per month, (N, 12)."""
-    coldness = np.clip((latitude - 44) / 18, 0, 1) ** 1.5 + 0.5 * (rng.random(len(latitude)) < 0.08)
-    month = np.array([1.0, 0.9, 0.5, 0.15, 0, 0, 0, 0, 0, 0.05, 0.3, 0.75])
-    lies = rng.random((len(latitude), 12)) < 0.45 * coldness[:, None] * month
-    return np.where(lies, rng.uniform(0.1, 1.0, (len(latitude), 12)), 0.0)
+def _draw_clock(clocks: np.ndarray, latitude: np.ndarray, weather: Weather) -> dict[str, np.ndarray]:
+    """Set the clocks of N points."""
+    by_season = clocks != "date"
+    twice = by_season & (weather.season_period < DAYS) | (clocks == "twice")
+    period = np.where(weather.season_period < DAYS, weather.season_period, DAYS / 2)
+    start = np.where(twice, _SHORT_YEAR_START, 0.0)
+    by_date = np.where(latitude < 0, DAYS / 2, 0.0)
+    origin = np.where(by_season, weather.season_start - (_SEASON_START - start), by_date)
+    return {"clock_start": start, "clock_origin": origin, "clock_period": np.where(twice, period, DAYS)}
+
+
+def local_days(calendar: Calendar, days: np.ndarray) -> np.ndarray:
+    """Read the points' clocks on days of the year, (N, D)."""
+    c = calendar
+    return np.asarray(c["clock_start"] + (days - c["clock_origin"]) % DAYS % c["clock_period"])
+
+
+def days_of(calendar: Calendar, local: np.ndarray) -> np.ndarray:
+    """Return days of the year, 0 to 365, on which the points' clocks show `local`, (N, D)."""
+    return np.asarray((local - calendar["clock_start"] + calendar["clock_origin"]) % DAYS)
+
+
+def _drought(c: Calendar, days: np.ndarray) -> np.ndarray:
+    """Compute the share of leaves withered for want of water, (N, D)."""
+    midsummer = np.exp(-(((days - c["drought_day"]) / c["drought_span"]) ** 2))
+    season = _rise(days, _SEASON_START - 5, 7.0) * _rise(np.nan_to_num(c["season_end"]), days, 10.0)
+    return np.asarray(c["drought"] * np.where(np.isnan(c["season_end"]), midsummer, 1 - season))
 
 
 def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
-    """Evaluate what stands on each point on its days, (N, D)."""
+    """Evaluate what stands on each point on days of the year, (N, D)."""
     c = calendar
-    months = np.clip((days - 1) * 12 // 365, 0, 11).astype(np.int64)
+    months = np.clip((days - 1) * 12 // DAYS, 0, 11).astype(np.int64)
+    days = local_days(calendar, days)
     harvest_day = c["leaf_off"] + c["harvest"]
     annual = c["harvest"] < _NEVER
     grown = _rise(days, c["leaf_on"], c["leaf_on_pace"])
@@ -110,7 +158,7 @@ def standing_at(calendar: Calendar, days: np.ndarray) -> Standing:
     standing = np.where(annual, _rise(harvest_day, days, 0.7), 1.0)
     season = np.where(annual, grown, grown * (1 - aged))
 
-    drought = c["drought"] * np.exp(-(((days - c["drought_day"]) / c["drought_span"]) ** 2))
+    drought = _drought(c, days)
     lai = (c["winter_lai"] + (c["lai"] - c["winter_lai"]) * season) * (1 - 0.6 * drought)
     spent = 1 - c["flush"] * _rise(days, c["leaf_on"] + 68, 10.0)
     lai = lai * spent * np.where(annual, 1 - c["drop"] * aged, 1.0) * standing * _after_cuts(c, days)

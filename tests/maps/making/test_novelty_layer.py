@@ -69,7 +69,7 @@ def test_a_run_warns_of_the_share_of_pixels_that_are_novel(knowing, tmp_path, mo
     write_map(mapped, tmp_path / "map.tif")
     page = (tmp_path / "map.html").read_text()
     assert 'value="novelty"' in page
-    assert "[value=novelty]:checked) .novelty {" in page
+    assert '<img class="novelty"' in page
 
 
 def test_without_statistics_there_is_no_such_layer(tiny_checkpoint):

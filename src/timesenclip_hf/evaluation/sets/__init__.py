@@ -94,7 +94,7 @@ def simulated_set(num_points: int = NUM_POINTS, *, seed: int = HELD_OUT_SEED, im
     ten = load_taxonomy("simulated_ten")
     columns = {
         "point_id": [str(row) for row in range(num_points)],
-        "lc1": [SIMULATED_CLASSES[index].lc1[0] for index in points.class_index],
+        "lc1": [SIMULATED_CLASSES[index].code for index in points.class_index],
         "cover": covers,
         "ten": [cover if cover in ten.names else "" for cover in covers],
     }

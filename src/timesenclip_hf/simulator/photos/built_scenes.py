@@ -8,6 +8,7 @@ from .tree_scenes import draw_garden_tree
 
 _HOUSE_WALLS: tuple[RGB, ...] = ((232, 222, 205), (205, 175, 145), (178, 98, 78), (240, 238, 232), (214, 206, 150))
 _ROOFS: tuple[RGB, ...] = ((158, 70, 52), (98, 66, 56), (84, 88, 98), (186, 96, 66))
+_MUD_WALLS: tuple[RGB, ...] = ((206, 172, 130), (190, 150, 110), (222, 196, 160), (236, 226, 206))
 _BLOCK_WALLS: tuple[RGB, ...] = ((196, 192, 186), (172, 132, 110), (220, 214, 200), (150, 156, 166))
 _CARS: tuple[RGB, ...] = ((180, 40, 40), (230, 230, 232), (50, 70, 120), (60, 60, 64))
 
@@ -32,16 +33,35 @@ def _house(canvas: Canvas, x: float, base: float, wide: float) -> None:
     canvas.draw.rectangle((x + wide * 0.42, base - tall * 0.42, x + wide * 0.58, base), fill=(96, 62, 44))
 
 
+def _flat_house(canvas: Canvas, x: float, base: float, wide: float) -> None:
+    """Draw a house of dry lands: mud brick or whitewash, a flat roof, few small windows, sometimes a second box."""
+    rng = canvas.rng
+    tall = wide * rng.uniform(0.45, 0.75)
+    for left, width, high in ((x, wide, tall), (x + wide * rng.uniform(0, 0.5), wide * 0.5, tall * 1.6)):
+        wall = canvas.shade(canvas.pick(_MUD_WALLS))
+        canvas.block(left, base, width, high, wall)
+        canvas.block(left, base - high * 0.94, width, high * 0.06, blend(wall, (110, 84, 62), 0.5))
+        for share in (0.2, 0.7):
+            pane = left + width * share
+            canvas.block(pane, base - high * 0.6, width * 0.12, high * 0.16, (74, 60, 50))
+        if rng.random() < 0.5:
+            break
+    canvas.block(x + wide * 0.42, base, wide * 0.14, tall * 0.5, canvas.pick(((70, 100, 130), (92, 64, 44))))
+
+
 def draw_buildings(canvas: Canvas) -> None:
-    """Draw houses or blocks of flats behind a street, a garden or a lawn."""
+    """Draw houses or blocks of flats behind a street, a garden or a lawn; in dry lands flat roofs by a dusty road."""
     rng = canvas.rng
     canvas.far_strip((120, 110, 105))
     lay_grass(canvas)
-    if rng.random() < 0.65:
+    dusty = canvas.state.wetness < 0.15 and canvas.state.green + canvas.state.off_season < 0.15 and rng.random() < 0.8
+    if dusty:
+        canvas.ground(canvas.shade((198, 166, 128)), 12)
+    elif rng.random() < 0.65:
         canvas.ground(canvas.shade((138, 136, 134)), 5)
         kerb = canvas.y(6.0)
         canvas.draw.rectangle((0, kerb, canvas.size, kerb + 2), fill=(186, 184, 180))
-    tower = rng.random() < 0.35
+    tower = rng.random() < (0.15 if dusty else 0.35)
     for distance in (26.0, 15.0):
         base, x = canvas.y(distance), rng.uniform(-0.25, 0.05) * canvas.size
         while x < canvas.size:
@@ -51,7 +71,7 @@ def draw_buildings(canvas: Canvas) -> None:
                 canvas.block(x, base, wide, tall, canvas.shade(canvas.pick(_BLOCK_WALLS)))
                 _windows(canvas, x, base - tall, wide, tall, 4, max(int(tall / wide * 4), 3))
             else:
-                _house(canvas, x, base, wide)
+                (_flat_house if dusty else _house)(canvas, x, base, wide)
             x += wide * rng.uniform(1.1, 1.7)
     for x, height in rng.random((2, 2)).tolist():
         draw_garden_tree(canvas, x * canvas.size, canvas.y(11.0), canvas.size * (0.1 + 0.12 * height))

@@ -56,7 +56,13 @@ class Canvas:
         self.vanish = pixels * rng.uniform(0.15, 0.85)
         self.image = Image.new("RGB", (pixels, pixels))
         self.draw = ImageDraw.Draw(self.image)
-        cloudy = rng.random()
+        # Three soils in ten are more or less red.
+        self.redness = max(rng.random() - 0.7, 0.0) * 2.5
+        self.paint_sky(rng.random())
+
+    def paint_sky(self, cloudy: float) -> None:
+        """Paint the sky, blue and clear at 0, grey with clouds at 1."""
+        rng, pixels = self.rng, self.size
         top = blend((70, 125, 205), (165, 172, 182), cloudy)
         bottom = blend((175, 205, 235), (205, 208, 212), cloudy)
         for band in range(6):
@@ -111,6 +117,7 @@ class Canvas:
         if self.rng.random() > share:
             return
         height = self.size * self.rng.uniform(0.015, 0.06)
+        colour = blend(colour, (172, 150, 116), 0.8 * self.aridity())
         x = -2.0
         while x < self.size:
             w = self.size * self.rng.uniform(0.05, 0.2)
@@ -129,9 +136,15 @@ class Canvas:
         """Compute the share of the leaves that is ripe or dead."""
         return self.state.dry / max(self.state.green + self.state.dry, 1e-3)
 
+    def aridity(self) -> float:
+        """Estimate from bright, dry ground how dry the land around is: 0 to 1."""
+        bright, dry = (self.state.soil_brightness - 0.5) / 0.3, (0.25 - self.state.wetness) / 0.2
+        return min(max(bright, 0.0), 1.0) * min(max(dry, 0.0), 1.0)
+
     def soil_colour(self) -> RGB:
         """Mix the colour of bare soil on the day."""
-        dry = blend((96, 72, 54), (190, 160, 120), self.state.soil_brightness)
+        brown = blend((96, 72, 54), (190, 160, 120), self.state.soil_brightness)
+        dry = blend(brown, (172, 92, 58), self.redness)
         return blend(dry, (70, 60, 52), 0.6 * min(self.state.wetness, 0.8))
 
     def scatter(self, colours: Sequence[RGB], count: int, radius: float, top: float = 0.0, bottom: float = 1.0) -> None:

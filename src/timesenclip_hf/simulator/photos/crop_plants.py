@@ -16,6 +16,7 @@ class CropAppearance:
     leaf: tuple[RGB, ...]
     ripe: tuple[RGB, ...]
     flowers: tuple[RGB, ...] = ()
+    heads: tuple[RGB, ...] = ()
     width: float = 0.5
     flower_size: float = 0.04
     flower_show: float = 0.15
@@ -181,8 +182,78 @@ def _tangle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: f
     canvas.draw.ellipse((x - half, base - tall * 0.6, x + half * 0.3, base), fill=canvas.shade(tone, 12))
 
 
+_CANES: tuple[RGB, ...] = ((150, 142, 74), (122, 88, 92), (168, 158, 92))
+
+
+def _cane(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw sugarcane: purple and yellow stalks in a clump under long arching leaves, silver plumes in flower."""
+    for dx in canvas.rng.uniform(-0.16, 0.16, 1 if tall < 40 else 3).tolist():
+        tone, foot, reach = tone_of(canvas, crop), x + dx * tall, tall * 0.28
+        stalk, thick = canvas.pick(_CANES), max(round(tall * 0.03), 1)
+        canvas.draw.line((foot, base, foot + dx * tall * 0.2, base - tall * 0.7), fill=stalk, width=thick)
+        for level in (0.5, 0.64, 0.78):
+            y = base - tall * level
+            left, right = (foot - reach, y - tall * 0.06), (foot + reach, y - tall * 0.02)
+            bends = (foot - reach / 2, y - tall * 0.2), (foot + reach / 2, y - tall * 0.17)
+            canvas.draw.line((*left, *bends[0], foot, y, *bends[1], *right), fill=tone)
+    if canvas.state.flower > 0.1 and canvas.state.height > 1.0:
+        canvas.block(x, base - tall, max(tall * 0.03, 0.5), tall * 0.12, (222, 214, 214))
+
+
+def _red_head(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw sorghum: a leafy stalk under a thick, compact head, red-brown or cream."""
+    tone, top, wide = tone_of(canvas, crop), base - tall, max(round(tall * 0.04), 1)
+    canvas.draw.line((x, base, x, top), fill=tone, width=wide)
+    for level, side in ((0.2, 1), (0.35, -1), (0.5, 1), (0.65, -1)):
+        y, reach = base - tall * level, tall * 0.3 * side
+        canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.1, x + reach, y + tall * 0.06), fill=tone, width=wide)
+    if _heads_out(canvas, tall):
+        half, head = max(tall * 0.06, 1.2), canvas.shade(crop.heads[0], 12)
+        canvas.draw.ellipse((x - half, top - tall * 0.12, x + half, top + tall * 0.16), fill=head)
+
+
+def _candle(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw pearl millet: several thin stems, each with a long, upright, pale candle of grain."""
+    for lean in (-0.14, 0.02, 0.15):
+        tone, tip, top = tone_of(canvas, crop), x + lean * tall, base - tall * (0.92 - 0.5 * abs(lean))
+        canvas.draw.line((x, base, tip, top), fill=tone, width=max(round(tall * 0.02), 1))
+        for level, side in ((0.3, 1), (0.55, -1)):
+            y, reach = base - tall * level, tall * 0.22 * side
+            canvas.draw.line((x, y, x + reach * 0.6, y - tall * 0.08, x + reach, y + tall * 0.04), fill=tone)
+        if _heads_out(canvas, tall):
+            spike = canvas.shade(crop.heads[0], 12)
+            canvas.draw.line(
+                (tip, top + tall * 0.1, tip + lean * tall * 0.1, top - tall * 0.24),
+                fill=spike,
+                width=max(round(tall * 0.065), 2),
+            )
+
+
+def _heads_out(canvas: Canvas, tall: float) -> bool:
+    """Tell whether a tall cereal of the tropics has shot its heads, and stands near enough to show them."""
+    state = canvas.state
+    return tall > 3 and state.height > 0.7 and (state.height > 1.3 or state.flower > 0.05 or state.dry > 0.08)
+
+
+def _palmate(canvas: Canvas, crop: CropAppearance, x: float, base: float, tall: float) -> None:
+    """Draw cassava: knobbly reddish stems, at their ends stars of narrow leaflets, which fall in the dry season."""
+    leafy = min(0.35 + 0.75 * (canvas.state.green + 0.5 * canvas.state.dry), 1.0)
+    for lean, rise in ((-0.3, 0.8), (0.05, 0.95), (0.32, 0.72)):
+        tip, top = x + lean * tall, base - tall * rise
+        canvas.draw.line((x, base, x + lean * tall * 0.4, base - tall * 0.3, tip, top), fill=(152, 106, 84))
+        if canvas.rng.random() > leafy:
+            continue
+        tone, thick = tone_of(canvas, crop), max(round(tall * 0.055), 1)
+        if tall < 22:
+            canvas.disc(tip, top, tall * 0.16, tone, 0.7)
+            continue
+        for dx, dy in ((0.2, 0.05), (0.13, -0.13), (-0.13, -0.13), (0.0, 0.16)):
+            ends = (tip - dx * tall, top - dy * tall * 0.6, tip + dx * tall, top + dy * tall)
+            canvas.draw.line(ends, fill=tone, width=thick)
+
+
 # Draws one plant: canvas, crop, column of the stem, row of the ground, height in pixels.
 Plant = Callable[[Canvas, CropAppearance, float, float, float], None]
-_CEREALS: tuple[Plant, ...] = (_spike, _awn, _long_ear, _panicle, _rice, _maize)
-_BROAD_LEAVED: tuple[Plant, ...] = (_sunflower, _bush, _branchy, _rosette, _thin, _tall_leaves, _tangle)
+_CEREALS: tuple[Plant, ...] = (_spike, _awn, _long_ear, _panicle, _rice, _maize, _cane, _red_head, _candle)
+_BROAD_LEAVED: tuple[Plant, ...] = (_sunflower, _bush, _branchy, _rosette, _thin, _tall_leaves, _tangle, _palmate)
 PLANTS: dict[str, Plant] = {plant.__name__.removeprefix("_"): plant for plant in (*_CEREALS, *_BROAD_LEAVED)}

@@ -12,6 +12,8 @@ from .crop_plants import CROP_APPEARANCES, PLANTS, CropAppearance, tone_of
 def draw_crop(canvas: Canvas, name: str) -> None:
     """Draw a field of one arable crop as its state has it: bare, sprouting, closed, ripe or cut."""
     crop = CROP_APPEARANCES[name]
+    if crop.heads:
+        crop = replace(crop, heads=(canvas.pick(crop.heads),))
     canvas.state = replace(canvas.state, flower=_bloom(canvas, name))
     _draw_field_floor(canvas, name, crop)
     if max(canvas.state.green, canvas.state.dry) > 0.04 and canvas.state.height > 0.02:

@@ -17,7 +17,17 @@ from tqdm import tqdm
 
 from ..classes import CLASS_NAMES
 from ..points import GroundState
-from . import bare_scenes, built_scenes, crop_scenes, grass_scenes, tree_scenes, water_scenes
+from . import (
+    bare_scenes,
+    built_scenes,
+    crop_scenes,
+    grass_scenes,
+    plantation_scenes,
+    tree_scenes,
+    treeless_scenes,
+    tropical_scenes,
+    water_scenes,
+)
 from .canvas import Canvas, VisitState
 from .crop_plants import CROP_APPEARANCES
 
@@ -30,7 +40,10 @@ STATE_NAMES: tuple[str, ...] = tuple(field.name for field in fields(VisitState))
 # Of covers that are no arable crop: a module's function `draw_olive_grove` draws an olive grove.
 _SCENES: dict[str, Callable[[Canvas], None]] = {
     name.removeprefix("draw_").replace("_", " "): draw
-    for module in (bare_scenes, built_scenes, crop_scenes, grass_scenes, tree_scenes, water_scenes)
+    for module in (
+        *(bare_scenes, built_scenes, crop_scenes, grass_scenes, plantation_scenes),
+        *(treeless_scenes, tree_scenes, tropical_scenes, water_scenes),
+    )
     for name, draw in vars(module).items()
     if name.startswith("draw_")
 }

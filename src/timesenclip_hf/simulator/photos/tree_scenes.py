@@ -68,7 +68,7 @@ def draw_mixed_woodland(canvas: Canvas) -> None:
     _wood(canvas, plant)
 
 
-def _plantation(canvas: Canvas, spacing: float, tall: float, plant: Callable[[float, float, float], None]) -> None:
+def plant_grid(canvas: Canvas, spacing: float, tall: float, plant: Callable[[float, float, float], None]) -> None:
     """Draw trees on a grid over grass or bare soil, from far to near."""
     canvas.far_strip((72, 100, 66))
     grown = min(canvas.state.off_season + canvas.state.green * 0.5, 1.0)
@@ -80,7 +80,8 @@ def _plantation(canvas: Canvas, spacing: float, tall: float, plant: Callable[[fl
                 plant(x, canvas.y(distance), canvas.scale(distance) * tall * canvas.rng.uniform(0.85, 1.1))
 
 
-def _crown_dots(canvas: Canvas, x: float, base: float, tall: float, colour: RGB, count: int, radius: float) -> None:
+def dot_crown(canvas: Canvas, x: float, base: float, tall: float, colour: RGB, count: int, radius: float) -> None:
+    """Dot a tree's crown with fruit or blossom, of a radius as a share of its height."""
     for dx, dy in canvas.rng.uniform(-1, 1, (count, 2)).tolist():
         canvas.disc(x + dx * tall * 0.32, base - tall * (0.62 + dy * 0.3), max(tall * radius, 0.9), colour)
 
@@ -94,11 +95,11 @@ def draw_orchard(canvas: Canvas) -> None:
     def plant(x: float, base: float, tall: float) -> None:
         canvas.broadleaf(x, base, tall, blend((96, 142, 58), (205, 160, 60), state.dry), min(state.green * 1.2, 1.0))
         if state.flower > 0.1:
-            _crown_dots(canvas, x, base, tall, blossom, int(34 * state.flower), 0.07)
+            dot_crown(canvas, x, base, tall, blossom, int(34 * state.flower), 0.07)
         elif state.green > 0.4:
-            _crown_dots(canvas, x, base, tall, fruit, 7, 0.04)
+            dot_crown(canvas, x, base, tall, fruit, 7, 0.04)
 
-    _plantation(canvas, 4.0, 3.6, plant)
+    plant_grid(canvas, 4.0, 3.6, plant)
 
 
 def draw_citrus(canvas: Canvas) -> None:
@@ -107,14 +108,14 @@ def draw_citrus(canvas: Canvas) -> None:
 
     def plant(x: float, base: float, tall: float) -> None:
         canvas.round_tree(x, base, tall, tall * 1.05, (30, 92, 40))
-        _crown_dots(canvas, x, base, tall, fruit, 12, 0.055)
+        dot_crown(canvas, x, base, tall, fruit, 12, 0.055)
 
-    _plantation(canvas, 5.0, 3.4, plant)
+    plant_grid(canvas, 5.0, 3.4, plant)
 
 
 def draw_olive_grove(canvas: Canvas) -> None:
     """Draw olive trees: round grey-green crowns wide apart on pale soil."""
-    _plantation(canvas, 7.0, 4.2, lambda x, y, tall: canvas.round_tree(x, y, tall, tall * 1.15, (142, 156, 128)))
+    plant_grid(canvas, 7.0, 4.2, lambda x, y, tall: canvas.round_tree(x, y, tall, tall * 1.15, (142, 156, 128)))
 
 
 def draw_vineyard(canvas: Canvas) -> None:
