@@ -69,7 +69,7 @@ def screen_share(checkpoint: Checkpoint, samples: Samples) -> float:
         ),
         strict=True,
     )
-    return min(screens) / min(encodings)
+    return float(min(screens) / min(encodings))
 
 
 def reordered(order: Sequence[str]) -> Callable[[Series], Series]:

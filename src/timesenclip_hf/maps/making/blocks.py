@@ -81,7 +81,7 @@ def embed_pixels(pixels: np.ndarray, hidden: np.ndarray | None, recipe: Recipe) 
 
 
 def stored_embedded(block: xr.Dataset) -> Embedded:
-    """Return the stored embeddings of a block in memory as the encoder gave them, pixel by pixel in the order of rows."""
+    """Return the stored embeddings of a block in memory as the encoder gave them, row by row of pixels."""
     stored = block["embeddings"].values
     if "embedding_scale" in block:
         stored = embeddings_from_int8(stored, block["embedding_scale"].values)
