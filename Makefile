@@ -132,6 +132,8 @@ pictures: $(VENV)/.dev ## draw the pictures of README and docs again (the map ne
 		--labels "maize,grassland,built-up" --output runs/flanders.tif --png docs/flanders.png --overwrite
 	$(BIN)/python -m training.examples_pictures docs --overwrite
 	$(BIN)/python -m training.parcel_pictures docs --overwrite
+	$(BIN)/python -m training.areas_pictures docs --overwrite
+	$(BIN)/python -m training.change_pictures docs --overwrite
 
 cards: $(VENV)/.dev ## fill README and cards from the measured results
 	$(BIN)/python -m hub.fill_cards
