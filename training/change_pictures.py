@@ -1,9 +1,9 @@
 """Draw the picture of docs/change.md from the real Flanders series: `python -m training.change_pictures FOLDER`.
 
-There is one real year, so that two looks at it stand for two: every other acquisition of 2018, and the rest. Land that
-nobody touched was seen under other clouds then, on other days. Into some fields of the second look the series of the
+There is one real year, so that two halves of it stand for two: every other acquisition of 2018, and the rest. Land that
+nobody touched was seen under other clouds then, on other days. Into some fields of the second half the series of the
 largest field of another crop is laid, pixel by pixel, as if they had been sown anew; that change is known.
-`timesenclip change` compares both looks from their stored embeddings, and the picture shows where the fields are.
+`timesenclip change` compares both halves from their stored embeddings, and the picture shows where the fields are.
 """
 
 import argparse
@@ -29,12 +29,14 @@ from training.parcel_pictures import declared_fields, flanders_files
 LABELS = ["maize", "grassland", "built-up"]
 # Hectares of the largest field that is sown anew: the larger ones are what the others become.
 LARGEST = 1.3
+# Of the patches that count, in hectares: borders of fields, where pixels are mixed, change from image to image.
+SMALLEST = ("--minimum-area", "0.1")
 # Every other one of such fields.
 STEP = 2
 
 
-class TwoLooks(NamedTuple):
-    """Hold two looks at a patch: cubes of all bands, the fields that differ, and their pixels (y, x) bool."""
+class Halves(NamedTuple):
+    """Hold both halves of a year, as cubes of all bands, the fields that differ, and their pixels (y, x) bool."""
 
     first: xr.Dataset
     second: xr.Dataset
@@ -42,8 +44,8 @@ class TwoLooks(NamedTuple):
     changed: np.ndarray
 
 
-def take_looks() -> TwoLooks:
-    """Make two looks of the real year; raise an OSError where there is no real data."""
+def take_halves() -> Halves:
+    """Make two halves of the real year; raise an OSError where there is no real data."""
     cube, fields = open_cube(flanders_files()[0]).compute(), declared_fields()
     crops = fields[fields["declared"].isin(LABELS[:2])]
     chosen = crops[crops["hectares"] <= LARGEST].iloc[::STEP]
@@ -59,7 +61,7 @@ def take_looks() -> TwoLooks:
             values = second[name].values
             values[..., rows, columns] = values[..., given_rows, given_columns]
         changed |= ours
-    return TwoLooks(first, second, chosen, changed)
+    return Halves(first, second, chosen, changed)
 
 
 def _pixels(geometry: object, cube: xr.Dataset) -> np.ndarray:
@@ -68,10 +70,10 @@ def _pixels(geometry: object, cube: xr.Dataset) -> np.ndarray:
     return np.asarray(rasterize([geometry], shape, transform=grid_of(cube).transform) == 1)
 
 
-def map_looks(looks: TwoLooks, folder: Path) -> tuple[Path, Path]:
-    """Map both looks by words with their embeddings kept; return the folders of the runs."""
+def map_halves(halves: Halves, folder: Path) -> tuple[Path, Path]:
+    """Map both halves by words with their embeddings kept; return the folders of the runs."""
     runs = folder / "first.run", folder / "second.run"
-    for cube, run in zip((looks.first, looks.second), runs, strict=True):
+    for cube, run in zip((halves.first, halves.second), runs, strict=True):
         reading, options = SeriesOptions(year=int(YEAR)), MapOptions(embeddings="int8")
         MapRun(cube, run, LABELS, options=options, reading=reading).execute(progress=False)
     return runs
@@ -89,16 +91,16 @@ def draw_picture(output: Path, *, overwrite: bool = False) -> None:
         RuntimeError: the command failed.
     """
     with whole_files(output, overwrite=overwrite) as pictures, tempfile.TemporaryDirectory() as name:
-        folder, looks = Path(name), take_looks()
+        folder, halves = Path(name), take_halves()
         change = folder / "change.tif"
-        run_command("change", *map_looks(looks, folder), "--labels", ",".join(LABELS), "--output", change)
-        _print_hits(change, looks.changed)
+        run_command("change", *map_halves(halves, folder), "--labels", ",".join(LABELS), *SMALLEST, "--output", change)
+        _print_hits(change, halves.changed)
         facts = read_json(change.with_suffix(".json"))
-        figure = draw_change(_overview(change, looks.first, facts))
+        figure = draw_change(_overview(change, halves.first, facts))
         for axes in figure.axes[:2]:
-            for part in looks.fields.boundary.explode(index_parts=False):
+            for part in halves.fields.boundary.explode(index_parts=False):
                 axes.plot(*(np.asarray(part.coords).T / 1000), color="black" if axes is figure.axes[0] else "white")
-        figure.axes[0].set_title("Change between two looks at 2018", fontweight="bold")
+        figure.axes[0].set_title("Change between two halves of 2018", fontweight="bold")
         figure.savefig(pictures / "change.png")
 
 

@@ -36,7 +36,7 @@ def runs(tmp_path_factory, tiny_checkpoint):
 
 
 def test_layers_follow_from_the_probabilities_of_both_years(runs, tiny_checkpoint):
-    found = detect_change(*runs, LABELS, tiny_checkpoint, options=ChangeOptions(threshold=0.3))
+    change = detect_change(*runs, LABELS, tiny_checkpoint, options=ChangeOptions(threshold=0.3))
     encoder = find_model(str(tiny_checkpoint))[1]
     label_set = as_label_set(encoder.model, encoder.processor, LABELS)
     years = [stored_embedded(stored_embeddings(run).compute()) for run in runs]
@@ -45,24 +45,24 @@ def test_layers_follow_from_the_probabilities_of_both_years(runs, tiny_checkpoin
     model = fit_pairs(p, q)
     same, different = pair_likelihoods(sharpened(p, model.sharpness), sharpened(q, model.sharpness), model)
     probability = change_probability(different / same, model.prior)
-    np.testing.assert_allclose(found["probability"].values.ravel()[seen], probability, rtol=1e-5)
+    np.testing.assert_allclose(change["probability"].values.ravel()[seen], probability, rtol=1e-5)
     vectors = [year.embeds.numpy()[seen[year.observed]] for year in years]
     distance = 1 - (vectors[0] * vectors[1]).sum(axis=1)
-    np.testing.assert_allclose(found["distance"].values.ravel()[seen], distance, atol=1e-6)
-    changed = (found["from"] != found["to"]).values.ravel()[seen]
+    np.testing.assert_allclose(change["distance"].values.ravel()[seen], distance, atol=1e-6)
+    changed = (change["from"] != change["to"]).values.ravel()[seen]
     np.testing.assert_array_equal(changed, probability >= 0.3)
-    assert found.attrs["prior"] == pytest.approx(model.prior)
+    assert change.attrs["prior"] == pytest.approx(model.prior)
 
 
 def test_what_a_year_does_not_see_has_no_class_and_is_counted(runs, tiny_checkpoint):
-    found = detect_change(*runs, LABELS, tiny_checkpoint)
-    corner = found.isel(y=slice(0, 2), x=slice(0, 2))
+    change = detect_change(*runs, LABELS, tiny_checkpoint)
+    corner = change.isel(y=slice(0, 2), x=slice(0, 2))
     for name in ("class", "from", "to"):
         assert (corner[name] == 0).all()
     assert corner["probability"].isnull().all()
-    assert found.attrs["hectares_without_data"] == pytest.approx(4 * 0.01)
-    assert np.sum(found.attrs["hectares"]) == pytest.approx(59 * 0.01)
-    assert found.attrs["years"] == ["2019", "2024"]
+    assert change.attrs["hectares_without_data"] == pytest.approx(4 * 0.01)
+    assert np.sum(change.attrs["hectares"]) == pytest.approx(59 * 0.01)
+    assert change.attrs["years"] == ["2019", "2024"]
 
 
 def test_a_store_holds_what_memory_does(runs, tiny_checkpoint, tmp_path):
@@ -77,9 +77,9 @@ def test_a_store_holds_what_memory_does(runs, tiny_checkpoint, tmp_path):
 
 
 def test_the_first_year_against_itself_has_not_changed(runs, tiny_checkpoint):
-    found = detect_change(runs[0], runs[0], LABELS, tiny_checkpoint)
-    assert found.attrs["labels"] == ["no change"]
-    assert found["distance"].max() < 1e-6
+    change = detect_change(runs[0], runs[0], LABELS, tiny_checkpoint)
+    assert change.attrs["labels"] == ["no change"]
+    assert change["distance"].max() < 1e-6
 
 
 def test_a_year_that_the_runs_tell_twice_is_noted(runs, tiny_checkpoint, tmp_path):
@@ -96,9 +96,9 @@ def test_a_year_that_the_runs_tell_twice_is_noted(runs, tiny_checkpoint, tmp_pat
         options=MapOptions(embeddings="int8"),
         reading=reading,
     ).execute(progress=False)
-    found = detect_change(tmp_path / "told.run", tmp_path / "told.run", LABELS, tiny_checkpoint)
-    assert found.attrs["years"] == [2018, 2018]
-    assert found.attrs["notes"] == ["both runs are of 2018"]
+    change = detect_change(tmp_path / "told.run", tmp_path / "told.run", LABELS, tiny_checkpoint)
+    assert change.attrs["years"] == [2018, 2018]
+    assert change.attrs["notes"] == ["both runs are of 2018"]
 
 
 @pytest.mark.parametrize(

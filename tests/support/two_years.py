@@ -15,6 +15,8 @@ from timesenclip_hf.maps import MapOptions, MapRun, open_cube
 from timesenclip_hf.simulator import CLASS_NAMES
 from timesenclip_hf.simulator import points as simulated
 from timesenclip_hf.simulator.canopy import NUM_BANDS
+from timesenclip_hf.simulator.climates import CLIMATE_NAMES, Weather, draw_weather
+from timesenclip_hf.simulator.covers import Cover
 from timesenclip_hf.simulator.observation import composite_days, draw_acquisitions, mix_with_neighbours, observe
 from timesenclip_hf.simulator.optics import Optics, draw_optics, reflectance
 from timesenclip_hf.simulator.phenology import Calendar, draw_calendar
@@ -23,6 +25,7 @@ from timesenclip_hf.simulator.phenology import Calendar, draw_calendar
 BANDS = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
 # Digital numbers of no data, which reflectance in ten thousandths never has.
 NODATA = 0
+CLIMATE = "temperate"
 # Covers that people tell apart on a map of land.
 COVERS = ("wheat", "maize", "rapeseed", "grassland", "broadleaved woodland", "spruce woodland", "buildings", "lake")
 
@@ -33,24 +36,40 @@ class Year:
 
     class_index: np.ndarray
     latitude: np.ndarray
+    weather: Weather
     calendar: Calendar
     optics: Optics
 
 
 def draw_year(class_index: np.ndarray, seed: int, latitude: np.ndarray | None = None) -> Year:
-    """Draw the lives of points of these classes (N,), at these latitudes or at ones that suit their classes."""
+    """Draw the lives of points of these classes (N,) in one climate, at these latitudes or at ones that suit them."""
     rng = np.random.default_rng(seed)
-    covers, chosen = simulated._draw_covers(class_index, rng)
-    southern, northern = np.array([cover.ranges["latitude"] for cover in covers])[chosen].T
-    drawn = rng.uniform(southern, northern) if latitude is None else latitude
-    calendar = draw_calendar(covers, chosen, drawn, rng)
-    return Year(class_index, drawn, calendar, draw_optics(covers, chosen, calendar, rng))
+    covers, chosen = _draw_ways(class_index, rng)
+    climate_index = np.full(len(class_index), CLIMATE_NAMES.index(CLIMATE))
+    if latitude is None:
+        latitude = rng.uniform(*simulated._latitudes(covers, chosen, climate_index))
+    weather = draw_weather(climate_index, latitude, rng)
+    calendar = draw_calendar(covers, chosen, latitude, weather, rng)
+    return Year(class_index, latitude, weather, calendar, draw_optics(covers, chosen, climate_index, calendar, rng))
+
+
+def _draw_ways(class_index: np.ndarray, rng: np.random.Generator) -> tuple[list[Cover], np.ndarray]:
+    """Draw for each point one of its class's ways of life: all ways there are, and each point's index."""
+    position, chosen = rng.random(len(class_index)), np.empty(len(class_index), dtype=np.int64)
+    covers: list[Cover] = []
+    for index in np.unique(class_index):
+        weights, ways, _ = zip(*simulated._lives_in(CLASS_NAMES[index], (CLIMATE,)), strict=True)
+        here = class_index == index
+        drawn = np.searchsorted(np.cumsum(weights)[:-1] / sum(weights), position[here], side="right")
+        chosen[here] = len(covers) + drawn
+        covers.extend(ways)
+    return covers, chosen
 
 
 def observe_year(year: Year, seed: int, mixing: int = 0) -> np.ndarray:
     """Observe a year (N, 12, 10): clouds, haze, noise and the days of images by the seed, mixed pixels by their own."""
     rng = np.random.default_rng(seed)
-    acquisitions = draw_acquisitions(year.latitude, rng)
+    acquisitions = draw_acquisitions(year.weather.clearness, rng)
     days = composite_days(acquisitions, rng)
     clean = np.empty((len(days), 12, NUM_BANDS), dtype=np.float32)
     for start in range(0, len(days), simulated._BLOCK):

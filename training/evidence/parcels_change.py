@@ -16,7 +16,7 @@ from timesenclip_hf.maps import MapOptions, MapRun, open_cube, open_map
 from timesenclip_hf.models.timesenclip.options_timesenclip import SeriesOptions
 from timesenclip_hf.parcels import VectoriseOptions, detect_change, vectorise_map
 from timesenclip_hf.simulator import CLASS_NAMES
-from training.change_pictures import LABELS, map_looks, take_looks
+from training.change_pictures import LABELS, map_halves, take_halves
 from training.evidence.claims import Ledger
 from training.examples_pictures import YEAR
 from training.parcel_pictures import flanders_files
@@ -66,24 +66,24 @@ def stable(ledger: Ledger) -> None:
     ledger.add(claim, round(float((found["from"] != found["to"]).mean()), 4), "<=", 0.02, note)
     unchanged = "the same real year, by every other acquisition: pixels that count as changed"
     try:
-        looks = take_looks()
+        halves = take_halves()
     except OSError as error:
         ledger.skip(unchanged, "<=", 0.02, str(error))
         return
     with tempfile.TemporaryDirectory() as name:
-        runs = map_looks(looks, Path(name))
+        runs = map_halves(halves, Path(name))
         found = detect_change(*runs, LABELS)
         kept = _as_it_was(Path(name))
         differing = _naive((runs[0], kept)).mean()
         same = detect_change(runs[0], kept, LABELS)
-    hits, false = _rates(found["from"].values != found["to"].values, looks.changed)
-    note = f"Flanders 2018, {looks.changed.size:,} pixels; comparing both maps calls {differing:.1%} change"
+    hits, false = _rates(found["from"].values != found["to"].values, halves.changed)
+    note = f"Flanders 2018, {halves.changed.size:,} pixels; comparing both maps calls {differing:.1%} change"
     ledger.add(unchanged, round(float((same["from"] != same["to"]).mean()), 4), "<=", 0.02, note)
-    note = f"{looks.changed.mean():.1%} of the pixels; {hits:.1%} of them are found, {false:.1%} of the others"
+    note = f"{halves.changed.mean():.1%} of the pixels; {hits:.1%} of them are found, {false:.1%} of the others"
     claim = "fields of Flanders with another crop's series: area under the ROC curve of the probability of change"
-    ledger.add(claim, _area(looks.changed, found["probability"].values), ">=", 0.75, note)
+    ledger.add(claim, _area(halves.changed, found["probability"].values), ">=", 0.75, note)
     claim = claim.replace("probability of change", "distance of the embeddings")
-    ledger.add(claim, _area(looks.changed, found["distance"].values), ">=", 0.9)
+    ledger.add(claim, _area(halves.changed, found["distance"].values), ">=", 0.9)
 
 
 def vectorise(ledger: Ledger) -> None:
@@ -125,7 +125,7 @@ def _naive(runs: tuple[Path, Path]) -> np.ndarray:
 
 
 def _as_it_was(folder: Path) -> Path:
-    """Map the second look at Flanders without the fields that were sown anew."""
+    """Map the second half of Flanders without the fields that were sown anew."""
     cube = open_cube(flanders_files()[0]).isel(time=slice(1, None, 2))
     options, reading = MapOptions(embeddings="int8"), SeriesOptions(year=int(YEAR))
     MapRun(cube, folder / "as_it_was.run", LABELS, options=options, reading=reading).execute(progress=False)

@@ -1,16 +1,30 @@
 """Compare the land of two years, and turn a map into polygons: `timesenclip change` and `timesenclip vectorise`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .areas import MapCodes, MapFile
-from .options import LabelsOption, Model, Overwrite, Template, model_of, read_label_option, show_progress
+from .options import LabelsOption, Model, Overwrite, Template, model_of, read_label_option, show_progress, with_groups
 
 MinimumArea = Annotated[float, typer.Option(help="Hectares of the smallest patch; 0 for all.")]
 
 
+@dataclass(frozen=True)
+class ChangeGroup:
+    """Collect the options that say what counts as change."""
+
+    threshold: Annotated[float, typer.Option(help="Probability from which a pixel counts as changed.")] = 0.5
+    prior: Annotated[
+        float | None,
+        typer.Option(help="Share of the land that changed, 0 to 1; found from both years, at least 0.05, if left out."),
+    ] = None
+    minimum_area: MinimumArea = 0.0
+
+
+@with_groups
 def change(
     first: Annotated[Path, typer.Argument(help="Folder of the run of the earlier year, mapped with --embeddings.")],
     second: Annotated[Path, typer.Argument(help="Of the later year, on the same grid, by the same checkpoint.")],
@@ -19,14 +33,7 @@ def change(
         Path,
         typer.Option(help="GeoTIFF of the changes; classes of both years, scores, tables and a picture go beside it."),
     ],
-    threshold: Annotated[float, typer.Option(help="Probability from which a pixel counts as changed.")] = 0.5,
-    prior: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the land that changed, 0 to 1; found from both years if left out, and 0.05 at least."
-        ),
-    ] = None,
-    minimum_area: MinimumArea = 0.0,
+    counted: ChangeGroup,
     model: Model = None,
     template: Template = None,
     overwrite: Overwrite = False,
@@ -39,7 +46,7 @@ def change(
     from ..parcels.change import ChangeOptions
     from ..parcels.change_files import check_change_output, map_change
 
-    options = ChangeOptions(threshold, prior, minimum_area, template or None)
+    options = ChangeOptions(counted.threshold, counted.prior, counted.minimum_area, template or None)
     check_change_output(output, overwrite=overwrite, inputs=(first, second, labels))
     table, written = map_change(
         first,

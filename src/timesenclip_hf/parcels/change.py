@@ -141,9 +141,9 @@ def detect_change(
     _check_weights(years, (first, second), recipe.model.weights, recipe.model.name)
     check_same_grid(*years, first, second)
     shape = years[0].sizes["y"], years[0].sizes["x"]
-    place: Any = (years[0].rio.crs, grid_of(years[0]).transform, shape, str(first))
-    check_stretch(*place)
-    hectares = row_areas(*place) / HECTARE
+    sized: Any = (years[0].rio.crs, grid_of(years[0]).transform, shape, str(first))
+    check_stretch(*sized)
+    hectares = row_areas(*sized) / HECTARE
     windows = list(windows_of(shape, chunk_side(years[0], None)))
     rule = _settle(years, windows, label_set, options)
     layers = make_layers(years[0], windows[0], store)

@@ -96,30 +96,41 @@ def map_change(
     target = check_change_output(output, overwrite=overwrite, inputs=(first, second))
     with unfinished(target.parent) as folder:
         store = folder / "change.zarr"
-        found = detect_change(first, second, labels, model, options=options, store=store, progress=progress)
-        return TransitionTable.of(found.attrs), write_change(found, target, overwrite=overwrite, progress=progress)
+        changes = detect_change(first, second, labels, model, options=options, store=store, progress=progress)
+        return TransitionTable.of(changes.attrs), write_change(changes, target, overwrite=overwrite, progress=progress)
 
 
 def write_change(
-    found: xr.Dataset, output: str | PathLike[str], *, overwrite: bool = False, progress: bool = False
+    changes: xr.Dataset, output: str | PathLike[str], *, overwrite: bool = False, progress: bool = False
 ) -> list[Path]:
-    """Write all files of what [`detect_change`] found, window by window; return them. Arguments as of `map_change`."""
+    """Write all files of what [`detect_change`] returned, window by window; return their paths.
+
+    Args:
+        changes: the layers; lazy ones are read window by window.
+        output: GeoTIFF of the transitions; the other files lie beside it.
+        overwrite: replace what is there.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: the output is no `.tif`.
+        OSError: a file cannot be written, or is there already and not to be replaced.
+    """
     target = check_change_output(output, overwrite=overwrite)
-    found = north_up(found)
-    table = TransitionTable.of(found.attrs)
+    changes = north_up(changes)
+    table = TransitionTable.of(changes.attrs)
     classes, before, after, scores, numbers, facts, picture = (part.format(target.stem) for part in _PARTS)
-    first, second = found.attrs["years"]
+    first, second = changes.attrs["years"]
     with whole_files(target.parent, overwrite=overwrite) as folder:
-        transitions = found[["class"]].assign_attrs(year=[first, second])
+        transitions = changes[["class"]].assign_attrs(year=[first, second])
         counts = _write_classes(transitions, folder / classes, progress)
         for name, layer, year in ((before, "from", first), (after, "to", second)):
-            mapped = found[[layer]].rename({layer: "class"})
+            mapped = changes[[layer]].rename({layer: "class"})
             _write_classes(mapped.assign_attrs(labels=table.labels, year=year), folder / name, progress)
-        _write_scores(found, folder / scores, progress)
+        _write_scores(changes, folder / scores, progress)
         write_score_style(SCORES[0], (folder / scores).with_suffix(".qml"))
         table.write_csv(folder / numbers)
         table.write_json(folder / facts)
-        overview = read_overview(folder / classes, folder / scores, found, counts)
+        overview = read_overview(folder / classes, folder / scores, changes, counts)
         draw_change(overview).savefig(folder / picture)
         written = sorted(path.name for path in folder.iterdir())
     return [target.with_name(name) for name in written]
@@ -132,16 +143,16 @@ def _write_classes(mapped: xr.Dataset, path: Path, progress: bool) -> np.ndarray
     return counts[path]
 
 
-def _write_scores(found: xr.Dataset, path: Path, progress: bool) -> None:
+def _write_scores(changes: xr.Dataset, path: Path, progress: bool) -> None:
     """Write the scores as a cloud-optimised GeoTIFF, through a plain one."""
-    shape = found.sizes["y"], found.sizes["x"]
+    shape = changes.sizes["y"], changes.sizes["x"]
     plain = path.with_suffix(".plain")
-    grid = {"crs": found.rio.crs, "transform": grid_of(found).transform, "height": shape[0], "width": shape[1]}
+    grid = {"crs": changes.rio.crs, "transform": grid_of(changes).transform, "height": shape[0], "width": shape[1]}
     side = (LARGEST_WINDOW, LARGEST_WINDOW)
     with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE):
         with rasterio.open(plain, "w", **{**PLAIN, "dtype": "uint16"}, count=len(SCORES), **grid) as raster:
             for window in tqdm(list(windows_of(shape, side)), unit=" windows", disable=not progress):
-                piece = window.cut(found[list(SCORES)]).compute(scheduler="synchronous")
+                piece = window.cut(changes[list(SCORES)]).compute(scheduler="synchronous")
                 values = np.stack([piece[name].values for name in SCORES])
                 steps = np.where(np.isnan(values), 0, np.rint(np.nan_to_num(values) / SCORE_STEP) + 1)
                 raster.write(

@@ -20,7 +20,7 @@ with needs_extra("map"):
 NO_CHANGE, OTHER_CHANGES = "no change", "other changes"
 # What did not change lies behind what did; a transition has the colour that its words ask for.
 COLOURS = {NO_CHANGE: "#e8e8e4", OTHER_CHANGES: "#6e6e6e"}
-# Layers of what is found, with their types and what stands where a year has no data.
+# Layers of what is layout, with their types and what stands where a year has no data.
 LAYERS: dict[str, tuple[str, float]] = {
     "class": ("uint8", NO_CLASS),
     "from": ("uint8", NO_CLASS),
@@ -114,9 +114,9 @@ def as_dataset(
 ) -> xr.Dataset:
     """Put the layers on the grid of the runs; those of a store are lazy."""
     if store is None:
-        found = xr.Dataset({name: (("y", "x"), layers[name]) for name in LAYERS})
+        layout = xr.Dataset({name: (("y", "x"), layers[name]) for name in LAYERS})
     else:
         opened: xr.Dataset = xr.open_dataset(store, engine="zarr", consolidated=False, chunks={}, mask_and_scale=False)
-        found = opened[list(LAYERS)]
-    placed = found.assign_coords(y=grid["y"].values, x=grid["x"].values).assign_attrs(attributes)
+        layout = opened[list(LAYERS)]
+    placed = layout.assign_coords(y=grid["y"].values, x=grid["x"].values).assign_attrs(attributes)
     return locate(placed, grid.rio.crs, grid_of(grid))

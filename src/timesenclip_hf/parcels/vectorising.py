@@ -178,10 +178,10 @@ def _outlines(classes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.
 
     Polygons that share a border have the same corners along it, as a coverage must.
     """
-    found = shapes(classes, mask=classes > 0, connectivity=4)
+    drawn = shapes(classes, mask=classes > 0, connectivity=4)
     outlines: list[np.ndarray] = []
     labels: list[int] = []
-    while batch := list(islice(found, POLYGONS_AT_ONCE)):
+    while batch := list(islice(drawn, POLYGONS_AT_ONCE)):
         outlines.append(_with_corners(np.asarray([shape(outline) for outline, _ in batch], dtype=object), corners))
         labels += [int(value) - 1 for _, value in batch]
     return np.concatenate(outlines), np.asarray(labels, dtype=np.int64)
@@ -217,10 +217,10 @@ def _sum_zones(
         areas += np.bincount(zones.ravel(), of_row.ravel(), minlength=count + 1)[1:]
         if band is not None:
             values = _probabilities(scores, band, Window(0, start, width, end - start))
-            own = (zones > 0) & ~np.isnan(values)
-            own[own] = original[start:end][own] == classes[zones[own] - 1] + 1
-            summed += np.bincount(zones[own], values[own], minlength=count + 1)[1:]
-            counted += np.bincount(zones[own], minlength=count + 1)[1:]
+            counting = (zones > 0) & ~np.isnan(values)
+            counting[counting] = original[start:end][counting] == classes[zones[counting] - 1] + 1
+            summed += np.bincount(zones[counting], values[counting], minlength=count + 1)[1:]
+            counted += np.bincount(zones[counting], minlength=count + 1)[1:]
     sums = {"square_metres": areas}
     if band is not None:
         sums["probability"] = np.divide(summed, counted, out=np.full(count, np.nan), where=counted > 0)
