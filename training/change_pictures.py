@@ -29,8 +29,6 @@ from training.parcel_pictures import declared_fields, flanders_files
 LABELS = ["maize", "grassland", "built-up"]
 # Hectares of the largest field that is sown anew: the larger ones are what the others become.
 LARGEST = 1.3
-# Of the patches that count, in hectares: borders of fields, where pixels are mixed, change from image to image.
-SMALLEST = ("--minimum-area", "0.1")
 # Every other one of such fields.
 STEP = 2
 
@@ -93,7 +91,7 @@ def draw_picture(output: Path, *, overwrite: bool = False) -> None:
     with whole_files(output, overwrite=overwrite) as pictures, tempfile.TemporaryDirectory() as name:
         folder, halves = Path(name), take_halves()
         change = folder / "change.tif"
-        run_command("change", *map_halves(halves, folder), "--labels", ",".join(LABELS), *SMALLEST, "--output", change)
+        run_command("change", *map_halves(halves, folder), "--labels", ",".join(LABELS), "--output", change)
         _print_hits(change, halves.changed)
         facts = read_json(change.with_suffix(".json"))
         figure = draw_change(_overview(change, halves.first, facts))
