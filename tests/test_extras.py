@@ -1,5 +1,5 @@
 import json
-from importlib.metadata import PathDistribution
+from importlib.metadata import distribution
 
 import pytest
 
@@ -54,8 +54,10 @@ def test_an_extra_is_added_from_where_the_package_came(origin, command, tmp_path
 def test_what_this_installation_came_from_is_read_from_its_own_metadata(monkeypatch):
     kept = {"url": "https://example.org/a.git", "vcs_info": {"vcs": "git", "commit_id": "12ab"}}
     monkeypatch.setattr(
-        PathDistribution, "read_text", lambda self, name: {"direct_url.json": json.dumps(kept)}.get(name)
+        type(distribution("timesenclip-hf")),
+        "read_text",
+        lambda self, name: {"direct_url.json": json.dumps(kept)}.get(name),
     )
     assert command_to_install("map") == 'pip install "timesenclip_hf[map] @ git+https://example.org/a.git@12ab"'
-    monkeypatch.setattr(PathDistribution, "read_text", lambda self, name: None)
+    monkeypatch.setattr(type(distribution("timesenclip-hf")), "read_text", lambda self, name: None)
     assert command_to_install("map") == 'pip install "timesenclip_hf[map]"'
